@@ -1,0 +1,56 @@
+import type { HeartbeatPayload } from "../protocol/payloads.ts";
+
+/** What the API shows of an agent. */
+export interface Agent {
+  id: string;
+  hostname: string | null;
+  status: "online" | "offline";
+  last_seen_at: Date | null;
+  meta: Record<string, unknown> | null;
+  created_at: Date;
+  connected_at: Date | null;
+}
+
+/** Why a token was not accepted. `overloaded`: it could not be checked (the database is away), so it may be right. */
+export type AuthenticationFailure = { ok: false; reason: "unauthorized" | "overloaded" | "rate_limited"; message: string };
+export type Authentication = { ok: true; agentId: string } | AuthenticationFailure;
+
+/** Tokens of agents: who is known, who may enrol. */
+export interface TokenService {
+  /** The agent of a token that was checked less than 30 s ago; undefined means: ask `authenticate`. */
+  cached(token: string): string | undefined;
+  /** Looks the token up, and enrols an unknown one where enrolment is open. Never rejects. */
+  authenticate(token: string): Promise<Authentication>;
+}
+
+/** Which socket holds an agent, and when it was last heard of. */
+export interface PresenceService {
+  /** Commits that this node's connection holds the agent; other nodes then close theirs. Rejects when the database is away. */
+  claim(agentId: string, connectionId: string): Promise<void>;
+  /** Commits `offline`, but only where this connection still holds the agent. Retried until it is written. */
+  release(agentId: string, connectionId: string): void;
+  /** Notes a sign of life; coalesced, written once a second. A heartbeat's payload sets hostname and meta. */
+  seen(agentId: string, receivedAt: number, heartbeat?: HeartbeatPayload, skewSeconds?: number): void;
+}
+
+/** Agents as people see them: the API's and the command line's side. */
+export interface AgentService {
+  list(page: { limit: number; cursor?: string }): Promise<{ agents: Agent[]; nextCursor?: string }>;
+  get(id: string): Promise<Agent | undefined>;
+  /** A new agent and its token, which is shown this once. */
+  create(input: { hostname?: string }, actor: string): Promise<{ agent: Agent; token: string }>;
+  /** Revokes the token and closes the agent's sockets on every node; false when there is no such agent. */
+  remove(id: string, actor: string): Promise<boolean>;
+  /** A new token in place of the old one, which is revoked; undefined when there is no such agent. */
+  rotateToken(id: string, actor: string): Promise<{ agent: Agent; token: string } | undefined>;
+}
+
+/** Declared here, implemented by the gateway: this node's own sockets. */
+export interface AgentSockets {
+  /** The connection that this node holds for the agent. */
+  connectionOf(agentId: string): string | undefined;
+  /** Closes the agent's socket here, if there is one (and, when given, only if it is not `exceptConnectionId`). */
+  closeAgent(agentId: string, why: "deleted" | "revoked" | "superseded", exceptConnectionId?: string): void;
+  /** All agents that hold a socket here. */
+  agentIds(): string[];
+}

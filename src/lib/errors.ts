@@ -1,0 +1,41 @@
+/**
+ * An expected failure. `reason` is a stable machine-readable word (`agent_offline`, `bad_gzip`), `message` is for people;
+ * borders (the socket, HTTP, the command line) turn it into their own form of answer.
+ */
+export class OpsPilotError<Reason extends string = string> extends Error {
+  readonly reason: Reason;
+
+  constructor(reason: Reason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.reason = reason;
+  }
+}
+
+/** Exit statuses of sysexits.h, so that a unit file or a script can tell a mistake in the settings from a crash. */
+export const ExitCode = { ok: 0, failure: 1, usage: 64, unavailable: 69, cannotCreate: 73, config: 78 } as const;
+
+/** Why a command cannot go on: its message is shown to the person alone, without a stack trace, and it sets the exit status. */
+export class StartupError extends OpsPilotError<"startup"> {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number, options?: ErrorOptions) {
+    super("startup", message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+/** The text of anything that was thrown, for a log field or a person. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Holds what the types cannot say. Throws an Error with the message when the condition is false. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`);
+}
+
+/** Makes the compiler refuse a `switch` that forgets a case of its union. */
+export function unreachable(value: never): never {
+  throw new Error(`unexpected value: ${JSON.stringify(value)}`);
+}

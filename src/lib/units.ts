@@ -1,0 +1,20 @@
+const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const SIZE_BYTES = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
+
+/** "90s", "5m", "30d" in milliseconds; undefined when the text is not a whole number with a unit of ms, s, m, h or d. */
+export function parseDurationMs(text: string): number | undefined {
+  return parse(text, DURATION_MS);
+}
+
+/** "64MiB" in bytes; undefined when the text is not a whole number with a unit of B, KiB, MiB or GiB. */
+export function parseSizeBytes(text: string): number | undefined {
+  return parse(text, SIZE_BYTES);
+}
+
+function parse(text: string, units: Record<string, number>): number | undefined {
+  const match = /^(\d{1,12})\s?([A-Za-z]{1,3})$/.exec(text.trim());
+  const unit = match?.[2] === undefined ? undefined : units[match[2]];
+  if (match?.[1] === undefined || unit === undefined) return undefined;
+  const value = Number(match[1]) * unit;
+  return Number.isSafeInteger(value) ? value : undefined;
+}

@@ -1,0 +1,37 @@
+import { type Static, type TObject, type TProperties, Type } from "@sinclair/typebox";
+
+/** Names of units and containers: no leading dash, nothing a shell would read, so that they can follow `--` as they are. */
+const Name = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9:_.@\\\\-]{0,254}$" });
+const Lines = Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 }));
+
+const strict = <T extends TProperties>(properties: T): TObject<T> =>
+  Type.Object(properties, { additionalProperties: false });
+
+/** The closed vocabulary: what a server may ask of an agent, and nothing else. */
+export const COMMANDS = {
+  restart_service: strict({ service: Name }),
+  start_service: strict({ service: Name }),
+  stop_service: strict({ service: Name }),
+  service_status: strict({ service: Name }),
+  get_logs: strict({ service: Name, lines: Lines }),
+  restart_container: strict({ container: Name }),
+  container_logs: strict({ container: Name, lines: Lines }),
+  host_report: strict({}),
+  ping: strict({}),
+} as const;
+
+export type CommandName = keyof typeof COMMANDS;
+export type CommandParams<C extends CommandName> = Static<(typeof COMMANDS)[C]>;
+
+export const COMMAND_NAMES = Object.keys(COMMANDS) as CommandName[];
+export const CommandNameSchema = Type.Union(COMMAND_NAMES.map((name) => Type.Literal(name)));
+
+export function isCommandName(name: string): name is CommandName {
+  return Object.hasOwn(COMMANDS, name);
+}
+
+/** What a command acts on, for the rule of one open command per agent, command and target; empty for the host itself. */
+export function commandTarget(params: Record<string, unknown>): string {
+  const target = params.service ?? params.container ?? "";
+  return typeof target === "string" ? target : "";
+}
