@@ -26,6 +26,7 @@ export interface Command {
   late: boolean;
 }
 
+/** A command that somebody asks for. */
 export interface ExecRequest {
   agentId: string;
   command: string;
@@ -45,12 +46,17 @@ export type ExecFailure = {
 };
 export type ExecOutcome = { ok: true; command: Command } | ExecFailure;
 
+/** Commands as the API sees them. */
 export interface CommandService {
   /** Validates, stores, delivers, and waits: `command.status` says how far it came in time. */
   exec(request: ExecRequest, signal?: AbortSignal): Promise<ExecOutcome>;
   get(id: string): Promise<Command | undefined>;
   /** Newest first; the cursor is the id of the last command of the page before. */
-  list(page: { agentId: string; limit: number; cursor?: string }): Promise<{ commands: Command[]; nextCursor?: string }>;
+  list(page: {
+    agentId: string;
+    limit: number;
+    cursor?: string;
+  }): Promise<{ commands: Command[]; nextCursor?: string }>;
 }
 
 /** Declared here, implemented by the gateway: this node's own sockets. */

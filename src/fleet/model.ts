@@ -12,7 +12,11 @@ export interface Agent {
 }
 
 /** Why a token was not accepted. `overloaded`: it could not be checked (the database is away), so it may be right. */
-export type AuthenticationFailure = { ok: false; reason: "unauthorized" | "overloaded" | "rate_limited"; message: string };
+export type AuthenticationFailure = {
+  ok: false;
+  reason: "unauthorized" | "overloaded" | "rate_limited";
+  message: string;
+};
 export type Authentication = { ok: true; agentId: string } | AuthenticationFailure;
 
 /** Tokens of agents: who is known, who may enrol. */

@@ -1,3 +1,4 @@
+/** new → analyzed → acknowledged | ignored → resolved. All but resolved are open for grouping. */
 export const INCIDENT_STATUSES = ["new", "analyzed", "acknowledged", "ignored", "resolved"] as const;
 export type IncidentStatus = (typeof INCIDENT_STATUSES)[number];
 
@@ -40,6 +41,7 @@ export interface TimelineEntry {
   data: Record<string, unknown> | null;
 }
 
+/** Which incidents to list. */
 export interface IncidentPage {
   limit: number;
   /** Only incidents with a smaller id: the last id of the page before. */
@@ -52,6 +54,7 @@ export type StatusChange =
   | { ok: true; incident: Incident }
   | { ok: false; reason: "not_found" | "invalid_transition"; message: string };
 
+/** Incidents as people read and decide them. */
 export interface IncidentService {
   /** Newest first. */
   list(page: IncidentPage): Promise<{ incidents: Incident[]; nextCursor?: number }>;

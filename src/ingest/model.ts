@@ -1,10 +1,11 @@
+import type { TransactionSql } from "postgres";
 import type { FrameErrorReason } from "../protocol/frames.ts";
 import type { AlertPayload, ResultPayload } from "../protocol/payloads.ts";
 
 /** What became of a frame: durable, or refused for good. There is no third outcome: until then it is retried. */
 export type IngestOutcome = { ok: true } | { ok: false; reason: FrameErrorReason; message: string };
 
-interface Accepted {
+interface OfferedFrame {
   agentId: string;
   /** The frame's id (1.1), which makes a repeat have no second effect. */
   messageId: string | null;
@@ -14,30 +15,41 @@ interface Accepted {
   sizeBytes: number;
 }
 
-export interface AcceptedAlert extends Accepted {
+/** An alert as the gateway hands it over. */
+export interface OfferedAlert extends OfferedFrame {
   kind: "alert";
   alert: AlertPayload;
   /** How long before the frame was sent the alert happened, by the agent's own clock; 0 when it did not say or lied. */
   ageMs: number;
 }
 
-export interface AcceptedResult extends Accepted {
+/** A command's result as the gateway hands it over. */
+export interface OfferedResult extends OfferedFrame {
   kind: "result";
   result: ResultPayload;
 }
 
+/** A frame in the queue. The UUID makes a batch that is written twice count once. */
+export type Accepted<F> = F & { uuid: string; acceptedAtMs: number };
+export type AcceptedAlert = Accepted<OfferedAlert>;
+export type AcceptedResult = Accepted<OfferedResult>;
 export type AcceptedFrame = AcceptedAlert | AcceptedResult;
+
+/** A frame of a batch that is being written, and how long it has waited in the queue. */
+export interface TimedFrame<F extends AcceptedFrame> {
+  frame: F;
+  waitedMs: number;
+}
 
 /** From socket to durable rows, in batches. */
 export interface IngestService {
   /** Takes a decoded frame. It is never refused: when the queue is over its high-water mark, the flow port says "pause". */
-  accept(frame: AcceptedFrame): void;
-  /** True while the queue is over its high-water mark because the database is away: new connections are turned away (1013). */
+  accept(frame: OfferedAlert | OfferedResult): void;
+  /** True while the queue is full because the database is away: new connections are turned away (1013). */
   isStalled(): boolean;
   /** Bytes that wait. */
   queuedBytes(): number;
-  start(): void;
-  /** Writes what waits until `deadlineMs` from now have passed; resolves with the number of alerts that were lost. */
+  /** Writes what waits until `deadlineMs` from now have passed; resolves with the number of frames that were lost. */
   stop(deadlineMs: number): Promise<number>;
 }
 
@@ -49,4 +61,17 @@ export interface FlowControl {
   /** This agent has more than its fair share in the queue. */
   pauseAgent(agentId: string): void;
   resumeAgent(agentId: string): void;
+}
+
+/**
+ * Declared here, implemented by incidents: alerts to rows, within the batch's transaction, whose locks keep every other
+ * writer of these agents' alerts out. `now` is the database's clock, Unix milliseconds.
+ */
+export interface AlertRecorder {
+  record(tx: TransactionSql, now: number, alerts: readonly TimedFrame<AcceptedAlert>[]): Promise<void>;
+}
+
+/** Declared here, implemented by commands: results to rows; one outcome for each, in order. */
+export interface ResultRecorder {
+  record(tx: TransactionSql, results: readonly AcceptedResult[]): Promise<IngestOutcome[]>;
 }

@@ -4,6 +4,7 @@ import pretty from "pino-pretty";
 /** The logger that is handed down: a fixed message and fields, no secret, no payload. */
 export type Log = Logger;
 
+/** From most to nothing. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 

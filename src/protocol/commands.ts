@@ -23,9 +23,12 @@ export const COMMANDS = {
 export type CommandName = keyof typeof COMMANDS;
 export type CommandParams<C extends CommandName> = Static<(typeof COMMANDS)[C]>;
 
+/** The vocabulary's words. */
 export const COMMAND_NAMES = Object.keys(COMMANDS) as CommandName[];
+/** One of the words, for the API's schemas. */
 export const CommandNameSchema = Type.Union(COMMAND_NAMES.map((name) => Type.Literal(name)));
 
+/** True for a word of the vocabulary. */
 export function isCommandName(name: string): name is CommandName {
   return Object.hasOwn(COMMANDS, name);
 }

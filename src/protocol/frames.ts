@@ -11,7 +11,9 @@ export type ProtocolVersion = (typeof PROTOCOL_VERSIONS)[number];
 export const Envelope = Type.Object({
   ver: Type.String(),
   ts: Type.Number({ minimum: 0, maximum: 4102444800 }),
-  token: Type.Union([Type.Literal(""), Type.String({ minLength: TOKEN_CHARS.min, maxLength: TOKEN_CHARS.max })]),
+  token: Type.Union([Type.Literal(""), Type.String({ minLength: TOKEN_CHARS.min, maxLength: TOKEN_CHARS.max })], {
+    description: `${TOKEN_CHARS.min} to ${TOKEN_CHARS.max} characters`,
+  }),
   type: FrameType,
   id: Type.Optional(Type.String({ minLength: 1, maxLength: MESSAGE_ID_CHARS_MAX })),
   data: Type.String(),
@@ -54,6 +56,7 @@ export const CloseCode = {
   shutdown: 1001,
   unauthorized: 1008,
   tooLarge: 1009,
+  internal: 1011,
   overloaded: 1013,
   deleted: 4401,
   superseded: 4409,

@@ -1,14 +1,17 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { MESSAGE_BYTES_MAX } from "./limits.ts";
 
+/** What an agent sends. */
 export const FrameType = Type.Union([Type.Literal("heartbeat"), Type.Literal("alert"), Type.Literal("result")]);
 export type FrameType = Static<typeof FrameType>;
 
+/** How bad it is, where the agent knows. */
 export const Severity = Type.Union([Type.Literal("info"), Type.Literal("warning"), Type.Literal("critical")]);
 export type Severity = Static<typeof Severity>;
 
 const Bytes = Type.Number({ minimum: 0 });
 
+/** A host's figures; each of them may be missing. */
 export const Metrics = Type.Object({
   cpu_pct: Type.Number(),
   load1: Type.Number(),
@@ -35,6 +38,7 @@ export const HeartbeatPayload = Type.Object({
 });
 export type HeartbeatPayload = Static<typeof HeartbeatPayload>;
 
+/** Something went wrong on the host, or is right again. */
 export const AlertPayload = Type.Object({
   type: Type.String({ minLength: 1, maxLength: 50 }),
   source: Type.String({ minLength: 1, maxLength: 255 }),
@@ -48,6 +52,7 @@ export const AlertPayload = Type.Object({
 });
 export type AlertPayload = Static<typeof AlertPayload>;
 
+/** What became of a command. */
 export const ResultPayload = Type.Object({
   command_id: Type.String({ pattern: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$" }),
   status: Type.Union([Type.Literal("done"), Type.Literal("failed"), Type.Literal("rejected")]),

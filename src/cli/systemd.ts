@@ -1,0 +1,73 @@
+const INSTALLED_PATH = "/usr/local/bin/opspilot";
+
+/** Where Bun keeps the modules of an executable. */
+const EMBEDDED = "/$bunfs/";
+
+/** Prints the unit. */
+export function systemd(): number {
+  process.stdout.write(unitFile(Bun.main.startsWith(EMBEDDED) ? process.execPath : INSTALLED_PATH));
+  return 0;
+}
+
+/**
+ * A unit for the server. KillMode=mixed: only the server is asked to stop, and it stops its database, after the last write.
+ * There is no MemoryDenyWriteExecute: JavaScript and PostgreSQL compile at run time.
+ */
+export function unitFile(executable: string): string {
+  return `# ${executable} systemd > /etc/systemd/system/opspilot.service
+# useradd --system --home-dir /var/lib/opspilot --shell /usr/sbin/nologin opspilot
+# Settings belong into /etc/opspilot/opspilot.env (NAME=value; root:root, mode 0600).
+# systemctl daemon-reload && systemctl enable --now opspilot
+
+[Unit]
+Description=OpsPilot
+Wants=network-online.target
+After=network-online.target postgresql.service
+
+[Service]
+Type=exec
+User=opspilot
+Group=opspilot
+Environment=OPSPILOT_DATA_DIR=/var/lib/opspilot
+EnvironmentFile=-/etc/opspilot/opspilot.env
+ExecStart=${executable} serve
+WorkingDirectory=/var/lib/opspilot
+StateDirectory=opspilot
+StateDirectoryMode=0700
+UMask=0077
+KillMode=mixed
+TimeoutStopSec=60
+Restart=on-failure
+RestartSec=2
+# Mistakes in the settings do not go away by trying again.
+RestartPreventExitStatus=64 78
+LimitNOFILE=65536
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+PrivateTmp=yes
+PrivateDevices=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+`;
+}

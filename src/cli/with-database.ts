@@ -1,0 +1,20 @@
+import type { Config } from "../config.ts";
+import type { Database } from "../db/client.ts";
+import { acquireDatabase } from "../db/open.ts";
+import { createSystemClock } from "../lib/clock.ts";
+import { createLog, type Log } from "../lib/log.ts";
+
+/**
+ * Lends the database that the settings name to a command that comes to an end. What is printed is the command's: log lines
+ * go to standard error.
+ */
+export async function withDatabase<T>(config: Config, use: (database: Database, log: Log) => Promise<T>): Promise<T> {
+  const destination = { write: (line: string) => void process.stderr.write(line) };
+  const log = createLog({ level: config.logLevel, readable: process.stderr.isTTY === true, destination });
+  const acquired = await acquireDatabase({ config, log, clock: createSystemClock(), role: "command" });
+  try {
+    return await use(acquired.database, log);
+  } finally {
+    await acquired.stop();
+  }
+}

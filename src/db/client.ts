@@ -1,0 +1,171 @@
+import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import postgres, { type Sql } from "postgres";
+import { withDeadline } from "../lib/deadline.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { addArrayTypes } from "./arrays.ts";
+import * as schema from "./schema.ts";
+import type { DatabaseTarget, DatabaseTls } from "./target.ts";
+
+const POOL_CONNECTIONS = 8;
+const ORM_CONNECTIONS = 4;
+const CONNECT_LIMIT_S = 5;
+const IDLE_S = 60;
+const CLOSE_LIMIT_S = 5;
+const KEEP_ALIVE_S = 30;
+
+/** A database that restarts is found again within a second. */
+const RECONNECT_S = { min: 0.05, max: 1 };
+
+/** Drizzle over our tables. */
+export type Orm = PostgresJsDatabase<typeof schema>;
+
+/** What a client of its own is for. */
+export interface ClientOptions {
+  /** At most; 1 when not said. */
+  readonly connections?: number;
+  /** As pg_stat_activity shows it. */
+  readonly applicationName?: string;
+}
+
+/** What a session hears of by itself. */
+export interface SessionOptions {
+  readonly applicationName?: string;
+  readonly onNotify?: (channel: string, payload: string) => void;
+  /** The connection is gone, or could not be made. */
+  readonly onClose?: () => void;
+}
+
+/** All ways to one database. Connections are made when they are needed, and made again after they broke. */
+export interface Database {
+  /** For SQL that is written out. Times come as Date, bigint and numeric as text. */
+  readonly sql: Sql;
+  /** Over a pool of its own: Drizzle changes how its client reads and writes values. */
+  readonly orm: Orm;
+  /** A client of its own, so that destroying it (`end({ timeout: 0 })`) harms nobody else. */
+  createClient(options?: ClientOptions): Sql;
+  /** A client with one connection that is a session (LISTEN, session locks): past a transaction pooler, if there is one. */
+  createSession(options?: SessionOptions): Sql;
+  /** Whether it answers within `limitMs`, on a connection of its own. Never rejects. */
+  ping(limitMs: number): Promise<boolean>;
+  /** Ends all clients, those that were created too; what still runs after 5 s is cut. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Which database. */
+export interface DatabaseOptions {
+  target: DatabaseTarget;
+  /** Where sessions are made when `target` is a transaction pooler. */
+  direct?: DatabaseTarget | undefined;
+  log: Log;
+}
+
+/** Makes the pools; the first query connects. */
+export function openDatabase({ target, direct, log }: DatabaseOptions): Database {
+  const pooled = direct === undefined ? target : { ...target, pooled: true };
+  const clients = new Set<Sql>();
+
+  function create(to: DatabaseTarget, options: ClientOptions & SessionOptions): Sql {
+    const client = createSql(to, options, log);
+    const end = client.end.bind(client);
+    clients.add(client);
+    client.end = (endOptions) => {
+      clients.delete(client);
+      return end(endOptions);
+    };
+    return client;
+  }
+
+  const createClient = (options: ClientOptions = {}) => create(pooled, options);
+  return {
+    sql: createClient({ connections: POOL_CONNECTIONS }),
+    orm: drizzle(createClient({ connections: ORM_CONNECTIONS }), { schema }),
+    createClient,
+    createSession: (options = {}) => create(direct ?? target, options),
+    ping: createPing(() => createClient({ applicationName: "opspilot ping" }), log),
+    close: async () => void (await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })))),
+  };
+}
+
+/** Asks one question at a time, on a connection that is destroyed when no answer comes: nothing piles up. */
+function createPing(connect: () => Sql, log: Log): Database["ping"] {
+  let client: Sql | undefined;
+  let asking: Promise<boolean> | undefined;
+  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "a ping ended late");
+
+  async function ask(limitMs: number): Promise<boolean> {
+    client ??= connect();
+    const asked = client;
+    try {
+      await withDeadline(asked`select 1`, limitMs, "a ping", late);
+      return true;
+    } catch (error) {
+      log.debug({ error: errorMessage(error) }, "the database does not answer");
+      client = undefined;
+      asked.end({ timeout: 0 }).catch(late);
+      return false;
+    }
+  }
+
+  return (limitMs) => {
+    asking ??= ask(limitMs).finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  };
+}
+
+type DriverOptions = postgres.Options<Record<string, never>>;
+
+function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptions, log: Log): Sql {
+  // Every setting is given that has a PG* variable: the driver looks for those of the others.
+  const declared = postgres({
+    host: [target.host],
+    port: [target.port],
+    ...(target.host.startsWith("/") ? { path: `${target.host}/.s.PGSQL.${target.port}` } : {}),
+    user: target.user,
+    password: target.password,
+    database: target.database,
+    ssl: sslOption(target.tls),
+    sslnegotiation: null,
+    max: options.connections ?? 1,
+    idle_timeout: options.onNotify ? null : IDLE_S,
+    connect_timeout: CONNECT_LIMIT_S,
+    max_lifetime: null,
+    max_pipeline: 100,
+    backoff: reconnectDelayS,
+    keep_alive: KEEP_ALIVE_S,
+    prepare: target.pooled !== true,
+    debug: false,
+    fetch_types: false,
+    publications: "alltables",
+    target_session_attrs: "read-write",
+    connection: { application_name: options.applicationName ?? "opspilot" },
+    onnotice: (notice: postgres.Notice) => log.debug({ notice: notice.message }, "a notice from the database"),
+    onnotify: options.onNotify,
+    onclose: options.onClose,
+  } as unknown as DriverOptions);
+  // This one cannot be given empty, and what it asks for is a query whose failure nobody could catch.
+  const parsed = { ...declared.options, target_session_attrs: undefined };
+  addArrayTypes(parsed as unknown as Parameters<typeof addArrayTypes>[0]);
+  return postgres(parsed as unknown as DriverOptions);
+}
+
+function reconnectDelayS(attempt: number): number {
+  const ceilingS = Math.min(RECONNECT_S.min * 2 ** Math.min(attempt, 10), RECONNECT_S.max);
+  return ceilingS * (0.5 + Math.random() / 2);
+}
+
+function sslOption({ mode, ca }: DatabaseTls): string | false | object {
+  switch (mode) {
+    case "disable":
+      return false;
+    case "prefer":
+    case "require":
+      return mode;
+    case "verify-ca":
+      return { rejectUnauthorized: true, ca, checkServerIdentity: () => undefined };
+    case "verify-full":
+      return { rejectUnauthorized: true, ca };
+  }
+}

@@ -1,0 +1,72 @@
+import { PgDialect } from "drizzle-orm/pg-core";
+import { drizzle } from "drizzle-orm/postgres-js";
+import type { Sql } from "postgres";
+import { ExitCode, StartupError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { Database } from "./client.ts";
+import { embeddedMigrations } from "./migrations.ts";
+
+/** "opsm" as a number: the advisory lock that one node holds while it migrates. */
+const MIGRATION_LOCK = 0x6f70736d;
+
+/** How long to wait for another node's migration, and for each lock that our own needs. */
+const LOCK_LIMIT_MS = 60_000;
+
+const POSTGRES_MIN = 14;
+
+/**
+ * Brings the tables up to date, all migrations in one transaction; of several nodes one does it and the others wait. Throws a
+ * StartupError when the database is too old, or newer than this executable, or another node does not come to an end.
+ */
+export async function migrate(database: Database, log: Log): Promise<void> {
+  // A session: behind a transaction pooler a lock would belong to nobody.
+  const client = database.createSession({ applicationName: "opspilot migrate" });
+  try {
+    await requireSupported(client);
+    await lock(client);
+    const before = await lastMigration(client);
+    await apply(client, before, log);
+  } finally {
+    await client.end({ timeout: 5 });
+  }
+}
+
+async function requireSupported(sql: Sql): Promise<void> {
+  const [row] = await sql<{ version: string }[]>`select current_setting('server_version') as version`;
+  const version = row?.version ?? "";
+  if (Number.parseInt(version, 10) >= POSTGRES_MIN) return;
+  throw new StartupError(`the database is PostgreSQL ${version}; ${POSTGRES_MIN} or newer is needed`, ExitCode.config);
+}
+
+async function lock(sql: Sql): Promise<void> {
+  await sql`select set_config('lock_timeout', ${String(LOCK_LIMIT_MS)}, false)`;
+  try {
+    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
+  } catch (error) {
+    const isLate = error instanceof Error && "code" in error && error.code === "55P03";
+    if (!isLate) throw error;
+    const message = `another node has been migrating the database for ${LOCK_LIMIT_MS / 1000} s; try again when it is done`;
+    throw new StartupError(message, ExitCode.unavailable, { cause: error });
+  }
+}
+
+/** When the last migration that the database has was made (Unix milliseconds: Drizzle's order), 0 for none. */
+async function lastMigration(sql: Sql): Promise<number> {
+  const [there] = await sql<{ is: boolean }[]>`select to_regclass('drizzle.__drizzle_migrations') is not null as is`;
+  if (there?.is !== true) return 0;
+  const [row] = await sql<{ at: string | null }[]>`select max(created_at) as at from drizzle.__drizzle_migrations`;
+  return Number(row?.at ?? 0);
+}
+
+async function apply(client: Sql, before: number, log: Log): Promise<void> {
+  const migrations = embeddedMigrations();
+  const newest = migrations.at(-1)?.folderMillis ?? 0;
+  if (before > newest) {
+    const message = "the database was migrated by a newer OpsPilot; run that version, or restore an older backup";
+    throw new StartupError(message, ExitCode.config);
+  }
+  const missing = migrations.filter((migration) => migration.folderMillis > before).length;
+  if (missing === 0) return;
+  await new PgDialect().migrate(migrations, drizzle(client)._.session as never, "");
+  log.info({ migrations: missing }, "the database's tables are up to date");
+}

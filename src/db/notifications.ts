@@ -1,0 +1,140 @@
+import type { Sql, TransactionSql } from "postgres";
+import { backoffMs } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import { withDeadline } from "../lib/deadline.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { Database } from "./client.ts";
+import { notifyAll } from "./notify-store.ts";
+
+/** Who listens on a channel. */
+export interface Listener {
+  onMessage(payload: string): void;
+  /** Messages come from now on; those before did not, nor those while the connection was away: read the state again. */
+  onReady(): void;
+}
+
+/** PostgreSQL's LISTEN and NOTIFY: they shorten a wait, and promise nothing. What must not be missed is polled. */
+export interface Notifications {
+  /** Listens, once started, as soon as there is a connection, and again after each that was lost. One listener a channel. */
+  listen(channel: string, listener: Listener): void;
+  /** Opens the session, and listens. Safe to call twice. */
+  start(): void;
+  /** Says it to every node, this one too, when the transaction of `sql` commits; payloads have less than 8,000 bytes. */
+  notify(sql: Sql | TransactionSql, channel: string, payload: string): Promise<void>;
+  /** Ends the connection; nobody is called after it. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+const RETRY = { minMs: 100, maxMs: 1_000 };
+const ANSWER_LIMIT_MS = 5_000;
+
+/** A connection that only waits does not notice by itself that the other end is gone. */
+const PROBE_INTERVAL_MS = 15_000;
+
+/** One session for all channels. */
+export function createNotifications(deps: { database: Database; clock: Clock; log: Log }): Notifications {
+  const { database, clock, log } = deps;
+  const listeners = new Map<string, Listener>();
+  const closing = new AbortController();
+  let session: Session | undefined;
+  let running: Promise<void> | undefined;
+
+  function guarded(what: string, call: () => void): void {
+    try {
+      if (!closing.signal.aborted) call();
+    } catch (error) {
+      log.error({ error, what }, "a listener failed");
+    }
+  }
+
+  async function join(to: Session, channel: string, listener: Listener): Promise<void> {
+    await to.listen(channel);
+    guarded(channel, () => listener.onReady());
+  }
+
+  async function serve(to: Session): Promise<void> {
+    try {
+      await Promise.all([...listeners].map(([channel, listener]) => join(to, channel, listener)));
+      await to.lost(closing.signal);
+    } catch (error) {
+      log.debug({ error: errorMessage(error) }, "listening was interrupted");
+    }
+    await to.end();
+  }
+
+  async function run(): Promise<void> {
+    let attempt = 0;
+    while (!closing.signal.aborted) {
+      const startedMs = clock.monotonicMs();
+      session = openSession({ database, clock, log }, (channel, payload) =>
+        guarded(channel, () => listeners.get(channel)?.onMessage(payload)),
+      );
+      await serve(session);
+      session = undefined;
+      attempt = clock.monotonicMs() - startedMs > PROBE_INTERVAL_MS ? 0 : attempt + 1;
+      await clock.sleep(backoffMs(attempt, RETRY), closing.signal);
+    }
+  }
+
+  return {
+    listen(channel, listener) {
+      listeners.set(channel, listener);
+      const joined = session;
+      if (joined) join(joined, channel, listener).catch((error) => joined.breakOff(error));
+    },
+    start() {
+      running ??= run().catch((error) => log.error({ error }, "listening stopped"));
+    },
+    notify: notifyAll,
+    async close() {
+      closing.abort();
+      await running;
+    },
+  };
+}
+
+/** One connection's life. */
+interface Session {
+  listen(channel: string): Promise<void>;
+  /** Resolves when the connection is gone, answers no more, or the signal aborts. */
+  lost(signal: AbortSignal): Promise<void>;
+  breakOff(error: unknown): void;
+  end(): Promise<void>;
+}
+
+function openSession(
+  { database, clock, log }: { database: Database; clock: Clock; log: Log },
+  onNotify: (channel: string, payload: string) => void,
+): Session {
+  const over = new AbortController();
+  const client = database.createSession({
+    applicationName: "opspilot listen",
+    onNotify,
+    onClose: () => over.abort(),
+  });
+  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "an answer came late");
+  const ask = (work: PromiseLike<unknown>) =>
+    withDeadline(Promise.resolve(work), ANSWER_LIMIT_MS, "an answer to a listening session", late);
+
+  return {
+    listen: async (channel) => void (await ask(listenOn(client, channel))),
+    async lost(signal) {
+      const either = AbortSignal.any([signal, over.signal]);
+      for (;;) {
+        await clock.sleep(PROBE_INTERVAL_MS, either);
+        if (either.aborted) return;
+        await ask(client`select 1`);
+      }
+    },
+    breakOff(error) {
+      log.debug({ error: errorMessage(error) }, "a channel could not be joined");
+      over.abort();
+    },
+    end: () => client.end({ timeout: 0 }),
+  };
+}
+
+function listenOn(client: Sql, channel: string) {
+  return client`listen ${client(channel)}`;
+}

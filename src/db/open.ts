@@ -1,0 +1,94 @@
+import { join } from "node:path";
+import type { Config } from "../config.ts";
+import type { Clock } from "../lib/clock.ts";
+import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { type Database, openDatabase } from "./client.ts";
+import { describeTarget, parseDatabaseUrl } from "./target.ts";
+
+/** How long a start waits for a database that is not there yet: whole stacks are often started at once. */
+const CONNECT_WAIT_MS = { serve: 15_000, command: 3_000 } as const;
+const CONNECT_POLL_MS = 250;
+
+/** A database that answers, and how to let go of it. */
+export interface AcquiredDatabase {
+  readonly database: Database;
+  /** For people, without secrets. */
+  readonly description: string;
+  /** Ends the connections; the built-in PostgreSQL is stopped where this process is the one that may. */
+  stop(): Promise<void>;
+}
+
+export interface AcquireOptions {
+  config: Pick<Config, "database" | "dataDir">;
+  clock: Clock;
+  log: Log;
+  /** `serve` holds the data directory; other commands use a running PostgreSQL, or their own for the time being. */
+  role: "serve" | "command";
+}
+
+/** The database that the settings name: DATABASE_URL, or the built-in PostgreSQL. Throws a StartupError when there is none. */
+export async function acquireDatabase(options: AcquireOptions): Promise<AcquiredDatabase> {
+  return options.config.database === null
+    ? acquireEmbedded(options)
+    : acquireExternal(options, options.config.database);
+}
+
+async function acquireEmbedded({ config, clock, log, role }: AcquireOptions): Promise<AcquiredDatabase> {
+  const { startEmbedded } = await import("./embedded/embedded.ts");
+  const embedded = await startEmbedded({ dataDir: config.dataDir, clock, log, role });
+  const database = openDatabase({ target: embedded.target, log });
+  return {
+    database,
+    description: `built-in PostgreSQL in ${join(config.dataDir, "data")}`,
+    stop: async () => {
+      await database.close();
+      await embedded.stop();
+    },
+  };
+}
+
+async function acquireExternal(
+  { clock, log, role }: AcquireOptions,
+  { url, directUrl }: NonNullable<Config["database"]>,
+): Promise<AcquiredDatabase> {
+  const target = parse("DATABASE_URL", url);
+  const direct = directUrl === null ? undefined : parse("DATABASE_URL_DIRECT", directUrl);
+  const database = openDatabase({ target, direct, log });
+  try {
+    await waitForAnswer(database, clock, CONNECT_WAIT_MS[role]);
+  } catch (error) {
+    await database.close();
+    const message = `the database ${describeTarget(target)} (DATABASE_URL) cannot be used: ${errorMessage(error)}`;
+    throw new StartupError(message, ExitCode.unavailable, { cause: error });
+  }
+  return { database, description: describeTarget(target), stop: () => database.close() };
+}
+
+function parse(name: string, url: string) {
+  try {
+    return parseDatabaseUrl(url);
+  } catch (error) {
+    throw new StartupError(`${name}: ${errorMessage(error)}`, ExitCode.config, { cause: error });
+  }
+}
+
+/** A wrong password or database name fails at once; what may pass is tried again. */
+async function waitForAnswer(database: Database, clock: Clock, limitMs: number): Promise<void> {
+  const endMs = clock.monotonicMs() + limitMs;
+  for (;;) {
+    try {
+      await database.sql`select 1`;
+      return;
+    } catch (error) {
+      if (isFinal(error) || clock.monotonicMs() > endMs) throw error;
+      await clock.sleep(CONNECT_POLL_MS);
+    }
+  }
+}
+
+/** SQLSTATE 28: the login is refused; 3D: there is no such database. */
+function isFinal(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return code.startsWith("28") || code.startsWith("3D");
+}

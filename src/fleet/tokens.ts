@@ -1,0 +1,108 @@
+import { createBatcher } from "../lib/batcher.ts";
+import type { Clock } from "../lib/clock.ts";
+import { sha256Hex } from "../lib/digest.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { Authentication, TokenService } from "./model.ts";
+import type { FleetStore } from "./store.ts";
+
+/** How long an answer is believed: a revoked token is refused everywhere after this, even where no notice arrives. */
+const CACHE_MS = 30_000;
+/** Most answers that are remembered; beyond it the oldest go. */
+const CACHE_ENTRIES = 20_000;
+/** Most agents that self-enrolment makes: beyond it somebody is filling the database. */
+const SELF_ENROLLED_MAX = 10_000;
+const SELF_ENROLLED_PER_SECOND = 10;
+
+export interface TokenDeps {
+  store: FleetStore;
+  enrollment: "open" | "closed";
+  clock: Clock;
+  log: Log;
+}
+
+/** Token checks: remembered for 30 s, else looked up, many at a time. */
+export function createTokenService(deps: TokenDeps): TokenService & { forget(agentId: string): void } {
+  const { clock, log } = deps;
+  const cache = new Map<string, { agentId: string; untilMs: number }>();
+  const allowance = createAllowance(clock);
+  const lookUp = createBatcher(checkAll, { max: 500 });
+
+  async function checkAll(tokens: readonly string[]): Promise<Authentication[]> {
+    const hashes = tokens.map(sha256Hex);
+    const known = await deps.store.findTokens(hashes);
+    const strangers = [...new Set(hashes.filter((hash) => !known.agents.has(hash) && !known.revoked.has(hash)))];
+    const enrolling = deps.enrollment === "open" ? allowance.take(strangers.length) : 0;
+    const enrolled = await enrol(strangers.slice(0, enrolling));
+    const delayed = new Set(deps.enrollment === "open" ? strangers.slice(enrolling) : []);
+    return hashes.map((hash, at) => {
+      const agentId = known.agents.get(hash) ?? enrolled.get(hash);
+      if (agentId !== undefined) return remember(tokens[at] as string, agentId);
+      if (delayed.has(hash))
+        return { ok: false, reason: "rate_limited", message: "too many new agents at once, try again" };
+      return { ok: false, reason: "unauthorized", message: refusal(known.revoked.has(hash)) };
+    });
+  }
+
+  async function enrol(hashes: string[]): Promise<Map<string, string>> {
+    if (hashes.length === 0) return new Map();
+    const fresh = hashes.map((tokenHash) => ({ id: crypto.randomUUID(), tokenHash }));
+    const enrolled = await deps.store.enrol(fresh, SELF_ENROLLED_MAX);
+    for (const id of enrolled.values()) log.info({ agent: id }, "an agent enrolled itself");
+    const raced = hashes.filter((hash) => !enrolled.has(hash));
+    if (raced.length === 0) return enrolled;
+    const known = await deps.store.findTokens(raced);
+    return new Map([...enrolled, ...known.agents]);
+  }
+
+  function refusal(isRevoked: boolean): string {
+    if (isRevoked) return "this token was revoked";
+    if (deps.enrollment === "open") return `no more than ${SELF_ENROLLED_MAX} agents enrol themselves`;
+    return "unknown token, and enrolment is closed: create the agent first";
+  }
+
+  function remember(token: string, agentId: string): Authentication {
+    if (cache.size >= CACHE_ENTRIES)
+      for (const oldest of cache.keys()) {
+        cache.delete(oldest);
+        break;
+      }
+    cache.delete(token);
+    cache.set(token, { agentId, untilMs: clock.monotonicMs() + CACHE_MS });
+    return { ok: true, agentId };
+  }
+
+  return {
+    cached(token) {
+      const entry = cache.get(token);
+      return entry && entry.untilMs > clock.monotonicMs() ? entry.agentId : undefined;
+    },
+    async authenticate(token) {
+      try {
+        return await lookUp(token);
+      } catch (error) {
+        log.warn({ error: errorMessage(error) }, "a token could not be checked");
+        return { ok: false, reason: "overloaded", message: "the token cannot be checked now, try again" };
+      }
+    },
+    forget(agentId) {
+      for (const [token, entry] of cache) if (entry.agentId === agentId) cache.delete(token);
+    },
+  };
+}
+
+/** A token bucket: so many a second, and no more than a second's worth at once. */
+function createAllowance(clock: Clock) {
+  let left = SELF_ENROLLED_PER_SECOND;
+  let atMs = clock.monotonicMs();
+  return {
+    take(wanted: number): number {
+      const nowMs = clock.monotonicMs();
+      left = Math.min(SELF_ENROLLED_PER_SECOND, left + ((nowMs - atMs) / 1000) * SELF_ENROLLED_PER_SECOND);
+      atMs = nowMs;
+      const taken = Math.min(wanted, Math.floor(left));
+      left -= taken;
+      return taken;
+    },
+  };
+}

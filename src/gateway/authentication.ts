@@ -1,0 +1,99 @@
+import type { Authentication, TokenService } from "../fleet/model.ts";
+import type { Clock } from "../lib/clock.ts";
+import { withDeadline } from "../lib/deadline.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { Envelope, FrameErrorReason } from "../protocol/frames.ts";
+import type { Connection } from "./connection.ts";
+import { type GatewayLimits, REFUSAL_MS } from "./limits.ts";
+
+/** `ask`: only a look-up can tell. */
+export type Verdict = "accepted" | "ask" | { reason: FrameErrorReason; message: string };
+
+export interface AuthenticationDeps {
+  tokens: TokenService;
+  clock: Clock;
+  log: Log;
+  limits: GatewayLimits;
+  /** The connection has just proved its token. */
+  proved: (connection: Connection, agentId: string) => void;
+}
+
+const MISMATCH = { reason: "token_mismatch", message: "this connection belongs to another token" } as const;
+const NO_TOKEN = {
+  reason: "unauthorized",
+  message: "no token: put one into the frame or the Authorization header",
+} as const;
+const OVERLOADED: Authentication = {
+  ok: false,
+  reason: "overloaded",
+  message: "the token cannot be checked now, try again",
+};
+
+/** Whose frame it is. A connection belongs to the first token it proved, and the token is checked again every 30 s. */
+export function createAuthentication(deps: AuthenticationDeps) {
+  const { tokens, clock, log, limits } = deps;
+
+  /** What is known without waiting. */
+  function check(connection: Connection, envelope: Envelope): Verdict {
+    const token = envelope.token || connection.bearer;
+    if (connection.agentId === undefined) return checkStranger(connection, token);
+    if (token !== connection.token) return MISMATCH;
+    // By the connection's own string, whose hash is known, not by the frame's.
+    if (tokens.cached(connection.token) === connection.agentId) return "accepted";
+    return clock.monotonicMs() < connection.trustedUntilMs ? "accepted" : "ask";
+  }
+
+  function checkStranger(connection: Connection, token: string): Verdict {
+    if (token === "") return NO_TOKEN;
+    const agentId = tokens.cached(token);
+    if (agentId !== undefined) {
+      prove(connection, token, agentId);
+      return "accepted";
+    }
+    const { refused } = connection;
+    return refused && clock.monotonicMs() < refused.untilMs ? refused : "ask";
+  }
+
+  /** Asks. A proved connection whose token cannot be checked just now stays trusted: nobody can revoke it meanwhile either. */
+  async function ask(connection: Connection, envelope: Envelope): Promise<Verdict> {
+    const token = envelope.token || connection.bearer;
+    const askedAtMs = clock.monotonicMs();
+    const answer = await authenticate(token);
+    if (answer.ok) return accept(connection, token, answer.agentId, askedAtMs);
+    if (answer.reason === "unauthorized") return answer;
+    if (connection.agentId === undefined) {
+      connection.refused = { ...answer, untilMs: clock.monotonicMs() + REFUSAL_MS };
+      return answer;
+    }
+    connection.trustedUntilMs = clock.monotonicMs() + limits.trustMs;
+    return "accepted";
+  }
+
+  function accept(connection: Connection, token: string, agentId: string, askedAtMs: number): Verdict {
+    if (connection.isClosed) return "accepted";
+    if (connection.agentId === undefined) prove(connection, token, agentId);
+    if (connection.agentId !== agentId) return MISMATCH;
+    connection.trustedUntilMs = askedAtMs + limits.trustMs;
+    return "accepted";
+  }
+
+  function prove(connection: Connection, token: string, agentId: string): void {
+    connection.token = token;
+    connection.agentId = agentId;
+    connection.refused = undefined;
+    deps.proved(connection, agentId);
+  }
+
+  async function authenticate(token: string): Promise<Authentication> {
+    const failed = (error: unknown) => log.warn({ error: errorMessage(error) }, "a token could not be checked");
+    try {
+      return await withDeadline(tokens.authenticate(token), limits.authenticationMs, "checking a token", failed);
+    } catch (error) {
+      failed(error);
+      return OVERLOADED;
+    }
+  }
+
+  return { check, ask };
+}

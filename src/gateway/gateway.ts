@@ -1,0 +1,135 @@
+import type { PresenceService, TokenService } from "../fleet/model.ts";
+import type { IngestService } from "../ingest/model.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { type Running, repeat } from "../lib/repeat.ts";
+import { createAuthentication } from "./authentication.ts";
+import { createClaims } from "./claims.ts";
+import { Connection } from "./connection.ts";
+import type { Connections } from "./connections.ts";
+import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+import { createRouter } from "./router.ts";
+import { closeAll } from "./shutdown.ts";
+import { type Socket, type SocketEvents, streamRoutes } from "./socket.ts";
+import { createStream } from "./stream.ts";
+import { createSweep } from "./sweep.ts";
+
+export interface GatewayDeps {
+  connections: Connections;
+  tokens: TokenService;
+  presence: PresenceService;
+  ingest: IngestService;
+  clock: Clock;
+  log: Log;
+  metrics: GatewayMetrics;
+  /** No frame and no pong for so long: the socket is dead. */
+  heartbeatTimeoutMs: number;
+  limits?: Partial<GatewayLimits>;
+}
+
+/** The agents' side of the server. */
+export interface Gateway {
+  /** The route, for the root Elysia, whose `websocket` option must be WEBSOCKET_OPTIONS. */
+  routes: ReturnType<typeof streamRoutes>;
+  start(): void;
+  /** Turns new sockets away and closes the others, after what they had sent was accepted; by force past the deadline. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** Wires socket → connection → stream (order) → router (envelope, token, payload, effect). */
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { connections, presence, ingest, clock, log, metrics, heartbeatTimeoutMs } = deps;
+  const limits = { ...DEFAULT_LIMITS, ...deps.limits };
+  const claims = createClaims({ presence, clock, log });
+  const authentication = createAuthentication({ tokens: deps.tokens, clock, log, limits, proved });
+  const router = createRouter({
+    check: authentication.check,
+    presence,
+    ingest,
+    clock,
+    metrics,
+    heartbeatSeconds: Math.max(1, Math.floor(heartbeatTimeoutMs / 3000)),
+    badFramesMax: limits.badFramesMax,
+  });
+  const stream = createStream({ router, ask: authentication.ask, backlogBytesMax: limits.backlogBytesMax, log });
+  const sweep = createSweep({ connections, heartbeatTimeoutMs, limits });
+  let sweeping: Running | undefined;
+  let stopping: Promise<void> | undefined;
+
+  function proved(connection: Connection, agentId: string): void {
+    connections.bind(connection, agentId);
+    claims.claim(connection, agentId);
+    log.debug({ agent: agentId, connection: connection.id }, "an agent is connected");
+  }
+
+  function open(socket: Socket, bearer: string): void {
+    const connection = new Connection(socket, bearer, clock.monotonicMs(), limits.sendBufferBytesMax);
+    socket.data = eventsOf(connection);
+    connections.add(connection);
+    const isFull = connections.size() > limits.connectionsMax || ingest.isStalled();
+    if (stopping) connection.close("shutdown", "the server is shutting down");
+    else if (isFull) turnAway(connection);
+    else makeRoom();
+  }
+
+  function turnAway(connection: Connection): void {
+    connection.sendError("overloaded", "no more connections can be taken now, try again");
+    connection.close("overloaded", "overloaded");
+  }
+
+  function makeRoom(): void {
+    const [oldest] = connections.unproved();
+    if (connections.unproved().size > limits.unprovedMax) oldest?.close("unauthorized", "too many without a token");
+  }
+
+  function eventsOf(connection: Connection): SocketEvents {
+    const heard = () => {
+      connection.lastHeardMs = clock.monotonicMs();
+    };
+    return {
+      message(_, message) {
+        heard();
+        stream.receive(connection, message);
+      },
+      close: (_, code) => closed(connection, code),
+      drain() {
+        heard();
+        connection.drained();
+      },
+      ping: heard,
+      pong() {
+        heard();
+        ponged(connection);
+      },
+    };
+  }
+
+  function ponged(connection: Connection): void {
+    if (connection.awaitedPongs > 0) connection.awaitedPongs--;
+    if (connection.agentId !== undefined) presence.seen(connection.agentId, clock.now());
+    connection.onProgress?.();
+  }
+
+  function closed(connection: Connection, code: number): void {
+    connection.isClosed = true;
+    connections.remove(connection);
+    metrics.closed(code);
+    if (connection.agentId !== undefined) claims.release(connection, connection.agentId);
+    log.debug({ agent: connection.agentId, connection: connection.id, code }, "a connection is closed");
+    connection.onProgress?.();
+  }
+
+  return {
+    routes: streamRoutes(open),
+    start() {
+      const failed = (error: unknown) => log.error({ error }, "the sweep of connections failed");
+      const task = async () => sweep(clock.monotonicMs());
+      sweeping ??= repeat(clock, Math.min(1_000, heartbeatTimeoutMs / 10), task, failed);
+    },
+    stop(deadlineMs) {
+      stopping ??= Promise.all([closeAll(connections, clock, deadlineMs), sweeping?.stop()]).then(() => undefined);
+      return stopping;
+    },
+  };
+}

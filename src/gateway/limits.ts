@@ -1,0 +1,40 @@
+/** Bounds of the gateway. Tests set smaller ones. */
+export interface GatewayLimits {
+  /** Sockets held at once: beyond it new ones are turned away. */
+  connectionsMax: number;
+  /** Sockets that have not proved a token: strangers may not crowd out agents. Beyond it the oldest goes. */
+  unprovedMax: number;
+  /** Long enough for a person who types the first frame by hand. */
+  unprovedMs: number;
+  /** Frames that may be wrong before a token is proved. */
+  badFramesMax: number;
+  /** What a socket may send while its token is being looked up; it is not read meanwhile, so this is one read's worth. */
+  backlogBytesMax: number;
+  /** Answers that the peer does not take up: over this its frames are not read, and so make no further answers. */
+  sendBufferBytesMax: number;
+  /** A look-up that takes longer counts as "cannot be checked". */
+  authenticationMs: number;
+  /** For how long a token is believed; also where it cannot be checked again, since then nobody can revoke it either. */
+  trustMs: number;
+}
+
+/** What a server runs with. */
+export const DEFAULT_LIMITS: GatewayLimits = {
+  connectionsMax: 25_000,
+  unprovedMax: 1_000,
+  unprovedMs: 60_000,
+  badFramesMax: 5,
+  backlogBytesMax: 2 * 1024 * 1024,
+  sendBufferBytesMax: 256 * 1024,
+  authenticationMs: 5_000,
+  trustMs: 30_000,
+};
+
+/** How long a refusal for lack of the database or of allowance answers for further frames of the socket too. */
+export const REFUSAL_MS = 1_000;
+
+/** What the agent is told to wait before it tries again, seconds. */
+export const RETRY_AFTER_S = { overloaded: 5, rate_limited: 1 } as const;
+
+/** An agent's clock that is further off than this is passed on, seconds. */
+export const SKEW_SECONDS = 300;

@@ -1,0 +1,89 @@
+import { type AnyElysia, Elysia } from "elysia";
+import type { Registry } from "prom-client";
+import type { CommandService } from "../commands/model.ts";
+import type { Config } from "../config.ts";
+import type { AgentService } from "../fleet/model.ts";
+import type { IncidentService } from "../incidents/model.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { createAccessCheck } from "./access.ts";
+import { agentRoutes } from "./agents.ts";
+import { createClientAddress, type PeerLookup } from "./client-address.ts";
+import { commandRoutes } from "./commands.ts";
+import { createErrorHandler } from "./errors.ts";
+import type { FailureLimits } from "./failures.ts";
+import { incidentRoutes } from "./incidents.ts";
+import { BODY_BYTES_MAX } from "./json-body.ts";
+import type { DescribedRoute } from "./openapi.ts";
+import { openapiRoutes } from "./openapi-routes.ts";
+import { problemResponse, SAFE_HEADERS } from "./problems.ts";
+import { createMissedRoutes } from "./route-table.ts";
+import { type Readiness, systemRoutes } from "./system.ts";
+
+/** Above the longest wait for a command (25 s, and a few until it is sent): Bun cuts off requests that are idle for longer. */
+const IDLE_TIMEOUT_SECONDS = 60;
+
+export interface AppDeps {
+  config: Pick<Config, "access" | "publicUrl" | "tls" | "trustedProxies">;
+  log: Log;
+  clock: Clock;
+  version: string;
+  agents: AgentService;
+  incidents: IncidentService;
+  commands: CommandService;
+  /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
+  gatewayRoutes: AnyElysia;
+  websocket: Record<string, unknown>;
+  registry: Registry;
+  readiness: () => Promise<Readiness>;
+  failureLimits?: FailureLimits;
+}
+
+/** Everything that is answered over HTTP, not listening yet. */
+export function createApp(deps: AppDeps) {
+  const { log, version, agents, incidents, commands } = deps;
+  const check = createAccessCheck(deps);
+  const addressOf = createClientAddress(deps.config.trustedProxies);
+  const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
+  const routes = () => app.routes as unknown as DescribedRoute[];
+  const handleError = createErrorHandler({ log, missed: createMissedRoutes(routes) });
+
+  const app = new Elysia({
+    name: "opspilot",
+    normalize: false,
+    // One router for all: Bun's own takes paths apart in a way of its own, and access is decided by the path.
+    systemRouter: false,
+    // Where Elysia begins to look for the path: after "http://", so that hosts with short names are served, too; its other
+    // choice, for "https://", asks for three letters.
+    handler: { standardHostname: deps.config.tls !== null },
+    websocket: deps.websocket,
+    serve: serveOptions(deps.config),
+  })
+    .onRequest(({ request, server, set }) => {
+      const problem = check(request, addressOf(request, server));
+      if (problem) return problemResponse(problem);
+      Object.assign(set.headers, SAFE_HEADERS);
+    })
+    .onError((failed) => handleError(failed))
+    .use(systemRoutes(deps))
+    .use(openapiRoutes({ routes, version }))
+    .use(agentRoutes({ agents, actorOf }))
+    .use(incidentRoutes({ incidents, agents, actorOf }))
+    .use(commandRoutes({ commands, agents, actorOf }))
+    .use(deps.gatewayRoutes);
+  return app;
+}
+
+/** The app, for whoever listens. */
+export type App = ReturnType<typeof createApp>;
+
+function serveOptions({ tls }: Pick<Config, "tls">) {
+  return {
+    development: false,
+    // Otherwise a second server on the port would start, and take every other connection.
+    reusePort: false,
+    idleTimeout: IDLE_TIMEOUT_SECONDS,
+    maxRequestBodySize: BODY_BYTES_MAX,
+    ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
+  };
+}

@@ -1,0 +1,61 @@
+import type { Clock } from "../lib/clock.ts";
+import { sha256Hex } from "../lib/digest.ts";
+
+/** How many wrong credentials are answered with a plain "no" before "not so fast". */
+export interface FailureLimits {
+  readonly windowMs: number;
+  /** Of one address with one credential: a program that does not give up. */
+  readonly perCredential: number;
+  /** Of one address with any: somebody who guesses. */
+  readonly perAddress: number;
+  /** Bounds the memory: the oldest are forgotten first. */
+  readonly entriesMax: number;
+}
+
+/** What the server uses. */
+export const FAILURE_LIMITS: FailureLimits = {
+  windowMs: 60_000,
+  perCredential: 10,
+  perAddress: 100,
+  entriesMax: 20_000,
+};
+
+/**
+ * Counts failures only: a right credential is never held back, whoever shares its address. Guessing is hopeless by the
+ * token's length; this keeps it, and programs that repeat themselves, cheap and visible.
+ */
+export function createFailureCounter(clock: Clock, limits: FailureLimits) {
+  const windows = new Map<string, { count: number; endsMs: number }>();
+
+  function count(key: string, max: number): number {
+    const nowMs = clock.monotonicMs();
+    let window = windows.get(key);
+    if (!window || window.endsMs <= nowMs) window = { count: 0, endsMs: nowMs + limits.windowMs };
+    window.count++;
+    windows.delete(key);
+    windows.set(key, window);
+    if (windows.size > limits.entriesMax) forgetOldest();
+    return window.count > max ? Math.ceil((window.endsMs - nowMs) / 1000) : 0;
+  }
+
+  function forgetOldest(): void {
+    for (const key of windows.keys()) {
+      windows.delete(key);
+      return;
+    }
+  }
+
+  return {
+    /** Notes one failure. Returns for how many seconds its sender should wait, 0 when it is within the limits. */
+    note(address: string, credential: string): number {
+      const network = networkOf(address);
+      const byAddress = count(network, limits.perAddress);
+      return Math.max(byAddress, count(`${network} ${sha256Hex(credential)}`, limits.perCredential));
+    },
+  };
+}
+
+/** An IPv6 host has a whole /64 to itself. */
+function networkOf(address: string): string {
+  return address.includes(":") ? address.split(":").slice(0, 4).join(":") : address;
+}

@@ -1,0 +1,142 @@
+import { CloneType, Type } from "@sinclair/typebox";
+import { Elysia } from "elysia";
+import type { AgentService } from "../fleet/model.ts";
+import {
+  DECIDED_STATUSES,
+  INCIDENT_STATUSES,
+  type Incident,
+  type IncidentPage,
+  type IncidentService,
+} from "../incidents/model.ts";
+import type { ActorOf } from "./client-address.ts";
+import { parseJson } from "./json-body.ts";
+import { HttpProblem, notFound } from "./problems.ts";
+import {
+  AnyObject,
+  answers,
+  IncidentId,
+  IncidentIdText,
+  Instant,
+  idParams,
+  input,
+  limitOf,
+  nextLink,
+  nullable,
+  oneOf,
+  onWire,
+  pageQuery,
+  resource,
+  Uuid,
+} from "./schemas.ts";
+
+const INCIDENT = {
+  id: IncidentId,
+  agent_id: Uuid,
+  type: Type.String(),
+  source: Type.String(),
+  raw_error: Type.String({ description: "the message and its logs; cut at 4 KiB in lists" }),
+  raw_error_bytes: Type.Integer(),
+  message_chars: Type.Integer({ description: "where the logs begin in raw_error" }),
+  ai_analysis: nullable(Type.String()),
+  ai_solution: nullable(Type.String()),
+  analysis: nullable(AnyObject),
+  status: oneOf(INCIDENT_STATUSES),
+  fingerprint: Uuid,
+  severity: nullable(oneOf(["info", "warning", "critical"])),
+  exit_code: nullable(Type.Integer()),
+  occurrences: Type.Integer(),
+  created_at: Instant,
+  last_seen_at: Instant,
+  updated_at: Instant,
+  resolved_at: nullable(Instant),
+  parent_id: nullable(IncidentId),
+  previous_id: nullable(IncidentId),
+  next_id: nullable(IncidentId),
+  reason: nullable(Type.String()),
+};
+const TimelineEntry = resource("TimelineEntry", {
+  at: Instant,
+  kind: Type.String(),
+  actor: Type.String(),
+  data: nullable(AnyObject),
+});
+const IncidentSchema = resource("Incident", INCIDENT);
+const IncidentWithTimeline = resource("IncidentWithTimeline", { ...INCIDENT, timeline: Type.Array(TimelineEntry) });
+
+const status = Type.Optional(oneOf(INCIDENT_STATUSES));
+
+export interface IncidentRoutesDeps {
+  incidents: IncidentService;
+  agents: AgentService;
+  actorOf: ActorOf;
+}
+
+/** What went wrong on the hosts, and what people decided. */
+export function incidentRoutes({ incidents, agents, actorOf }: IncidentRoutesDeps) {
+  const tags = ["incidents"];
+
+  async function list(page: IncidentPage, request: Request): Promise<{ page: Incident[]; link?: string }> {
+    const { incidents: found, nextCursor } = await incidents.list(page);
+    return nextCursor === undefined ? { page: found } : { page: found, link: nextLink(request, nextCursor) };
+  }
+
+  return new Elysia({ name: "incidents", prefix: "/v1", normalize: false })
+    .get(
+      "/agents/:id/incidents",
+      async ({ params, query, request, set }) => {
+        if (!(await agents.get(params.id))) throw notFound("agent");
+        const { page, link } = await list({ ...query, limit: limitOf(query), agentId: params.id }, request);
+        if (link !== undefined) set.headers.link = link;
+        return page.map(onWire);
+      },
+      {
+        params: CloneType(idParams(Uuid)),
+        query: CloneType(pageQuery(IncidentIdText, { status })),
+        response: answers(200, Type.Array(IncidentSchema), 404, 422),
+        detail: { tags, summary: "An agent's incidents, newest first" },
+      },
+    )
+    .get(
+      "/incidents",
+      async ({ query, request, set }) => {
+        const { limit: _, agent_id: agentId, ...rest } = query;
+        const { page, link } = await list({ ...rest, agentId, limit: limitOf(query) }, request);
+        if (link !== undefined) set.headers.link = link;
+        return page.map(onWire);
+      },
+      {
+        query: CloneType(pageQuery(IncidentIdText, { status, agent_id: Type.Optional(Uuid) })),
+        response: answers(200, Type.Array(IncidentSchema), 422),
+        detail: { tags, summary: "All incidents, newest first" },
+      },
+    )
+    .get(
+      "/incidents/:id",
+      async ({ params }) => {
+        const incident = await incidents.get(params.id);
+        if (!incident) throw notFound("incident");
+        return { ...onWire(incident), timeline: incident.timeline.map(onWire) };
+      },
+      {
+        params: CloneType(idParams(IncidentIdText)),
+        response: answers(200, IncidentWithTimeline, 404, 422),
+        detail: { tags, summary: "One incident with its timeline" },
+      },
+    )
+    .patch(
+      "/incidents/:id",
+      async ({ params, body, request, server }) => {
+        const change = await incidents.decide(params.id, body.status, actorOf(request, server));
+        if (change.ok) return onWire(change.incident);
+        if (change.reason === "not_found") throw notFound("incident");
+        throw new HttpProblem(409, change.reason, change.message);
+      },
+      {
+        parse: parseJson,
+        params: CloneType(idParams(IncidentIdText)),
+        body: CloneType(input({ status: oneOf(DECIDED_STATUSES) })),
+        response: answers(200, IncidentSchema, 400, 404, 409, 413, 415, 422),
+        detail: { tags, summary: "A person's decision on an incident; resolved is final" },
+      },
+    );
+}

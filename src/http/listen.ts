@@ -1,0 +1,48 @@
+import type { Config } from "../config.ts";
+import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
+import type { App } from "./app.ts";
+
+/** A server that takes connections. */
+export interface Listening {
+  /** With the real port, where any free one was asked for. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes no more connections and cuts off those that are left. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/** Why a port cannot be had, for a person. */
+const REASONS: Readonly<Record<string, (port: number, host: string) => string>> = {
+  EADDRINUSE: (port) => `port ${port} is taken by another program; set PORT (or --port) to a free one`,
+  EACCES: (port) => `port ${port} needs rights that this user does not have; set PORT (or --port) to one from 1024 up`,
+  EADDRNOTAVAIL: (_, host) => `this machine has no address ${host}; check HOST (or --host)`,
+};
+
+/** Makes the app listen. Throws a StartupError when the port cannot be had. */
+export function listen(app: App, { listen: { host, port }, tls }: Pick<Config, "listen" | "tls">): Listening {
+  const server = open(app, host, port);
+  const shownHost = host.includes(":") ? `[${host}]` : host;
+  let stopping: Promise<void> | undefined;
+  return {
+    url: `${tls === null ? "http" : "https"}://${shownHost}:${server.port}`,
+    port: server.port ?? port,
+    stop: () => {
+      stopping ??= server.stop(true);
+      return stopping;
+    },
+  };
+}
+
+function open(app: App, hostname: string, port: number) {
+  try {
+    const { server } = app.listen({ hostname, port });
+    if (server) return server;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const reason = REASONS[code]?.(port, hostname) ?? errorMessage(error);
+    throw new StartupError(`cannot listen on ${hostname} port ${port}: ${reason}`, ExitCode.unavailable, {
+      cause: error,
+    });
+  }
+  throw new StartupError(`cannot listen on ${hostname} port ${port}`, ExitCode.unavailable);
+}

@@ -1,0 +1,137 @@
+import { STATUS_CODES } from "node:http";
+import type { TSchema } from "@sinclair/typebox";
+import type { Route } from "./route-table.ts";
+
+/** A JSON object of the description. */
+type Json = Record<string, unknown>;
+
+/** A route with what it declares, as Elysia keeps it. */
+export interface DescribedRoute extends Route {
+  readonly hooks: {
+    readonly detail?: { summary?: string; description?: string; tags?: string[]; security?: Json[]; hide?: boolean };
+    readonly params?: TSchema;
+    readonly query?: TSchema;
+    readonly body?: TSchema;
+    readonly response?: Record<string, TSchema>;
+  };
+}
+
+const SECURITY_SCHEME = {
+  type: "http",
+  scheme: "bearer",
+  description: "ADMIN_TOKEN of the server's settings; not asked for under open access",
+};
+
+/**
+ * The API's description (OpenAPI 3.1, whose schemas are JSON Schema as TypeBox has it), made from the routes themselves.
+ * A schema with a title becomes a component.
+ */
+export function describeApi(routes: readonly DescribedRoute[], version: string): Json {
+  const schemas: Json = {};
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    const path = pathOf(route.path);
+    paths[path] = { ...paths[path], [methodOf(route)]: operationOf(route, schemas) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "OpsPilot",
+      version,
+      description: "Agents, incidents and commands.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: "/" }],
+    security: [{ adminToken: [] }],
+    paths,
+    components: { schemas, securitySchemes: { adminToken: SECURITY_SCHEME } },
+  };
+}
+
+/** The path as the description writes it: `/v1/agents/{id}` for `/v1/agents/:id`, no slash at its end. */
+export function pathOf(path: string): string {
+  return path.replaceAll(/:([^/]+)/g, "{$1}").replace(/(.)\/$/, "$1");
+}
+
+/** The method of a route as the description names it; a WebSocket begins as a GET. */
+export function methodOf({ method }: Route): string {
+  return method === "WS" ? "get" : method.toLowerCase();
+}
+
+function operationOf(route: DescribedRoute, schemas: Json): Json {
+  const { detail = {}, params, query, body } = route.hooks;
+  const parameters = [...parametersOf(params, "path", schemas), ...parametersOf(query, "query", schemas)];
+  return {
+    operationId: operationIdOf(route),
+    ...detail,
+    ...(route.method === "WS" ? { security: [] } : {}),
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(body ? { requestBody: bodyOf(body, schemas) } : {}),
+    responses: route.method === "WS" ? WEBSOCKET_RESPONSES : responsesOf(route, schemas),
+  };
+}
+
+function operationIdOf(route: DescribedRoute): string {
+  const words = [methodOf(route), ...route.path.split(/[^A-Za-z0-9]+/).filter((word) => word !== "")];
+  if (words.length === 1) words.push("root");
+  return words.map((word, at) => (at === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1))).join("");
+}
+
+function parametersOf(schema: TSchema | undefined, where: "path" | "query", schemas: Json): Json[] {
+  const required: string[] = schema?.required ?? [];
+  return Object.entries<TSchema>(schema?.properties ?? {}).map(([name, property]) => ({
+    name,
+    in: where,
+    required: required.includes(name),
+    schema: schemaOf(property, schemas),
+  }));
+}
+
+function bodyOf(schema: TSchema, schemas: Json): Json {
+  const required: string[] = schema.required ?? [];
+  return { required: required.length > 0, content: { "application/json": { schema: schemaOf(schema, schemas) } } };
+}
+
+function responsesOf({ hooks }: DescribedRoute, schemas: Json): Json {
+  const isList = hooks.query?.properties?.cursor !== undefined;
+  const isPublic = hooks.detail?.security?.length === 0;
+  const answers = Object.entries(hooks.response ?? {}).filter(
+    ([status]) => !(isPublic && OF_CREDENTIALS.includes(status)),
+  );
+  return Object.fromEntries(
+    answers.map(([status, schema]) => {
+      const content =
+        status === "204" ? {} : { content: { [mediaTypeOf(schema)]: { schema: schemaOf(schema, schemas) } } };
+      const headers = isList && status === "200" ? { headers: LINK_HEADER } : {};
+      return [status, { description: STATUS_CODES[status] ?? status, ...headers, ...content }];
+    }),
+  );
+}
+
+function mediaTypeOf(schema: TSchema): string {
+  if (schema.title === "Problem") return "application/problem+json";
+  return schema.contentMediaType ?? "application/json";
+}
+
+/** A copy without TypeBox's symbols; text that stands for a number is shown as one; parts with a title go into the components and leave a reference. */
+function schemaOf(schema: TSchema, schemas: Json): unknown {
+  return JSON.parse(JSON.stringify(schema), (_, value) => {
+    if (value?.integer) return value.integer;
+    if (typeof value?.title !== "string" || typeof value.type !== "string") return value;
+    schemas[value.title] = value;
+    return { $ref: `#/components/schemas/${value.title}` };
+  });
+}
+
+/** Not of routes that ask for no credential. */
+const OF_CREDENTIALS = ["401", "429"];
+
+const LINK_HEADER = {
+  Link: { description: 'the next page, rel="next"; absent on the last', schema: { type: "string" } },
+};
+
+const WEBSOCKET_RESPONSES = {
+  "101": { description: "the protocol is WebSocket from here on; the agents' tokens are checked in its frames" },
+  "403": { description: STATUS_CODES["403"] },
+  "426": { description: STATUS_CODES["426"] },
+};

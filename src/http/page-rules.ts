@@ -1,0 +1,71 @@
+import type { Config } from "../config.ts";
+import { isLoopbackHost } from "../lib/addresses.ts";
+import { HttpProblem } from "./problems.ts";
+
+const HOST_HEADER = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i;
+const PROXY_HEADERS = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
+const PROXY_HEADER_PREFIX = "x-forwarded-";
+
+/** A load balancer asks these by whatever name or address it has for the server. */
+const ANY_HOST_PATHS = ["/healthz", "/readyz"];
+/** Where a link on another site may lead a person. */
+const PAGE_PATHS = ["/"];
+
+/**
+ * Rules that need no credential: they keep web pages of other sites, names that were bound to this machine by others (DNS
+ * rebinding), and proxies before an open server out. Programs that are no browsers send none of these headers, and pass.
+ */
+export function createPageRules({ access, publicUrl }: Pick<Config, "access" | "publicUrl">) {
+  const publicPage = publicUrl === null ? undefined : new URL(publicUrl);
+  const isOpen = access.mode === "open";
+  const publicHost = access.explicit ? publicPage?.hostname : undefined;
+
+  function checkHost(headers: Headers, path: string): HttpProblem | undefined {
+    const header = headers.get("host");
+    if (header === null) return undefined;
+    const host = HOST_HEADER.exec(header)?.[1];
+    if (host === undefined) return new HttpProblem(400, "bad_host", "the Host header is malformed");
+    if (!isOpen || ANY_HOST_PATHS.includes(path)) return undefined;
+    if (isLoopbackHost(host) || host.toLowerCase() === publicHost) return undefined;
+    const detail = "open access is for requests to localhost alone; set ADMIN_TOKEN, or ACCESS=open and PUBLIC_URL";
+    return new HttpProblem(403, "foreign_host", detail);
+  }
+
+  function checkProxy(headers: Headers): HttpProblem | undefined {
+    if (!isOpen || access.explicit || ![...headers.keys()].some(isProxyHeader)) return undefined;
+    const detail = "the server is open to this machine alone, and this came through a proxy; set ADMIN_TOKEN";
+    return new HttpProblem(403, "proxied_open_access", detail);
+  }
+
+  function checkOrigin(headers: Headers): HttpProblem | undefined {
+    const origin = headers.get("origin");
+    if (origin === null || isOwn(origin, headers.get("host"))) return undefined;
+    return new HttpProblem(403, "foreign_origin", "web pages of other sites may not use this server");
+  }
+
+  function isOwn(origin: string, host: string | null): boolean {
+    const page = URL.parse(origin);
+    if (!page || (page.protocol !== "http:" && page.protocol !== "https:")) return false;
+    // Through URL, so that a port that goes without saying is left out on both sides.
+    const own = host === null ? null : URL.parse(`${page.protocol}//${host}`);
+    return page.origin === publicPage?.origin || page.host === own?.host;
+  }
+
+  function checkSite(request: Request, path: string): HttpProblem | undefined {
+    const site = request.headers.get("sec-fetch-site");
+    if (site === null || site === "same-origin" || site === "none") return undefined;
+    const isNavigation = request.method === "GET" && request.headers.get("sec-fetch-mode") === "navigate";
+    if (isNavigation && PAGE_PATHS.includes(path)) return undefined;
+    return new HttpProblem(403, "foreign_origin", "web pages of other sites may not use this server");
+  }
+
+  return (request: Request, path: string): HttpProblem | undefined =>
+    checkHost(request.headers, path) ??
+    checkProxy(request.headers) ??
+    checkOrigin(request.headers) ??
+    checkSite(request, path);
+}
+
+function isProxyHeader(name: string): boolean {
+  return PROXY_HEADERS.includes(name) || name.startsWith(PROXY_HEADER_PREFIX);
+}

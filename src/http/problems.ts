@@ -1,0 +1,82 @@
+import { STATUS_CODES } from "node:http";
+import { type Static, Type } from "@sinclair/typebox";
+import { OpsPilotError } from "../lib/errors.ts";
+
+/** RFC 9457 problem details, the one form of every refusal. */
+export const Problem = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    code: Type.String({ description: "a stable word for programs, such as agent_offline" }),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ field: Type.String(), message: Type.String() }), {
+        description: "what is wrong, by field",
+      }),
+    ),
+  },
+  { title: "Problem" },
+);
+export type Problem = Static<typeof Problem>;
+
+/** What is wrong with one part of the request. */
+export type FieldError = NonNullable<Problem["errors"]>[number];
+
+/** An answer that is not what was asked for: thrown by routes, written by the one error handler. */
+export class HttpProblem extends OpsPilotError {
+  readonly status: number;
+  readonly fields: readonly FieldError[];
+  readonly headers: Record<string, string>;
+
+  constructor(
+    status: number,
+    reason: string,
+    detail: string,
+    more: { fields?: readonly FieldError[]; headers?: Record<string, string> } = {},
+  ) {
+    super(reason, detail);
+    this.status = status;
+    this.fields = more.fields ?? [];
+    this.headers = more.headers ?? {};
+  }
+}
+
+/** 404 for a thing that the path names. */
+export function notFound(what: "agent" | "incident" | "command"): HttpProblem {
+  return new HttpProblem(404, `${what}_not_found`, `there is no such ${what}`);
+}
+
+/** 422 for a request whose parts are well-formed, but not what they must be. */
+export function invalid(fields: readonly FieldError[]): HttpProblem {
+  const detail = fields.map(({ field, message }) => `${field}: ${message}`).join("; ");
+  return new HttpProblem(422, "invalid_request", detail, { fields });
+}
+
+/** 400 for a body that cannot be read. */
+export function badJson(): HttpProblem {
+  const fields = [{ field: "body", message: "expected JSON" }];
+  return new HttpProblem(400, "bad_json", "the body is not JSON", { fields });
+}
+
+/** What nobody expected. It says nothing: the log does. */
+export function internalError(): HttpProblem {
+  return new HttpProblem(500, "internal_error", "something went wrong on the server; its log says what");
+}
+
+/** The problem as it goes over the wire. */
+export function problemResponse({ status, reason, message, fields, headers }: HttpProblem): Response {
+  const problem: Problem = {
+    type: "about:blank",
+    title: STATUS_CODES[status] ?? "Error",
+    status,
+    detail: message,
+    code: reason,
+    ...(fields.length > 0 ? { errors: [...fields] } : {}),
+  };
+  const all = { "content-type": "application/problem+json", ...SAFE_HEADERS, ...headers };
+  return new Response(JSON.stringify(problem), { status, headers: all });
+}
+
+/** On every answer: nothing is guessed from its content, nothing of it is kept by a cache. */
+export const SAFE_HEADERS = { "x-content-type-options": "nosniff", "cache-control": "no-store" } as const;

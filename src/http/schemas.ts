@@ -1,0 +1,114 @@
+import {
+  CloneType,
+  type Static,
+  type TObject,
+  type TProperties,
+  type TSchema,
+  type TUnsafe,
+  Type,
+} from "@sinclair/typebox";
+import { Problem } from "./problems.ts";
+
+/** A page's size when nothing is said, and at most: an incident has up to 4 KiB in a list. */
+const PAGE = { default: 100, max: 1_000 } as const;
+
+/** An object of the API: no field that is not declared leaves the server. */
+export function resource<T extends TProperties>(title: string, properties: T): TObject<T> {
+  return Type.Object(properties, { title, additionalProperties: false });
+}
+
+/** What a client sends: fields of a later version are ignored. */
+export function input<T extends TProperties>(properties: T): TObject<T> {
+  return Type.Object(properties, { additionalProperties: true });
+}
+
+/** One of some words. */
+export function oneOf<const W extends string>(words: readonly W[]): TUnsafe<W> {
+  return Type.Unsafe<W>(Type.Union(words.map((word) => Type.Literal(word))));
+}
+
+/** The schema, or null. */
+export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+const UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
+
+/** A UUID in its usual form. */
+export const Uuid = Type.String({ pattern: UUID_PATTERN, description: "a UUID" });
+/** An instant, ISO 8601 in UTC. */
+export const Instant = Type.String({ format: "date-time" });
+
+/** The largest PostgreSQL integer. */
+const SERIAL_MAX = 2_147_483_647;
+
+/** An incident's number. */
+export const IncidentId = Type.Integer({ minimum: 1, maximum: SERIAL_MAX });
+
+/**
+ * A number from 1 within a URL, where it is text. Elysia's own numbers take "0x10" and " 1" for some, and do not name the
+ * field that is out of range. `integer` is for the API's description.
+ */
+function numberText(pattern: string, maximum: number): TUnsafe<number> {
+  const description = `a whole number from 1 to ${maximum}`;
+  const text = Type.String({ pattern, description, integer: { type: "integer", minimum: 1, maximum } });
+  const number = Type.Transform(text)
+    .Decode((digits) => Math.min(Number(digits), maximum))
+    .Encode(String);
+  return Type.Unsafe<number>(number);
+}
+
+/** An incident's number in a URL. What is beyond all numbers becomes the last, which no incident ever has. */
+export const IncidentIdText = numberText("^[1-9]\\d{0,9}$", SERIAL_MAX);
+
+/** Whatever JSON object. */
+export const AnyObject = Type.Unsafe<Record<string, unknown>>(
+  Type.Object({}, { additionalProperties: true, description: "an object" }),
+);
+
+const limit = Type.Optional(numberText("^([1-9]\\d{0,2}|1000)$", PAGE.max));
+
+/** The query of a list: how many, and where the page before ended. */
+export function pageQuery<C extends TSchema, T extends TProperties>(cursor: C, filters: T) {
+  return input({ limit, cursor: Type.Optional(cursor), ...filters });
+}
+
+/** The path's `id`. */
+export const idParams = <T extends TSchema>(id: T) => input({ id });
+
+/** Refusals that every route knows: no credential, a web page or proxy, too many wrong credentials, a surprise. */
+const COMMON_PROBLEMS = [401, 403, 429, 500];
+
+/**
+ * The answers of a route, for Elysia and the API's description. Copies: Elysia changes the schemas it is given. The type
+ * names success alone, since problems are thrown.
+ */
+export function answers<Status extends number, S extends TSchema>(
+  status: Status,
+  schema: S,
+  ...problems: number[]
+): Record<Status, S> {
+  const refusals = [...problems, ...COMMON_PROBLEMS].map((one) => [one, CloneType(Problem)]);
+  return Object.fromEntries([[status, CloneType(schema)], ...refusals]) as Record<Status, S>;
+}
+
+/** Dates as they go over the wire. */
+export type OnWire<T> = {
+  [K in keyof T]: T[K] extends Date ? string : T[K] extends Date | null ? string | null : T[K];
+};
+
+/** The row with its dates as text. */
+export function onWire<T extends object>(row: T): OnWire<T> {
+  const entries = Object.entries(row).map(([key, value]) => [key, value instanceof Date ? value.toISOString() : value]);
+  return Object.fromEntries(entries) as OnWire<T>;
+}
+
+/** The `Link` header that leads to the next page: this request with another cursor. */
+export function nextLink(request: Request, cursor: string | number): string {
+  const url = new URL(request.url);
+  url.searchParams.set("cursor", String(cursor));
+  return `<${url.pathname}${url.search}>; rel="next"`;
+}
+
+/** The page's size that was asked for, or the default. */
+export function limitOf(query: { limit?: Static<typeof limit> }): number {
+  return query.limit ?? PAGE.default;
+}

@@ -1,0 +1,51 @@
+import { digestUuid } from "../lib/digest.ts";
+
+/** How much of a message tells two problems apart: what follows is detail. */
+const MESSAGE_CHARS = 512;
+
+const ZERO = 48;
+const NINE = 57;
+const SPACE = 32;
+
+/**
+ * What makes two alerts the same problem: agent, type, source and the message without its numbers. A UUID-shaped SHA-256
+ * prefix, so that it costs 16 bytes in the row and in the index.
+ */
+export function fingerprintOf(agentId: string, type: string, source: string, message: string): string {
+  return digestUuid(`${agentId}\0${type}\0${source}\0${normalise(message)}`);
+}
+
+/**
+ * The message's first 512 characters with each run of digits (and of letters and digits that holds a digit, such as a
+ * container's id) as `#` and each run of white space as one space. One pass, no regular expression.
+ */
+export function normalise(message: string): string {
+  const end = Math.min(message.length, MESSAGE_CHARS);
+  let normalised = "";
+  let start = 0;
+  while (start < end) {
+    let at = start;
+    let hasDigit = false;
+    for (; at < end && isWord(message.charCodeAt(at)); at++) hasDigit ||= isDigit(message.charCodeAt(at));
+    if (at > start) normalised += hasDigit ? "#" : message.slice(start, at);
+    const wordEnd = at;
+    let blank = false;
+    for (; at < end && !isWord(message.charCodeAt(at)); at++) {
+      if (message.charCodeAt(at) > SPACE) {
+        normalised += blank ? ` ${message[at]}` : message[at];
+        blank = false;
+      } else blank = true;
+    }
+    if (blank && at > wordEnd) normalised += " ";
+    start = at;
+  }
+  return normalised.trim();
+}
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= NINE;
+}
+
+function isWord(code: number): boolean {
+  return isDigit(code) || (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code > 127;
+}

@@ -1,0 +1,199 @@
+/**
+ * Which incident an alert belongs to, decided for a whole batch at once and without a database: facts in, plan out.
+ *
+ *   firing    joins the open incident of its fingerprint while that one's last alert is younger than the window;
+ *             otherwise it opens a new one, and the older open one is resolved as superseded, linked both ways.
+ *   resolved  closes the open incidents of its agent, type and source whose last alert occurred no later; with none
+ *             open it is stored and opens nothing.
+ *   late      a firing alert that occurred before a resolution of its agent, type and source, but arrives after it,
+ *             becomes a row of the resolved incident and changes nothing.
+ *
+ * Alerts are taken in the order in which they came; all comparisons are by `occurredAt`. A repeat (a UUID that is stored,
+ * or stood earlier in the batch) has no effect.
+ */
+import type { Severity } from "../protocol/payloads.ts";
+import type {
+  ChangedIncident,
+  GroupingFacts,
+  GroupingPlan,
+  IncidentRef,
+  IncomingAlert,
+  OpenedIncident,
+  OpenIncident,
+  PlannedEvent,
+} from "./grouping-model.ts";
+
+/** Why an incident is resolved, as `incidents.reason` says it. */
+export const SUPERSEDED = "superseded";
+/** Why an incident is resolved that its agent reported as over. */
+export const RESOLVED_BY_AGENT = "resolved by the agent";
+const ARRIVED_LATE = "occurred before the agent's recovery report, arrived after it";
+
+const SEVERITY_RANK: Record<Severity, number> = { info: 1, warning: 2, critical: 3 };
+
+/** One agent, type and source: what a resolution speaks of. */
+export function subjectOf(alert: { agentId: string; type: string; source: string }): string {
+  return `${alert.agentId}\0${alert.type}\0${alert.source}`;
+}
+
+/** An incident while the batch is gone through: what it is, and the part of the plan that it writes to. */
+interface Live {
+  ref: IncidentRef;
+  agentId: string;
+  subject: string;
+  fingerprint: string;
+  row: OpenedIncident | ChangedIncident;
+}
+
+/** A resolution, and the incidents that late alerts become rows of: the one of their fingerprint, else the last one. */
+interface Resolution {
+  occurredAt: number;
+  byFingerprint: Map<string, IncidentRef>;
+  last: IncidentRef | null;
+}
+
+/** Decides the whole batch. */
+export function planGrouping(alerts: readonly IncomingAlert[], facts: GroupingFacts, windowMs: number): GroupingPlan {
+  const batch = createBatch(facts, windowMs);
+  for (const alert of alerts) {
+    if (!batch.isNew(alert)) continue;
+    if (alert.state === "resolved") batch.resolve(alert);
+    else batch.fire(alert);
+  }
+  return batch.plan();
+}
+
+function createBatch(facts: GroupingFacts, windowMs: number) {
+  const plan: GroupingPlan = { opened: [], changed: [], alerts: [], events: [] };
+  const changed = new Map<number, ChangedIncident>();
+  const seen = new Set<string>();
+  const open = new Map<string, Live>();
+  const resolutions = new Map<string, Resolution>();
+  for (const incident of facts.open) open.set(incident.fingerprint, fromRow(incident));
+  for (const past of facts.resolutions) {
+    const resolution = resolutionOf(past.subject, past.occurredAt);
+    if (past.incidentId !== null) attach(resolution, past.fingerprint, { id: past.incidentId });
+  }
+
+  function fromRow(incident: OpenIncident): Live {
+    const { id, severity, lastSeenAt } = incident;
+    const row: ChangedIncident = {
+      id,
+      addOccurrences: 0,
+      severity,
+      lastSeenAt,
+      resolvedAt: null,
+      reason: null,
+      next: null,
+    };
+    const { agentId, fingerprint } = incident;
+    return { ref: { id }, agentId, subject: subjectOf(incident), fingerprint, row };
+  }
+
+  function touch(live: Live): void {
+    if ("id" in live.ref) changed.set(live.ref.id, live.row as ChangedIncident);
+  }
+
+  function isNew(alert: IncomingAlert): boolean {
+    if (seen.has(alert.uuid) || facts.storedUuids.has(alert.uuid)) return false;
+    seen.add(alert.uuid);
+    return true;
+  }
+
+  function fire(alert: IncomingAlert): void {
+    const resolution = resolutions.get(subjectOf(alert));
+    const current = open.get(alert.fingerprint);
+    if (resolution && alert.occurredAt < resolution.occurredAt) fireLate(alert, resolution);
+    else if (current && alert.occurredAt < current.row.lastSeenAt + windowMs) join(alert, current);
+    else fireNew(alert, current);
+  }
+
+  function fireNew(alert: IncomingAlert, current: Live | undefined): void {
+    const incident = openNew(alert, current?.ref ?? null);
+    if (current) supersede(current, incident.ref, alert);
+    open.set(alert.fingerprint, incident);
+  }
+
+  function fireLate(alert: IncomingAlert, resolution: Resolution): void {
+    const incident = resolution.byFingerprint.get(alert.fingerprint) ?? resolution.last;
+    if (incident) {
+      plan.alerts.push({ alert, incident, isFirst: false });
+      return;
+    }
+    const { row, ref } = openNew(alert, null);
+    row.resolvedAt = resolution.occurredAt;
+    row.reason = ARRIVED_LATE;
+    attach(resolution, alert.fingerprint, ref);
+  }
+
+  function join(alert: IncomingAlert, incident: Live): void {
+    const { row } = incident;
+    if ("addOccurrences" in row) row.addOccurrences++;
+    else row.occurrences++;
+    row.lastSeenAt = Math.max(row.lastSeenAt, alert.occurredAt);
+    row.severity = worse(row.severity, alert.severity);
+    touch(incident);
+    plan.alerts.push({ alert, incident: incident.ref, isFirst: false });
+  }
+
+  function openNew(alert: IncomingAlert, previous: IncidentRef | null): Live {
+    const row: OpenedIncident = {
+      alert,
+      occurrences: 1,
+      severity: alert.severity,
+      lastSeenAt: alert.occurredAt,
+      resolvedAt: null,
+      reason: null,
+      previous,
+      next: null,
+    };
+    const ref = { opened: plan.opened.push(row) };
+    plan.alerts.push({ alert, incident: ref, isFirst: true });
+    return { ref, agentId: alert.agentId, subject: subjectOf(alert), fingerprint: alert.fingerprint, row };
+  }
+
+  function supersede(old: Live, by: IncidentRef, alert: IncomingAlert): void {
+    old.row.next = by;
+    close(old, alert.occurredAt, SUPERSEDED, "superseded");
+  }
+
+  function resolve(alert: IncomingAlert): void {
+    const subject = subjectOf(alert);
+    const closing = [...open.values()].filter(
+      (live) => live.subject === subject && live.row.lastSeenAt <= alert.occurredAt,
+    );
+    for (const live of closing) {
+      close(live, alert.occurredAt, RESOLVED_BY_AGENT, "resolved");
+      open.delete(live.fingerprint);
+    }
+    const resolution = resolutionOf(subject, alert.occurredAt);
+    for (const live of closing) attach(resolution, live.fingerprint, live.ref);
+    plan.alerts.push({ alert, incident: closing.at(-1)?.ref ?? null, isFirst: false });
+  }
+
+  function close(live: Live, at: number, reason: string, kind: PlannedEvent["kind"]): void {
+    live.row.resolvedAt = at;
+    live.row.reason = reason;
+    touch(live);
+    plan.events.push({ incident: live.ref, kind, agentId: live.agentId, at });
+  }
+
+  function resolutionOf(subject: string, occurredAt: number): Resolution {
+    const known = resolutions.get(subject) ?? { occurredAt, byFingerprint: new Map(), last: null };
+    known.occurredAt = Math.max(known.occurredAt, occurredAt);
+    resolutions.set(subject, known);
+    return known;
+  }
+
+  return { isNew, fire, resolve, plan: () => ({ ...plan, changed: [...changed.values()] }) };
+}
+
+function attach(resolution: Resolution, fingerprint: string, incident: IncidentRef): void {
+  resolution.byFingerprint.set(fingerprint, incident);
+  resolution.last = incident;
+}
+
+function worse(a: Severity | null, b: Severity | null): Severity | null {
+  if (a === null || b === null) return a ?? b;
+  return SEVERITY_RANK[b] > SEVERITY_RANK[a] ? b : a;
+}

@@ -1,0 +1,48 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+/** The figures of ingest. */
+export interface IngestMetrics {
+  /** From the socket to durable, seconds. */
+  latency: Histogram;
+  batchFrames: Histogram;
+  databaseErrors: Counter<"code">;
+  lost: Counter;
+}
+
+/** Registers ingest's figures; the queue's bytes are read when somebody asks. */
+export function createIngestMetrics(registry: Registry, queuedBytes: () => number): IngestMetrics {
+  const registers = [registry];
+  new Gauge({
+    name: "opspilot_ingest_queue_bytes",
+    help: "Bytes of accepted frames that wait to be written",
+    registers,
+    collect() {
+      this.set(queuedBytes());
+    },
+  });
+  return {
+    latency: new Histogram({
+      name: "opspilot_ingest_latency_seconds",
+      help: "Time from the decoded frame to its durable row",
+      buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60],
+      registers,
+    }),
+    batchFrames: new Histogram({
+      name: "opspilot_ingest_batch_frames",
+      help: "Frames written by one transaction",
+      buckets: [1, 5, 20, 50, 100, 200, 500],
+      registers,
+    }),
+    databaseErrors: new Counter({
+      name: "opspilot_database_errors_total",
+      help: "Batches that the database did not take, by SQLSTATE",
+      labelNames: ["code"],
+      registers,
+    }),
+    lost: new Counter({
+      name: "opspilot_alerts_lost_total",
+      help: "Accepted frames that a stop past its deadline could not write",
+      registers,
+    }),
+  };
+}

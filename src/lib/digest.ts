@@ -1,0 +1,10 @@
+/** SHA-256 of the text's UTF-8, as 64 hexadecimal digits. */
+export function sha256Hex(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}
+
+/** The first 128 bits of the text's SHA-256, written as PostgreSQL writes a uuid. */
+export function digestUuid(text: string): string {
+  const hex = sha256Hex(text);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}

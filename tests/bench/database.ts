@@ -1,0 +1,87 @@
+import { chown, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import postgres from "postgres";
+import { freePort } from "../support/executable.ts";
+import { until } from "../support/until.ts";
+
+/** A database of one server under load. */
+export interface BenchDatabase {
+  readonly url: string;
+  readonly postmasterPid: number;
+  drop(): Promise<void>;
+}
+
+/** The one PostgreSQL that all servers are measured on. */
+export interface BenchPostgres {
+  readonly version: string;
+  create(): Promise<BenchDatabase>;
+  /** Writes out what the last run left in memory, so that the next one does not pay for it. */
+  settle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** PostgreSQL refuses to run as root. */
+const NOBODY = 65534;
+
+/**
+ * Starts it in an empty folder, with PostgreSQL's own defaults (fsync is on), on a port of 127.0.0.1: a Unix socket would
+ * be faster, but the drivers do not agree on how to name one.
+ */
+export async function startBenchPostgres(bin: string, dir: string): Promise<BenchPostgres> {
+  const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+  const data = join(dir, "data");
+  const passwordFile = join(dir, "password");
+  const password = crypto.randomUUID();
+  await mkdir(dir, { recursive: true });
+  await Bun.write(passwordFile, password);
+  if (user.uid !== undefined) for (const path of [dir, passwordFile]) await chown(path, user.uid, user.gid);
+
+  const authentication = ["--auth=scram-sha-256", `--pwfile=${passwordFile}`, "--username=bench"];
+  const initdb = Bun.spawn([join(bin, "initdb"), "-D", data, "-E", "UTF8", "--no-locale", ...authentication], {
+    ...user,
+    stdout: "ignore",
+    stderr: 2,
+  });
+  if ((await initdb.exited) !== 0) throw new Error("initdb failed");
+
+  const port = await freePort();
+  const settings = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "" };
+  const postmaster = Bun.spawn(
+    [
+      join(bin, "postgres"),
+      "-D",
+      data,
+      ...Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
+    ],
+    // In a session of its own: Ctrl-C stops the servers first, and then this.
+    { ...user, detached: true, stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(dir, "log")) },
+  );
+  const urlOf = (database: string) => `postgres://bench:${password}@127.0.0.1:${port}/${database}?sslmode=disable`;
+  const sql = postgres(urlOf("postgres"), { max: 1, onnotice: () => undefined });
+  const version = await until(() => versionOf(sql), { ms: 20_000, what: "PostgreSQL answers" });
+
+  let created = 0;
+  return {
+    version,
+    async create() {
+      const name = `bench_${++created}`;
+      await sql`create database ${sql(name)}`;
+      return {
+        url: urlOf(name),
+        postmasterPid: postmaster.pid,
+        drop: async () => void (await sql`drop database ${sql(name)} with (force)`),
+      };
+    },
+    settle: async () => void (await sql`checkpoint`),
+    async stop() {
+      await sql.end({ timeout: 5 });
+      postmaster.kill("SIGINT");
+      await postmaster.exited;
+    },
+  };
+}
+
+async function versionOf(sql: postgres.Sql): Promise<string | null> {
+  const rows = await sql<{ server_version: string }[]>`show server_version`.catch(() => null);
+  return rows?.[0]?.server_version ?? null;
+}

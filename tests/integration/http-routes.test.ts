@@ -1,0 +1,249 @@
+import { describe, expect, test } from "bun:test";
+import { agentOf, fakeAgents, fakeIncidents, incidentOf, uuid } from "../support/fake-services.ts";
+import { call, testApp } from "../support/http-app.ts";
+
+const AGENT = uuid(1);
+const OFFLINE = uuid(2);
+const UNKNOWN = uuid(9);
+
+/** A request and what must come of it: the status, and for a refusal its code and the fields it names. */
+interface Case {
+  request: [method: string, path: string, body?: unknown];
+  status: number;
+  code?: string;
+  fields?: string[];
+}
+
+const ping = (changes: object = {}) => ({ agent_id: AGENT, command: "ping", params: {}, ...changes });
+
+const CASES: Case[] = [
+  { request: ["GET", "/"], status: 200 },
+  { request: ["HEAD", "/"], status: 200 },
+  { request: ["GET", "/healthz"], status: 200 },
+  { request: ["GET", "/readyz"], status: 200 },
+  { request: ["GET", "/metrics"], status: 200 },
+  { request: ["GET", "/openapi"], status: 200 },
+  { request: ["GET", "/openapi/json"], status: 200 },
+
+  { request: ["GET", "/v1/agents"], status: 200 },
+  { request: ["GET", "/v1/agents?unknown=1"], status: 200 },
+  { request: ["GET", "/v1/agents?limit=1000"], status: 200 },
+  ...["0", "1001", "-1", "1.5", "1e2", "0x10", "%201", "abc", ""].map((limit) => ({
+    request: ["GET", `/v1/agents?limit=${limit}`] as [string, string],
+    status: 422,
+    fields: ["limit"],
+  })),
+  { request: ["GET", "/v1/agents?limit=0&cursor=1"], status: 422, fields: ["limit", "cursor"] },
+  { request: ["POST", "/v1/agents"], status: 201 },
+  { request: ["POST", "/v1/agents", {}], status: 201 },
+  { request: ["POST", "/v1/agents", { hostname: "web-1", later: true }], status: 201 },
+  { request: ["POST", "/v1/agents", { hostname: "" }], status: 422, fields: ["hostname"] },
+  { request: ["POST", "/v1/agents", { hostname: "h".repeat(256) }], status: 422, fields: ["hostname"] },
+  { request: ["POST", "/v1/agents", { hostname: 5 }], status: 422, fields: ["hostname"] },
+  { request: ["POST", "/v1/agents", []], status: 422, fields: ["body"] },
+  { request: ["POST", "/v1/agents", "null"], status: 422, fields: ["body"] },
+  { request: ["POST", "/v1/agents", "{bad"], status: 400, code: "bad_json", fields: ["body"] },
+  { request: ["POST", "/v1/agents", "[".repeat(60_000)], status: 400, code: "bad_json" },
+  { request: ["POST", "/v1/agents", JSON.stringify("x".repeat(70_000))], status: 413, code: "too_large" },
+  { request: ["GET", `/v1/agents/${AGENT}`], status: 200 },
+  { request: ["GET", `/v1/agents/${UNKNOWN}`], status: 404, code: "agent_not_found" },
+  { request: ["GET", "/v1/agents/xyz"], status: 422, fields: ["id"] },
+  { request: ["DELETE", `/v1/agents/${AGENT}`], status: 204 },
+  { request: ["DELETE", `/v1/agents/${UNKNOWN}`], status: 404, code: "agent_not_found" },
+  { request: ["DELETE", "/v1/agents/xyz"], status: 422, fields: ["id"] },
+  { request: ["POST", `/v1/agents/${AGENT}/rotate-token`], status: 200 },
+  { request: ["POST", `/v1/agents/${UNKNOWN}/rotate-token`], status: 404, code: "agent_not_found" },
+
+  { request: ["GET", `/v1/agents/${AGENT}/incidents`], status: 200 },
+  { request: ["GET", `/v1/agents/${AGENT}/incidents?status=nope`], status: 422, fields: ["status"] },
+  { request: ["GET", `/v1/agents/${AGENT}/incidents?cursor=x`], status: 422, fields: ["cursor"] },
+  { request: ["GET", `/v1/agents/${UNKNOWN}/incidents`], status: 404, code: "agent_not_found" },
+  { request: ["GET", "/v1/incidents?status=new"], status: 200 },
+  { request: ["GET", `/v1/incidents?agent_id=${AGENT}`], status: 200 },
+  { request: ["GET", "/v1/incidents?agent_id=1"], status: 422, fields: ["agent_id"] },
+  { request: ["GET", "/v1/incidents/3"], status: 200 },
+  { request: ["GET", "/v1/incidents/4"], status: 404, code: "incident_not_found" },
+  { request: ["GET", "/v1/incidents/9999999999"], status: 404, code: "incident_not_found" },
+  ...["0", "-1", "1.0", "abc", "99999999999"].map((id) => ({
+    request: ["GET", `/v1/incidents/${id}`] as [string, string],
+    status: 422,
+    fields: ["id"],
+  })),
+  { request: ["PATCH", "/v1/incidents/3", { status: "acknowledged" }], status: 200 },
+  { request: ["PATCH", "/v1/incidents/3", { status: "new" }], status: 422, fields: ["status"] },
+  { request: ["PATCH", "/v1/incidents/3", {}], status: 422, fields: ["status"] },
+  { request: ["PATCH", "/v1/incidents/3"], status: 422, fields: ["status"] },
+  { request: ["PATCH", "/v1/incidents/2", { status: "ignored" }], status: 409, code: "invalid_transition" },
+  { request: ["PATCH", "/v1/incidents/4", { status: "ignored" }], status: 404, code: "incident_not_found" },
+
+  { request: ["POST", "/v1/admin/exec", ping()], status: 200 },
+  { request: ["POST", "/v1/admin/exec", { agent_id: AGENT, command: "ping" }], status: 200 },
+  { request: ["POST", "/v1/admin/exec", ping({ wait_s: 25 })], status: 200 },
+  { request: ["POST", "/v1/admin/exec", ping({ wait_s: 26 })], status: 422, fields: ["wait_s"] },
+  { request: ["POST", "/v1/admin/exec", ping({ wait_s: "5" })], status: 422, fields: ["wait_s"] },
+  { request: ["POST", "/v1/admin/exec", ping({ params: [] })], status: 422, fields: ["params"] },
+  { request: ["POST", "/v1/admin/exec", ping({ command: "rm" })], status: 422, fields: ["command"] },
+  { request: ["POST", "/v1/admin/exec", ping({ params: { service: "-x" } })], status: 422, fields: ["params.service"] },
+  { request: ["POST", "/v1/admin/exec", {}], status: 422, fields: ["agent_id", "command"] },
+  { request: ["POST", "/v1/admin/exec", ping({ agent_id: "x" })], status: 422, fields: ["agent_id"] },
+  { request: ["POST", "/v1/admin/exec", ping({ agent_id: UNKNOWN })], status: 404, code: "agent_not_found" },
+  { request: ["POST", "/v1/admin/exec", ping({ agent_id: OFFLINE })], status: 409, code: "agent_offline" },
+  { request: ["POST", "/v1/admin/exec", ping({ command: "host_report" })], status: 409, code: "command_open" },
+  { request: ["GET", `/v1/commands/${uuid(101)}`], status: 200 },
+  { request: ["GET", `/v1/commands/${UNKNOWN}`], status: 404, code: "command_not_found" },
+  { request: ["GET", "/v1/commands/1"], status: 422, fields: ["id"] },
+  { request: ["GET", `/v1/agents/${AGENT}/commands`], status: 200 },
+  { request: ["GET", `/v1/agents/${UNKNOWN}/commands`], status: 404, code: "agent_not_found" },
+
+  { request: ["GET", "/nothing"], status: 404, code: "not_found" },
+  { request: ["GET", "/v1/agents/a/b/c"], status: 404, code: "not_found" },
+  { request: ["PUT", "/v1/agents"], status: 405, code: "method_not_allowed" },
+  { request: ["POST", "/"], status: 405, code: "method_not_allowed" },
+  { request: ["GET", "/v1/stream"], status: 426, code: "upgrade_required" },
+];
+
+const titled = CASES.map(
+  (one) => [one.request.slice(0, 2).join(" "), JSON.stringify(one.request[2])?.slice(0, 60), one] as const,
+);
+
+describe("every route", () => {
+  test.each(titled)("%s %s", async (_, __, { request: [method, path, body], status, code, fields }) => {
+    const answer = await call(testApp(), method, path, { body });
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+    if (status < 400) return;
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    expect(answer.json).toMatchObject({
+      type: "about:blank",
+      title: expect.any(String),
+      status,
+      detail: expect.any(String),
+    });
+    expect(answer.json.code).toBe(code ?? "invalid_request");
+    if (fields) expect(answer.json.errors.map((one: { field: string }) => one.field)).toEqual(fields);
+  });
+});
+
+describe("bodies that are no JSON", () => {
+  test.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/jsonp",
+    "",
+  ])("as %p are refused", async (type) => {
+    const options = { body: '{"hostname":"a"}', headers: { "content-type": type } };
+    expect((await call(testApp(), "POST", "/v1/agents", options)).json.code).toBe("unsupported_media_type");
+  });
+
+  test("may name their character set", async () => {
+    const options = { body: {}, headers: { "content-type": "Application/JSON; charset=utf-8" } };
+    expect((await call(testApp(), "POST", "/v1/agents", options)).status).toBe(201);
+  });
+});
+
+describe("answers", () => {
+  test("have dates as text and no more than is declared", async () => {
+    const { json } = await call(testApp(), "GET", `/v1/agents/${AGENT}`);
+    expect(json).toEqual({
+      id: AGENT,
+      hostname: "host-1",
+      status: "online",
+      last_seen_at: "2026-01-02T03:04:05.678Z",
+      meta: { os: "linux" },
+      created_at: "2026-01-02T03:04:05.678Z",
+      connected_at: null,
+    });
+  });
+
+  test("of new agents have the token", async () => {
+    const app = testApp();
+    const { json } = await call(app, "POST", "/v1/agents", { body: { hostname: "web-1" } });
+    expect(json).toMatchObject({ hostname: "web-1", status: "offline", token: "opa_new" });
+    expect(app.agents.actors).toEqual(["api:local"]);
+  });
+
+  test("of an incident have its timeline", async () => {
+    const { json } = await call(testApp(), "GET", "/v1/incidents/3");
+    const entry = { at: "2026-01-02T03:04:05.678Z", kind: "opened", actor: "agent", data: null };
+    expect(json).toMatchObject({ id: 3, status: "new", timeline: [entry] });
+  });
+
+  test("of a command that ended in time have its result", async () => {
+    const { json } = await call(testApp(), "POST", "/v1/admin/exec", { body: ping({ wait_s: 5 }) });
+    expect(json).toEqual({
+      status: "sent",
+      command_id: expect.any(String),
+      result: {
+        status: "done",
+        exit_code: 0,
+        output: "pong",
+        error: null,
+        duration_ms: 5,
+        finished_at: "2026-01-02T03:04:05.678Z",
+        late: false,
+      },
+    });
+  });
+
+  test("of a command that is on its way have none", async () => {
+    const { json } = await call(testApp(), "POST", "/v1/admin/exec", { body: ping() });
+    expect(json).toEqual({ status: "sent", command_id: expect.any(String) });
+  });
+
+  test("say when the server is not ready", async () => {
+    const readiness = async () => ({ ready: false, checks: { database: "unavailable" } });
+    const { status, json } = await call(testApp({ readiness }), "GET", "/readyz");
+    expect(status).toBe(503);
+    expect(json).toEqual({ status: "unavailable", checks: { database: "unavailable" } });
+  });
+});
+
+describe("pages of a list", () => {
+  test.each([
+    ["/v1/agents?limit=1", 2],
+    ["/v1/incidents?limit=1", 3],
+    [`/v1/incidents?limit=1&agent_id=${AGENT}`, 2],
+    ["/v1/incidents?status=new&limit=1", 2],
+    [`/v1/agents/${AGENT}/incidents?limit=1`, 2],
+    [`/v1/agents/${AGENT}/commands?limit=1`, 2],
+  ])("of %s lead through all of it", async (first, total) => {
+    const app = testApp();
+    const ids: unknown[] = [];
+    for (let path: string | undefined = first; path !== undefined; ) {
+      const { status, json, headers } = await call(app, "GET", path);
+      expect(status).toBe(200);
+      expect(json).toHaveLength(1);
+      ids.push(json[0].id);
+      path = /^<(.+)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1];
+    }
+    expect(new Set(ids).size).toBe(total);
+  });
+});
+
+describe("surprises", () => {
+  const broken = (): never => {
+    throw new Error("the password is hunter2");
+  };
+
+  test("are a 500 that says nothing, and are logged", async () => {
+    const agents = { ...fakeAgents([]), list: broken };
+    const app = testApp({ agents });
+    const { status, json, text } = await call(app, "GET", "/v1/agents");
+    expect(status).toBe(500);
+    expect(json.code).toBe("internal_error");
+    expect(text).not.toContain("hunter2");
+    expect(app.logged.join("")).toContain("hunter2");
+  });
+
+  test("include an answer that breaks its own schema", async () => {
+    const leaky = { ...agentOf(1), token_hash: "secret" };
+    for (const agents of [fakeAgents([leaky]), fakeAgents([{ ...agentOf(1), status: "gone" as never }])]) {
+      const { status, text } = await call(testApp({ agents }), "GET", "/v1/agents");
+      expect(status).toBe(500);
+      expect(text).not.toContain("secret");
+    }
+    const incidents = fakeIncidents([incidentOf(3, { id: "3" as never })]);
+    expect((await call(testApp({ incidents }), "GET", "/v1/incidents")).status).toBe(500);
+  });
+});

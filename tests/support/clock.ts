@@ -1,0 +1,39 @@
+import type { Clock } from "../../src/lib/clock.ts";
+
+/** A clock that stands still until a test moves it. */
+export interface TestClock extends Clock {
+  /** Moves both clocks on, in steps of a second so that repeated work runs as often as it would. */
+  advance(ms: number): Promise<void>;
+}
+
+/** Starts at a fixed moment. */
+export function createTestClock(startMs = 1_706_140_800_000): TestClock {
+  let elapsedMs = 0;
+  const sleepers = new Set<{ untilMs: number; wake: () => void }>();
+
+  async function step(ms: number): Promise<void> {
+    elapsedMs += ms;
+    for (const sleeper of sleepers) if (sleeper.untilMs <= elapsedMs) sleeper.wake();
+    // Lets what was woken run, and fall asleep again.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  return {
+    now: () => startMs + elapsedMs,
+    monotonicMs: () => elapsedMs,
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        const wake = () => {
+          sleepers.delete(sleeper);
+          resolve();
+        };
+        const sleeper = { untilMs: elapsedMs + ms, wake };
+        if (signal?.aborted || ms <= 0) return resolve();
+        sleepers.add(sleeper);
+        signal?.addEventListener("abort", wake, { once: true });
+      }),
+    async advance(ms) {
+      for (let leftMs = ms; leftMs > 0; leftMs -= 1_000) await step(Math.min(leftMs, 1_000));
+    },
+  };
+}

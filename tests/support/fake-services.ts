@@ -1,0 +1,169 @@
+import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
+import type { Agent, AgentService } from "../../src/fleet/model.ts";
+import type { Incident, IncidentService, TimelineEntry } from "../../src/incidents/model.ts";
+import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
+
+const AT = new Date("2026-01-02T03:04:05.678Z");
+
+/** The n-th UUID: easy to tell apart. */
+export function uuid(n: number): string {
+  return `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
+}
+
+/** An agent that is online, with some fields changed. */
+export function agentOf(n: number, changes: Partial<Agent> = {}): Agent {
+  const meta = { os: "linux" };
+  const times = { last_seen_at: AT, created_at: AT, connected_at: null };
+  return { id: uuid(n), hostname: `host-${n}`, status: "online", meta, ...times, ...changes };
+}
+
+/** An incident of agent 1, with some fields changed. */
+export function incidentOf(id: number, changes: Partial<Incident> = {}): Incident {
+  return {
+    id,
+    agent_id: uuid(1),
+    type: "systemd",
+    source: "nginx",
+    raw_error: "nginx crashed",
+    raw_error_bytes: 13,
+    message_chars: 13,
+    ai_analysis: null,
+    ai_solution: null,
+    analysis: null,
+    status: "new",
+    fingerprint: uuid(99),
+    severity: null,
+    exit_code: 1,
+    occurrences: 1,
+    created_at: AT,
+    last_seen_at: AT,
+    updated_at: AT,
+    resolved_at: null,
+    parent_id: null,
+    previous_id: null,
+    next_id: null,
+    reason: null,
+    ...changes,
+  };
+}
+
+/** A command that was sent to agent 1, with some fields changed. */
+export function commandOf(n: number, changes: Partial<Command> = {}): Command {
+  return {
+    id: uuid(n),
+    agent_id: uuid(1),
+    incident_id: null,
+    command: "ping",
+    params: {},
+    status: "sent",
+    actor: "api:local",
+    ttl_s: 60,
+    created_at: AT,
+    sent_at: AT,
+    finished_at: null,
+    expires_at: AT,
+    exit_code: null,
+    output: null,
+    error: null,
+    duration_ms: null,
+    late: false,
+    ...changes,
+  };
+}
+
+/** A slice of what comes after the cursor, and where the next one begins. */
+function pageOf<T extends { id: string | number }>(all: readonly T[], limit: number, cursor: T["id"] | undefined) {
+  const from = cursor === undefined ? 0 : all.findIndex((one) => one.id === cursor) + 1;
+  const page = all.slice(from, from + limit);
+  return { page, nextCursor: from + limit < all.length ? page.at(-1)?.id : undefined };
+}
+
+/** Agents in memory; `actors` notes who did what. */
+export function fakeAgents(agents: Agent[]): AgentService & { actors: string[] } {
+  const actors: string[] = [];
+  return {
+    actors,
+    async list({ limit, cursor }) {
+      const { page, nextCursor } = pageOf(agents, limit, cursor);
+      return nextCursor === undefined ? { agents: page } : { agents: page, nextCursor: String(nextCursor) };
+    },
+    get: async (id) => agents.find((agent) => agent.id === id),
+    async create({ hostname }, actor) {
+      actors.push(actor);
+      const agent = agentOf(agents.length + 1, { hostname: hostname ?? null, status: "offline" });
+      agents.push(agent);
+      return { agent, token: "opa_new" };
+    },
+    async remove(id, actor) {
+      actors.push(actor);
+      const at = agents.findIndex((agent) => agent.id === id);
+      return at >= 0 && agents.splice(at, 1).length === 1;
+    },
+    async rotateToken(id, actor) {
+      actors.push(actor);
+      const agent = agents.find((one) => one.id === id);
+      return agent && { agent, token: "opa_rotated" };
+    },
+  };
+}
+
+/** Incidents in memory. */
+export function fakeIncidents(incidents: Incident[]): IncidentService {
+  const timeline: TimelineEntry[] = [{ at: AT, kind: "opened", actor: "agent", data: null }];
+  return {
+    async list({ limit, cursor, status, agentId }) {
+      const fits = (one: Incident) => !(status && one.status !== status) && !(agentId && one.agent_id !== agentId);
+      const { page, nextCursor } = pageOf(incidents.filter(fits), limit, cursor);
+      return nextCursor === undefined ? { incidents: page } : { incidents: page, nextCursor: Number(nextCursor) };
+    },
+    async get(id) {
+      const incident = incidents.find((one) => one.id === id);
+      return incident && { ...incident, timeline };
+    },
+    async decide(id, status) {
+      const incident = incidents.find((one) => one.id === id);
+      if (!incident) return { ok: false, reason: "not_found", message: "there is no such incident" };
+      if (incident.status === "resolved")
+        return { ok: false, reason: "invalid_transition", message: "resolved is final" };
+      incident.status = status;
+      return { ok: true, incident };
+    },
+  };
+}
+
+/** Commands in memory. An agent that is not known or not online refuses; `wait_s` brings a result. */
+export function fakeCommands(commands: Command[], agents: readonly Agent[]): CommandService {
+  return {
+    async exec({ agentId, command, params, actor, waitS }): Promise<ExecOutcome> {
+      const agent = agents.find((one) => one.id === agentId);
+      if (!agent) return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
+      if (agent.status === "offline") return { ok: false, reason: "agent_offline", message: "it is not connected" };
+      if (!COMMAND_NAMES.some((name) => name === command)) {
+        return { ok: false, reason: "unknown_command", message: "command: expected another", field: "command" };
+      }
+      if (params.service === "-x") {
+        return { ok: false, reason: "invalid_params", message: "params.service: bad name", field: "params.service" };
+      }
+      const isOpen = commands.some(
+        (one) => one.status === "sent" && one.agent_id === agentId && one.command === command,
+      );
+      if (isOpen) return { ok: false, reason: "command_open", message: "still open" };
+      const result = { status: "done", exit_code: 0, output: "pong", duration_ms: 5, finished_at: AT } as const;
+      const made = commandOf(500 + commands.length, {
+        agent_id: agentId,
+        command,
+        params,
+        actor,
+        ...(waitS > 0 ? result : {}),
+      });
+      commands.push(made);
+      return { ok: true, command: made };
+    },
+    get: async (id) => commands.find((one) => one.id === id),
+    async list({ agentId, limit, cursor }) {
+      const own = commands.filter((one) => one.agent_id === agentId);
+      const { page, nextCursor } = pageOf(own, limit, cursor);
+      return nextCursor === undefined ? { commands: page } : { commands: page, nextCursor: String(nextCursor) };
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { Elysia } from "elysia";
+import { Registry } from "prom-client";
+import { type AppDeps, createApp } from "../../src/http/app.ts";
+import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLog } from "../../src/lib/log.ts";
+import { agentOf, commandOf, fakeAgents, fakeCommands, fakeIncidents, incidentOf } from "./fake-services.ts";
+
+/** Long enough to be an ADMIN_TOKEN. */
+export const ADMIN_TOKEN = "a-token-of-the-administrator";
+
+/** Settings of open access that nobody set, as on a fresh server. */
+export const OPEN_ACCESS = { mode: "open", explicit: false, adminToken: null } as const;
+export const TOKEN_ACCESS = { mode: "token", explicit: false, adminToken: ADMIN_TOKEN } as const;
+
+/** The app over services in memory: two agents (the second is offline), three incidents, two commands. */
+export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps["config"]> = {}) {
+  const all = [agentOf(1), agentOf(2, { status: "offline", last_seen_at: null, meta: null })];
+  const incidents = [
+    incidentOf(3),
+    incidentOf(2, { status: "resolved" }),
+    incidentOf(1, { agent_id: all[1]?.id ?? "" }),
+  ];
+  const commands = [commandOf(101, { command: "host_report" }), commandOf(102, { status: "done", exit_code: 0 })];
+  const agents = fakeAgents(all);
+  const logged: string[] = [];
+  const app = createApp({
+    config: { access: OPEN_ACCESS, publicUrl: null, tls: null, trustedProxies: [], ...config },
+    log: createLog({ level: "debug", readable: false, destination: { write: (line) => void logged.push(line) } }),
+    clock: createSystemClock(),
+    version: "1.2.3",
+    agents,
+    incidents: fakeIncidents(incidents),
+    commands: fakeCommands(commands, all),
+    gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
+      detail: { summary: "The agents' stream" },
+      open: (ws) => void ws.send("welcome"),
+    }),
+    websocket: {},
+    registry: new Registry(),
+    readiness: async () => ({ ready: true, checks: { database: "ok" } }),
+    ...changes,
+  });
+  return { app, agents, logged };
+}
+
+/** One request within the process. */
+export async function call(
+  { app }: Pick<ReturnType<typeof testApp>, "app">,
+  method: string,
+  path: string,
+  options: { body?: unknown; headers?: Record<string, string> } = {},
+) {
+  const isText = typeof options.body === "string";
+  const body = options.body === undefined ? undefined : isText ? String(options.body) : JSON.stringify(options.body);
+  const type: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
+  const headers = { ...type, ...options.headers };
+  const response = await app.handle(new Request(`http://localhost${path}`, { method, body, headers }));
+  const text = await response.text();
+  const isJson = text !== "" && response.headers.get("content-type")?.includes("json");
+  return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+}

@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Linux counts CPU time in ticks of a hundredth of a second (USER_HZ). */
+const TICKS_PER_SECOND = 100;
+
+/** A process and everything below it that lives now. */
+export function processTree(pid: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync("/proc")) {
+    const child = Number(entry);
+    const parent = Number.isInteger(child) ? statOf(child)?.parent : undefined;
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), child]);
+  }
+  const below = (parent: number): number[] => (children.get(parent) ?? []).flatMap((child) => [child, ...below(child)]);
+  return [pid, ...below(pid)];
+}
+
+/** Their memory in bytes, with each shared page counted once (the sum of the proportional set sizes). */
+export function memoryBytes(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const kib = /^Pss:\s+(\d+) kB/m.exec(readIfThere(`/proc/${pid}/smaps_rollup`))?.[1];
+    return sum + Number(kib ?? 0) * 1024;
+  }, 0);
+}
+
+/** The CPU time of a process and everything below it so far, in seconds, with that of children that ended. */
+export function cpuSeconds(pid: number): number {
+  return processTree(pid).reduce((sum, one) => sum + (statOf(one)?.ticks ?? 0), 0) / TICKS_PER_SECOND;
+}
+
+/** Fields of /proc/PID/stat; they are counted after the name, which may hold anything. */
+function statOf(pid: number): { parent: number; ticks: number } | undefined {
+  const text = readIfThere(`/proc/${pid}/stat`);
+  if (text === "") return undefined;
+  const fields = text
+    .slice(text.lastIndexOf(")") + 2)
+    .split(" ")
+    .map(Number);
+  const [user = 0, system = 0, childrenUser = 0, childrenSystem = 0] = fields.slice(11, 15);
+  return { parent: fields[1] ?? 0, ticks: user + system + childrenUser + childrenSystem };
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const isGone = error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH");
+    if (isGone) return "";
+    throw error;
+  }
+}

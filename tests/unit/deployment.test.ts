@@ -1,0 +1,61 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { SETTING_NAMES } from "../../src/config/settings.ts";
+
+const TOP = join(import.meta.dir, "../..");
+const read = (file: string) => Bun.file(join(TOP, file)).text();
+
+/** The version of bun that the repository is pinned to. */
+async function bunVersion(): Promise<string | undefined> {
+  const { packageManager } = (await Bun.file(join(TOP, "package.json")).json()) as { packageManager: string };
+  return packageManager.split("@")[1];
+}
+
+describe("the settings", () => {
+  test("are all in .env.example, and none of them is set there", async () => {
+    const lines = (await read(".env.example")).split("\n").filter((line) => line !== "");
+    const examples = lines.flatMap((line) => /^#([A-Z_]+)=/.exec(line)?.[1] ?? []);
+    expect(examples.sort()).toEqual([...SETTING_NAMES].sort());
+    expect(lines.filter((line) => !line.startsWith("#"))).toEqual([]);
+  });
+
+  test("are all in the README's table, and nothing else is", async () => {
+    const chapter = (await read("README.md")).split(/^## /m).find((one) => one.startsWith("Configuration"));
+    const rows = [...(chapter ?? "").matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? "");
+    expect(rows.sort()).toEqual([...SETTING_NAMES].sort());
+  });
+});
+
+describe("the version of bun", () => {
+  test.each(["Dockerfile", "README.md"])("is the pinned one wherever %s names it", async (file) => {
+    const named = [...(await read(file)).matchAll(/\bbun[@:](\d+\.\d+\.\d+)/g)].map((match) => match[1]);
+    expect(named.length).toBeGreaterThan(0);
+    expect(new Set(named)).toEqual(new Set([await bunVersion()]));
+  });
+});
+
+describe("compose.yaml", () => {
+  interface Compose {
+    services: Record<string, { ports?: string[]; develop: { watch: { path: string }[] } }>;
+  }
+  const services = async () => (Bun.YAML.parse(await read("compose.yaml")) as Compose).services;
+
+  test("publishes the server on loopback only, and no port of the database", async () => {
+    const { app, db } = await services();
+    expect(app).toMatchObject({
+      container_name: "opspilot-backend",
+      ports: [expect.stringMatching(/^127\.0\.0\.1:.*:8080$/)],
+      depends_on: { db: { condition: "service_healthy" } },
+      environment: { HOST: "0.0.0.0", PORT: 8080, ACCESS: expect.stringContaining(":-open}") },
+    });
+    expect(db).toMatchObject({ container_name: "opspilot-db", image: "postgres:18" });
+    expect(db?.ports).toBeUndefined();
+  });
+
+  test("builds again when anything that the image is built from changes", async () => {
+    const { app } = await services();
+    const watched = app?.develop.watch.map(({ path }) => path.replace("./", ""));
+    const copied = (await read(".dockerignore")).split("\n").filter((line) => line.startsWith("!"));
+    expect(watched?.sort()).toEqual(copied.map((line) => line.slice(1)).sort());
+  });
+});

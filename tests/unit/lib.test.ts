@@ -1,0 +1,121 @@
+import { describe, expect, test } from "bun:test";
+import { backoffMs } from "../../src/lib/backoff.ts";
+import { createBatcher } from "../../src/lib/batcher.ts";
+import { createSystemClock } from "../../src/lib/clock.ts";
+import { DeadlineError, withDeadline } from "../../src/lib/deadline.ts";
+import { repeat } from "../../src/lib/repeat.ts";
+import { parseDurationMs, parseSizeBytes } from "../../src/lib/units.ts";
+
+describe("units", () => {
+  test.each([
+    ["250ms", 250],
+    ["90s", 90_000],
+    ["5m", 300_000],
+    ["2h", 7_200_000],
+    ["30d", 2_592_000_000],
+    ["5", undefined],
+    ["-5s", undefined],
+    ["1.5h", undefined],
+    ["5 weeks", undefined],
+    ["", undefined],
+  ])("the duration %p is %p ms", (text, expected) => {
+    expect(parseDurationMs(text)).toBe(expected);
+  });
+
+  test.each([
+    ["512B", 512],
+    ["64MiB", 67_108_864],
+    ["1GiB", 1_073_741_824],
+    ["64MB", undefined],
+    ["64", undefined],
+  ])("the size %p is %p bytes", (text, expected) => {
+    expect(parseSizeBytes(text)).toBe(expected);
+  });
+});
+
+describe("back-off", () => {
+  test("doubles up to its ceiling and keeps at least half of the wait", () => {
+    for (let attempt = 0; attempt < 50; attempt++) {
+      const ceiling = Math.min(2_000, 50 * 2 ** attempt);
+      const wait = backoffMs(attempt, { minMs: 50, maxMs: 2_000 });
+      expect(wait).toBeGreaterThanOrEqual(ceiling / 2);
+      expect(wait).toBeLessThanOrEqual(ceiling);
+    }
+  });
+});
+
+describe("a batcher", () => {
+  test("makes one call of what is asked in one turn, and answers each its own", async () => {
+    const calls: number[] = [];
+    const double = createBatcher(
+      async (items: readonly number[]) => {
+        calls.push(items.length);
+        return items.map((item) => item * 2);
+      },
+      { max: 4 },
+    );
+    expect(await Promise.all([1, 2, 3, 4, 5, 6].map(double))).toEqual([2, 4, 6, 8, 10, 12]);
+    expect(calls).toEqual([4, 2]);
+  });
+
+  test("hands a failure to each that asked, and works again afterwards", async () => {
+    let isBroken = true;
+    const echo = createBatcher(
+      async (items: readonly number[]) => {
+        if (isBroken) throw new Error("away");
+        return items;
+      },
+      { max: 10 },
+    );
+    const both = await Promise.allSettled([echo(1), echo(2)]);
+    expect(both.map((one) => one.status)).toEqual(["rejected", "rejected"]);
+    isBroken = false;
+    expect(await echo(3)).toBe(3);
+  });
+});
+
+describe("a deadline", () => {
+  const ignore = () => undefined;
+
+  test("gives the outcome of what is in time", async () => {
+    expect(await withDeadline(Promise.resolve(1), 1_000, "it", ignore)).toBe(1);
+    expect(withDeadline(Promise.reject(new Error("broken")), 1_000, "it", ignore)).rejects.toThrow("broken");
+  });
+
+  test("gives up what is not, and hands a later failure on", async () => {
+    const work = Promise.withResolvers<void>();
+    const late = Promise.withResolvers<unknown>();
+    const outcome = withDeadline(work.promise, 5, "the query", late.resolve);
+    expect(outcome).rejects.toBeInstanceOf(DeadlineError);
+    await outcome.catch(ignore);
+    work.reject(new Error("too late"));
+    expect(await late.promise).toMatchObject({ message: "too late" });
+  });
+});
+
+describe("a repeated task", () => {
+  test("goes on after a failure, runs one at a time, and stops when told", async () => {
+    const failures: unknown[] = [];
+    const ran = Promise.withResolvers<void>();
+    let runs = 0;
+    let atOnce = 0;
+    const running = repeat(
+      createSystemClock(),
+      1,
+      async () => {
+        expect(++atOnce).toBe(1);
+        await Promise.resolve();
+        atOnce--;
+        if (++runs === 3) ran.resolve();
+        if (runs === 1) throw new Error("first");
+      },
+      (error) => failures.push(error),
+    );
+    await ran.promise;
+    await running.stop();
+    await running.stop();
+    const after = runs;
+    expect(failures).toHaveLength(1);
+    expect(runs).toBe(after);
+  });
+});
