@@ -26,7 +26,7 @@ export function describeStart(config: Config, { url, database }: Started): Recor
   return {
     url,
     database,
-    data_dir: config.dataDir,
+    ...(config.database === null ? { data_dir: config.dataDir } : {}),
     agents: `${base.replace(/^http/, "ws")}/v1/stream, token in each frame or as Authorization: Bearer`,
     access: describeAccess(config),
     enrollment:

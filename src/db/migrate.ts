@@ -18,12 +18,12 @@ const POSTGRES_MIN = 14;
  * Brings the tables up to date, all migrations in one transaction; of several nodes one does it and the others wait. Throws a
  * StartupError when the database is too old, or newer than this executable, or another node does not come to an end.
  */
-export async function migrate(database: Database, log: Log): Promise<void> {
+export async function migrate(database: Database, log: Log, lockLimitMs = LOCK_LIMIT_MS): Promise<void> {
   // A session: behind a transaction pooler a lock would belong to nobody.
   const client = database.createSession({ applicationName: "opspilot migrate" });
   try {
     await requireSupported(client);
-    await lock(client);
+    await lock(client, lockLimitMs);
     const before = await lastMigration(client);
     await apply(client, before, log);
   } finally {
@@ -38,14 +38,14 @@ async function requireSupported(sql: Sql): Promise<void> {
   throw new StartupError(`the database is PostgreSQL ${version}; ${POSTGRES_MIN} or newer is needed`, ExitCode.config);
 }
 
-async function lock(sql: Sql): Promise<void> {
-  await sql`select set_config('lock_timeout', ${String(LOCK_LIMIT_MS)}, false)`;
+async function lock(sql: Sql, limitMs: number): Promise<void> {
+  await sql`select set_config('lock_timeout', ${String(limitMs)}, false)`;
   try {
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
   } catch (error) {
     const isLate = error instanceof Error && "code" in error && error.code === "55P03";
     if (!isLate) throw error;
-    const message = `another node has been migrating the database for ${LOCK_LIMIT_MS / 1000} s; try again when it is done`;
+    const message = `another node has been migrating the database for ${limitMs / 1000} s; try again when it is done`;
     throw new StartupError(message, ExitCode.unavailable, { cause: error });
   }
 }

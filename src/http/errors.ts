@@ -1,7 +1,9 @@
 import { ValidationError } from "elysia";
+import { isDatabaseAway } from "../db/away.ts";
+import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { explain } from "./explain.ts";
-import { badJson, HttpProblem, internalError, invalid, problemResponse } from "./problems.ts";
+import { badJson, databaseAway, HttpProblem, internalError, invalid, problemResponse } from "./problems.ts";
 
 /** What Elysia hands to an error handler, as far as it is used here. */
 export interface FailedRequest {
@@ -21,6 +23,10 @@ export function createErrorHandler(deps: { log: Log; missed: (method: string, pa
     if (code === "NOT_FOUND") return deps.missed(request.method, path);
     if (code === "PARSE") return causeOf(error) ?? badJson();
     if (error instanceof ValidationError && error.type !== "response") return invalid(explain(error));
+    if (isDatabaseAway(error)) {
+      deps.log.warn({ error: errorMessage(error), method: request.method, path }, "a request found no database");
+      return databaseAway();
+    }
     const fields = error instanceof ValidationError ? { answer: explain(error) } : { error };
     deps.log.error({ ...fields, method: request.method, path }, "a request failed");
     return internalError();

@@ -96,7 +96,7 @@ function responsesOf({ hooks }: DescribedRoute, schemas: Json): Json {
   const isList = hooks.query?.properties?.cursor !== undefined;
   const isPublic = hooks.detail?.security?.length === 0;
   const answers = Object.entries(hooks.response ?? {}).filter(
-    ([status]) => !(isPublic && OF_CREDENTIALS.includes(status)),
+    ([status, { title }]) => !(isPublic && title === "Problem" && NOT_OF_PUBLIC_ROUTES.includes(status)),
   );
   return Object.fromEntries(
     answers.map(([status, schema]) => {
@@ -123,8 +123,8 @@ function schemaOf(schema: TSchema, schemas: Json): unknown {
   });
 }
 
-/** Not of routes that ask for no credential. */
-const OF_CREDENTIALS = ["401", "429"];
+/** Routes without a credential do without the database, too. */
+const NOT_OF_PUBLIC_ROUTES = ["401", "429", "503"];
 
 const LINK_HEADER = {
   Link: { description: 'the next page, rel="next"; absent on the last', schema: { type: "string" } },

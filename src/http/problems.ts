@@ -59,6 +59,13 @@ export function badJson(): HttpProblem {
   return new HttpProblem(400, "bad_json", "the body is not JSON", { fields });
 }
 
+/** 503 while the database cannot be reached: the same request may work a little later. */
+export function databaseAway(): HttpProblem {
+  return new HttpProblem(503, "database_unavailable", "the database cannot be reached; try again", {
+    headers: { "retry-after": "5" },
+  });
+}
+
 /** What nobody expected. It says nothing: the log does. */
 export function internalError(): HttpProblem {
   return new HttpProblem(500, "internal_error", "something went wrong on the server; its log says what");

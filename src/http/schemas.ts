@@ -74,8 +74,8 @@ export function pageQuery<C extends TSchema, T extends TProperties>(cursor: C, f
 /** The path's `id`. */
 export const idParams = <T extends TSchema>(id: T) => input({ id });
 
-/** Refusals that every route knows: no credential, a web page or proxy, too many wrong credentials, a surprise. */
-const COMMON_PROBLEMS = [401, 403, 429, 500];
+/** Refusals that routes have in common: no credential, a web page or proxy, too many wrong ones, a surprise, no database. */
+const COMMON_PROBLEMS = [401, 403, 429, 500, 503];
 
 /**
  * The answers of a route, for Elysia and the API's description. Copies: Elysia changes the schemas it is given. The type
@@ -87,7 +87,7 @@ export function answers<Status extends number, S extends TSchema>(
   ...problems: number[]
 ): Record<Status, S> {
   const refusals = [...problems, ...COMMON_PROBLEMS].map((one) => [one, CloneType(Problem)]);
-  return Object.fromEntries([[status, CloneType(schema)], ...refusals]) as Record<Status, S>;
+  return Object.fromEntries([...refusals, [status, CloneType(schema)]]) as Record<Status, S>;
 }
 
 /** Dates as they go over the wire. */

@@ -111,7 +111,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   const peers = await buildPeers(options.peers);
   await buildExecutable();
   await chmod(dir, 0o711);
-  const postgres = await startBenchPostgres("/usr/lib/postgresql/15/bin", join(dir, "postgres"));
+  const postgres = await startBenchPostgres(join(dir, "postgres"));
   cleanups.defer(() => postgres.stop());
 
   const comparisons: Comparison[] = [];

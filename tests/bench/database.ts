@@ -1,6 +1,9 @@
 import { chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
+import { ensureBinaries } from "../../src/db/embedded/binaries.ts";
+import { postmasterArguments } from "../../src/db/embedded/settings.ts";
+import { createLog } from "../../src/lib/log.ts";
 import { freePort } from "../support/executable.ts";
 import { until } from "../support/until.ts";
 
@@ -24,15 +27,16 @@ export interface BenchPostgres {
 const NOBODY = 65534;
 
 /**
- * Starts it in an empty folder, with PostgreSQL's own defaults (fsync is on), on a port of 127.0.0.1: a Unix socket would
- * be faster, but the drivers do not agree on how to name one.
+ * Starts the built-in PostgreSQL in an empty folder, with the settings that OpsPilot gives it (fsync is on), on a port of
+ * 127.0.0.1: a Unix socket would be faster, but the drivers do not agree on how to name one.
  */
-export async function startBenchPostgres(bin: string, dir: string): Promise<BenchPostgres> {
+export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
+  await mkdir(dir, { recursive: true });
+  const bin = join(await ensureBinaries(dir, createLog({ level: "silent", readable: false })), "bin");
   const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
   const data = join(dir, "data");
   const passwordFile = join(dir, "password");
   const password = crypto.randomUUID();
-  await mkdir(dir, { recursive: true });
   await Bun.write(passwordFile, password);
   if (user.uid !== undefined) for (const path of [dir, passwordFile]) await chown(path, user.uid, user.gid);
 
@@ -45,20 +49,18 @@ export async function startBenchPostgres(bin: string, dir: string): Promise<Benc
   if ((await initdb.exited) !== 0) throw new Error("initdb failed");
 
   const port = await freePort();
-  const settings = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "" };
+  const reachable = ["-c", "listen_addresses=127.0.0.1", "-c", `port=${port}`];
   const postmaster = Bun.spawn(
-    [
-      join(bin, "postgres"),
-      "-D",
-      data,
-      ...Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
-    ],
+    [join(bin, "postgres"), ...postmasterArguments(data, dir), ...reachable],
     // In a session of its own: Ctrl-C stops the servers first, and then this.
     { ...user, detached: true, stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(dir, "log")) },
   );
   const urlOf = (database: string) => `postgres://bench:${password}@127.0.0.1:${port}/${database}?sslmode=disable`;
   const sql = postgres(urlOf("postgres"), { max: 1, onnotice: () => undefined });
-  const version = await until(() => versionOf(sql), { ms: 20_000, what: "PostgreSQL answers" });
+  const version = await until(() => versionOf(sql), { ms: 20_000, what: "PostgreSQL answers" }).catch((error) => {
+    postmaster.kill("SIGKILL");
+    throw error;
+  });
 
   let created = 0;
   return {

@@ -24,7 +24,7 @@ export async function buildPeers(folder: string): Promise<Peers> {
 
 async function digestOf(folder: string): Promise<string> {
   const hasher = new Bun.CryptoHasher("sha256");
-  const files = [...new Bun.Glob("{build.sh,**/*.go}").scanSync(folder)].sort();
+  const files = [...new Bun.Glob("**/*.{go,sh}").scanSync(folder)].sort();
   if (files.length < 3) throw new Error(`${folder} holds no peers: build.sh, go-backend/ and loadgen/ are expected`);
   for (const file of files) hasher.update(file).update(await Bun.file(join(folder, file)).bytes());
   return hasher.digest("hex").slice(0, 16);

@@ -6,8 +6,7 @@ import { version } from "../../package.json" with { type: "json" };
 import { describeStart } from "../../src/cli/banner.ts";
 import { unitFile } from "../../src/cli/systemd.ts";
 import { loadConfig } from "../../src/config.ts";
-
-const MAIN = join(import.meta.dir, "../../src/main.ts");
+import { runOpspilot } from "../support/command-line.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -15,13 +14,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs the command line as a process of its own, in an empty folder, with these settings alone. */
-async function opspilot(words: string[], env: Record<string, string> = {}) {
-  const command = [process.execPath, "--no-env-file", MAIN, ...words];
-  const child = Bun.spawn(command, { cwd: folder, env: { HOME: folder, ...env }, stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { stdout, stderr, exitCode };
-}
+const opspilot = (words: string[], env: Record<string, string> = {}) => runOpspilot(words, { cwd: folder, env });
 
 describe("the command line", () => {
   test.each([[["version"]], [["--version"]], [["-V"]]])("%p prints the version", async (words) => {

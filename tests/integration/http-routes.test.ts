@@ -236,6 +236,21 @@ describe("surprises", () => {
     expect(app.logged.join("")).toContain("hunter2");
   });
 
+  test("do not include a database that is away", async () => {
+    const away = Object.assign(new Error("write CONNECTION_CLOSED db:5432"), { code: "CONNECTION_CLOSED" });
+    const noSocket = Object.assign(new Error("connect ENOENT /run/x"), { code: "ENOENT", syscall: "connect" });
+    for (const error of [away, noSocket, new Error("Failed query: select 1", { cause: away })]) {
+      const list = () => Promise.reject(error);
+      const app = testApp({ agents: { ...fakeAgents([]), list } });
+      const { status, json, headers } = await call(app, "GET", "/v1/agents");
+      expect([status, json.code, headers.get("retry-after")]).toEqual([503, "database_unavailable", "5"]);
+      expect(json.detail).not.toMatch(/db:5432|select/);
+    }
+    const missingFile = Object.assign(new Error("open ENOENT"), { code: "ENOENT", syscall: "open" });
+    const list = () => Promise.reject(missingFile);
+    expect((await call(testApp({ agents: { ...fakeAgents([]), list } }), "GET", "/v1/agents")).status).toBe(500);
+  });
+
   test("include an answer that breaks its own schema", async () => {
     const leaky = { ...agentOf(1), token_hash: "secret" };
     for (const agents of [fakeAgents([leaky]), fakeAgents([{ ...agentOf(1), status: "gone" as never }])]) {

@@ -140,6 +140,8 @@ export async function startExecutable(options: ExecutableOptions): Promise<Runni
 async function place({ dir, uid, gid }: ExecutableOptions): Promise<string> {
   const executable = join(dir, "opspilot");
   await mkdir(dir, { recursive: true });
+  // Started as root, PostgreSQL runs as another user, who must get in.
+  await chmod(dir, 0o755);
   if (!(await Bun.file(executable).exists())) {
     await copyFile(await buildExecutable(), executable, constants.COPYFILE_FICLONE);
     await chmod(executable, 0o755);

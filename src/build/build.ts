@@ -1,0 +1,70 @@
+import { mkdir } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { cachedPack } from "./postgres-pack.ts";
+
+/** What can be built, and whose PostgreSQL each carries. `baseline` is for processors without AVX2. */
+const TARGETS = {
+  "linux-x64": { bun: "bun-linux-x64", postgres: "linux-x64" },
+  "linux-x64-baseline": { bun: "bun-linux-x64-baseline", postgres: "linux-x64" },
+  "linux-arm64": { bun: "bun-linux-arm64", postgres: "linux-arm64" },
+} as const;
+type Target = keyof typeof TARGETS;
+
+const TOP = join(import.meta.dir, "../..");
+const SIZE_BYTES_MAX = 140_000_000;
+
+/** Builds one executable that needs nothing else: `bun run build [--target <target>] [--outfile <path>]`. */
+async function build(): Promise<void> {
+  const { values } = parseArgs({ options: { target: { type: "string" }, outfile: { type: "string" } } });
+  const target = targetOf(values.target ?? `${process.platform}-${process.arch}`);
+  const suffix = values.target === undefined ? "" : `-${target}`;
+  const outfile = resolve(values.outfile ?? join(TOP, `dist/opspilot${suffix}`));
+  await mkdir(dirname(outfile), { recursive: true });
+  const pack = await cachedPack(TOP, TARGETS[target].postgres);
+  await compile(target, values.target === undefined, pack, outfile);
+  const sizeBytes = Bun.file(outfile).size;
+  process.stdout.write(`${relative(process.cwd(), outfile)}: ${target}, ${(sizeBytes / 1e6).toFixed(1)} MB\n`);
+  if (sizeBytes > SIZE_BYTES_MAX) throw new Error(`it is larger than ${SIZE_BYTES_MAX / 1e6} MB`);
+}
+
+function targetOf(text: string): Target {
+  if (Object.hasOwn(TARGETS, text)) return text as Target;
+  throw new Error(`unknown target ${text}; expected one of ${Object.keys(TARGETS).join(", ")}`);
+}
+
+async function compile(target: Target, isForHere: boolean, pack: string, outfile: string): Promise<void> {
+  const commit = await commitOf(TOP);
+  // Where it is not given, the bundler writes "development" into the code of every library.
+  const define = { "process.env.NODE_ENV": '"production"' };
+  await Bun.build({
+    entrypoints: [join(TOP, "src/main.ts")],
+    target: "bun",
+    // Names stay: Elysia reads those of functions, and people those in a stack trace.
+    minify: { syntax: true, whitespace: true, identifiers: false },
+    define: commit === undefined ? define : { ...define, OPSPILOT_COMMIT: JSON.stringify(commit) },
+    throw: true,
+    compile: {
+      outfile,
+      assets: [pack],
+      // None of the two is ours to read: they would come from whatever folder the executable is started in.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      // The bun that builds is the one for this machine; another is fetched.
+      ...(isForHere ? { executablePath: process.execPath } : { target: TARGETS[target].bun }),
+    },
+  });
+}
+
+/** Nothing where there is no git, as in a container's build. */
+async function commitOf(folder: string): Promise<string | undefined> {
+  if (Bun.which("git") === null) return undefined;
+  const child = Bun.spawn(["git", "rev-parse", "--short", "HEAD"], { cwd: folder, stdout: "pipe", stderr: "ignore" });
+  const [text, status] = await Promise.all([child.stdout.text(), child.exited]);
+  return status === 0 ? text.trim() : undefined;
+}
+
+await build().catch((error) => {
+  process.stderr.write(`build: ${error instanceof Error ? Bun.inspect(error) : String(error)}\n`);
+  process.exitCode = 1;
+});

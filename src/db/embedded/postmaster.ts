@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../../lib/clock.ts";
+import { CHILD_ENVIRONMENT, type Cluster } from "./cluster.ts";
+import { cannotCreate } from "./failures.ts";
+import { openPostgresLog, postgresLogTail } from "./postgres-log.ts";
+import { processDirectory, processStartTime, signalProcess } from "./processes.ts";
+import { postmasterArguments } from "./settings.ts";
+
+const POLL_MS = 10;
+const WATCH_MS = 200;
+
+/** Recovery after a crash reads at most max_wal_size; a slow disk may need minutes for it. */
+const READY_LIMIT_MS = 300_000;
+
+/** A fast shutdown writes a checkpoint; together they stay below the 60 s that systemd is told to wait. */
+const FAST_LIMIT_MS = 45_000;
+const IMMEDIATE_LIMIT_MS = 5_000;
+
+/** A PostgreSQL server process that takes connections. */
+export interface Postmaster {
+  readonly pid: number;
+  readonly socketDirectory: string;
+  /** Resolves with why, once it has ended. */
+  whenEnded(): Promise<string>;
+}
+
+/** What stands in postmaster.pid. */
+interface PidFile {
+  readonly pid: number;
+  readonly socketDirectory: string;
+  readonly isReady: boolean;
+}
+
+/**
+ * A postmaster that already runs on the data, started by whomever; it is waited for until it takes connections. A
+ * postmaster.pid that a dead one left is PostgreSQL's to clear, but for one case that it cannot tell from a live one: the
+ * id was given to another process since.
+ */
+export async function findPostmaster(dataDir: string, clock: Clock): Promise<Postmaster | undefined> {
+  const data = join(dataDir, "data");
+  const found = readPidFile(data);
+  if (!found) return undefined;
+  const startTime = processStartTime(found.pid);
+  const directory = processDirectory(found.pid);
+  if (startTime === undefined) return undefined;
+  if (directory !== realpathSync(data)) {
+    if (directory !== undefined) rmSync(join(data, "postmaster.pid"), { force: true });
+    return undefined;
+  }
+  const isGone = () => processStartTime(found.pid) !== startTime;
+  const ready = await waitForReady(data, found.pid, isGone, clock);
+  const whenEnded = () => watch(found.pid, startTime, clock);
+  return ready && { pid: found.pid, socketDirectory: ready.socketDirectory, whenEnded };
+}
+
+/** Starts PostgreSQL in a session of its own, so that what is sent to the server's terminal does not reach it. */
+export async function startPostmaster(cluster: Cluster, socketDirectory: string, clock: Clock): Promise<Postmaster> {
+  const data = join(cluster.dataDir, "data");
+  const logPath = join(cluster.dataDir, "postgres.log");
+  const log = openPostgresLog(logPath);
+  const logBytes = statSync(logPath).size;
+  const child = spawn(join(cluster.home, "bin/postgres"), postmasterArguments(data, socketDirectory), {
+    ...cluster.user,
+    cwd: cluster.dataDir,
+    env: CHILD_ENVIRONMENT,
+    detached: true,
+    stdio: ["ignore", log, log],
+  });
+  closeSync(log);
+  child.unref();
+  const ended = endOf(child);
+  const pid = child.pid;
+  const isGone = () => child.exitCode !== null || child.signalCode !== null;
+  const ready = pid === undefined ? undefined : await waitForReady(data, pid, isGone, clock);
+  if (ready) return { pid: ready.pid, socketDirectory, whenEnded: () => ended };
+  const reason = await ended;
+  const tail = postgresLogTail(logPath, logBytes);
+  throw cannotCreate(`the built-in PostgreSQL does not start (${reason}); ${logPath} ends with:\n${tail}`);
+}
+
+/** Lets it finish (fast: sessions are ended, everything is written), and insists when it does not. */
+export async function stopPostmaster(postmaster: Postmaster, clock: Clock): Promise<void> {
+  for (const [signal, limitMs] of [
+    ["SIGINT", FAST_LIMIT_MS],
+    ["SIGQUIT", IMMEDIATE_LIMIT_MS],
+  ] as const) {
+    const waiting = new AbortController();
+    if (!signalProcess(postmaster.pid, signal)) return;
+    await Promise.race([postmaster.whenEnded(), clock.sleep(limitMs, waiting.signal)]);
+    waiting.abort();
+    if (processStartTime(postmaster.pid) === undefined) return;
+  }
+}
+
+function readPidFile(data: string): PidFile | undefined {
+  const path = join(data, "postmaster.pid");
+  if (!existsSync(path)) return undefined;
+  const lines = readFileSync(path, "utf8").split("\n");
+  const pid = Number(lines[0]);
+  if (!Number.isInteger(pid) || pid <= 0) return undefined;
+  return { pid, socketDirectory: lines[4]?.trim() ?? "", isReady: lines[7]?.trim() === "ready" };
+}
+
+/** Undefined when it ended before. */
+async function waitForReady(
+  data: string,
+  pid: number,
+  isGone: () => boolean,
+  clock: Clock,
+): Promise<PidFile | undefined> {
+  const endMs = clock.monotonicMs() + READY_LIMIT_MS;
+  while (!isGone()) {
+    const file = readPidFile(data);
+    if (file?.pid === pid && file.isReady) return file;
+    if (clock.monotonicMs() > endMs) throw cannotCreate(`PostgreSQL (process ${pid}) is not ready after 5 minutes`);
+    await clock.sleep(POLL_MS);
+  }
+  return undefined;
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.on("error", (error) => resolve(error.message));
+    child.on("exit", (status, signal) => resolve(signal ? `ended by ${signal}` : `exit status ${status}`));
+  });
+}
+
+/** For a process that is no child of ours. */
+async function watch(pid: number, startTime: string, clock: Clock): Promise<string> {
+  while (processStartTime(pid) === startTime) await clock.sleep(WATCH_MS);
+  return "it is gone";
+}

@@ -1,0 +1,38 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { errorCode } from "./failures.ts";
+
+const STATE_FIELD = 0;
+const START_TIME_FIELD = 19;
+
+/** When a process began, in clock ticks since the boot: with its id this names one process. Undefined when it is gone. */
+export function processStartTime(pid: number): string | undefined {
+  try {
+    // The fields are counted after the name in brackets, which may hold anything.
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return fields[STATE_FIELD] === "Z" ? undefined : fields[START_TIME_FIELD];
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ESRCH") return undefined;
+    throw error;
+  }
+}
+
+/** The working directory of a process; undefined when it is gone or may not be looked at. */
+export function processDirectory(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch (error) {
+    if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(errorCode(error))) return undefined;
+    throw error;
+  }
+}
+
+/** Sends the signal; false when the process is gone. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (errorCode(error) === "ESRCH") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,113 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { chown, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { version } from "../../package.json" with { type: "json" };
+import { emptyFolder, removeFolder, runExecutable, USERS } from "../support/e2e.ts";
+import { buildExecutable, startExecutable } from "../support/executable.ts";
+import { rest } from "../support/rest.ts";
+
+const START_LIMIT_MS = 120_000;
+const TEST_LIMIT_MS = 60_000;
+const SIZE_BYTES_MAX = 140_000_000;
+/** Neither root nor nobody nor, in all likelihood, whoever runs the tests. */
+const STRANGER = 64_999;
+const FIRST_START_MS_MAX = 5_000;
+const LATER_START_MS_MAX = 1_500;
+
+beforeAll(async () => void (await buildExecutable()), START_LIMIT_MS);
+
+test("the executable is at most 140 MB", async () => {
+  expect((await stat(await buildExecutable())).size).toBeLessThanOrEqual(SIZE_BYTES_MAX);
+});
+
+describe("what lies in the working directory", () => {
+  let folder = "";
+  beforeEach(async () => {
+    folder = await emptyFolder();
+  });
+  afterEach(() => removeFolder(folder));
+
+  test(
+    "a bunfig.toml runs nothing",
+    async () => {
+      const marker = join(folder, "ran");
+      await Bun.write(join(folder, "bunfig.toml"), 'preload = ["./preload.ts"]\n');
+      await Bun.write(join(folder, "preload.ts"), `await Bun.write(${JSON.stringify(marker)}, "ran");\n`);
+      expect(await runExecutable({ dir: folder, args: ["version"] })).toEqual({ status: 0, lines: [version] });
+      expect(await Bun.file(marker).exists()).toBeFalse();
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
+    "a .env is not read where --env-file names another: Bun itself reads none",
+    async () => {
+      await Bun.write(join(folder, ".env"), "RETENTION=soon\n");
+      await Bun.write(join(folder, "other.env"), "LOG_LEVEL=loud\n");
+      const { status, lines } = await runExecutable({ dir: folder, args: ["serve", "--env-file", "other.env"] });
+      const text = lines.join("\n");
+      expect({ status, text }).toEqual({ status: 78, text: expect.stringContaining("  LOG_LEVEL: expected") });
+      expect(text).not.toContain("RETENTION");
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
+    "a .env of our own counts",
+    async () => {
+      await Bun.write(join(folder, ".env"), "RETENTION=soon\n");
+      const { status, lines } = await runExecutable({ dir: folder, args: ["serve"] });
+      expect({ status, text: lines.join("\n") }).toEqual({
+        status: 78,
+        text: expect.stringContaining("  RETENTION: "),
+      });
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
+    "a .env that another user could have written is refused",
+    async () => {
+      const path = join(folder, ".env");
+      await Bun.write(path, "LOG_LEVEL=debug\n");
+      // Only root can give a file away; for others the next worse thing.
+      if (process.getuid?.() === 0) await chown(path, STRANGER, STRANGER);
+      else await Bun.$`chmod 666 ${path}`;
+      const { status, lines } = await runExecutable({ dir: folder, args: ["serve"] });
+      expect({ status, text: lines.join("\n") }).toEqual({
+        status: 78,
+        text: expect.stringContaining(`${path}: is refused`),
+      });
+    },
+    TEST_LIMIT_MS,
+  );
+});
+
+describe.each(USERS)("as %s", (_, user) => {
+  let folder = "";
+  beforeAll(async () => {
+    folder = await emptyFolder();
+  });
+  afterAll(() => removeFolder(folder), START_LIMIT_MS);
+
+  test(
+    "the first start makes the database, a later one goes on with it",
+    async () => {
+      const first = await startExecutable({ dir: folder, ...user });
+      const firstMs = await first.waitReady();
+      const { status, body: agent } = await rest(first.url, "/v1/agents", { hostname: "web-1" });
+      expect(status).toBe(201);
+      expect(await first.stop()).toBe(0);
+
+      const later = await startExecutable({ dir: folder, ...user });
+      const laterMs = await later.waitReady();
+      const { body: agents } = await rest(later.url, "/v1/agents");
+      expect(agents).toMatchObject([{ id: agent.id, hostname: "web-1" }]);
+      expect(await later.stop()).toBe(0);
+
+      expect(firstMs).toBeLessThan(FIRST_START_MS_MAX);
+      expect(laterMs).toBeLessThan(LATER_START_MS_MAX);
+    },
+    TEST_LIMIT_MS,
+  );
+});

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { openDatabase } from "../../src/db/client.ts";
+import { agents } from "../../src/db/schema.ts";
+import { parseDatabaseUrl } from "../../src/db/target.ts";
+import { CERTIFICATE } from "../support/certificate.ts";
+import { createTestDatabase, quiet, type TestDatabase } from "../support/postgres.ts";
+import { startTlsProxy } from "../support/tls-proxy.ts";
+import { until } from "../support/until.ts";
+
+let own: TestDatabase;
+beforeAll(async () => {
+  own = await createTestDatabase();
+});
+afterAll(() => own.close());
+
+describe("the database's clients", () => {
+  test("read and write times, big numbers, JSON and arrays", async () => {
+    const { sql } = own.database;
+    const at = new Date("2026-01-02T03:04:05.678Z");
+    const ids = [crypto.randomUUID(), crypto.randomUUID()];
+    const [row] = await sql`
+      select ${at}::timestamptz as at, 9007199254740993::bigint as big, ${sql.json({ a: [1, "b"] })}::jsonb as json,
+        ${ids}::uuid[] as ids, ${["a", 'b"\\', null]}::text[] as texts, ${[1, 2]}::int[] as numbers,
+        ${sql.array([true, false])} as booleans, ${sql.array([at])} as times`;
+    expect(row).toEqual({
+      at,
+      big: "9007199254740993",
+      json: { a: [1, "b"] },
+      ids,
+      texts: ["a", 'b"\\', null],
+      numbers: [1, 2],
+      booleans: [true, false],
+      times: [at],
+    });
+  });
+
+  test("read what Drizzle wrote", async () => {
+    const createdAt = new Date("2026-01-02T03:04:05.678Z");
+    const made = { id: crypto.randomUUID(), tokenHash: "hash", meta: { cpu: 1.5 }, createdAt };
+    const [written] = await own.database.orm.insert(agents).values(made).returning();
+    expect(written).toMatchObject(made);
+    const [read] = await own.database.sql`select created_at, meta from agents where id = ${made.id}`;
+    expect(read).toEqual({ created_at: createdAt, meta: { cpu: 1.5 } });
+  });
+
+  test("take nothing from PG* variables", async () => {
+    const names = "HOST PORT USER PASSWORD DATABASE APPNAME SSL SSLNEGOTIATION MAX TARGETSESSIONATTRS".split(" ");
+    for (const name of names) process.env[`PG${name}`] = "rubbish";
+    const { target } = own;
+    const database = openDatabase({ target, log: quiet });
+    try {
+      const [row] = await database.sql`
+        select current_user as user, current_database() as database, current_setting('application_name') as name`;
+      expect(row).toEqual({ user: target.user, database: target.database, name: "opspilot" });
+    } finally {
+      for (const name of names) delete process.env[`PG${name}`];
+      await database.close();
+    }
+  });
+
+  test("work through a transaction pooler: nothing is prepared there", async () => {
+    const database = openDatabase({ target: own.target, direct: own.target, log: quiet });
+    await database.sql`select ${1}::int`;
+    const [pooled] = await database.sql`select count(*)::int as statements from pg_prepared_statements`;
+    expect(pooled).toEqual({ statements: 0 });
+    await database.close();
+  });
+
+  test("come back by themselves after their connections were cut", async () => {
+    const { database } = own;
+    const name = "to be cut";
+    const client = database.createClient({ applicationName: name });
+    const [before] = await client`select pg_backend_pid() as pid`;
+    await database.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${name}`;
+    const after = await until(() => client`select pg_backend_pid() as pid`.catch(() => null));
+    expect(after[0]?.pid).not.toBe(before?.pid);
+    await client.end();
+  });
+
+  test("are destroyed alone, in the middle of a transaction", async () => {
+    const { database } = own;
+    const client = database.createClient();
+    const work = client.begin((tx) => tx`select pg_sleep(30)`).catch((error) => error.code);
+    await until(() =>
+      database.sql`select 1 from pg_stat_activity where query like 'select pg_sleep%'`.then((r) => r[0]),
+    );
+    await client.end({ timeout: 0 });
+    expect(await work).toBe("CONNECTION_DESTROYED");
+    expect(await database.ping(1_000)).toBe(true);
+  });
+
+  test("end all together, twice", async () => {
+    const database = openDatabase({ target: own.target, log: quiet });
+    const clients = [database.sql, database.createClient(), database.createSession()];
+    for (const client of clients) await client`select 1`;
+    await database.close();
+    await database.close();
+    for (const client of clients) await expect(client`select 1`.execute()).rejects.toThrow("CONNECTION_ENDED");
+  });
+});
+
+describe("a ping", () => {
+  test("knows a database that is not there, and one that is silent", async () => {
+    const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    const { port } = silent;
+    const database = openDatabase({ target: { ...own.target, host: "127.0.0.1", port }, log: quiet });
+    const startMs = performance.now();
+    expect(await Promise.all([database.ping(100), database.ping(100)])).toEqual([false, false]);
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+    silent.stop(true);
+    expect(await database.ping(2_000)).toBe(false);
+    await database.close();
+  });
+
+  test("notices that the database went away", async () => {
+    const proxy = await startTlsProxy(own.target, { hasTls: false });
+    const target = { ...own.target, host: "127.0.0.1", port: proxy.port };
+    const database = openDatabase({ target, log: quiet });
+    expect(await database.ping(2_000)).toBe(true);
+    proxy.stop();
+    await until(async () => !(await database.ping(500)));
+    await database.close();
+  });
+});
+
+describe("TLS", () => {
+  const cases: [mode: string, hasTls: boolean, host: string, "plain" | "tls" | "refused"][] = [
+    ["sslmode=disable", true, "127.0.0.1", "plain"],
+    ["", true, "127.0.0.1", "tls"],
+    ["", false, "127.0.0.1", "plain"],
+    ["sslmode=prefer", false, "127.0.0.1", "plain"],
+    ["sslmode=require", true, "127.0.0.1", "tls"],
+    ["sslmode=require", false, "127.0.0.1", "refused"],
+    ["sslmode=verify-full", true, "localhost", "refused"],
+    ["sslmode=verify-full&ca", true, "localhost", "tls"],
+    ["sslmode=verify-ca&ca", true, "127.0.0.1", "tls"],
+    ["sslmode=verify-ca", true, "localhost", "refused"],
+  ];
+  test.each(cases)("%p with a server that has TLS: %p, at %p, is %p", async (query, hasTls, host, expected) => {
+    const proxy = await startTlsProxy(own.target, { hasTls });
+    const { user, password, database: name } = own.target;
+    const url = `postgres://${user}:${encodeURIComponent(password)}@${host}:${proxy.port}/${name}?${query.replace("&ca", "")}`;
+    const target = parseDatabaseUrl(url);
+    const tls = query.endsWith("&ca") ? { ...target.tls, ca: CERTIFICATE } : target.tls;
+    const database = openDatabase({ target: { ...target, tls }, log: quiet });
+    const outcome = await database.sql`select 1`.then(
+      () => proxy.kinds[0],
+      () => "refused",
+    );
+    await database.close();
+    proxy.stop();
+    expect(outcome).toBe(expected);
+  });
+});
