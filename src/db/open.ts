@@ -1,10 +1,11 @@
 import { join } from "node:path";
+import type { Sql } from "postgres";
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Database, openDatabase } from "./client.ts";
-import { describeTarget, parseDatabaseUrl } from "./target.ts";
+import { type DatabaseTarget, describeTarget, parseDatabaseUrl } from "./target.ts";
 
 /** How long a start waits for a database that is not there yet: whole stacks are often started at once. */
 const CONNECT_WAIT_MS = { serve: 15_000, command: 3_000 } as const;
@@ -55,12 +56,17 @@ async function acquireExternal(
   const target = parse("DATABASE_URL", url);
   const direct = directUrl === null ? undefined : parse("DATABASE_URL_DIRECT", directUrl);
   const database = openDatabase({ target, direct, log });
+  const ask = (sql: Sql, name: string, whose: DatabaseTarget) =>
+    waitForAnswer(sql, clock, CONNECT_WAIT_MS[role]).catch((error) => {
+      const message = `the database ${describeTarget(whose)} (${name}) cannot be used: ${errorMessage(error)}`;
+      throw new StartupError(message, ExitCode.unavailable, { cause: error });
+    });
   try {
-    await waitForAnswer(database, clock, CONNECT_WAIT_MS[role]);
+    await ask(database.sql, "DATABASE_URL", target);
+    if (direct) await ask(database.createSession(), "DATABASE_URL_DIRECT", direct);
   } catch (error) {
     await database.close();
-    const message = `the database ${describeTarget(target)} (DATABASE_URL) cannot be used: ${errorMessage(error)}`;
-    throw new StartupError(message, ExitCode.unavailable, { cause: error });
+    throw error;
   }
   return { database, description: describeTarget(target), stop: () => database.close() };
 }
@@ -74,11 +80,11 @@ function parse(name: string, url: string) {
 }
 
 /** A wrong password or database name fails at once; what may pass is tried again. */
-async function waitForAnswer(database: Database, clock: Clock, limitMs: number): Promise<void> {
+async function waitForAnswer(sql: Sql, clock: Clock, limitMs: number): Promise<void> {
   const endMs = clock.monotonicMs() + limitMs;
   for (;;) {
     try {
-      await database.sql`select 1`;
+      await sql`select 1`;
       return;
     } catch (error) {
       if (isFinal(error) || clock.monotonicMs() > endMs) throw error;

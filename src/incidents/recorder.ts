@@ -11,17 +11,16 @@ const LOGS_MARK = "\n\nLogs:\n";
 /** Turns accepted alerts into rows: what the database knows, then the grouping plan, then one statement. */
 export function createAlertRecorder(options: { incidentGroupWindowMs: number }): AlertRecorder {
   return {
-    async record(tx: TransactionSql, now: number, frames: readonly TimedFrame<AcceptedAlert>[]): Promise<void> {
-      const alerts = frames.map((frame) => toIncoming(frame, now));
+    async record(tx: TransactionSql, frames: readonly TimedFrame<AcceptedAlert>[]): Promise<void> {
+      const alerts = frames.map(toIncoming);
       const facts = await readFacts(tx, alerts);
       await writePlan(tx, planGrouping(alerts, facts, options.incidentGroupWindowMs));
     },
   };
 }
 
-function toIncoming({ frame, waitedMs }: TimedFrame<AcceptedAlert>, now: number): IncomingAlert {
+function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingAlert {
   const { uuid, agentId, messageId, alert } = frame;
-  const receivedAt = now - waitedMs;
   return {
     uuid,
     agentId,

@@ -1,12 +1,13 @@
+import { keepHead } from "../protocol/text.ts";
 import type { Incident, IncidentService, TimelineEntry } from "./model.ts";
-import type { IncidentStore } from "./store.ts";
+import { type IncidentStore, LIST_TEXT_BYTES } from "./store.ts";
 
 /** Incidents as people read and decide them. */
 export function createIncidentService({ store }: { store: IncidentStore }): IncidentService {
   return {
     async list(page) {
       const incidents = await store.list({ ...page, limit: page.limit + 1 });
-      const shown = incidents.slice(0, page.limit);
+      const shown = incidents.slice(0, page.limit).map(shorten);
       const last = shown.at(-1);
       return incidents.length > page.limit && last ? { incidents: shown, nextCursor: last.id } : { incidents: shown };
     },
@@ -24,6 +25,10 @@ export function createIncidentService({ store }: { store: IncidentStore }): Inci
         : { ok: false, reason: "not_found", message: "there is no such incident" };
     },
   };
+}
+
+function shorten(incident: Incident): Incident {
+  return { ...incident, raw_error: keepHead(incident.raw_error, LIST_TEXT_BYTES) };
 }
 
 /** The timeline's first line is the incident itself: no event is stored for it. */

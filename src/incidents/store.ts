@@ -7,7 +7,7 @@ import type { DecidedStatus, Incident, IncidentPage, TimelineEntry } from "./mod
 type Orm = PostgresJsDatabase<typeof schema>;
 
 /** What a list shows of an incident's text. */
-const LIST_TEXT_CHARS = 4096;
+export const LIST_TEXT_BYTES = 4096;
 /** Most lines of one timeline. */
 const TIMELINE_ENTRIES_MAX = 1000;
 
@@ -39,7 +39,7 @@ const COLUMNS = {
 
 const LIST_COLUMNS = {
   ...COLUMNS,
-  raw_error: raw<string>`left(${incidents.rawError}, ${raw.raw(String(LIST_TEXT_CHARS))})`,
+  raw_error: raw<string>`left(${incidents.rawError}, ${raw.raw(String(LIST_TEXT_BYTES))})`,
 };
 
 /** The SQL of incidents as people read and decide them. */

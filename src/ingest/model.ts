@@ -35,10 +35,10 @@ export type AcceptedAlert = Accepted<OfferedAlert>;
 export type AcceptedResult = Accepted<OfferedResult>;
 export type AcceptedFrame = AcceptedAlert | AcceptedResult;
 
-/** A frame of a batch that is being written, and how long it has waited in the queue. */
+/** A frame of a batch that is being written, and when it was received: the database's clock, Unix milliseconds. */
 export interface TimedFrame<F extends AcceptedFrame> {
   frame: F;
-  waitedMs: number;
+  receivedAt: number;
 }
 
 /** From socket to durable rows, in batches. */
@@ -65,10 +65,10 @@ export interface FlowControl {
 
 /**
  * Declared here, implemented by incidents: alerts to rows, within the batch's transaction, whose locks keep every other
- * writer of these agents' alerts out. `now` is the database's clock, Unix milliseconds.
+ * writer of these agents' alerts out.
  */
 export interface AlertRecorder {
-  record(tx: TransactionSql, now: number, alerts: readonly TimedFrame<AcceptedAlert>[]): Promise<void>;
+  record(tx: TransactionSql, alerts: readonly TimedFrame<AcceptedAlert>[]): Promise<void>;
 }
 
 /** Declared here, implemented by commands: results to rows; one outcome for each, in order. */

@@ -2,6 +2,7 @@ import type { Sql } from "postgres";
 import type { Clock } from "../lib/clock.ts";
 import { digestUuid } from "../lib/digest.ts";
 import type { Log } from "../lib/log.ts";
+import { createDatabaseClock } from "./database-clock.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import type {
   AcceptedFrame,
@@ -38,6 +39,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
   const { clock, metrics } = deps;
   const queue = createIngestQueue({ limitBytes: deps.bufferBytes, lanes: LANES, flow: deps.flow });
   const away = new Set<number>();
+  const databaseClock = createDatabaseClock();
   const aborting = new AbortController();
   const lanes = Array.from({ length: LANES }, (_, lane) => createLane(lane));
   let isScheduled = false;
@@ -45,6 +47,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
   function createLane(lane: number) {
     const writer = createBatchWriter({
       ...deps,
+      databaseClock,
       onAway: (isAway) => (isAway ? away.add(lane) : away.delete(lane)),
       countError: (code) => metrics.databaseErrors.inc({ code }),
     });

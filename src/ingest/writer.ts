@@ -5,6 +5,7 @@ import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { assert, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { openBatch } from "./batch-store.ts";
+import type { DatabaseClock } from "./database-clock.ts";
 import type {
   AcceptedAlert,
   AcceptedFrame,
@@ -18,12 +19,15 @@ import type {
 const BATCH_LIMIT_MS = 10_000;
 const RETRY = { minMs: 50, maxMs: 2_000 };
 
+type Transaction = Parameters<ResultRecorder["record"]>[0];
+
 export interface WriterDeps {
   /** A client with one connection, for this writer alone, so that destroying it harms nobody else. */
   connect: () => Sql;
   alerts: AlertRecorder;
   results: ResultRecorder;
   clock: Clock;
+  databaseClock: DatabaseClock;
   log: Log;
   /** Told of every try that failed, and once a batch is written again. */
   onAway: (away: boolean) => void;
@@ -43,26 +47,15 @@ export interface BatchWriter {
  * is alone; that one is refused, the others are written.
  */
 export function createBatchWriter(deps: WriterDeps): BatchWriter {
-  const { clock, log } = deps;
+  const { clock, databaseClock, log } = deps;
   let client = deps.connect();
 
   async function transact(frames: readonly AcceptedFrame[]): Promise<IngestOutcome[]> {
-    const used = client;
-    const work = used.begin(async (tx) => {
-      const now = await openBatch(
-        tx,
-        frames.map((frame) => frame.agentId),
-      );
+    const agentIds = frames.map((frame) => frame.agentId);
+    const work = client.begin(async (tx) => {
+      databaseClock.observe(await openBatch(tx, agentIds), clock.monotonicMs());
       const outcomes = frames.map((): IngestOutcome => ({ ok: true }));
-      const alerts = frames.filter((frame): frame is AcceptedAlert => frame.kind === "alert");
-      const elapsedMs = clock.monotonicMs();
-      if (alerts.length > 0) {
-        await deps.alerts.record(
-          tx,
-          now,
-          alerts.map((frame) => ({ frame, waitedMs: elapsedMs - frame.acceptedAtMs })),
-        );
-      }
+      await recordAlerts(tx, frames);
       await recordResults(tx, frames, outcomes);
       return outcomes;
     });
@@ -70,8 +63,17 @@ export function createBatchWriter(deps: WriterDeps): BatchWriter {
     return (await withDeadline(work as Promise<IngestOutcome[]>, BATCH_LIMIT_MS, "a batch", late)) as IngestOutcome[];
   }
 
+  async function recordAlerts(tx: Transaction, frames: readonly AcceptedFrame[]): Promise<void> {
+    const alerts = frames.filter((frame): frame is AcceptedAlert => frame.kind === "alert");
+    if (alerts.length === 0) return;
+    await deps.alerts.record(
+      tx,
+      alerts.map((frame) => ({ frame, receivedAt: databaseClock.at(frame.acceptedAtMs) })),
+    );
+  }
+
   async function recordResults(
-    tx: Parameters<ResultRecorder["record"]>[0],
+    tx: Transaction,
     frames: readonly AcceptedFrame[],
     outcomes: IngestOutcome[],
   ): Promise<void> {

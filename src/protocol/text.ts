@@ -50,6 +50,13 @@ export function keepEnds(text: string, limitBytes: number): string {
   return bytes.toString("utf8", 0, headEnd) + mark + bytes.toString("utf8", tailStart);
 }
 
+/** As much of the text's beginning as fits into `limitBytes` of UTF-8. No character is cut in two. */
+export function keepHead(text: string, limitBytes: number): string {
+  if (!isLongerThan(text, limitBytes)) return text;
+  const bytes = Buffer.from(text);
+  return bytes.toString("utf8", 0, characterStart(bytes, limitBytes, -1));
+}
+
 /** The nearest start of a character at or beyond `at`, in the direction of `step`. */
 function characterStart(bytes: Uint8Array, at: number, step: 1 | -1): number {
   let start = at;

@@ -29,7 +29,7 @@ async function run(): Promise<void> {
   const [server = 0, ...database] = processes;
   const mib = (pids: number[]) => Math.round(memoryBytes(pids) / 2 ** 20);
 
-  say(`executable       ${Math.round(Bun.file(join(dir, "opspilot")).size / 2 ** 20)} MiB`);
+  say(`executable       ${(Bun.file(join(dir, "opspilot")).size / 1e6).toFixed(1)} MB`);
   say(`first start      ${Math.round(firstMs)} ms to /readyz`);
   say(`second start     ${Math.round(secondMs)} ms to /readyz`);
   say(

@@ -3,7 +3,8 @@ import { openDatabase } from "../../src/db/client.ts";
 import { agents } from "../../src/db/schema.ts";
 import { parseDatabaseUrl } from "../../src/db/target.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
-import { createTestDatabase, quiet, type TestDatabase } from "../support/postgres.ts";
+import { quiet } from "../support/log.ts";
+import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTlsProxy } from "../support/tls-proxy.ts";
 import { until } from "../support/until.ts";
 

@@ -3,7 +3,8 @@ import { type Database, openDatabase } from "../../src/db/client.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { embeddedMigrations } from "../../src/db/migrations.ts";
 import { StartupError } from "../../src/lib/errors.ts";
-import { createEmptyDatabase, quiet, type TestDatabase } from "../support/postgres.ts";
+import { quiet } from "../support/log.ts";
+import { createEmptyDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 
 let own: TestDatabase;

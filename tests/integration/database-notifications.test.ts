@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createNotifications, type Notifications } from "../../src/db/notifications.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { createTestDatabase, quiet, type TestDatabase } from "../support/postgres.ts";
+import { quiet } from "../support/log.ts";
+import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 
 let own: TestDatabase;

@@ -287,6 +287,21 @@ describe("beside each other", () => {
     await embedded.stop();
   });
 
+  test(
+    "a second server is refused even without the lock file",
+    async () => {
+      const embedded = await start(shared);
+      const pid = embedded.postmasterPid() ?? 0;
+      rmSync(join(shared, "serve.lock"));
+      const { message, exitCode } = await server(shared).started;
+      expect(exitCode).toBe(78);
+      expect(message).toBe(`the database is served already, by process ${process.pid}`);
+      expect(isAlive(pid)).toBe(true);
+      await embedded.stop();
+    },
+    SLOW_MS,
+  );
+
   test("a command uses the server's database and leaves it running", async () => {
     const embedded = await start(shared);
     const pid = embedded.postmasterPid() ?? 0;

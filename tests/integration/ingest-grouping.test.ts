@@ -59,6 +59,17 @@ describe("an alert", () => {
     });
   });
 
+  test("with long logs is cut in lists, not where it is looked at alone, and never within a character", async () => {
+    const agent = await createAgent();
+    await agent.send({ logs: "ä".repeat(10_000) });
+    const [listed] = await agent.incidents();
+    expect(Buffer.byteLength(listed.raw_error)).toBeWithin(4_094, 4_097);
+    expect(listed.raw_error).toEndWith("ää");
+    expect(listed.raw_error_bytes).toBe(20_000 + "nginx crashed\n\nLogs:\n".length);
+    const { body } = await server.api(`/v1/incidents/${listed.id}`);
+    expect(Buffer.byteLength(body.raw_error)).toBe(listed.raw_error_bytes);
+  });
+
   test("that repeats raises the counter, and draws no id", async () => {
     const agent = await createAgent();
     await agent.send({ message: "worker 1 died" });

@@ -10,7 +10,7 @@ const TOP = join(import.meta.dir, "../..");
 const BUILT = join(TOP, "dist/opspilot");
 /** Beside the executable: the digest of what it was built from. */
 const STAMP = join(TOP, "dist/opspilot.sources");
-const SOURCES = ["src/**/*", "drizzle/**/*", "package.json", "bun.lock"];
+const SOURCES = ["src/**/*", "drizzle/**/*", ".patches/*", "package.json", "bun.lock", "tsconfig.json"];
 
 let building: Promise<string> | undefined;
 
@@ -38,7 +38,7 @@ async function build(): Promise<string> {
 
 async function digestSources(): Promise<string> {
   const hasher = new Bun.CryptoHasher("sha256").update(Bun.version);
-  const files = SOURCES.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(TOP)]).sort();
+  const files = SOURCES.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: TOP, dot: true })]).sort();
   for (const file of files) hasher.update(file).update(await Bun.file(join(TOP, file)).bytes());
   return hasher.digest("hex");
 }

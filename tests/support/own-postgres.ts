@@ -1,15 +1,12 @@
-import { appendFile, chmod, mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded/embedded.ts";
 import type { DatabaseTarget } from "../../src/db/target.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { createLog } from "../../src/lib/log.ts";
+import { quiet } from "./log.ts";
 import { processTree } from "./processes.ts";
 import { until } from "./until.ts";
-
-/** Logs nothing. */
-export const quiet = createLog({ level: "silent", readable: false });
 
 const PREFIX = "opspilot-test-";
 
@@ -64,9 +61,8 @@ export async function makeDataDir(): Promise<string> {
 
 /** Lets the superuser in without a password (nobody knows it), and gives what connects as it. */
 export async function allowSuperuser(dataDir: string, embedded: EmbeddedPostgres): Promise<DatabaseTarget> {
-  await appendFile(join(dataDir, "data/pg_hba.conf"), "local all postgres trust\n");
-  const lines = (await readFile(join(dataDir, "data/pg_hba.conf"), "utf8")).trim().split("\n");
-  await Bun.write(join(dataDir, "data/pg_hba.conf"), `${lines.reverse().join("\n")}\n`);
+  const rules = "local all postgres trust\nlocal all all scram-sha-256\n";
+  await writeFile(join(dataDir, "data/pg_hba.conf"), rules);
   const pid = embedded.postmasterPid();
   if (pid !== undefined) process.kill(pid, "SIGHUP");
   return { ...embedded.target, user: "postgres", password: "none", database: "postgres" };

@@ -5,7 +5,9 @@ import { startEmbedded } from "../../src/db/embedded/embedded.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import type { DatabaseTarget } from "../../src/db/target.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { allowSuperuser, clearLeftOvers, makeDataDir, quiet } from "./own-postgres.ts";
+import { atEnd } from "./at-end.ts";
+import { quiet } from "./log.ts";
+import { allowSuperuser, clearLeftOvers, makeDataDir } from "./own-postgres.ts";
 import { until } from "./until.ts";
 
 /** An empty database with the current tables, of one test file alone. */
@@ -29,13 +31,13 @@ interface Shared {
   stop(): Promise<void>;
 }
 
-let starting: Promise<Shared> | undefined;
+// While the first test file that needs it is loaded: that, unlike a hook, has no time limit, and the file cannot go on without.
+const shared = await start();
+atEnd(shared.stop);
 let created = 0;
 
-/** A database of its own; the first call of the run starts the one PostgreSQL that all of them share. */
+/** A database of its own, in the one PostgreSQL that all test files share. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  starting ??= start();
-  const shared = await starting;
   const { admin } = shared;
   const name = `test_${++created}`;
   // Copying files would wait for a checkpoint; a new database is small enough to be written to the log.
@@ -60,13 +62,6 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
   await made.database.sql`drop schema drizzle cascade`;
   await made.database.sql`create schema public`;
   return made;
-}
-
-/** Stops the shared PostgreSQL, if it was started: for the end of the run. */
-export async function stopSharedPostgres(): Promise<void> {
-  const running = await starting?.catch(() => undefined);
-  starting = undefined;
-  await running?.stop();
 }
 
 async function start(): Promise<Shared> {

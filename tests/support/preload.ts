@@ -1,5 +1,7 @@
 import { afterAll } from "bun:test";
-import { stopSharedPostgres } from "./postgres.ts";
+import { runAtEnd } from "./at-end.ts";
 
-// After the last test of the last file.
-afterAll(stopSharedPostgres);
+/** PostgreSQL writes what it has, and ends. */
+const LIMIT_MS = 60_000;
+
+afterAll(runAtEnd, LIMIT_MS);

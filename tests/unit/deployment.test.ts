@@ -54,7 +54,7 @@ describe("compose.yaml", () => {
 
   test("builds again when anything that the image is built from changes", async () => {
     const { app } = await services();
-    const watched = app?.develop.watch.map(({ path }) => path.replace("./", ""));
+    const watched = app?.develop.watch.map(({ path }) => path.replace(/^\.\//, ""));
     const copied = (await read(".dockerignore")).split("\n").filter((line) => line.startsWith("!"));
     expect(watched?.sort()).toEqual(copied.map((line) => line.slice(1)).sort());
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { createDatabaseClock } from "../../src/ingest/database-clock.ts";
 import { backoffMs } from "../../src/lib/backoff.ts";
 import { createBatcher } from "../../src/lib/batcher.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
@@ -117,5 +118,26 @@ describe("a repeated task", () => {
     const after = runs;
     expect(failures).toHaveLength(1);
     expect(runs).toBe(after);
+  });
+});
+
+describe("the database's clock", () => {
+  test("never dates what came later earlier, however long the answers take", () => {
+    const clock = createDatabaseClock();
+    let lastMs = Number.NEGATIVE_INFINITY;
+    for (let monotonicMs = 0; monotonicMs < 1_000; monotonicMs += 10) {
+      const answerTookMs = (monotonicMs * 7) % 90;
+      clock.observe(1_700_000_000_000 + monotonicMs - answerTookMs, monotonicMs);
+      const atMs = clock.at(monotonicMs - 50);
+      expect(atMs).toBeGreaterThanOrEqual(lastMs);
+      lastMs = atMs;
+    }
+  });
+
+  test("is followed when it is set back", () => {
+    const clock = createDatabaseClock();
+    clock.observe(1_700_000_100_000, 0);
+    clock.observe(1_700_000_000_000, 10);
+    expect(clock.at(10)).toBe(1_700_000_000_000);
   });
 });

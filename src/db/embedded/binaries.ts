@@ -1,12 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../lib/log.ts";
-import { publish, removeLeftOvers, syncPath } from "./durable.ts";
+import { publish, removeContent, syncPath } from "./durable.ts";
 import { findPack, POSTGRES_VERSION } from "./pack.ts";
 
-const TEMPORARY_PREFIX = ".new-";
-
-/** Unpacks PostgreSQL into the data directory unless it is there. Returns the directory that has `bin/`. */
+/**
+ * Unpacks PostgreSQL into the data directory unless it is there. Returns the directory that has `bin/`. Only for while no
+ * postmaster runs: other releases are removed.
+ */
 export async function ensureBinaries(dataDir: string, log: Log): Promise<string> {
   const parent = join(dataDir, "postgres");
   const home = join(parent, POSTGRES_VERSION);
@@ -14,12 +15,17 @@ export async function ensureBinaries(dataDir: string, log: Log): Promise<string>
   log.info({ version: POSTGRES_VERSION }, "unpacking PostgreSQL");
   mkdirSync(parent, { recursive: true });
   chmodSync(parent, 0o755);
-  removeLeftOvers(parent, TEMPORARY_PREFIX);
-  const temporary = join(parent, `${TEMPORARY_PREFIX}${process.pid}`);
-  const archive = new Bun.Archive(Bun.zstdDecompressSync(await findPack()));
-  await archive.extract(temporary);
-  settle(temporary);
-  publish(temporary, home);
+  const pack = await findPack();
+  removeContent(parent);
+  const temporary = join(parent, `.new-${process.pid}`);
+  try {
+    await new Bun.Archive(Bun.zstdDecompressSync(pack)).extract(temporary);
+    settle(temporary);
+    publish(temporary, home);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
   return home;
 }
 

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../lib/log.ts";
 import { type ChildUser, makePrivateDirectory } from "./child-user.ts";
-import { publish, removeLeftOvers, syncPath, writePrivateFile } from "./durable.ts";
-import { cannotCreate, refused } from "./failures.ts";
+import { publish, removeContent, syncPath, writePrivateFile } from "./durable.ts";
+import { asStartupError, cannotCreate, refused } from "./failures.ts";
 import { POSTGRES_MAJOR } from "./pack.ts";
 
 /** The application's role, and its database. */
@@ -55,26 +55,25 @@ export function ensurePassword(dataDir: string, hasData: boolean): string {
  */
 export async function createCluster(cluster: Cluster, password: string, log: Log): Promise<void> {
   log.info({ data_dir: cluster.dataDir }, "creating the database");
-  removeLeftOvers(cluster.dataDir, TEMPORARY_PREFIX);
+  removeContent(cluster.dataDir, TEMPORARY_PREFIX);
   const temporary = join(cluster.dataDir, `${TEMPORARY_PREFIX}${process.pid}`);
-  makePrivateDirectory(temporary, cluster.user);
-  await runTool(cluster, "initdb", [
-    "-D",
-    temporary,
-    "-U",
-    "postgres",
-    "-E",
-    "UTF8",
-    "--no-locale",
-    "-A",
-    "trust",
-    "-N",
-  ]);
+  try {
+    await fillCluster(cluster, temporary, password);
+    syncTree(temporary);
+    publish(temporary, join(cluster.dataDir, "data"));
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function fillCluster(cluster: Cluster, data: string, password: string): Promise<void> {
+  makePrivateDirectory(data, cluster.user);
+  // Nothing is flushed yet: that is done for the whole tree afterwards.
+  await runTool(cluster, "initdb", ["-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "trust", "-N"]);
   // Written over, not anew: the file stays the user's.
-  writeFileSync(join(temporary, "pg_hba.conf"), "local all all scram-sha-256\n");
-  await runTool(cluster, "postgres", ["--single", "-D", temporary, "postgres"], bootstrapSql(password));
-  syncTree(temporary);
-  publish(temporary, join(cluster.dataDir, "data"));
+  writeFileSync(join(data, "pg_hba.conf"), "local all all scram-sha-256\n");
+  await runTool(cluster, "postgres", ["--single", "-D", data, "postgres"], bootstrapSql(password));
 }
 
 /** One statement a line, as single-user mode takes them. The superuser is for emergencies: nobody knows its password. */
@@ -107,7 +106,7 @@ async function runTool(cluster: Cluster, tool: string, args: string[], input = "
   child.stdin.on("error", collect);
   child.stdin.end(input);
   const status = await new Promise<number | null>((resolve, reject) => {
-    child.on("error", reject);
+    child.on("error", (error) => reject(asStartupError(`${child.spawnfile} cannot be run`, error)));
     child.on("close", resolve);
   });
   // Single-user mode goes on after a statement that failed.

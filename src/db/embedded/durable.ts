@@ -26,8 +26,8 @@ export function writePrivateFile(path: string, text: string): void {
   publish(temporary, path);
 }
 
-/** Removes what an interrupted start left in the directory. */
-export function removeLeftOvers(directory: string, prefix: string): void {
+/** Removes what is in the directory, or of that what begins with `prefix`. */
+export function removeContent(directory: string, prefix = ""): void {
   for (const name of readdirSync(directory)) {
     if (name.startsWith(prefix)) rmSync(join(directory, name), { recursive: true, force: true });
   }

@@ -1,4 +1,5 @@
-import { accessSync, constants, mkdirSync, realpathSync } from "node:fs";
+import { accessSync, chmodSync, constants, mkdirSync, realpathSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { createCleanups } from "../../lib/cleanups.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
@@ -55,9 +56,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   }
 }
 
-/** 0755 as far as the umask lets it: what is secret has its own mode. */
-function prepareDataDir(path: string): string {
-  mkdirSync(path, { recursive: true });
+/** Directories that are made may be entered by all, whatever the umask: what is secret in them has its own mode. */
+function prepareDataDir(given: string): string {
+  const path = resolve(given);
+  const topmost = mkdirSync(path, { recursive: true });
+  for (let made = path; topmost !== undefined && made.length >= topmost.length; made = dirname(made)) {
+    chmodSync(made, 0o755);
+  }
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   return realpathSync(path);
 }
@@ -71,17 +76,20 @@ async function startServing(options: EmbeddedOptions, claims: Claims): Promise<E
     const found = await claims.alone(() => findOrStart(options));
     const supervisor = supervise(found.postmaster, {
       restart: async () => (await claims.alone(() => findOrStart(options))).postmaster,
-      logPath: `${options.dataDir}/postgres.log`,
+      logPath: join(options.dataDir, "postgres.log"),
       clock,
       log,
     });
+    // One that was found belongs to another server, should that turn out to have the database's lock.
+    let isOurs = found.isOwn;
     cleanups.add("the postmaster", async () => {
       await supervisor.stop();
       const last = supervisor.current();
-      if (last) await claims.alone(() => stopPostmaster(last, clock));
+      if (last && isOurs) await claims.alone(() => stopPostmaster(last, clock));
     });
     const target = targetOf(found);
     const session = await holdDatabase(target, clock, log);
+    isOurs = true;
     cleanups.add("the database's lock", session.release);
     return { target, postmasterPid: () => supervisor.current()?.pid, stop: cleanups.run };
   } catch (error) {

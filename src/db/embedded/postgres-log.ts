@@ -5,13 +5,7 @@ const LOG_BYTES_MAX = 10 * 1024 * 1024;
 const TAIL_BYTES = 4096;
 const TAIL_LINES = 5;
 
-/** For appending: so a file that is cut to nothing under its writer really starts anew. Close it after the start. */
-export function openPostgresLog(path: string): number {
-  rotatePostgresLog(path);
-  return openSync(path, "a", 0o600);
-}
-
-/** Moves a log that has grown big to `<path>.1`. The writer keeps its file open, so it is copied and cut. */
+/** Moves a log that has grown big to `<path>.1`. Its writer, who appends, keeps the file open: so it is copied and cut. */
 export function rotatePostgresLog(path: string): void {
   if (!existsSync(path) || statSync(path).size <= LOG_BYTES_MAX) return;
   copyFileSync(path, `${path}.1`);

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { CHILD_ENVIRONMENT, type Cluster } from "./cluster.ts";
 import { cannotCreate } from "./failures.ts";
-import { openPostgresLog, postgresLogTail } from "./postgres-log.ts";
-import { processDirectory, processStartTime, signalProcess } from "./processes.ts";
+import { postgresLogTail, rotatePostgresLog } from "./postgres-log.ts";
+import { processArguments, processStartTime, signalProcess } from "./processes.ts";
 import { postmasterArguments } from "./settings.ts";
 
 const POLL_MS = 10;
@@ -17,6 +17,11 @@ const READY_LIMIT_MS = 300_000;
 /** A fast shutdown writes a checkpoint; together they stay below the 60 s that systemd is told to wait. */
 const FAST_LIMIT_MS = 45_000;
 const IMMEDIATE_LIMIT_MS = 5_000;
+
+/** After a postmaster was killed its sessions end by themselves, but not at once. */
+const LINGERING = /pre-existing shared memory block/;
+const LINGERING_LIMIT_MS = 20_000;
+const LINGERING_POLL_MS = 100;
 
 /** A PostgreSQL server process that takes connections. */
 export interface Postmaster {
@@ -33,34 +38,60 @@ interface PidFile {
   readonly isReady: boolean;
 }
 
-/**
- * A postmaster that already runs on the data, started by whomever; it is waited for until it takes connections. A
- * postmaster.pid that a dead one left is PostgreSQL's to clear, but for one case that it cannot tell from a live one: the
- * id was given to another process since.
- */
+/** A postmaster that already runs on the data, started by whomever; it is waited for until it takes connections. */
 export async function findPostmaster(dataDir: string, clock: Clock): Promise<Postmaster | undefined> {
   const data = join(dataDir, "data");
   const found = readPidFile(data);
-  if (!found) return undefined;
-  const startTime = processStartTime(found.pid);
-  const directory = processDirectory(found.pid);
-  if (startTime === undefined) return undefined;
-  if (directory !== realpathSync(data)) {
-    if (directory !== undefined) rmSync(join(data, "postmaster.pid"), { force: true });
-    return undefined;
-  }
+  const startTime = found && processStartTime(found.pid);
+  if (!found || startTime === undefined) return undefined;
+  const program = identify(found.pid, data);
+  // A file that a dead one left is PostgreSQL's to clear, but where its process id was given away it takes it for a live one.
+  if (program === "other") rmSync(join(data, "postmaster.pid"), { force: true });
+  if (program !== "postmaster") return undefined;
   const isGone = () => processStartTime(found.pid) !== startTime;
   const ready = await waitForReady(data, found.pid, isGone, clock);
   const whenEnded = () => watch(found.pid, startTime, clock);
   return ready && { pid: found.pid, socketDirectory: ready.socketDirectory, whenEnded };
 }
 
-/** Starts PostgreSQL in a session of its own, so that what is sent to the server's terminal does not reach it. */
+/**
+ * What the process is: the postmaster of this data, surely something else, or a PostgreSQL of which that cannot be said. Its
+ * working directory would tell more, but root in a container may not look at that of another user's process.
+ */
+function identify(pid: number, data: string): "postmaster" | "other" | "unknown" {
+  const [program = "", ...words] = processArguments(pid);
+  if (basename(program) !== "postgres") return "other";
+  const directory = words[words.indexOf("-D") + 1];
+  if (!words.includes("-D") || !directory?.startsWith("/")) return "unknown";
+  return directory === data ? "postmaster" : "other";
+}
+
+/** Starts PostgreSQL. Throws a StartupError with the end of its log when it does not come up. */
 export async function startPostmaster(cluster: Cluster, socketDirectory: string, clock: Clock): Promise<Postmaster> {
-  const data = join(cluster.dataDir, "data");
   const logPath = join(cluster.dataDir, "postgres.log");
-  const log = openPostgresLog(logPath);
-  const logBytes = statSync(logPath).size;
+  const endMs = clock.monotonicMs() + LINGERING_LIMIT_MS;
+  for (;;) {
+    rotatePostgresLog(logPath);
+    const logBytes = existsSync(logPath) ? statSync(logPath).size : 0;
+    const started = await tryStart(cluster, socketDirectory, logPath, clock);
+    if (typeof started !== "string") return started;
+    const tail = postgresLogTail(logPath, logBytes);
+    if (!LINGERING.test(tail) || clock.monotonicMs() > endMs) {
+      throw cannotCreate(`the built-in PostgreSQL does not start (${started}); ${logPath} ends with:\n${tail}`);
+    }
+    await clock.sleep(LINGERING_POLL_MS);
+  }
+}
+
+/** In a session of its own, so that what is sent to the server's terminal does not reach it. Gives why it ended, if it did. */
+async function tryStart(
+  cluster: Cluster,
+  socketDirectory: string,
+  logPath: string,
+  clock: Clock,
+): Promise<Postmaster | string> {
+  const data = join(cluster.dataDir, "data");
+  const log = openSync(logPath, "a", 0o600);
   const child = spawn(join(cluster.home, "bin/postgres"), postmasterArguments(data, socketDirectory), {
     ...cluster.user,
     cwd: cluster.dataDir,
@@ -71,13 +102,9 @@ export async function startPostmaster(cluster: Cluster, socketDirectory: string,
   closeSync(log);
   child.unref();
   const ended = endOf(child);
-  const pid = child.pid;
-  const isGone = () => child.exitCode !== null || child.signalCode !== null;
-  const ready = pid === undefined ? undefined : await waitForReady(data, pid, isGone, clock);
-  if (ready) return { pid: ready.pid, socketDirectory, whenEnded: () => ended };
-  const reason = await ended;
-  const tail = postgresLogTail(logPath, logBytes);
-  throw cannotCreate(`the built-in PostgreSQL does not start (${reason}); ${logPath} ends with:\n${tail}`);
+  const isGone = () => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+  const ready = await waitForReady(data, child.pid ?? 0, isGone, clock);
+  return ready ? { pid: ready.pid, socketDirectory, whenEnded: () => ended } : ended;
 }
 
 /** Lets it finish (fast: sessions are ended, everything is written), and insists when it does not. */

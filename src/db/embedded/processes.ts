@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { errorCode } from "./failures.ts";
 
 const STATE_FIELD = 0;
@@ -17,12 +17,12 @@ export function processStartTime(pid: number): string | undefined {
   }
 }
 
-/** The working directory of a process; undefined when it is gone or may not be looked at. */
-export function processDirectory(pid: number): string | undefined {
+/** The words a process was started with, as it shows them; none when it is gone. Everybody may read this of all processes. */
+export function processArguments(pid: number): string[] {
   try {
-    return readlinkSync(`/proc/${pid}/cwd`);
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   } catch (error) {
-    if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(errorCode(error))) return undefined;
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ESRCH") return [];
     throw error;
   }
 }
