@@ -1,6 +1,7 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { errorMessage } from "../lib/errors.ts";
 import { cachedPack } from "./postgres-pack.ts";
 
 /** What can be built, and whose PostgreSQL each carries. `baseline` is for processors without AVX2. */
@@ -23,6 +24,8 @@ async function build(): Promise<void> {
   await mkdir(dirname(outfile), { recursive: true });
   const pack = await cachedPack(TOP, TARGETS[target].postgres);
   await compile(target, values.target === undefined, pack, outfile);
+  // It is in the executable; the copy beside it is of no use.
+  await rm(`${outfile}.map`, { force: true });
   const sizeBytes = Bun.file(outfile).size;
   process.stdout.write(`${relative(process.cwd(), outfile)}: ${target}, ${(sizeBytes / 1e6).toFixed(1)} MB\n`);
   if (sizeBytes > SIZE_BYTES_MAX) throw new Error(`it is larger than ${SIZE_BYTES_MAX / 1e6} MB`);
@@ -42,6 +45,8 @@ async function compile(target: Target, isForHere: boolean, pack: string, outfile
     target: "bun",
     // Names stay: Elysia reads those of functions, and people those in a stack trace.
     minify: { syntax: true, whitespace: true, identifiers: false },
+    // A stack trace in a log then names our files and lines.
+    sourcemap: "inline",
     define: commit === undefined ? define : { ...define, OPSPILOT_COMMIT: JSON.stringify(commit) },
     throw: true,
     compile: {
@@ -64,7 +69,13 @@ async function commitOf(folder: string): Promise<string | undefined> {
   return status === 0 ? text.trim() : undefined;
 }
 
+/** The bundler's mistakes come with the lines of code that they are about. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error) || error instanceof AggregateError) return Bun.inspect(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${errorMessage(error.cause)}`;
+}
+
 await build().catch((error) => {
-  process.stderr.write(`build: ${error instanceof Error ? Bun.inspect(error) : String(error)}\n`);
+  process.stderr.write(`build: ${describe(error)}\n`);
   process.exitCode = 1;
 });

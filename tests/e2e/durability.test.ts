@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { TestAgent } from "../support/agent.ts";
-import { emptyFolder, isAlive, killAndWait, postmasterPid, removeFolder } from "../support/e2e.ts";
+import { emptyFolder, isAlive, killAndWait, postmasterPid, removeFolder, sessionOf } from "../support/e2e.ts";
 import { freePort, type RunningExecutable, startExecutable } from "../support/executable.ts";
 import { occurrencesBySource, rest } from "../support/rest.ts";
 import { alertText, SpoolAgent } from "../support/spool-agent.ts";
@@ -58,12 +58,20 @@ async function agentInTheMiddle(): Promise<{ id: string; spool: SpoolAgent }> {
   return { id, spool };
 }
 
+/** All are acknowledged in the end and there once; and no more than once when the agent sends all of them again. */
 async function expectAllOnce(id: string, spool: SpoolAgent): Promise<void> {
-  const what = () => `all alerts are acknowledged; ${spool.left} are left, and there came ${spool.surprises}`;
-  await until(() => spool.left === 0, { ms: CATCH_UP_LIMIT_MS }).catch((error) => {
-    throw new Error(`${error.message}: ${what()}`);
-  });
+  await allAcknowledged(spool);
   expect(await occurrencesBySource(server.url, id)).toEqual(eachOnce(ALERTS));
+  spool.stop();
+  agent = new SpoolAgent(server.url, spool.token, spool.sources);
+  await allAcknowledged(agent);
+  expect(await occurrencesBySource(server.url, id)).toEqual(eachOnce(ALERTS));
+}
+
+async function allAcknowledged(spool: SpoolAgent): Promise<void> {
+  await until(() => spool.left === 0, { ms: CATCH_UP_LIMIT_MS }).catch((error) => {
+    throw new Error(`${error.message}; ${spool.left} alerts are left, and there came ${spool.surprises}`);
+  });
 }
 
 describe("an orderly end in the middle of alerts", () => {
@@ -79,6 +87,7 @@ describe("an orderly end in the middle of alerts", () => {
       const { id, spool } = await agentInTheMiddle();
       for (const source of sourcesOf(PLAIN_ALERTS)) plainAgent.send(alertText("1.0", plain.token, source));
       const leftAtEnd = spool.left;
+      expect(sessionOf(postmaster)).not.toBe(sessionOf(server.pid));
       end();
 
       expect(await server.exited).toBe(0);

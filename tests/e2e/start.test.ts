@@ -1,10 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
 import { chown, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { version } from "../../package.json" with { type: "json" };
-import { emptyFolder, removeFolder, runExecutable, USERS } from "../support/e2e.ts";
+import { emptyFolder, postmasterPid, removeFolder, runExecutable, USERS } from "../support/e2e.ts";
 import { buildExecutable, startExecutable } from "../support/executable.ts";
 import { rest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
 
 const START_LIMIT_MS = 120_000;
 const TEST_LIMIT_MS = 60_000;
@@ -13,6 +15,8 @@ const SIZE_BYTES_MAX = 140_000_000;
 const STRANGER = 64_999;
 const FIRST_START_MS_MAX = 5_000;
 const LATER_START_MS_MAX = 1_500;
+/** The best counts: something else may be at work on the machine. */
+const LATER_STARTS = 3;
 
 beforeAll(async () => void (await buildExecutable()), START_LIMIT_MS);
 
@@ -99,15 +103,75 @@ describe.each(USERS)("as %s", (_, user) => {
       expect(status).toBe(201);
       expect(await first.stop()).toBe(0);
 
-      const later = await startExecutable({ dir: folder, ...user });
-      const laterMs = await later.waitReady();
-      const { body: agents } = await rest(later.url, "/v1/agents");
-      expect(agents).toMatchObject([{ id: agent.id, hostname: "web-1" }]);
-      expect(await later.stop()).toBe(0);
+      const laterMs: number[] = [];
+      for (let n = 0; n < LATER_STARTS; n++) {
+        const later = await startExecutable({ dir: folder, ...user });
+        laterMs.push(await later.waitReady());
+        const { body: agents } = await rest(later.url, "/v1/agents");
+        expect(agents).toMatchObject([{ id: agent.id, hostname: "web-1" }]);
+        expect(await later.stop()).toBe(0);
+      }
 
       expect(firstMs).toBeLessThan(FIRST_START_MS_MAX);
-      expect(laterMs).toBeLessThan(LATER_START_MS_MAX);
+      expect(Math.min(...laterMs)).toBeLessThan(LATER_START_MS_MAX);
     },
     TEST_LIMIT_MS,
   );
 });
+
+describe("a first start that does not get far", () => {
+  let folder = "";
+  beforeEach(async () => {
+    folder = await emptyFolder();
+  });
+  afterEach(() => removeFolder(folder), START_LIMIT_MS);
+
+  test.each([
+    ["unpacking PostgreSQL", /^postgres$/],
+    ["making the database", /^\.data-new-/],
+  ])(
+    "and is killed while %s is gone through again",
+    async (_, isMade) => {
+      const killed = await startExecutable({ dir: folder });
+      await until(() => namesIn(join(folder, "data")).some((name) => isMade.test(name)), { ms: TEST_LIMIT_MS });
+      process.kill(killed.pid, "SIGKILL");
+      expect(await killed.exited).toBe(137);
+
+      const again = await startExecutable({ dir: folder });
+      await again.waitReady();
+      expect(namesIn(join(folder, "data")).filter((name) => /new/.test(name))).toEqual([]);
+      expect(await again.stop()).toBe(0);
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
+    "with SIGTERM in the middle ends in order, and leaves nothing running",
+    async () => {
+      const server = await startExecutable({ dir: folder });
+      await until(() => namesIn(join(folder, "data")).length > 0, { ms: TEST_LIMIT_MS });
+      expect(await server.stop("SIGTERM")).toBe(0);
+      expect(postmasterPid(folder)).toBeUndefined();
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
+    "and a second one at the same time: one serves, the other is refused",
+    async () => {
+      const servers = [await startExecutable({ dir: folder }), await startExecutable({ dir: folder })];
+      const ends = servers.map((server) =>
+        Promise.race([server.exited, server.waitReady().then(() => "ready" as const)]).catch(() => server.exited),
+      );
+      expect((await Promise.all(ends)).sort()).toEqual([78, "ready"]);
+      for (const server of servers) await server.stop();
+      expect(postmasterPid(folder)).toBeUndefined();
+    },
+    TEST_LIMIT_MS,
+  );
+});
+
+/** Nothing while the folder is not there. */
+function namesIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path) : [];
+}

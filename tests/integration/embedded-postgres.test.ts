@@ -77,7 +77,7 @@ const SERVER = `
     const database = openDatabase({ target: embedded.target, log });
     const [row] = await database.sql\`select current_user as name\`;
     await database.close();
-    console.log(JSON.stringify({ pid: embedded.postmasterPid(), name: row.name }));
+    console.log(JSON.stringify({ pid: embedded.postmasterPid(), name: row.name, host: embedded.target.host }));
     for await (const line of process.stdin);
     await embedded.stop();
   } catch (error) {
@@ -87,6 +87,7 @@ const SERVER = `
 interface Said {
   pid?: number;
   name?: string;
+  host?: string;
   message?: string;
   exitCode?: number;
 }
@@ -181,9 +182,12 @@ describe("a data directory", () => {
       mkdirSync(owned, { mode: 0o777 });
       chmodSync(owned, 0o777);
       const running = server(owned, "serve", true);
-      expect(await running.started).toMatchObject({ name: "opspilot" });
+      const { name, host = "" } = await running.started;
+      expect(name).toBe("opspilot");
+      expect(host).toMatch(/^\/tmp\/opspilot-[0-9a-f]{16}$/);
+      expect(statSync(host).mode & 0o777).toBe(0o700);
       await running.stop();
-      expect(existsSync(join(owned, "run"))).toBe(false);
+      expect(existsSync(host)).toBe(false);
     },
     SLOW_MS,
   );
@@ -260,6 +264,22 @@ describe("the postmaster", () => {
       process.kill(pid, "SIGKILL");
       const second = await until(() => embedded.postmasterPid() !== pid && embedded.postmasterPid(), { ms: 15_000 });
       postmasters.add(second);
+      expect(await query(embedded, "select n from kept")).toEqual([{ n: 1 }]);
+      await embedded.stop();
+    },
+    SLOW_MS,
+  );
+
+  test(
+    "starts at once after it was killed together with its server",
+    async () => {
+      const killed = server(shared);
+      const { pid = 0 } = await killed.started;
+      process.kill(pid, "SIGSTOP");
+      await killed.kill();
+      process.kill(pid, "SIGKILL");
+      await until(() => !isAlive(pid));
+      const embedded = await start(shared);
       expect(await query(embedded, "select n from kept")).toEqual([{ n: 1 }]);
       await embedded.stop();
     },

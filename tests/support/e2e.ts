@@ -48,8 +48,19 @@ export async function killAndWait(pid: number): Promise<void> {
 
 /** Whether the process runs; one that has ended, and that nobody has asked about yet (Z), does not. */
 export function isAlive(pid: number): boolean {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  return stat !== "" && stat.slice(stat.lastIndexOf(")") + 2)[0] !== "Z";
+  const [state = "Z"] = statOf(pid);
+  return state !== "Z";
+}
+
+/** The session that the process belongs to: Ctrl-C at a terminal reaches one at most. */
+export function sessionOf(pid: number): number {
+  return Number(statOf(pid)[3]);
+}
+
+/** The fields of /proc/PID/stat after the name, which may hold anything; none when the process is gone. */
+function statOf(pid: number): string[] {
+  const text = readIfThere(`/proc/${pid}/stat`);
+  return text === "" ? [] : text.slice(text.lastIndexOf(")") + 2).split(" ");
 }
 
 function readIfThere(path: string): string {

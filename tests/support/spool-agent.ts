@@ -13,7 +13,7 @@ export class SpoolAgent {
   readonly acknowledged = new Set<string>();
   /** Whatever came that was neither an acknowledgement nor a welcome. */
   readonly surprises: string[] = [];
-  /** How often a socket that was open has closed, with which code. */
+  /** With which code each socket that was open has closed, but for our own stop. */
   readonly closings: number[] = [];
   readonly #waiting: string[];
   readonly #sent = new Set<string>();
@@ -52,7 +52,7 @@ export class SpoolAgent {
     };
     socket.onmessage = ({ data }) => this.#receive(socket, JSON.parse(String(data)));
     socket.onclose = ({ code }) => {
-      if (isOpen) this.closings.push(code);
+      if (isOpen && !this.#isStopped) this.closings.push(code);
       this.#sendAgain();
       if (!this.#isStopped) this.#timer = setTimeout(() => this.#connect(), RECONNECT_MS);
     };

@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../lib/log.ts";
-import { publish, removeContent, syncPath } from "./durable.ts";
+import { publish, removeContent, syncFileSystem } from "./durable.ts";
+import { cannotCreate, isDiskFull } from "./failures.ts";
 import { findPack, POSTGRES_VERSION } from "./pack.ts";
 
 /**
@@ -21,15 +22,18 @@ export async function ensureBinaries(dataDir: string, log: Log): Promise<string>
   try {
     await new Bun.Archive(Bun.zstdDecompressSync(pack)).extract(temporary);
     settle(temporary);
+    syncFileSystem(temporary);
     publish(temporary, home);
   } catch (error) {
+    // The archive's own error does not say it.
+    const isFull = isDiskFull(dataDir);
     rmSync(temporary, { recursive: true, force: true });
-    throw error;
+    throw isFull ? cannotCreate(`PostgreSQL cannot be unpacked to ${parent}: the disk is full`, error) : error;
   }
   return home;
 }
 
-/** Readable for the user that PostgreSQL runs as, whatever the umask, and on the disk before it gets its name. */
+/** Readable for the user that PostgreSQL runs as, whatever the umask. */
 function settle(directory: string): void {
   chmodSync(directory, 0o755);
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
@@ -37,10 +41,8 @@ function settle(directory: string): void {
     if (entry.isDirectory()) settle(path);
     if (entry.isFile()) {
       chmodSync(path, isProgram(path) ? 0o755 : 0o644);
-      syncPath(path);
     }
   }
-  syncPath(directory);
 }
 
 function isProgram(path: string): boolean {

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import type { Log } from "../../lib/log.ts";
 import { type ChildUser, makePrivateDirectory } from "./child-user.ts";
-import { publish, removeContent, syncPath, writePrivateFile } from "./durable.ts";
-import { asStartupError, cannotCreate, refused } from "./failures.ts";
+import { publish, removeContent, syncFileSystem, writePrivateFile } from "./durable.ts";
+import { asStartupError, cannotCreate, isDiskFull, refused } from "./failures.ts";
 import { POSTGRES_MAJOR } from "./pack.ts";
 
 /** The application's role, and its database. */
@@ -59,7 +59,7 @@ export async function createCluster(cluster: Cluster, password: string, log: Log
   const temporary = join(cluster.dataDir, `${TEMPORARY_PREFIX}${process.pid}`);
   try {
     await fillCluster(cluster, temporary, password);
-    syncTree(temporary);
+    syncFileSystem(temporary);
     publish(temporary, join(cluster.dataDir, "data"));
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
@@ -69,11 +69,11 @@ export async function createCluster(cluster: Cluster, password: string, log: Log
 
 async function fillCluster(cluster: Cluster, data: string, password: string): Promise<void> {
   makePrivateDirectory(data, cluster.user);
-  // Nothing is flushed yet: that is done for the whole tree afterwards.
+  // Nothing is flushed yet (-N, -F): that is done for the whole tree afterwards.
   await runTool(cluster, "initdb", ["-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "trust", "-N"]);
   // Written over, not anew: the file stays the user's.
   writeFileSync(join(data, "pg_hba.conf"), "local all all scram-sha-256\n");
-  await runTool(cluster, "postgres", ["--single", "-D", data, "postgres"], bootstrapSql(password));
+  await runTool(cluster, "postgres", ["--single", "-F", "-D", data, "postgres"], bootstrapSql(password));
 }
 
 /** One statement a line, as single-user mode takes them. The superuser is for emergencies: nobody knows its password. */
@@ -112,14 +112,6 @@ async function runTool(cluster: Cluster, tool: string, args: string[], input = "
   // Single-user mode goes on after a statement that failed.
   if (status === 0 && !/^\S* ?.*\b(ERROR|FATAL|PANIC): /m.test(output)) return;
   const lines = output.trim().split("\n").slice(-OUTPUT_LINES).join("\n");
-  throw cannotCreate(`the built-in PostgreSQL cannot be made in ${cluster.dataDir} (${tool}): ${lines}`);
-}
-
-function syncTree(directory: string): void {
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name);
-    if (entry.isDirectory()) syncTree(path);
-    else if (entry.isFile()) syncPath(path);
-  }
-  syncPath(directory);
+  const reason = isDiskFull(cluster.dataDir, output) ? "the disk is full" : lines;
+  throw cannotCreate(`the built-in PostgreSQL cannot be made in ${cluster.dataDir} (${tool}): ${reason}`);
 }

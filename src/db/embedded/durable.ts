@@ -1,3 +1,4 @@
+import { dlopen } from "bun:ffi";
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -8,6 +9,21 @@ export function syncPath(path: string): void {
     fsyncSync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+/**
+ * Makes a whole tree survive a power cut, by one syncfs(2) of its file system, which Node has no call for: a thousand small
+ * files flushed one by one take seconds on the disks of usual virtual machines.
+ */
+export function syncFileSystem(path: string): void {
+  const library = dlopen("libc.so.6", { syncfs: { args: ["int"], returns: "int" } });
+  const file = openSync(path, "r");
+  try {
+    if (library.symbols.syncfs(file) !== 0) throw new Error(`${path} cannot be written to its disk`);
+  } finally {
+    closeSync(file);
+    library.close();
   }
 }
 

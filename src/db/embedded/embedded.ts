@@ -12,7 +12,7 @@ import { asStartupError } from "./failures.ts";
 import { holdDatabase } from "./lock-session.ts";
 import { findPostmaster, type Postmaster, startPostmaster, stopPostmaster } from "./postmaster.ts";
 import { POSTGRES_PORT } from "./settings.ts";
-import { prepareSocketDirectory } from "./socket-directory.ts";
+import { prepareSocketDirectory, removeSocketDirectory } from "./socket-directory.ts";
 import { supervise } from "./supervisor.ts";
 
 /** How long a command waits, before it stops the postmaster that it started, for others that use it meanwhile. */
@@ -85,7 +85,7 @@ async function startServing(options: EmbeddedOptions, claims: Claims): Promise<E
     cleanups.add("the postmaster", async () => {
       await supervisor.stop();
       const last = supervisor.current();
-      if (last && isOurs) await claims.alone(() => stopPostmaster(last, clock));
+      if (last && isOurs) await claims.alone(() => shutDown(last, options));
     });
     const target = targetOf(found);
     const session = await holdDatabase(target, clock, log);
@@ -136,13 +136,14 @@ function targetOf({ postmaster, password }: Found): DatabaseTarget {
 }
 
 /** Leaves it to a server that came since, and waits for other commands; if these take too long, it is theirs to use on. */
-async function stopOwn(postmaster: Postmaster, { clock, log }: EmbeddedOptions, claims: Claims): Promise<void> {
+async function stopOwn(postmaster: Postmaster, options: EmbeddedOptions, claims: Claims): Promise<void> {
+  const { clock, log } = options;
   const endMs = clock.monotonicMs() + OTHERS_WAIT_MS;
   for (;;) {
     const isOver = await claims.alone(async () => {
       if (claims.isServed()) return true;
       if (claims.isUsed()) return false;
-      await stopPostmaster(postmaster, clock);
+      await shutDown(postmaster, options);
       return true;
     });
     if (isOver) return;
@@ -150,4 +151,9 @@ async function stopOwn(postmaster: Postmaster, { clock, log }: EmbeddedOptions, 
       return log.warn({ pid: postmaster.pid }, "PostgreSQL is left running: it is in use");
     await clock.sleep(OTHERS_POLL_MS);
   }
+}
+
+async function shutDown(postmaster: Postmaster, { dataDir, clock }: EmbeddedOptions): Promise<void> {
+  await stopPostmaster(postmaster, clock);
+  removeSocketDirectory(dataDir, postmaster.socketDirectory);
 }

@@ -1,4 +1,8 @@
+import { statfsSync } from "node:fs";
 import { ExitCode, errorMessage, StartupError } from "../../lib/errors.ts";
+
+/** PostgreSQL adds to its files in pieces of this size. */
+const FULL_BYTES = 16 * 1024 * 1024;
 
 /** What the system says about a place where nothing can be put, in words for people. */
 const STORAGE_ERRORS: Record<string, string> = {
@@ -26,6 +30,12 @@ export function refused(message: string): StartupError {
 export function asStartupError(what: string, error: unknown): StartupError {
   if (error instanceof StartupError) return error;
   return cannotCreate(`${what}: ${STORAGE_ERRORS[errorCode(error)] ?? errorMessage(error)}`, error);
+}
+
+/** Whether that is why something failed there, or said this: programs do not always get to say it. */
+export function isDiskFull(directory: string, output = ""): boolean {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize < FULL_BYTES || /No space left on device|Disk quota exceeded/.test(output);
 }
 
 /** "ENOENT" and the like; empty where there is none. */

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { CHILD_ENVIRONMENT, type Cluster } from "./cluster.ts";
-import { cannotCreate } from "./failures.ts";
+import { cannotCreate, isDiskFull } from "./failures.ts";
 import { postgresLogTail, rotatePostgresLog } from "./postgres-log.ts";
 import { processArguments, processStartTime, signalProcess } from "./processes.ts";
-import { postmasterArguments } from "./settings.ts";
+import { POSTGRES_PORT, postmasterArguments } from "./settings.ts";
 
 const POLL_MS = 10;
 const WATCH_MS = 200;
@@ -17,6 +17,9 @@ const READY_LIMIT_MS = 300_000;
 /** A fast shutdown writes a checkpoint; together they stay below the 60 s that systemd is told to wait. */
 const FAST_LIMIT_MS = 45_000;
 const IMMEDIATE_LIMIT_MS = 5_000;
+
+/** Linux gives numbers up to 4194304. */
+const NEVER_A_PID = 2_147_483_647;
 
 /** After a postmaster was killed its sessions end by themselves, but not at once. */
 const LINGERING = /pre-existing shared memory block/;
@@ -42,16 +45,31 @@ interface PidFile {
 export async function findPostmaster(dataDir: string, clock: Clock): Promise<Postmaster | undefined> {
   const data = join(dataDir, "data");
   const found = readPidFile(data);
-  const startTime = found && processStartTime(found.pid);
-  if (!found || startTime === undefined) return undefined;
-  const program = identify(found.pid, data);
-  // A file that a dead one left is PostgreSQL's to clear, but where its process id was given away it takes it for a live one.
-  if (program === "other") rmSync(join(data, "postmaster.pid"), { force: true });
+  if (!found) return undefined;
+  const startTime = processStartTime(found.pid);
+  const program = startTime === undefined ? "other" : identify(found.pid, data);
+  if (program === "other") disown(data);
   if (program !== "postmaster") return undefined;
   const isGone = () => processStartTime(found.pid) !== startTime;
   const ready = await waitForReady(data, found.pid, isGone, clock);
   const whenEnded = () => watch(found.pid, startTime, clock);
   return ready && { pid: found.pid, socketDirectory: ready.socketDirectory, whenEnded };
+}
+
+/**
+ * PostgreSQL clears the file that a dead postmaster left, unless the process id seems to live: because it was given away, or
+ * because nobody has asked how that process ended. It is then told another id, which never lives. The rest of the file
+ * stays, for by that it sees whether sessions of the dead one are still at work.
+ */
+function disown(data: string): void {
+  const path = join(data, "postmaster.pid");
+  const rest = readFileSync(path, "utf8").replace(/^[^\n]*/, "");
+  const file = openSync(path, "r+");
+  try {
+    writeSync(file, `${NEVER_A_PID}${rest}`, 0);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /**
@@ -72,15 +90,23 @@ export async function startPostmaster(cluster: Cluster, socketDirectory: string,
   const endMs = clock.monotonicMs() + LINGERING_LIMIT_MS;
   for (;;) {
     rotatePostgresLog(logPath);
+    forgetSocket(join(cluster.dataDir, "data"), socketDirectory);
     const logBytes = existsSync(logPath) ? statSync(logPath).size : 0;
     const started = await tryStart(cluster, socketDirectory, logPath, clock);
     if (typeof started !== "string") return started;
     const tail = postgresLogTail(logPath, logBytes);
     if (!LINGERING.test(tail) || clock.monotonicMs() > endMs) {
-      throw cannotCreate(`the built-in PostgreSQL does not start (${started}); ${logPath} ends with:\n${tail}`);
+      const reason = isDiskFull(cluster.dataDir, tail) ? "the disk is full" : started;
+      throw cannotCreate(`the built-in PostgreSQL does not start (${reason}); ${logPath} ends with:\n${tail}`);
     }
     await clock.sleep(LINGERING_POLL_MS);
   }
+}
+
+/** The socket has a file like postmaster.pid of its own, with the same flaw; the directory is for this database alone. */
+function forgetSocket(data: string, socketDirectory: string): void {
+  const pid = readPidFile(data)?.pid ?? NEVER_A_PID;
+  if (pid === NEVER_A_PID) rmSync(join(socketDirectory, `.s.PGSQL.${POSTGRES_PORT}.lock`), { force: true });
 }
 
 /** In a session of its own, so that what is sent to the server's terminal does not reach it. Gives why it ended, if it did. */
@@ -155,7 +181,7 @@ function endOf(child: ChildProcess): Promise<string> {
 }
 
 /** For a process that is no child of ours. */
-async function watch(pid: number, startTime: string, clock: Clock): Promise<string> {
+async function watch(pid: number, startTime: string | undefined, clock: Clock): Promise<string> {
   while (processStartTime(pid) === startTime) await clock.sleep(WATCH_MS);
   return "it is gone";
 }

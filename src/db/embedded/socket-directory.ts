@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { type ChildUser, makePrivateDirectory } from "./child-user.ts";
 import { cannotCreate, errorCode } from "./failures.ts";
@@ -20,6 +20,11 @@ export function prepareSocketDirectory(dataDir: string, user: ChildUser | undefi
   const short = join(serverUid === 0 ? "/run" : "/tmp", `opspilot-${hash}`);
   makeShortDirectory(short, user, serverUid);
   return short;
+}
+
+/** Leaves nothing behind under /run or /tmp, once no postmaster runs. */
+export function removeSocketDirectory(dataDir: string, directory: string): void {
+  if (directory !== join(dataDir, "run") && existsSync(directory)) rmdirSync(directory);
 }
 
 /** Everybody can make names in /tmp: what is there already must be a directory of ours. */
