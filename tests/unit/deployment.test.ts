@@ -1,9 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { SETTING_NAMES } from "../../src/config/settings.ts";
+import { CloseCode, FRAME_ERRORS } from "../../src/protocol/frames.ts";
+import { call, testApp } from "../support/http-app.ts";
 
 const TOP = join(import.meta.dir, "../..");
 const read = (file: string) => Bun.file(join(TOP, file)).text();
+
+/** What stands below a heading of the README. */
+async function chapter(heading: string): Promise<string> {
+  const chapters = (await read("README.md")).split(/^## /m);
+  return chapters.find((one) => one.startsWith(`${heading}\n`)) ?? "";
+}
 
 /** The version of bun that the repository is pinned to. */
 async function bunVersion(): Promise<string | undefined> {
@@ -20,9 +28,26 @@ describe("the settings", () => {
   });
 
   test("are all in the README's table, and nothing else is", async () => {
-    const chapter = (await read("README.md")).split(/^## /m).find((one) => one.startsWith("Configuration"));
-    const rows = [...(chapter ?? "").matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? "");
+    const rows = [...(await chapter("Configuration")).matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? "");
     expect(rows.sort()).toEqual([...SETTING_NAMES].sort());
+  });
+});
+
+describe("the README", () => {
+  test("lists every route, and no other", async () => {
+    const { json } = await call(testApp(), "GET", "/openapi/json");
+    const routes = Object.entries(json.paths as Record<string, object>).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    const rows = (await chapter("API")).split("\n").filter((line) => line.startsWith("| `"));
+    const listed = rows.flatMap((row) => [...row.matchAll(/`([A-Z]+ \/[^`]*)`/g)].map((match) => match[1] ?? ""));
+    expect(listed.map((route) => route.replace(/^WS/, "GET")).sort()).toEqual(routes.sort());
+  });
+
+  test("tells what every error and every close code means to an agent", async () => {
+    const text = await chapter("Agents");
+    for (const reason of FRAME_ERRORS) expect(text).toContain(`\`${reason}\``);
+    for (const code of Object.values(CloseCode)) expect(text).toContain(`| ${code} |`);
   });
 });
 
