@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pino from "pino";
+import { cachedPack } from "../../src/build/postgres-pack.ts";
 import { openDatabase } from "../../src/db/client.ts";
 import { chooseChildUser } from "../../src/db/embedded/child-user.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded/embedded.ts";
@@ -33,6 +34,7 @@ afterAll(async () => {
   for (const pid of postmasters) if (isAlive(pid)) process.kill(pid, "SIGQUIT");
   await until(() => ![...postmasters].some(isAlive), { what: "no postmaster is left" });
   rmSync(top, { recursive: true, force: true });
+  program.remove();
 });
 
 async function start(dataDir: string, role: "serve" | "command" = "serve"): Promise<EmbeddedPostgres> {
@@ -92,9 +94,37 @@ interface Said {
   exitCode?: number;
 }
 
+/**
+ * The same as an executable: another user may be able to enter neither the checkout nor the folder that bun lies in. Made
+ * when this file is loaded, since the limit on hooks is too short for the first packing of PostgreSQL.
+ */
+const program = await (async () => {
+  const folder = mkdtempSync("/tmp/opspilot-embedded-program-");
+  chmodSync(folder, 0o755);
+  const entry = join(folder, "server.ts");
+  writeFileSync(entry, SERVER);
+  const platform = process.arch === "arm64" ? "linux-arm64" : "linux-x64";
+  const pack = await cachedPack(join(import.meta.dir, "../.."), platform);
+  const outfile = join(folder, "server");
+  await Bun.build({
+    entrypoints: [entry],
+    target: "bun",
+    throw: true,
+    compile: {
+      outfile,
+      assets: [pack],
+      executablePath: process.execPath,
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
+  });
+  chmodSync(outfile, 0o755);
+  return { outfile, remove: () => rmSync(folder, { recursive: true, force: true }) };
+})();
+
 /** In a process of its own; as an ordinary user where the tests run as root. */
 function server(dataDir: string, role: "serve" | "command" = "serve", asOrdinaryUser = false) {
-  const child = spawn(process.execPath, ["-e", SERVER, dataDir, role], {
+  const child = spawn(program.outfile, [dataDir, role], {
     ...(asOrdinaryUser && isRoot ? { uid: NOBODY, gid: NOBODY } : {}),
     cwd: "/",
     env: { PATH: "/usr/bin:/bin", PGHOST: "nowhere", PGUSER: "nobody", PGDATABASE: "none", PGPASSWORD: "wrong" },
