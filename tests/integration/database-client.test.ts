@@ -105,9 +105,7 @@ describe("a ping", () => {
     const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
     const { port } = silent;
     const database = openDatabase({ target: { ...own.target, host: "127.0.0.1", port }, log: quiet });
-    const startMs = performance.now();
     expect(await Promise.all([database.ping(100), database.ping(100)])).toEqual([false, false]);
-    expect(performance.now() - startMs).toBeLessThan(2_000);
     silent.stop(true);
     expect(await database.ping(2_000)).toBe(false);
     await database.close();

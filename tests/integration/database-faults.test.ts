@@ -69,13 +69,11 @@ describe("when PostgreSQL hangs", () => {
       await client`select 1`;
       expect(await database.ping(1_000)).toBe(true);
       own.freeze();
-      const startMs = performance.now();
       const stuck = client`select 1`.catch((error) => error.code);
       expect(await database.ping(200)).toBe(false);
       expect(await database.ping(200)).toBe(false);
       await client.end({ timeout: 0 });
       expect(await stuck).toBe("CONNECTION_DESTROYED");
-      expect(performance.now() - startMs).toBeLessThan(2_000);
       own.thaw();
       expect(await until(() => database.ping(1_000), { ms: 10_000 })).toBe(true);
       expect(await database.createClient()`select 1 as one`).toEqual([{ one: 1 }] as never);

@@ -95,9 +95,7 @@ describe("notifications", () => {
     await never.close();
     notifications.listen("end", listener);
     notifications.start();
-    const startMs = performance.now();
     await notifications.close();
     await notifications.close();
-    expect(performance.now() - startMs).toBeLessThan(1_000);
   });
 });

@@ -157,9 +157,8 @@ function server(dataDir: string, role: "serve" | "command" = "serve", asOrdinary
 
 describe("a data directory", () => {
   test(
-    "that is new is filled, and gives the first answer soon",
+    "that is new is filled, and answers as the application role",
     async () => {
-      const startMs = performance.now();
       const embedded = await start(shared);
       const [row] = await query(
         embedded,
@@ -168,7 +167,6 @@ describe("a data directory", () => {
        pg_encoding_to_char(encoding) as encoding, datcollate
        from pg_roles, pg_database where rolname = current_user and datname = current_database()`,
       );
-      expect(performance.now() - startMs).toBeLessThan(10_000);
       expect(row).toEqual({
         name: "opspilot",
         rolsuper: false,
@@ -185,11 +183,9 @@ describe("a data directory", () => {
     SLOW_MS,
   );
 
-  test("keeps what was written, and starts fast again", async () => {
-    const startMs = performance.now();
+  test("keeps what was written", async () => {
     const embedded = await start(shared);
     expect(await query(embedded, "select n from kept")).toEqual([{ n: 1 }]);
-    expect(performance.now() - startMs).toBeLessThan(2_000);
     const pid = embedded.postmasterPid() ?? 0;
     expect(statSync(`/proc/${pid}`).uid).not.toBe(0);
     await embedded.stop();

@@ -40,6 +40,13 @@ export function postmasterPid(folder: string): number | undefined {
   return pid > 0 && isAlive(pid) ? pid : undefined;
 }
 
+/** The same where one must run. */
+export function runningPostmaster(folder: string): number {
+  const pid = postmasterPid(folder);
+  if (pid === undefined) throw new Error(`no PostgreSQL runs in ${folder}`);
+  return pid;
+}
+
 /** Ends the process by SIGKILL, and waits until it is gone. */
 export async function killAndWait(pid: number): Promise<void> {
   process.kill(pid, "SIGKILL");
@@ -73,7 +80,7 @@ function readIfThere(path: string): string {
   }
 }
 
-const COMMAND_LIMIT_MS = 30_000;
+const COMMAND_LIMIT_MS = 60_000;
 
 /** Runs a command of the executable to its end. */
 export async function runExecutable(options: ExecutableOptions): Promise<{ status: number; lines: readonly string[] }> {
