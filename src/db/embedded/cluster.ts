@@ -6,12 +6,15 @@ import { type ChildUser, makePrivateDirectory } from "./child-user.ts";
 import { publish, removeContent, syncFileSystem, writePrivateFile } from "./durable.ts";
 import { asStartupError, cannotCreate, isDiskFull, refused } from "./failures.ts";
 import { POSTGRES_MAJOR } from "./pack.ts";
+import { processesWithArgument, signalProcess } from "./processes.ts";
 
 /** The application's role, and its database. */
 export const APPLICATION_NAME = "opspilot";
 
 const PASSWORD_BYTES = 24;
 const TEMPORARY_PREFIX = ".data-new-";
+const LEFT_OVER_POLL_MS = 20;
+const LEFT_OVER_POLLS_MAX = 250;
 const OUTPUT_LINES = 5;
 
 /** Nothing of the server's environment reaches PostgreSQL. */
@@ -55,7 +58,7 @@ export function ensurePassword(dataDir: string, hasData: boolean): string {
  */
 export async function createCluster(cluster: Cluster, password: string, log: Log): Promise<void> {
   log.info({ data_dir: cluster.dataDir }, "creating the database");
-  removeContent(cluster.dataDir, TEMPORARY_PREFIX);
+  await clearLeftOvers(cluster.dataDir);
   const temporary = join(cluster.dataDir, `${TEMPORARY_PREFIX}${process.pid}`);
   try {
     await fillCluster(cluster, temporary, password);
@@ -65,6 +68,21 @@ export async function createCluster(cluster: Cluster, password: string, log: Log
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * A server that was killed while it made the database leaves a directory, and perhaps the tool that fills it, which would
+ * go on. The locks that are held here say that nobody else is at it.
+ */
+async function clearLeftOvers(dataDir: string): Promise<void> {
+  const prefix = join(dataDir, TEMPORARY_PREFIX);
+  for (let poll = 0; poll < LEFT_OVER_POLLS_MAX; poll++) {
+    const left = processesWithArgument(prefix);
+    if (left.length === 0) break;
+    for (const pid of left) signalProcess(pid, "SIGKILL");
+    await Bun.sleep(LEFT_OVER_POLL_MS);
+  }
+  removeContent(dataDir, TEMPORARY_PREFIX);
 }
 
 async function fillCluster(cluster: Cluster, data: string, password: string): Promise<void> {

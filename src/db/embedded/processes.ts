@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { errorCode } from "./failures.ts";
 
 const STATE_FIELD = 0;
@@ -25,6 +25,12 @@ export function processArguments(pid: number): string[] {
     if (errorCode(error) === "ENOENT" || errorCode(error) === "ESRCH") return [];
     throw error;
   }
+}
+
+/** Ids of the processes that were started with an argument that begins like this. */
+export function processesWithArgument(prefix: string): number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => processArguments(pid).some((argument) => argument.startsWith(prefix)));
 }
 
 /** Sends the signal; false when the process is gone. */
