@@ -30,6 +30,7 @@ import { createIncidentStore } from "./incidents/store.ts";
 import { createIngestMetrics } from "./ingest/metrics.ts";
 import { createIngestService } from "./ingest/service.ts";
 import { createCleanups } from "./lib/cleanups.ts";
+import { createClientAddress } from "./lib/client-address.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 
@@ -119,6 +120,7 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
     tokens: fleet.tokens,
     presence: fleet.presence,
     ingest,
+    addressOf: createClientAddress(config.trustedProxies),
     clock,
     log,
     metrics: createGatewayMetrics(registry, connections),

@@ -1,7 +1,8 @@
-import type { Authentication, TokenService } from "../fleet/model.ts";
+import type { Authentication, AuthenticationFailure, TokenService } from "../fleet/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { withDeadline } from "../lib/deadline.ts";
 import { errorMessage } from "../lib/errors.ts";
+import type { FailureCounter } from "../lib/failures.ts";
 import type { Log } from "../lib/log.ts";
 import type { Envelope, FrameErrorReason } from "../protocol/frames.ts";
 import type { Connection } from "./connection.ts";
@@ -12,6 +13,7 @@ export type Verdict = "accepted" | "ask" | { reason: FrameErrorReason; message: 
 
 export interface AuthenticationDeps {
   tokens: TokenService;
+  failures: FailureCounter;
   clock: Clock;
   log: Log;
   limits: GatewayLimits;
@@ -24,6 +26,7 @@ const NO_TOKEN = {
   reason: "unauthorized",
   message: "no token: put one into the frame or the Authorization header",
 } as const;
+const NOT_SO_FAST = { reason: "rate_limited", message: "too many wrong tokens from this address" } as const;
 const OVERLOADED: Authentication = {
   ok: false,
   reason: "overloaded",
@@ -36,7 +39,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 
   /** What is known without waiting. */
   function check(connection: Connection, envelope: Envelope): Verdict {
-    const token = envelope.token || connection.bearer;
+    const token = envelope.token || connection.peer.bearer;
     if (connection.agentId === undefined) return checkStranger(connection, token);
     if (token !== connection.token) return MISMATCH;
     // By the connection's own string, whose hash is known, not by the frame's.
@@ -57,17 +60,24 @@ export function createAuthentication(deps: AuthenticationDeps) {
 
   /** Asks. A proved connection whose token cannot be checked just now stays trusted: nobody can revoke it meanwhile either. */
   async function ask(connection: Connection, envelope: Envelope): Promise<Verdict> {
-    const token = envelope.token || connection.bearer;
+    const token = envelope.token || connection.peer.bearer;
+    if (connection.agentId === undefined && deps.failures.heldFor(connection.peer.address, token) > 0)
+      return NOT_SO_FAST;
     const askedAtMs = clock.monotonicMs();
     const answer = await authenticate(token);
     if (answer.ok) return accept(connection, token, answer.agentId, askedAtMs);
-    if (answer.reason === "unauthorized") return answer;
+    if (answer.reason === "unauthorized") return refuse(connection, token, answer);
     if (connection.agentId === undefined) {
       connection.refused = { ...answer, untilMs: clock.monotonicMs() + REFUSAL_MS };
       return answer;
     }
     connection.trustedUntilMs = clock.monotonicMs() + limits.trustMs;
     return "accepted";
+  }
+
+  /** A token that is known is never held back, whoever shares its address: only failures count. */
+  function refuse(connection: Connection, token: string, answer: AuthenticationFailure): Verdict {
+    return deps.failures.note(connection.peer.address, token) > 0 ? NOT_SO_FAST : answer;
   }
 
   function accept(connection: Connection, token: string, agentId: string, askedAtMs: number): Verdict {

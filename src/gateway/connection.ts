@@ -1,7 +1,7 @@
 import { encodeServerFrame } from "../protocol/encode.ts";
 import { CloseCode, type FrameErrorReason, type ServerFrame } from "../protocol/frames.ts";
 import { RETRY_AFTER_S } from "./limits.ts";
-import type { Socket } from "./socket.ts";
+import type { Peer, Socket } from "./socket.ts";
 
 /** Why a socket is not read; each reason is taken back by itself, and the last one gone resumes the socket. */
 export const Hold = {
@@ -53,8 +53,7 @@ export class Connection {
 
   constructor(
     readonly socket: Socket,
-    /** The token of the upgrade request, or "". */
-    readonly bearer: string,
+    readonly peer: Peer,
     readonly openedAtMs: number,
     readonly sendBufferBytesMax: number,
   ) {

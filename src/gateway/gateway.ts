@@ -1,6 +1,8 @@
 import type { PresenceService, TokenService } from "../fleet/model.ts";
 import type { IngestService } from "../ingest/model.ts";
+import type { ClientAddress } from "../lib/client-address.ts";
 import type { Clock } from "../lib/clock.ts";
+import { createFailureCounter, FAILURE_LIMITS } from "../lib/failures.ts";
 import type { Log } from "../lib/log.ts";
 import { type Running, repeat } from "../lib/repeat.ts";
 import { createAuthentication } from "./authentication.ts";
@@ -11,7 +13,7 @@ import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { createRouter } from "./router.ts";
 import { closeAll } from "./shutdown.ts";
-import { type Socket, type SocketEvents, streamRoutes } from "./socket.ts";
+import { type Peer, type Socket, type SocketEvents, streamRoutes } from "./socket.ts";
 import { createStream } from "./stream.ts";
 import { createSweep } from "./sweep.ts";
 
@@ -20,6 +22,7 @@ export interface GatewayDeps {
   tokens: TokenService;
   presence: PresenceService;
   ingest: IngestService;
+  addressOf: ClientAddress;
   clock: Clock;
   log: Log;
   metrics: GatewayMetrics;
@@ -42,7 +45,14 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const { connections, presence, ingest, clock, log, metrics, heartbeatTimeoutMs } = deps;
   const limits = { ...DEFAULT_LIMITS, ...deps.limits };
   const claims = createClaims({ presence, clock, log });
-  const authentication = createAuthentication({ tokens: deps.tokens, clock, log, limits, proved });
+  const authentication = createAuthentication({
+    tokens: deps.tokens,
+    failures: createFailureCounter(clock, FAILURE_LIMITS),
+    clock,
+    log,
+    limits,
+    proved,
+  });
   const router = createRouter({
     check: authentication.check,
     presence,
@@ -63,8 +73,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     log.debug({ agent: agentId, connection: connection.id }, "an agent is connected");
   }
 
-  function open(socket: Socket, bearer: string): void {
-    const connection = new Connection(socket, bearer, clock.monotonicMs(), limits.sendBufferBytesMax);
+  function open(socket: Socket, peer: Peer): void {
+    const connection = new Connection(socket, peer, clock.monotonicMs(), limits.sendBufferBytesMax);
     socket.data = eventsOf(connection);
     connections.add(connection);
     const isFull = connections.size() > limits.connectionsMax || ingest.isStalled();
@@ -121,7 +131,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
 
   return {
-    routes: streamRoutes(open),
+    routes: streamRoutes(deps.addressOf, open),
     start() {
       const failed = (error: unknown) => log.error({ error }, "the sweep of connections failed");
       const task = async () => sweep(clock.monotonicMs());

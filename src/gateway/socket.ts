@@ -1,4 +1,5 @@
 import { Elysia } from "elysia";
+import type { ClientAddress } from "../lib/client-address.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 
 /** What a socket calls. Elysia passes each event on to the function of this name in the socket's `data`. */
@@ -25,6 +26,13 @@ export interface Socket {
   resume(): void;
 }
 
+/** What the upgrade request says of who is there. */
+export interface Peer {
+  /** The token of its Authorization header, or "". */
+  readonly bearer: string;
+  readonly address: string;
+}
+
 /** Past this a peer that takes nothing up is cut off. Above GatewayLimits.sendBufferBytesMax, which only stops reading it. */
 const SEND_BUFFER_BYTES_HARD = 4 * 1024 * 1024;
 
@@ -43,9 +51,11 @@ export const WEBSOCKET_OPTIONS = {
  * The route of the stream. Elysia's own dispatch parses each message before anybody sees its text and makes an object with
  * 14 bound functions for it; so `open` must put our own events into the socket's `data`, which also frees the request.
  */
-export function streamRoutes(open: (socket: Socket, bearer: string) => void) {
+export function streamRoutes(addressOf: ClientAddress, open: (socket: Socket, peer: Peer) => void) {
   return new Elysia({ name: "gateway" })
-    .resolve(({ request }) => ({ bearer: bearerOf(request.headers.get("authorization")) }))
+    .resolve(({ request, server }) => ({
+      peer: { bearer: bearerOf(request.headers.get("authorization")), address: addressOf(request, server) },
+    }))
     .ws("/v1/stream", {
       detail: {
         summary: "The agents' stream",
@@ -53,7 +63,7 @@ export function streamRoutes(open: (socket: Socket, bearer: string) => void) {
         tags: ["stream"],
       },
       open(ws) {
-        open(ws.raw as unknown as Socket, ws.data.bearer);
+        open(ws.raw as unknown as Socket, ws.data.peer);
       },
     });
 }

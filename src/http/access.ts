@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { FailureLimits } from "../lib/failures.ts";
 import { createCredentialRule } from "./credentials.ts";
-import type { FailureLimits } from "./failures.ts";
 import { checkBody } from "./json-body.ts";
 import { createPageRules } from "./page-rules.ts";
 import { HttpProblem } from "./problems.ts";

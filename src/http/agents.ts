@@ -1,7 +1,7 @@
 import { CloneType, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AgentService } from "../fleet/model.ts";
-import type { ActorOf } from "./client-address.ts";
+import type { ActorOf } from "../lib/client-address.ts";
 import { parseJson } from "./json-body.ts";
 import { notFound } from "./problems.ts";
 import {

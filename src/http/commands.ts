@@ -2,8 +2,8 @@ import { CloneType, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { COMMAND_STATUSES, type Command, type CommandService, type ExecFailure } from "../commands/model.ts";
 import type { AgentService } from "../fleet/model.ts";
+import type { ActorOf } from "../lib/client-address.ts";
 import { unreachable } from "../lib/errors.ts";
-import type { ActorOf } from "./client-address.ts";
 import { parseJson } from "./json-body.ts";
 import { HttpProblem, invalid, notFound } from "./problems.ts";
 import {

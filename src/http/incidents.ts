@@ -8,7 +8,7 @@ import {
   type IncidentPage,
   type IncidentService,
 } from "../incidents/model.ts";
-import type { ActorOf } from "./client-address.ts";
+import type { ActorOf } from "../lib/client-address.ts";
 import { parseJson } from "./json-body.ts";
 import { HttpProblem, notFound } from "./problems.ts";
 import {

@@ -31,6 +31,22 @@ describe("a token", () => {
     expect(gateway.presence.claims).toEqual([]);
   });
 
+  test("that is wrong again and again is not looked up any more; a right one from the same address is never held back", async () => {
+    const answers: string[] = [];
+    for (let n = 0; n < 12; n++) {
+      const agent = await connect();
+      agent.send(hello("stranger"));
+      const frame = await agent.frame(0);
+      answers.push(frame.type === "error" ? frame.code : frame.type);
+      await agent.close();
+    }
+    expect(answers).toEqual([...Array(10).fill("unauthorized"), "rate_limited", "rate_limited"]);
+    expect(gateway.tokens.asked).toHaveLength(10);
+    const agent = await connect();
+    agent.send(hello("token-anew"));
+    expect(await agent.frame(0)).toMatchObject({ type: "welcome" });
+  });
+
   test("that nobody gave is refused without asking", async () => {
     const agent = await connect();
     agent.send(hello(""));

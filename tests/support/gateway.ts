@@ -7,6 +7,7 @@ import type { GatewayLimits } from "../../src/gateway/limits.ts";
 import { createGatewayMetrics } from "../../src/gateway/metrics.ts";
 import { WEBSOCKET_OPTIONS } from "../../src/gateway/socket.ts";
 import type { IngestService, OfferedAlert, OfferedResult } from "../../src/ingest/model.ts";
+import { createClientAddress } from "../../src/lib/client-address.ts";
 import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
 import type { HeartbeatPayload } from "../../src/protocol/payloads.ts";
@@ -111,6 +112,7 @@ export function startGateway(
     tokens,
     presence,
     ingest,
+    addressOf: createClientAddress([]),
     clock: options.clock ?? createSystemClock(),
     log: createLog({ level: "silent", readable: false }),
     metrics: createGatewayMetrics(registry, connections),

@@ -1,4 +1,4 @@
-import { createAddressSet, plainAddress } from "../lib/addresses.ts";
+import { createAddressSet, plainAddress } from "./addresses.ts";
 
 /** What is used of Bun's server: who is at the other end of the socket. */
 export interface PeerLookup {

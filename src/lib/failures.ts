@@ -1,5 +1,5 @@
-import type { Clock } from "../lib/clock.ts";
-import { sha256Hex } from "../lib/digest.ts";
+import type { Clock } from "./clock.ts";
+import { sha256Hex } from "./digest.ts";
 
 /** How many wrong credentials are answered with a plain "no" before "not so fast". */
 export interface FailureLimits {
@@ -45,12 +45,20 @@ export function createFailureCounter(clock: Clock, limits: FailureLimits) {
     }
   }
 
+  const credentialKey = (network: string, credential: string) => `${network} ${sha256Hex(credential)}`;
+
   return {
+    /** For how many seconds this address should not try this credential again, 0 when it may. Notes nothing. */
+    heldFor(address: string, credential: string): number {
+      const window = windows.get(credentialKey(networkOf(address), credential));
+      const leftMs = (window?.endsMs ?? 0) - clock.monotonicMs();
+      return window && leftMs > 0 && window.count >= limits.perCredential ? Math.ceil(leftMs / 1000) : 0;
+    },
     /** Notes one failure. Returns for how many seconds its sender should wait, 0 when it is within the limits. */
     note(address: string, credential: string): number {
       const network = networkOf(address);
       const byAddress = count(network, limits.perAddress);
-      return Math.max(byAddress, count(`${network} ${sha256Hex(credential)}`, limits.perCredential));
+      return Math.max(byAddress, count(credentialKey(network, credential), limits.perCredential));
     },
   };
 }
@@ -59,3 +67,6 @@ export function createFailureCounter(clock: Clock, limits: FailureLimits) {
 function networkOf(address: string): string {
   return address.includes(":") ? address.split(":").slice(0, 4).join(":") : address;
 }
+
+/** Counts failures, for whoever checks credentials. */
+export type FailureCounter = ReturnType<typeof createFailureCounter>;
