@@ -1,0 +1,127 @@
+import { Value } from "@sinclair/typebox/value";
+import { dangerOf } from "./fix-command.ts";
+import { objectsIn } from "./json-in-text.ts";
+import { CATEGORIES, type Category, type ModelAnswer, ModelAnswerSchema } from "./model.ts";
+
+const CHARS_MAX = { cause: 2_000, explanation: 8_000, fix: 4_000, command: 1_000, line: 4_000 } as const;
+const EVIDENCE_MAX = 20;
+/** Shorter quotations are in every log and show nothing. */
+const EVIDENCE_CHARS_MIN = 4;
+/** Taken when the model does not say: neither here nor there. */
+const CONFIDENCE_UNSAID = 0.5;
+const SEVERITIES: Readonly<Record<string, ModelAnswer["severity"]>> = {
+  info: "info",
+  low: "info",
+  notice: "info",
+  warning: "warning",
+  warn: "warning",
+  medium: "warning",
+  moderate: "warning",
+  critical: "critical",
+  error: "critical",
+  high: "critical",
+  fatal: "critical",
+  severe: "critical",
+};
+
+/** An answer that can be used, with notes on what was changed or dropped; or the reason why there is none. */
+export type ParsedAnswer =
+  | { ok: true; answer: ModelAnswer; notes: string[] }
+  | { ok: false; reason: "rubbish"; message: string };
+
+/** What a model wrote, checked against what it was sent: `sent` is the redacted text that evidence must be quoted from. */
+export function parseModelAnswer(text: string, sent: string): ParsedAnswer {
+  let hasObject = false;
+  for (const object of objectsIn(text)) {
+    hasObject = true;
+    if (textOf(object.cause, 1) === "" || textOf(object.fix, 1) === "") continue;
+    const notes: string[] = [];
+    const answer = answerOf(object, sent, notes);
+    if (Value.Check(ModelAnswerSchema, answer)) return { ok: true, answer, notes };
+  }
+  const message = hasObject ? "the model's JSON has no cause or no fix" : "the model's answer has no JSON object in it";
+  return { ok: false, reason: "rubbish", message };
+}
+
+function answerOf(object: Record<string, unknown>, sent: string, notes: string[]): ModelAnswer {
+  return {
+    cause: textOf(object.cause, CHARS_MAX.cause),
+    explanation: textOf(object.explanation, CHARS_MAX.explanation),
+    fix: textOf(object.fix, CHARS_MAX.fix),
+    fix_command: commandOf(object.fix_command, notes),
+    category: categoryOf(object.category, notes),
+    severity: severityOf(object.severity, notes),
+    confidence: confidenceOf(object.confidence, notes),
+    evidence: evidenceOf(object.evidence, sent, notes),
+  };
+}
+
+/** Steps may come as a list. Of control characters only line breaks are left. */
+function textOf(value: unknown, charsMax: number): string {
+  const text = Array.isArray(value) ? value.filter((part) => typeof part === "string").join("\n") : value;
+  if (typeof text !== "string") return "";
+  const clean = text.replaceAll("\t", " ").replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Cs}]/gu, "");
+  return cut(clean.trim(), charsMax);
+}
+
+function commandOf(value: unknown, notes: string[]): string | null {
+  const command = Array.isArray(value) ? value.join("\n") : value;
+  if (typeof command !== "string" || /^(?:|null|none|n\/a|-)$/i.test(command.trim())) return null;
+  const danger = command.length > CHARS_MAX.command ? "it is too long" : dangerOf(command.trim());
+  if (danger === null) return textOf(command, CHARS_MAX.command) || null;
+  notes.push(`dropped: the suggested command, because ${danger}`);
+  return null;
+}
+
+function categoryOf(value: unknown, notes: string[]): Category {
+  const word =
+    typeof value === "string"
+      ? value
+          .trim()
+          .toLowerCase()
+          .replaceAll(/[\s-]+/g, "_")
+      : "";
+  const known = CATEGORIES.find((category) => category === word);
+  if (known === undefined) notes.push("the model named no category that is known");
+  return known ?? "unknown";
+}
+
+function severityOf(value: unknown, notes: string[]): ModelAnswer["severity"] {
+  const word = typeof value === "string" ? value.trim().toLowerCase() : "";
+  const known = Object.hasOwn(SEVERITIES, word) ? SEVERITIES[word] : undefined;
+  if (known === undefined) notes.push("the model named no severity that is known");
+  return known ?? "warning";
+}
+
+/** 0.9, "0.9", "90 %" and 90 are the same; 1 is certainty, not a percent. */
+function confidenceOf(value: unknown, notes: string[]): number {
+  const match = /^\s{0,9}(\d{1,3}(?:\.\d{1,15})?)\s{0,9}(%?)\s{0,9}$/.exec(String(value));
+  const number = Number(match?.[1]);
+  const confidence = match?.[2] === "%" || number > 1 ? number / 100 : number;
+  if (confidence >= 0 && confidence <= 1) return confidence;
+  notes.push("the model gave no confidence that makes sense");
+  return CONFIDENCE_UNSAID;
+}
+
+function evidenceOf(value: unknown, sent: string, notes: string[]): string[] {
+  const quoted = (Array.isArray(value) ? value : [value]).filter((line): line is string => typeof line === "string");
+  const log = folded(sent);
+  const kept: string[] = [];
+  let dropped = 0;
+  for (const line of quoted.flatMap((text) => text.split("\n")).map(folded)) {
+    if (line === "" || kept.includes(line)) continue;
+    if (line.length < EVIDENCE_CHARS_MIN || !log.includes(line) || kept.length >= EVIDENCE_MAX) dropped++;
+    else kept.push(cut(line, CHARS_MAX.line));
+  }
+  if (dropped > 0) notes.push(`dropped: ${dropped} of the quoted lines, because the log does not have them`);
+  return kept;
+}
+
+/** Models trim and re-wrap what they quote; the words must be the same. */
+function folded(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}\p{Cf}\p{Cs}]+/gu, " ").trim();
+}
+
+function cut(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : `${text.slice(0, charsMax - 1).toWellFormed()}…`;
+}

@@ -1,0 +1,220 @@
+import { ConsecutiveBreaker, circuitBreaker, handleWhenResult, isBrokenCircuitError } from "cockatiel";
+import { OpenAI } from "openai";
+import { backoffMs } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { ANSWER_JSON_SCHEMA } from "./answer-schema.ts";
+import { createBoundedFetch, type Fetch } from "./bounded-fetch.ts";
+import { failure, failureOf, failureOfStatus, isAboutFormat, type TryFailure } from "./model-failures.ts";
+import type { ModelFailure, ModelFailureReason, ModelReply, ModelRequest, ModelText } from "./model-reply.ts";
+
+/** Repetitions of a call whose failure can pass. */
+const RETRIES_MAX = 2;
+const BACKOFF = { minMs: 300, maxMs: 3_000 } as const;
+/** A try that has less time than this is not worth starting. */
+const TRY_MS_MIN = 50;
+/** Room for an explanation; a model that writes more does not answer what was asked. */
+const COMPLETION_TOKENS_MAX = 2_000;
+/** An endpoint that failed so often in a row is left alone for so long. */
+const CIRCUIT = { failures: 5, openMs: 30_000 } as const;
+/** These say that the endpoint is alive and that this request was the matter. */
+const ALIVE: ReadonlySet<ModelFailureReason> = new Set(["bad_request", "too_large", "empty"]);
+/** Shown in OpenRouter's statistics; the address is ours to give, not the host's. */
+const TITLE = "OpsPilot";
+const DEFAULT_REFERER = "http://localhost";
+
+/** Asks a language model. */
+export interface ModelClient {
+  /** False when there is nobody to ask: openrouter.ai without a key. */
+  readonly isConfigured: boolean;
+  /** Never throws. The signal ends the call early, for a stop of the server. */
+  ask(request: ModelRequest, signal?: AbortSignal): Promise<ModelReply>;
+}
+
+export interface ModelClientOptions {
+  apiKey: string | null;
+  baseUrl: string;
+  model: string;
+  /** For a call as a whole, repetitions and waits included. */
+  timeoutMs: number;
+  publicUrl?: string | null;
+  clock: Clock;
+  log: Log;
+  fetch?: Fetch;
+  circuit?: { failures: number; openMs: number };
+}
+
+/** The API's answer as endpoints really send it: everything may be missing, and OpenRouter puts errors into it. */
+interface Completion {
+  model?: unknown;
+  choices?: { message?: { content?: unknown }; error?: ApiErrorBody }[];
+  usage?: { prompt_tokens?: unknown; completion_tokens?: unknown; cost?: unknown };
+  error?: ApiErrorBody;
+}
+interface ApiErrorBody {
+  code?: unknown;
+  message?: unknown;
+}
+
+/**
+ * A model behind any API that is compatible with OpenAI's. Structured output is asked for until the endpoint refuses it once;
+ * from then on the prompt's own instructions must do. Only openrouter.ai needs a key to be asked at all.
+ */
+export function createModelClient(options: ModelClientOptions): ModelClient {
+  const { apiKey, baseUrl, timeoutMs, clock, log, circuit = CIRCUIT } = options;
+  const isOpenRouter = hostOf(baseUrl) === "openrouter.ai";
+  const isConfigured = apiKey !== null || !isOpenRouter;
+  const sdk = createSdk(options);
+  const breaker = circuitBreaker(
+    handleWhenResult((reply) => !(reply as ModelReply).ok && !ALIVE.has((reply as TryFailure).reason)),
+    { halfOpenAfter: circuit.openMs, breaker: new ConsecutiveBreaker(circuit.failures) },
+  );
+  let openedAtMs = 0;
+  let hasFormat = true;
+
+  breaker.onBreak(() => {
+    openedAtMs = clock.monotonicMs();
+    log.warn({ host: hostOf(baseUrl), openMs: circuit.openMs }, "the model's endpoint keeps failing, it is left alone");
+  });
+
+  async function tryOnce(request: ModelRequest, signal: AbortSignal): Promise<ModelText | TryFailure> {
+    const startMs = clock.monotonicMs();
+    try {
+      const body = bodyOf(request, options.model, { hasFormat, isOpenRouter });
+      const completion: unknown = await sdk.chat.completions.create(body as never, { signal, timeout: timeoutMs });
+      return textOf(completion, options.model, clock.monotonicMs() - startMs);
+    } catch (error) {
+      return failureOf(error, signal.aborted);
+    }
+  }
+
+  /** The fall back to plain instructions is no repetition: it is another question. */
+  async function tryFormats(request: ModelRequest, signal: AbortSignal): Promise<ModelText | TryFailure> {
+    const reply = await tryOnce(request, signal);
+    if (reply.ok || !hasFormat || !isAboutFormat(reply)) return reply;
+    hasFormat = false;
+    log.info({ host: hostOf(baseUrl) }, "the model's endpoint has no structured output, plain JSON is asked for");
+    return tryOnce(request, signal);
+  }
+
+  async function tryUntil(request: ModelRequest, signal: AbortSignal): Promise<ModelReply> {
+    const endMs = clock.monotonicMs() + timeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      const reply = await tryFormats(request, signal);
+      if (reply.ok) return reply;
+      const waitMs = Math.max(reply.retryAfterMs ?? 0, backoffMs(attempt, BACKOFF));
+      const isLast = attempt >= RETRIES_MAX || clock.monotonicMs() + waitMs + TRY_MS_MIN > endMs;
+      if (!reply.canPass || isLast || signal.aborted) return withoutDetails(reply);
+      await clock.sleep(waitMs, signal);
+      if (signal.aborted) return withoutDetails(reply);
+    }
+  }
+
+  async function callWithin(request: ModelRequest, stop: AbortSignal | undefined): Promise<ModelReply> {
+    const ended = new AbortController();
+    const cut = new AbortController();
+    const deadline = clock.sleep(timeoutMs, ended.signal).then(() => cut.abort());
+    const signal = stop ? AbortSignal.any([cut.signal, stop]) : cut.signal;
+    try {
+      return await tryUntil(request, signal);
+    } finally {
+      ended.abort();
+      await deadline;
+    }
+  }
+
+  return {
+    isConfigured,
+    async ask(request, stop) {
+      if (!isConfigured) return withoutDetails(failure("no_key", "there is no OPENROUTER_KEY"));
+      const startMs = clock.monotonicMs();
+      try {
+        const reply = await breaker.execute(() => callWithin(request, stop));
+        return reply.ok ? { ...reply, tookMs: clock.monotonicMs() - startMs } : withoutKey(reply, apiKey);
+      } catch (error) {
+        if (!isBrokenCircuitError(error)) {
+          return withoutDetails(failure("network", errorMessage(error)));
+        }
+        const retryAfterMs = Math.max(0, openedAtMs + circuit.openMs - clock.monotonicMs());
+        const reply = failure("circuit_open", "the endpoint failed too often in a row, it is left alone for a while");
+        return { ...withoutDetails(reply), retryAfterMs };
+      }
+    },
+  };
+}
+
+/** Every value is set, so that none comes from an environment variable; whatever still does, the fetch leaves out. */
+function createSdk({ apiKey, baseUrl, timeoutMs, publicUrl, fetch: inner }: ModelClientOptions): OpenAI {
+  return new OpenAI({
+    apiKey: apiKey ?? "none",
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    baseURL: baseUrl,
+    timeout: timeoutMs,
+    maxRetries: 0,
+    logLevel: "off",
+    fetch: createBoundedFetch(inner ?? ((url, init) => fetch(url, init))),
+    defaultHeaders: {
+      "HTTP-Referer": publicUrl ?? DEFAULT_REFERER,
+      "X-Title": TITLE,
+      ...(apiKey === null ? { Authorization: null } : {}),
+    },
+  });
+}
+
+function bodyOf({ system, user }: ModelRequest, model: string, has: { hasFormat: boolean; isOpenRouter: boolean }) {
+  return {
+    model,
+    messages: [
+      { role: "system", content: system },
+      { role: "user", content: user },
+    ],
+    temperature: 0,
+    max_tokens: COMPLETION_TOKENS_MAX,
+    stream: false,
+    ...(has.hasFormat ? { response_format: responseFormat() } : {}),
+    // Others refuse parameters that they do not know.
+    ...(has.isOpenRouter ? { usage: { include: true } } : {}),
+  };
+}
+
+const responseFormat = () => ({
+  type: "json_schema",
+  json_schema: { name: "incident_explanation", strict: true, schema: ANSWER_JSON_SCHEMA },
+});
+
+function textOf(answer: unknown, asked: string, tookMs: number): ModelText | TryFailure {
+  if (typeof answer !== "object" || answer === null) return failure("server_error", "the answer is not a JSON object");
+  const completion = answer as Completion;
+  const error = completion.error ?? completion.choices?.[0]?.error;
+  if (error)
+    return failureOfStatus(statusOf(error), String(error.message ?? "no further explanation"), undefined, error);
+  const content = completion.choices?.[0]?.message?.content;
+  if (typeof content !== "string" || content.trim() === "") return failure("empty", "the model said nothing");
+  const model = typeof completion.model === "string" ? completion.model : asked;
+  return { ok: true, text: content, model, usage: usageOf(completion), tookMs };
+}
+
+const statusOf = ({ code }: ApiErrorBody) => (typeof code === "number" && code >= 400 && code < 600 ? code : 502);
+
+function usageOf({ usage }: Completion): ModelText["usage"] {
+  const count = (value: unknown) => (typeof value === "number" && value >= 0 ? value : 0);
+  const costUsd = typeof usage?.cost === "number" && usage.cost >= 0 ? usage.cost : null;
+  return { promptTokens: count(usage?.prompt_tokens), completionTokens: count(usage?.completion_tokens), costUsd };
+}
+
+function withoutDetails({ reason, message, retryAfterMs }: TryFailure): ModelReply {
+  return { ok: false, reason, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+/** An endpoint may echo a key whose shape nobody knows. */
+function withoutKey(reply: ModelFailure, apiKey: string | null): ModelFailure {
+  return apiKey ? { ...reply, message: reply.message.replaceAll(apiKey, "[redacted:key]") } : reply;
+}
+
+function hostOf(baseUrl: string): string {
+  return URL.parse(baseUrl)?.hostname ?? baseUrl;
+}
