@@ -1,0 +1,115 @@
+import { factsOf, plain } from "./facts.ts";
+import type { Category, Evidence, HeuristicAnswer } from "./model.ts";
+import { RULES } from "./rules/all.ts";
+import { compileRules, type Found, type Hit, type RuleBook, scan } from "./scan.ts";
+import { causeText, fixText } from "./template.ts";
+
+/**
+ * The heuristics. Every line is looked at by every rule; a fitting line scores the rule's weight (how near to the root it is) times
+ * the line's factor (how plainly it says so), and the best one is the cause. So a fatal line beats a warning, the line that names
+ * the cause beats the lines that suffer from it wherever these stand, and of equals the first one counts: the others echo it.
+ */
+export const explain = (evidence: Evidence): HeuristicAnswer => {
+  const found = scan(bookOfRules(), evidence);
+  const ranked = found.hits
+    .map((hit) => ({ hit, score: scoreOf(hit, found, evidence) }))
+    .sort((a, b) => b.score - a.score || orderOf(a.hit) - orderOf(b.hit));
+  const [best] = ranked;
+  if (best === undefined || best.score < SCORE_MIN) return unknown(evidence, best);
+  const rival = ranked.find(({ hit }) => hit.rule.category !== best.hit.rule.category);
+  return answer(evidence, best, rival);
+};
+
+interface Ranked {
+  hit: Hit;
+  score: number;
+}
+
+/** The rules are compiled at the first call: programs that explain nothing do not wait for it. */
+const onceCompiled = (): (() => RuleBook) => {
+  let book: RuleBook | undefined;
+  return () => {
+    book ??= compileRules(RULES);
+    return book;
+  };
+};
+const bookOfRules = onceCompiled();
+
+/** Below this nothing was said that a cause can be read from. */
+const SCORE_MIN = 38;
+/** The exit code that goes with the rule's words. */
+const EXIT_CODE_BONUS = 5;
+/** A fatal line counts the more the later it stands: what ended the program stands last. */
+const FATAL_FACTOR = 1.1;
+const FATAL_LATE_BONUS = 3;
+/** What is said again and again is no accident. */
+const REPEAT_BONUS_MAX = 2;
+/** A connection that came back afterwards was not what the program failed of. */
+const RECOVERED_FACTOR = 0.6;
+const PASSING: ReadonlySet<Category> = new Set<Category>([
+  "connection_refused",
+  "dns_failure",
+  "timeout",
+  "lock_conflict",
+]);
+/** By this much the best must lead for full confidence. */
+const LEAD_FULL = 25;
+
+const scoreOf = (
+  { rule, line, factor, lines }: Hit,
+  { lineCount, recoveredAt }: Found,
+  { exitCode }: Evidence,
+): number => {
+  const exit = exitCode !== null && rule.exitCodes?.includes(exitCode) ? EXIT_CODE_BONUS : 0;
+  const late = factor >= FATAL_FACTOR && line >= 0 ? (FATAL_LATE_BONUS * line) / Math.max(1, lineCount) : 0;
+  const repeated = Math.min(REPEAT_BONUS_MAX, Math.log2(lines) / 2);
+  const passed = line >= 0 && line < recoveredAt && PASSING.has(rule.category) ? RECOVERED_FACTOR : 1;
+  return (rule.weight * factor + exit + late + repeated) * passed;
+};
+
+/** Of equals the first log line counts; the message, which repeats what the logs say, comes after them. */
+const orderOf = ({ line }: Hit): number => (line < 0 ? Number.MAX_SAFE_INTEGER : line);
+
+const answer = (evidence: Evidence, { hit, score }: Ranked, rival: Ranked | undefined): HeuristicAnswer => {
+  const { rule, text, named } = hit;
+  const facts = factsOf(text, named);
+  return {
+    category: rule.category,
+    confidence: confidenceOf(score, rival?.score ?? 0),
+    decisive: text,
+    rule: rule.id,
+    why: whyText(hit, rival),
+    cause: causeText(rule.cause, evidence, facts),
+    fix: fixText(rule.fix, evidence, facts),
+  };
+};
+
+const confidenceOf = (score: number, rival: number): number => {
+  const strength = Math.min(1, score / 100);
+  const lead = Math.min(1, Math.max(0, score - rival) / LEAD_FULL);
+  return Math.round(Math.min(0.98, strength * (0.7 + 0.3 * lead)) * 100) / 100;
+};
+
+const whyText = ({ rule, line, lines }: Hit, rival: Ranked | undefined): string => {
+  const place = line < 0 ? "the message" : `line ${line + 1} of the log`;
+  const often = lines > 1 ? `, the first of ${lines} such lines that says it best` : "";
+  const other = rival
+    ? ` It is nearer to the cause than "${plain(rival.hit.text).slice(0, 120)}" (${rival.hit.rule.category}, rule ${rival.hit.rule.id}).`
+    : " Nothing else in the log names a cause.";
+  return `Rule ${rule.id} fits ${place}${often}.${other}`;
+};
+
+const unknown = (evidence: Evidence, best: Ranked | undefined): HeuristicAnswer => ({
+  category: "unknown",
+  confidence: 0,
+  decisive: null,
+  rule: null,
+  why: best
+    ? `No line names a cause; the nearest, by rule ${best.hit.rule.id}, is too weak to be believed.`
+    : "No rule fits any line of the log or the message.",
+  cause: causeText("{source} failed, and its log does not say why.", evidence, {}),
+  fix: fixText(UNKNOWN_FIX, evidence, {}),
+});
+
+const UNKNOWN_FIX =
+  "Read more of what {source} wrote before it failed ({logs}), raise its log level, check its settings ({show}) and what changed last; then {restart} and watch it.";

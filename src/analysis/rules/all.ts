@@ -1,0 +1,47 @@
+import { AUTHENTICATION } from "./authentication.ts";
+import { CONFIG_ERROR } from "./config-error.ts";
+import { CONFIG_PROGRAMS } from "./config-programs.ts";
+import { CONNECTION_REFUSED } from "./connection-refused.ts";
+import { CRASH } from "./crash.ts";
+import { DATA_CORRUPTION } from "./data-corruption.ts";
+import { DISK_FULL } from "./disk-full.ts";
+import { DNS_FAILURE } from "./dns-failure.ts";
+import { HARDWARE_IO } from "./hardware-io.ts";
+import { IMAGE_PULL } from "./image-pull.ts";
+import { LOCK_CONFLICT } from "./lock-conflict.ts";
+import { MISSING_DEPENDENCY } from "./missing-dependency.ts";
+import { MISSING_FILE } from "./missing-file.ts";
+import { OUT_OF_MEMORY } from "./out-of-memory.ts";
+import { PERMISSION_DENIED } from "./permission-denied.ts";
+import { PERMISSION_SERVICES } from "./permission-services.ts";
+import { PORT_CONFLICT } from "./port-conflict.ts";
+import { RESOURCE_LIMIT } from "./resource-limit.ts";
+import type { Rule } from "./rule.ts";
+import { TIMEOUT } from "./timeout.ts";
+import { TLS_CERTIFICATE } from "./tls-certificate.ts";
+import { VERSION_MISMATCH } from "./version-mismatch.ts";
+
+/** Every rule. Their order decides only between two that fit one line equally well: the more exact kinds come first. */
+export const RULES: readonly Rule[] = [
+  ...OUT_OF_MEMORY,
+  ...HARDWARE_IO,
+  ...DISK_FULL,
+  ...PORT_CONFLICT,
+  ...RESOURCE_LIMIT,
+  ...DATA_CORRUPTION,
+  ...VERSION_MISMATCH,
+  ...LOCK_CONFLICT,
+  ...IMAGE_PULL,
+  ...DNS_FAILURE,
+  ...TLS_CERTIFICATE,
+  ...AUTHENTICATION,
+  ...PERMISSION_DENIED,
+  ...PERMISSION_SERVICES,
+  ...MISSING_DEPENDENCY,
+  ...CONFIG_PROGRAMS,
+  ...CONFIG_ERROR,
+  ...MISSING_FILE,
+  ...CONNECTION_REFUSED,
+  ...CRASH,
+  ...TIMEOUT,
+];

@@ -1,0 +1,44 @@
+import type { Category } from "../model.ts";
+
+/**
+ * One thing that a program says when it fails. A line counts when it holds one of the literals, and matches `when` and not `not`
+ * where these are given; the literals are looked for first, all at once, so that few lines meet a regular expression.
+ */
+export interface Rule {
+  /** Unique, kebab-case: it stands in the answer. */
+  id: string;
+  category: Category;
+  /** The message is one line about the incident, logs are many about anything. */
+  where: "message" | "logs" | "both";
+  /** Lower-case literals; case does not matter in the text. */
+  any: readonly string[];
+  /** Further condition; its named groups are facts for the templates. No nested quantifier, no unbounded gap. */
+  when?: RegExp;
+  /** What must not be in the line. */
+  not?: RegExp;
+  /** Exit codes that go with it: they strengthen the rule, never replace its words. */
+  exitCodes?: readonly number[];
+  /**
+   * How near to the root the line is, 0 to 100. 85 and more: it names the cause itself. 60 to 80: a cause, but often the effect of
+   * another. Below 60: a symptom, believed only when nothing better was said.
+   */
+  weight: number;
+  /** In plain words; `{fact|otherwise}` is replaced by the fact. */
+  cause: string;
+  /** What to do; names the service by `{source}`. */
+  fix: string;
+}
+
+/** A rule as it is written down: the category and the usual fix come from the file it stands in. */
+export type RuleRow = Omit<Rule, "category" | "where" | "fix"> & Partial<Pick<Rule, "where" | "fix">>;
+
+/** The rules of one category, each with the category's usual fix unless it has its own. */
+export const rulesOf = (category: Category, fix: string, rows: readonly RuleRow[]): readonly Rule[] =>
+  rows.map((row) => ({ where: "both", fix, ...row, category }));
+
+/** Literals as they are written down: separated by bars or line ends, so that a long list stays short on the page. */
+export const words = (text: string): readonly string[] =>
+  text
+    .split(/[|\n]/)
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
