@@ -28,6 +28,17 @@ export interface Config {
   readonly incidentGroupWindowMs: number;
   readonly ingestBufferBytes: number;
   readonly retentionMs: number;
+  readonly ai: {
+    readonly key: string | null;
+    /** Without a slash at its end. */
+    readonly baseUrl: string;
+    readonly model: string;
+    readonly timeoutMs: number;
+    /** Whether a model is asked without being told to. */
+    readonly auto: boolean;
+    /** Calls a day (UTC), over all nodes. */
+    readonly dailyLimit: number;
+  };
   readonly logLevel: LogLevel;
 }
 
@@ -35,6 +46,7 @@ const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const MIB = 2 ** 20;
+const OPENROUTER_URL = "https://openrouter.ai/api/v1";
 
 /** The settings from flags, environment and `.env`, in this order. Throws a ConfigError that lists every mistake. */
 export function loadConfig(flags: Flags = {}, surroundings: Surroundings = readSurroundings()): Config {
@@ -63,6 +75,14 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     incidentGroupWindowMs: read("INCIDENT_GROUP_WINDOW", durationIn(SECOND_MS, 30 * DAY_MS)) ?? 300 * SECOND_MS,
     ingestBufferBytes: read("INGEST_BUFFER", sizeIn(MIB, 65_536 * MIB)) ?? 64 * MIB,
     retentionMs: read("RETENTION", durationIn(HOUR_MS, 3650 * DAY_MS)) ?? 30 * DAY_MS,
+    ai: {
+      key: raw.OPENROUTER_KEY ?? null,
+      baseUrl: read("OPENROUTER_BASE_URL", publicUrlOf) ?? OPENROUTER_URL,
+      model: raw.AI_MODEL ?? "qwen/qwen-2.5-coder-32b-instruct",
+      timeoutMs: read("AI_TIMEOUT", durationIn(SECOND_MS, 300 * SECOND_MS)) ?? 20 * SECOND_MS,
+      auto: raw.AI_AUTO !== "off",
+      dailyLimit: Number(raw.AI_DAILY_LIMIT ?? 1000),
+    },
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
   };
 }

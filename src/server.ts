@@ -5,9 +5,12 @@
  * then the queue is written, then presence, and the database last.
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { createAnalysisMetrics } from "./analysis/metrics.ts";
+import { createAnalysis } from "./analysis/service.ts";
+import { type AnalysisStore, createAnalysisStore } from "./analysis/store.ts";
 import { createResultRecorder } from "./commands/results.ts";
 import { COMMANDS_CHANNEL, createCommandService } from "./commands/service.ts";
-import { createCommandStore } from "./commands/store.ts";
+import { type CommandStore, createCommandStore } from "./commands/store.ts";
 import type { Config } from "./config.ts";
 import type { Database } from "./db/client.ts";
 import { migrate } from "./db/migrate.ts";
@@ -29,10 +32,12 @@ import { createIncidentService } from "./incidents/service.ts";
 import { createIncidentStore } from "./incidents/store.ts";
 import { createIngestMetrics } from "./ingest/metrics.ts";
 import { createIngestService } from "./ingest/service.ts";
+import { createJobs } from "./jobs/jobs.ts";
 import { createCleanups } from "./lib/cleanups.ts";
 import { createClientAddress } from "./lib/client-address.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
+import { createPipeline } from "./pipeline.ts";
 
 /** The database answers a readiness check within this, or counts as away. */
 const READINESS_LIMIT_MS = 2_000;
@@ -97,9 +102,39 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   });
   cleanups.add("commands", commands.stop);
 
+  const jobs = createJobs({ target: database.sessionTarget, log });
+  const analysisMetrics = createAnalysisMetrics(registry);
+  const analysisStore = createAnalysisStore(database.sql);
+  const analysis = createAnalysis({
+    store: analysisStore,
+    sql: database.sql,
+    options: config.ai,
+    publicUrl: config.publicUrl,
+    sendAsk: (sql, questions, delaySeconds) => jobs.sendAll(sql, "incidents.ask", questions, delaySeconds),
+    isBusy: () => ingest.queuedBytes() > 0,
+    clock,
+    log,
+    metrics: analysisMetrics,
+  });
+  const pipeline = createPipeline({
+    jobs,
+    explain: analysis.explain,
+    ask: analysis.ask,
+    askDeadlineS: Math.ceil(config.ai.timeoutMs / 1000),
+    gaveUp: async (queue, ids) => {
+      analysisMetrics.gaveUp.inc({ queue });
+      log.error({ queue, incidents: ids }, "a step was given up after its last try");
+      for (const id of ids) await analysisStore.note(id, "given_up", "system", { step: queue });
+    },
+  });
+  cleanups.add("pipeline", pipeline.stop);
+
   const ingest = createIngestService({
     connect: () => database.createClient({ connections: 1 }),
-    alerts: createAlertRecorder(config),
+    alerts: createAlertRecorder({
+      ...config,
+      opened: (tx, ids) => jobs.sendAll(tx, "incidents.explain", [{ ids: [...ids] }]),
+    }),
     results: createResultRecorder({
       store: commandStore,
       notify: (tx, id) => notifyAll(tx, COMMANDS_CHANNEL, JSON.stringify({ changed: id })),
@@ -112,7 +147,12 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   });
   cleanups.add("ingest", async () => void (await ingest.stop(INGEST_STOP_MS)));
 
-  const retention = startRetention({ deletions: deletions(database, commandStore), ...config, clock, log });
+  const retention = startRetention({
+    deletions: deletions(database, commandStore, analysisStore),
+    ...config,
+    clock,
+    log,
+  });
   cleanups.add("retention", retention.stop);
 
   const gateway = createGateway({
@@ -134,6 +174,7 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
     version,
     agents: fleet.agents,
     incidents: createIncidentService({ store: createIncidentStore(database.orm) }),
+    analysis: analysis.service,
     commands,
     gatewayRoutes: gateway.routes,
     websocket: WEBSOCKET_OPTIONS,
@@ -141,6 +182,7 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
     readiness: readiness.check,
   });
 
+  await pipeline.start();
   await fleet.start();
   notifications.listen(COMMANDS_CHANNEL, { onMessage: commands.onNotice, onReady: () => undefined });
   notifications.start();
@@ -153,9 +195,9 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   return { url: listening.url, describe: { database: acquired.description }, stop: cleanups.run, died: died.promise };
 }
 
-function deletions(database: Database, commands: ReturnType<typeof createCommandStore>) {
+function deletions(database: Database, commands: CommandStore, analysis: AnalysisStore) {
   const store = createRetentionStore(database.sql);
-  return [store.deleteIncidents, store.deleteAlerts, store.deleteEvents, commands.deleteOld];
+  return [store.deleteIncidents, store.deleteAlerts, store.deleteEvents, commands.deleteOld, analysis.deleteOld];
 }
 
 /** Ready while the database answers and no stop has begun. */

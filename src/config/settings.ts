@@ -28,6 +28,12 @@ export const RawSettings = Type.Partial(
     PUBLIC_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
     TLS_CERT: text("the path of a PEM file"),
     TLS_KEY: text("the path of a PEM file"),
+    OPENROUTER_KEY: setting("^[\\x21-\\x7e]{8,512}$", "8 to 512 printable characters without spaces"),
+    OPENROUTER_BASE_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
+    AI_MODEL: setting("^[\\x21-\\x7e]{1,200}$", "a model's name"),
+    AI_TIMEOUT: duration("a duration such as 20s, from 1s to 5m"),
+    AI_AUTO: choice("on", "off"),
+    AI_DAILY_LIMIT: setting("^\\d{1,9}$", "a whole number of calls a day"),
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
 );
@@ -37,10 +43,10 @@ export type SettingName = keyof RawSettings;
 /** The names of all settings. */
 export const SETTING_NAMES = Object.keys(RawSettings.properties) as SettingName[];
 
-const SECRET_NAMES: readonly SettingName[] = ["ADMIN_TOKEN", "DATABASE_URL", "DATABASE_URL_DIRECT"];
+const SECRET_NAMES: readonly SettingName[] = ["ADMIN_TOKEN", "DATABASE_URL", "DATABASE_URL_DIRECT", "OPENROUTER_KEY"];
 
 /** May hold a password where it should not: not quoted in messages either. */
-const UNQUOTED_NAMES: readonly SettingName[] = [...SECRET_NAMES, "PUBLIC_URL"];
+const UNQUOTED_NAMES: readonly SettingName[] = [...SECRET_NAMES, "PUBLIC_URL", "OPENROUTER_BASE_URL"];
 
 const QUOTED_CHARS_MAX = 60;
 

@@ -42,6 +42,8 @@ export interface Database {
   readonly sql: Sql;
   /** Over a pool of its own: Drizzle changes how its client reads and writes values. */
   readonly orm: Orm;
+  /** Where sessions are made: past a transaction pooler, if there is one. */
+  readonly sessionTarget: DatabaseTarget;
   /** A client of its own, so that destroying it (`end({ timeout: 0 })`) harms nobody else. */
   createClient(options?: ClientOptions): Sql;
   /** A client with one connection that is a session (LISTEN, session locks): past a transaction pooler, if there is one. */
@@ -81,6 +83,7 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     sql: createClient({ connections: POOL_CONNECTIONS }),
     orm: drizzle(createClient({ connections: ORM_CONNECTIONS }), { schema }),
     createClient,
+    sessionTarget: direct ?? target,
     createSession: (options = {}) => create(direct ?? target, options),
     ping: createPing(() => createClient({ applicationName: "opspilot ping" }), log),
     close: async () => void (await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })))),

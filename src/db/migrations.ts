@@ -2,11 +2,16 @@ import { createHash } from "node:crypto";
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import initial from "../../drizzle/0000_initial.sql" with { type: "text" };
 import storage from "../../drizzle/0001_storage.sql" with { type: "text" };
+import modelCalls from "../../drizzle/0002_model_calls.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert } from "../lib/errors.ts";
 
 /** Every file of drizzle/, named one by one: the executable carries what is imported. A test compares it with the folder. */
-const FILES: Readonly<Record<string, string>> = { "0000_initial": initial, "0001_storage": storage };
+const FILES: Readonly<Record<string, string>> = {
+  "0000_initial": initial,
+  "0001_storage": storage,
+  "0002_model_calls": modelCalls,
+};
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them to its migrator. */
 export function embeddedMigrations(): MigrationMeta[] {

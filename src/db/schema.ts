@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import {
   bigint,
   boolean,
+  doublePrecision,
   index,
   integer,
   jsonb,
@@ -173,3 +174,33 @@ export const revokedTokens = pgTable("revoked_tokens", {
   agentId: uuid("agent_id").notNull(),
   revokedAt: at("revoked_at").notNull().defaultNow(),
 });
+
+/**
+ * What was asked of a model, exactly as it was sent (redacted), and what it answered. A row is there before the call is
+ * made, so that a crash cannot spend more than a day's budget.
+ */
+export const modelCalls = pgTable(
+  "model_calls",
+  {
+    id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    incidentId: integer("incident_id").notNull(),
+    askedAt: at("asked_at").notNull().defaultNow(),
+    model: varchar("model", { length: 255 }).notNull(),
+    endpoint: varchar("endpoint", { length: 255 }).notNull(),
+    /** Of the evidence and the model: an identical incident is answered from the last answer. */
+    digest: varchar("digest", { length: 64 }).notNull(),
+    system: text("system").notNull(),
+    prompt: text("prompt").notNull(),
+    outcome: varchar("outcome", { length: 50 }),
+    answer: text("answer"),
+    promptTokens: integer("prompt_tokens"),
+    completionTokens: integer("completion_tokens"),
+    costUsd: doublePrecision("cost_usd"),
+    tookMs: integer("took_ms"),
+  },
+  (table) => [
+    index("model_calls_incident").on(table.incidentId),
+    index("model_calls_asked").on(table.askedAt),
+    index("model_calls_digest").on(table.digest, table.askedAt).where(sql`outcome = 'ok'`),
+  ],
+);

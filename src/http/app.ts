@@ -1,5 +1,6 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Registry } from "prom-client";
+import type { AnalysisService } from "../analysis/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
 import type { AgentService } from "../fleet/model.ts";
@@ -10,6 +11,7 @@ import type { FailureLimits } from "../lib/failures.ts";
 import type { Log } from "../lib/log.ts";
 import { createAccessCheck } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
+import { analysisRoutes } from "./analysis.ts";
 import { commandRoutes } from "./commands.ts";
 import { createErrorHandler } from "./errors.ts";
 import { incidentRoutes } from "./incidents.ts";
@@ -30,6 +32,7 @@ export interface AppDeps {
   version: string;
   agents: AgentService;
   incidents: IncidentService;
+  analysis: AnalysisService;
   commands: CommandService;
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
   gatewayRoutes: AnyElysia;
@@ -41,7 +44,7 @@ export interface AppDeps {
 
 /** Everything that is answered over HTTP, not listening yet. */
 export function createApp(deps: AppDeps) {
-  const { log, version, agents, incidents, commands } = deps;
+  const { log, version, agents, incidents, analysis, commands } = deps;
   const check = createAccessCheck(deps);
   const addressOf = createClientAddress(deps.config.trustedProxies);
   const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
@@ -69,6 +72,7 @@ export function createApp(deps: AppDeps) {
     .use(openapiRoutes({ routes, version }))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentRoutes({ incidents, agents, actorOf }))
+    .use(analysisRoutes({ analysis, actorOf }))
     .use(commandRoutes({ commands, agents, actorOf }))
     .use(deps.gatewayRoutes);
   return app;

@@ -113,12 +113,12 @@ function toOpenIncident(row: OpenRow): OpenIncident {
 
 /**
  * Writes a plan in one statement. Ids for the incidents that open are drawn first, one each, so that rows of the same
- * statement can name them; nothing else draws from the sequence.
+ * statement can name them; nothing else draws from the sequence. Returns the ids of the incidents that opened.
  */
-export async function writePlan(sql: Query, plan: GroupingPlan): Promise<void> {
+export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[]> {
   const { opened, changed, alerts, events } = plan;
-  if (alerts.length === 0) return;
-  await sql`
+  if (alerts.length === 0) return [];
+  const rows = await sql<{ id: number }[]>`
     with ids as materialized (
       select no, nextval('incidents_id_seq')::int as id from generate_series(1, ${opened.length}::int) no),
     opening as (
@@ -163,7 +163,8 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<void> {
         ${events.map((e) => e.at)}::float8[], ${events.map((e) => e.kind)}::text[], ${events.map((e) => e.agentId)}::uuid[],
         ${events.map((e) => existing(e.incident))}::int[], ${events.map((e) => ordinal(e.incident))}::int[]
       ) e (at, kind, agent_id, incident_id, incident_no)
-      left join ids on ids.no = e.incident_no)
+      left join ids on ids.no = e.incident_no),
+    storing as (
     insert into alerts (uuid, agent_id, message_id, incident_id, state, severity, exit_code, occurred_at, received_at,
       type, source, raw_error)
     select a.uuid, a.agent_id, a.message_id, coalesce(a.incident_id, ids.id), a.state, a.severity, a.exit_code,
@@ -180,7 +181,9 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<void> {
     ) a (uuid, agent_id, message_id, incident_id, incident_no, state, severity, exit_code, occurred_at, received_at,
       type, source, raw_error)
     left join ids on ids.no = a.incident_no
-    on conflict (uuid) do nothing`;
+    on conflict (uuid) do nothing)
+    select id from ids order by id`;
+  return rows.map((row) => row.id);
 }
 
 function existing(incident: IncidentRef | null): number | null {

@@ -8,13 +8,20 @@ import type { IncomingAlert } from "./grouping-model.ts";
 /** Between a message and its logs in `raw_error`. */
 const LOGS_MARK = "\n\nLogs:\n";
 
+export interface AlertRecorderDeps {
+  incidentGroupWindowMs: number;
+  /** What follows from incidents that opened, in the same transaction. */
+  opened: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
+}
+
 /** Turns accepted alerts into rows: what the database knows, then the grouping plan, then one statement. */
-export function createAlertRecorder(options: { incidentGroupWindowMs: number }): AlertRecorder {
+export function createAlertRecorder(options: AlertRecorderDeps): AlertRecorder {
   return {
     async record(tx: TransactionSql, frames: readonly TimedFrame<AcceptedAlert>[]): Promise<void> {
       const alerts = frames.map(toIncoming);
       const facts = await readFacts(tx, alerts);
-      await writePlan(tx, planGrouping(alerts, facts, options.incidentGroupWindowMs));
+      const opened = await writePlan(tx, planGrouping(alerts, facts, options.incidentGroupWindowMs));
+      if (opened.length > 0) await options.opened(tx, opened);
     },
   };
 }

@@ -29,7 +29,7 @@ describe("migrations", () => {
     expect([...(await applied())]).toEqual(hashes);
     const tables = await own.database
       .sql`select tablename as name from pg_tables where schemaname = 'public' order by 1`;
-    const names = ["agents", "alerts", "commands", "events", "incidents", "nodes", "revoked_tokens"];
+    const names = ["agents", "alerts", "commands", "events", "incidents", "model_calls", "nodes", "revoked_tokens"];
     expect(tables.map(({ name }) => name)).toEqual(names);
     const [agents] = await own.database.sql`select reloptions from pg_class where relname = 'agents'`;
     expect(agents?.reloptions).toEqual(["fillfactor=70"]);
@@ -49,12 +49,18 @@ describe("migrations", () => {
       await tx`select pg_sleep(30)`;
     });
     const ended = holding.catch((error) => error.code);
-    await until(async () => (await own.database.sql`select 1 from pg_locks where locktype = 'advisory'`).length > 0);
+    // Of this database: others of the same PostgreSQL have locks of their own.
+    await until(async () => {
+      const rows = await own.database.sql`
+        select 1 from pg_locks l join pg_database d on d.oid = l.database
+        where l.locktype = 'advisory' and l.granted and d.datname = current_database()`;
+      return rows.length > 0;
+    });
     const error = await refusal(migrate(own.database, quiet, 50));
     expect(error).toMatchObject({ exitCode: 69, message: expect.stringContaining("another node") });
     await other.end({ timeout: 0 });
     expect(await ended).toBe("CONNECTION_DESTROYED");
-  });
+  }, 20_000);
 
   test("refuse a database of a newer release, and leave it alone", async () => {
     await migrate(own.database, quiet);

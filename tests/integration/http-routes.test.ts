@@ -62,6 +62,11 @@ const CASES: Case[] = [
   { request: ["GET", `/v1/incidents?agent_id=${AGENT}`], status: 200 },
   { request: ["GET", "/v1/incidents?agent_id=1"], status: 422, fields: ["agent_id"] },
   { request: ["GET", "/v1/incidents/3"], status: 200 },
+  { request: ["GET", "/v1/incidents/3/analysis"], status: 200 },
+  { request: ["GET", "/v1/incidents/4/analysis"], status: 404, code: "incident_not_found" },
+  { request: ["GET", "/v1/incidents/x/analysis"], status: 422, fields: ["id"] },
+  { request: ["POST", "/v1/incidents/3/analyze"], status: 202 },
+  { request: ["POST", "/v1/incidents/4/analyze"], status: 404, code: "incident_not_found" },
   { request: ["GET", "/v1/incidents/4"], status: 404, code: "incident_not_found" },
   { request: ["GET", "/v1/incidents/9999999999"], status: 404, code: "incident_not_found" },
   ...["0", "-1", "1.0", "abc", "99999999999"].map((id) => ({

@@ -54,7 +54,7 @@ describe("an alert", () => {
       message_chars: 13,
       exit_code: 1,
       severity: "critical",
-      status: "new",
+      resolved_at: null,
       occurrences: 1,
     });
   });
@@ -122,7 +122,7 @@ describe("an alert", () => {
     await agent.send({ at: now - 3600 }, { at: now });
     const [newer, older] = await agent.incidents();
     expect(older).toMatchObject({ status: "resolved", reason: "superseded", next_id: newer.id });
-    expect(newer).toMatchObject({ status: "new", previous_id: older.id, occurrences: 1 });
+    expect(newer).toMatchObject({ resolved_at: null, previous_id: older.id, occurrences: 1 });
     const { body } = await server.api(`/v1/incidents/${older.id}`);
     expect(body.timeline.map((line: { kind: string }) => line.kind).sort()).toEqual(["opened", "superseded"]);
   });
@@ -144,10 +144,10 @@ describe("a recovery report", () => {
     await agent.send({ message: "down" }, { message: "slow" }, { message: "down", source: "redis" });
     await agent.send({ message: "up again", state: "resolved" });
     const incidents = await agent.incidents();
-    expect(incidents.map((one: { source: string; status: string }) => `${one.source} ${one.status}`)).toEqual([
-      "redis new",
-      "nginx resolved",
-      "nginx resolved",
+    expect(incidents.map((one: { source: string; reason: string | null }) => `${one.source}: ${one.reason}`)).toEqual([
+      "redis: null",
+      "nginx: resolved by the agent",
+      "nginx: resolved by the agent",
     ]);
     const { body } = await server.api(`/v1/incidents/${incidents[1].id}`);
     expect(body.timeline.at(-1)).toMatchObject({ kind: "resolved", actor: "agent" });
@@ -164,7 +164,7 @@ describe("a recovery report", () => {
     const now = Date.now() / 1000;
     await agent.send({ at: now - 10 });
     await agent.send({ state: "resolved", at: now - 20 });
-    expect(await agent.incidents()).toMatchObject([{ status: "new" }]);
+    expect(await agent.incidents()).toMatchObject([{ resolved_at: null }]);
   });
 
   test("overtakes an alert that occurred before it: that one is a row of the resolved incident", async () => {
@@ -182,7 +182,7 @@ describe("a recovery report", () => {
   test("after it the same failure opens a new incident", async () => {
     const agent = await createAgent();
     await agent.send({}, { state: "resolved" }, {});
-    expect(await agent.incidents()).toMatchObject([{ status: "new" }, { status: "resolved" }]);
+    expect(await agent.incidents()).toMatchObject([{ resolved_at: null }, { status: "resolved" }]);
   });
 });
 
@@ -195,7 +195,7 @@ describe("many frames at once", () => {
     }));
     await agent.send(...alerts);
     const [counts] = await database.database.sql<{ open: number; resolved: number }[]>`
-      select count(*) filter (where status = 'new')::int as open, count(*) filter (where status = 'resolved')::int as resolved
+      select count(*) filter (where status <> 'resolved')::int as open, count(*) filter (where status = 'resolved')::int as resolved
       from incidents where agent_id = ${agent.id}`;
     expect(counts).toEqual({ open: 500, resolved: 500 });
   }, 20_000);

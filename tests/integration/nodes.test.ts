@@ -102,7 +102,7 @@ describe("two nodes on one database", () => {
       await until(() => socket.frames.filter((frame) => frame.type === "ack").length === 51, { what: "51 acks" });
     }
     const incidents = (await nodes[0].api(`/v1/agents/${id}/incidents`)).body;
-    expect(incidents).toMatchObject([{ occurrences: 300, status: "new" }]);
+    expect(incidents).toMatchObject([{ occurrences: 300, resolved_at: null }]);
   }, 20_000);
 
   test("starting together migrates an empty database once", async () => {

@@ -1,3 +1,4 @@
+import type { AnalysisService } from "../../src/analysis/model.ts";
 import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
 import type { Incident, IncidentService, TimelineEntry } from "../../src/incidents/model.ts";
@@ -127,6 +128,33 @@ export function fakeIncidents(incidents: Incident[]): IncidentService {
         return { ok: false, reason: "invalid_transition", message: "resolved is final" };
       incident.status = status;
       return { ok: true, incident };
+    },
+  };
+}
+
+/** Explanations of these incidents. */
+export function fakeAnalysis(incidents: readonly Incident[]): AnalysisService {
+  const find = (id: number) => incidents.find((one) => one.id === id);
+  const call = {
+    asked_at: AT,
+    model: "some/model",
+    endpoint: "openrouter.ai",
+    system: "You explain.",
+    prompt: "nginx crashed",
+    outcome: "ok",
+    answer: "{}",
+    prompt_tokens: 10,
+    completion_tokens: 2,
+    cost_usd: 0.001,
+    took_ms: 700,
+  };
+  return {
+    request: async (id) => find(id) !== undefined,
+    async view(id) {
+      const incident = find(id);
+      if (!incident) return undefined;
+      const { ai_analysis, ai_solution, analysis } = incident;
+      return { ai_analysis, ai_solution, analysis, calls: [call] };
     },
   };
 }

@@ -3,7 +3,15 @@ import { Registry } from "prom-client";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
-import { agentOf, commandOf, fakeAgents, fakeCommands, fakeIncidents, incidentOf } from "./fake-services.ts";
+import {
+  agentOf,
+  commandOf,
+  fakeAgents,
+  fakeAnalysis,
+  fakeCommands,
+  fakeIncidents,
+  incidentOf,
+} from "./fake-services.ts";
 
 /** Long enough to be an ADMIN_TOKEN. */
 export const ADMIN_TOKEN = "a-token-of-the-administrator";
@@ -30,6 +38,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     version: "1.2.3",
     agents,
     incidents: fakeIncidents(incidents),
+    analysis: fakeAnalysis(incidents),
     commands: fakeCommands(commands, all),
     gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
       detail: { summary: "The agents' stream" },

@@ -24,7 +24,8 @@ const FLOORS = [
   FEATURES,
   ["gateway"],
   ["http"],
-  ["server", "pipeline"],
+  ["pipeline"],
+  ["server"],
   ["cli", "build"],
   ["main"],
 ];

@@ -54,6 +54,14 @@ describe("settings", () => {
       incidentGroupWindowMs: 300_000,
       ingestBufferBytes: 64 * 2 ** 20,
       retentionMs: 30 * 86_400_000,
+      ai: {
+        key: null,
+        baseUrl: "https://openrouter.ai/api/v1",
+        model: "qwen/qwen-2.5-coder-32b-instruct",
+        timeoutMs: 20_000,
+        auto: true,
+        dailyLimit: 1000,
+      },
       logLevel: "info",
     });
   });

@@ -1,0 +1,90 @@
+import type { Sql, TransactionSql } from "postgres";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { createAsker } from "./ask.ts";
+import { createExplainer } from "./explain.ts";
+import { explain } from "./heuristics.ts";
+import type { AnalysisMetrics } from "./metrics.ts";
+import type { AnalysisService } from "./model.ts";
+import { createModelClient } from "./openrouter.ts";
+import type { AnalysisStore } from "./store.ts";
+
+/** The settings of the model. */
+export interface AnalysisOptions {
+  key: string | null;
+  baseUrl: string;
+  model: string;
+  timeoutMs: number;
+  auto: boolean;
+  dailyLimit: number;
+}
+
+export interface AnalysisDeps {
+  store: AnalysisStore;
+  sql: Sql;
+  options: AnalysisOptions;
+  publicUrl: string | null;
+  /** Sends the question to a model as a job. */
+  sendAsk: (
+    sql: Sql | TransactionSql,
+    questions: readonly { id: number; actor: string | null }[],
+    delaySeconds?: number,
+  ) => Promise<void>;
+  isBusy: () => boolean;
+  clock: Clock;
+  log: Log;
+  metrics: AnalysisMetrics;
+}
+
+/** All of this node that is about explaining: the two steps of the pipeline, and the API's side. */
+export function createAnalysis(deps: AnalysisDeps) {
+  const { store, sql, options, sendAsk } = deps;
+  // The rules are compiled by their first use, which then is not an incident's.
+  explain({ type: "", source: "", message: "", logs: "", exitCode: null });
+  const client = createModelClient({
+    apiKey: options.key,
+    baseUrl: options.baseUrl,
+    model: options.model,
+    timeoutMs: options.timeoutMs,
+    publicUrl: deps.publicUrl,
+    clock: deps.clock,
+    log: deps.log,
+  });
+  const explainer = createExplainer({
+    ...deps,
+    heuristics: explain,
+    askLater: (tx, ids) =>
+      sendAsk(
+        tx,
+        ids.map((id) => ({ id, actor: null })),
+      ),
+    silence: silenceOf(options, client.isConfigured),
+  });
+  const asker = createAsker({
+    ...deps,
+    client,
+    heuristics: explain,
+    askAgain: (id, actor, delaySeconds) => sendAsk(sql, [{ id, actor }], delaySeconds),
+    dailyLimit: options.dailyLimit,
+    model: options.model,
+    endpoint: new URL(options.baseUrl).host,
+  });
+
+  const service: AnalysisService = {
+    async request(id, actor) {
+      const [incident] = await store.find([id], true);
+      if (!incident) return false;
+      await store.note(id, "analysis_requested", actor, {});
+      await sendAsk(sql, [{ id, actor }]);
+      return true;
+    },
+    view: (id) => store.view(id),
+  };
+  return { explain: explainer.explain, ask: asker.ask, service };
+}
+
+/** Why no model is asked by itself; null when one is. */
+function silenceOf({ auto }: AnalysisOptions, isConfigured: boolean) {
+  if (!isConfigured) return { outcome: "no_key", why: "no model is set up (OPENROUTER_KEY)" };
+  return auto ? null : { outcome: "off", why: "models are asked on request only (AI_AUTO=off)" };
+}

@@ -1,0 +1,172 @@
+import type { Sql, TransactionSql } from "postgres";
+import type { Explanation, StoredAnalysis } from "./answer.ts";
+import type { AnalysisView, Evidence, ModelCall } from "./model.ts";
+
+type Query = Sql | TransactionSql;
+
+/** Between a message and its logs in `raw_error`. */
+const LOGS_MARK_CHARS = "\n\nLogs:\n".length;
+const CALLS_SHOWN_MAX = 20;
+/** Any number that is ours: who counts the day's calls to a model. */
+const BUDGET_LOCK = 7_316_202_402;
+
+/** An incident as it is explained. */
+export interface ExplainedIncident extends Evidence {
+  id: number;
+  agentId: string;
+  severity: string | null;
+  analysis: StoredAnalysis | null;
+}
+
+/** What a model is told beside the incident itself. */
+export interface Surroundings {
+  meta: Record<string, unknown>;
+  recent: {
+    id: number;
+    type: string;
+    source: string;
+    firstLine: string;
+    category: string | null;
+    status: string;
+    ageS: number;
+  }[];
+}
+
+/** How a call ended. */
+export interface CallOutcome {
+  outcome: string;
+  answer: string | null;
+  promptTokens: number | null;
+  completionTokens: number | null;
+  costUsd: number | null;
+  tookMs: number;
+}
+
+/** An incident's id and what is to stand in its row. */
+export interface Explained {
+  id: number;
+  explanation: Explanation;
+}
+
+/** Writes explanations; a new incident becomes analyzed. With `first`, only where there is none yet. Returns whose were. */
+async function write(query: Query, explained: readonly Explained[], first: boolean): Promise<number[]> {
+  const rows = await query<{ id: number }[]>`
+    update incidents i set ai_analysis = e.ai_analysis, ai_solution = e.ai_solution, analysis = e.analysis::jsonb,
+      status = case when i.status = 'new' then 'analyzed' else i.status end, updated_at = now()
+    from unnest(${explained.map((one) => one.id)}::int[], ${explained.map((one) => one.explanation.aiAnalysis)}::text[],
+      ${explained.map((one) => one.explanation.aiSolution)}::text[],
+      ${explained.map((one) => JSON.stringify(one.explanation.analysis))}::text[]) e (id, ai_analysis, ai_solution, analysis)
+    where i.id = e.id and (i.analysis is null or not ${first}::boolean) returning i.id`;
+  return rows.map((row) => row.id);
+}
+
+/** The SQL of explanations. */
+export function createAnalysisStore(sql: Sql) {
+  return {
+    /** Of these incidents those that nothing explains yet; `again` takes all. */
+    async find(ids: readonly number[], again = false): Promise<ExplainedIncident[]> {
+      const rows = await sql`
+        select id, agent_id, type, source, left(raw_error, message_chars) as message,
+          substr(raw_error, message_chars + ${LOGS_MARK_CHARS + 1}) as logs, exit_code, severity, analysis
+        from incidents where id = any(${ids as number[]}::int[]) and (analysis is null or ${again}::boolean) order by id`;
+      return rows.map((row) => ({
+        id: row.id,
+        agentId: row.agent_id,
+        type: row.type,
+        source: row.source,
+        message: row.message,
+        logs: row.logs,
+        exitCode: row.exit_code,
+        severity: row.severity,
+        analysis: row.analysis,
+      }));
+    },
+
+    write: (query: Query, explained: readonly Explained[], first: boolean) => write(query, explained, first),
+
+    writeOne: (explained: Explained, first: boolean) => write(sql, [explained], first),
+
+    /** Says in the incident why no model's answer stands there. */
+    async writeSilence(id: number, outcome: string, why: string): Promise<void> {
+      await sql`
+        update incidents set analysis = jsonb_set(analysis, '{model}', ${sql.json({ outcome, why })}), updated_at = now()
+        where id = ${id} and analysis is not null and analysis->>'by' = 'heuristic'`;
+    },
+
+    async note(id: number, kind: string, actor: string, data: Record<string, unknown>): Promise<void> {
+      await sql`
+        insert into events (kind, actor, agent_id, incident_id, data)
+        select ${kind}, ${actor}, agent_id, id, ${sql.json(data as never)} from incidents where id = ${id}`;
+    },
+
+    async surroundings(incident: ExplainedIncident, limit: number): Promise<Surroundings> {
+      const [agent] = await sql`select meta from agents where id = ${incident.agentId}`;
+      const rows = await sql`
+        select id, type, source, left(split_part(raw_error, E'\n', 1), 300) as first_line, analysis->>'category' as category,
+          status, extract(epoch from now() - created_at)::int as age_s
+        from incidents where agent_id = ${incident.agentId} and id < ${incident.id} order by id desc limit ${limit}`;
+      const recent = rows.map((row) => ({
+        id: row.id,
+        type: row.type,
+        source: row.source,
+        firstLine: row.first_line,
+        category: row.category,
+        status: row.status,
+        ageS: row.age_s,
+      }));
+      return { meta: agent?.meta ?? {}, recent };
+    },
+
+    /** The last answer to the same question, not older than `maxAgeS`. */
+    async findAnswer(digest: string, maxAgeS: number): Promise<{ answer: string; askedAt: Date } | undefined> {
+      const [row] = await sql`
+        select answer, asked_at from model_calls
+        where digest = ${digest} and outcome = 'ok' and asked_at > now() - make_interval(secs => ${maxAgeS})
+        order by asked_at desc limit 1`;
+      return row ? { answer: row.answer, askedAt: row.asked_at } : undefined;
+    },
+
+    /** Notes a call that is about to be made; undefined when the day's budget (UTC) is spent. */
+    async beginCall(
+      call: { incidentId: number; model: string; endpoint: string; digest: string; system: string; prompt: string },
+      dailyLimit: number,
+    ): Promise<number | undefined> {
+      const [row] = await sql.begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(${BUDGET_LOCK})`;
+        return tx<{ id: string }[]>`
+          insert into model_calls (incident_id, model, endpoint, digest, system, prompt)
+          select ${call.incidentId}, ${call.model}, ${call.endpoint}, ${call.digest}, ${call.system}, ${call.prompt}
+          where (select count(*) from model_calls where asked_at >= date_trunc('day', now(), 'UTC')) < ${dailyLimit}
+          returning id`;
+      });
+      return row ? Number(row.id) : undefined;
+    },
+
+    async endCall(id: number, ended: CallOutcome): Promise<void> {
+      await sql`
+        update model_calls set outcome = ${ended.outcome}, answer = ${ended.answer}, prompt_tokens = ${ended.promptTokens},
+          completion_tokens = ${ended.completionTokens}, cost_usd = ${ended.costUsd}, took_ms = ${Math.round(ended.tookMs)}
+        where id = ${id}`;
+    },
+
+    async view(id: number): Promise<AnalysisView | undefined> {
+      const [row] = await sql`select ai_analysis, ai_solution, analysis from incidents where id = ${id}`;
+      if (!row) return undefined;
+      const calls = await sql<ModelCall[]>`
+        select asked_at, model, endpoint, system, prompt, outcome, answer, prompt_tokens, completion_tokens, cost_usd, took_ms
+        from model_calls where incident_id = ${id} order by id desc limit ${CALLS_SHOWN_MAX}`;
+      const { ai_analysis, ai_solution, analysis } = row;
+      return { ai_analysis, ai_solution, analysis, calls };
+    },
+
+    /** Forgets a chunk of what is older than `retentionMs`; returns how many. */
+    async deleteOld(retentionMs: number): Promise<number> {
+      const deleted = await sql`
+        delete from model_calls where id in (
+          select id from model_calls where asked_at < now() - ${retentionMs} * interval '1 ms' limit 2000)`;
+      return deleted.count;
+    },
+  };
+}
+
+export type AnalysisStore = ReturnType<typeof createAnalysisStore>;
