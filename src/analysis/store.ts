@@ -1,6 +1,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { Explanation, StoredAnalysis } from "./answer.ts";
 import type { AnalysisView, Evidence, ModelCall } from "./model.ts";
+import type { RecentIncident } from "./prompt.ts";
 
 type Query = Sql | TransactionSql;
 
@@ -21,15 +22,7 @@ export interface ExplainedIncident extends Evidence {
 /** What a model is told beside the incident itself. */
 export interface Surroundings {
   meta: Record<string, unknown>;
-  recent: {
-    id: number;
-    type: string;
-    source: string;
-    firstLine: string;
-    category: string | null;
-    status: string;
-    ageS: number;
-  }[];
+  recent: RecentIncident[];
 }
 
 /** How a call ended. */
