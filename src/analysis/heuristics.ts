@@ -8,9 +8,16 @@ import { causeText, fixText } from "./template.ts";
  * The heuristics. Every line is looked at by every rule; a fitting line scores the rule's weight (how near to the root it is) times
  * the line's factor (how plainly it says so), and the best one is the cause. So a fatal line beats a warning, the line that names
  * the cause beats the lines that suffer from it wherever these stand, and of equals the first one counts: the others echo it.
+ *
+ * The rules are compiled here, which takes some 40 ms: once for a program.
  */
-export const explain = (evidence: Evidence): HeuristicAnswer => {
-  const found = scan(bookOfRules(), evidence);
+export function createHeuristics(): (evidence: Evidence) => HeuristicAnswer {
+  const book = compileRules(RULES);
+  return (evidence) => explain(book, evidence);
+}
+
+function explain(book: RuleBook, evidence: Evidence): HeuristicAnswer {
+  const found = scan(book, evidence);
   const ranked = found.hits
     .map((hit) => ({ hit, score: scoreOf(hit, found, evidence) }))
     .sort((a, b) => b.score - a.score || orderOf(a.hit) - orderOf(b.hit));
@@ -18,22 +25,12 @@ export const explain = (evidence: Evidence): HeuristicAnswer => {
   if (best === undefined || best.score < SCORE_MIN) return unknown(evidence, best);
   const rival = ranked.find(({ hit }) => hit.rule.category !== best.hit.rule.category);
   return answer(evidence, best, rival);
-};
+}
 
 interface Ranked {
   hit: Hit;
   score: number;
 }
-
-/** The rules are compiled at the first call: programs that explain nothing do not wait for it. */
-const onceCompiled = (): (() => RuleBook) => {
-  let book: RuleBook | undefined;
-  return () => {
-    book ??= compileRules(RULES);
-    return book;
-  };
-};
-const bookOfRules = onceCompiled();
 
 /** Below this nothing was said that a cause can be read from. */
 const SCORE_MIN = 38;

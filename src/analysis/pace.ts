@@ -3,10 +3,10 @@ import type { Clock } from "../lib/clock.ts";
 /** Longest stretch of work before the event loop has its turn. */
 const SLICE_MS = 5;
 /**
- * While ingest is behind, so many times the work is rested: a sixteenth of a core at most, since the database works for each
- * explanation, too, and what is not explained now is explained when the storm is over.
+ * While ingest is behind, so many times the work is rested: a sixty-fourth of a core at most, since the database works for
+ * each explanation, too, and what is not explained now is explained when the storm is over.
  */
-const REST_PER_WORK = 15;
+const REST_PER_WORK = 63;
 const REST_MS_MAX = 2_000;
 
 /** Called between two pieces of work: gives way when a slice is used up. */

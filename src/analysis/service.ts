@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { createAsker } from "./ask.ts";
 import { createExplainer } from "./explain.ts";
-import { explain } from "./heuristics.ts";
+import { createHeuristics } from "./heuristics.ts";
 import type { AnalysisMetrics } from "./metrics.ts";
 import type { AnalysisService } from "./model.ts";
 import { createModelClient } from "./openrouter.ts";
@@ -39,8 +39,7 @@ export interface AnalysisDeps {
 /** All of this node that is about explaining: the two steps of the pipeline, and the API's side. */
 export function createAnalysis(deps: AnalysisDeps) {
   const { store, sql, options, sendAsk } = deps;
-  // The rules are compiled by their first use, which then is not an incident's.
-  explain({ type: "", source: "", message: "", logs: "", exitCode: null });
+  const heuristics = createHeuristics();
   const client = createModelClient({
     apiKey: options.key,
     baseUrl: options.baseUrl,
@@ -52,7 +51,7 @@ export function createAnalysis(deps: AnalysisDeps) {
   });
   const explainer = createExplainer({
     ...deps,
-    heuristics: explain,
+    heuristics,
     askLater: (tx, ids) =>
       sendAsk(
         tx,
@@ -63,7 +62,7 @@ export function createAnalysis(deps: AnalysisDeps) {
   const asker = createAsker({
     ...deps,
     client,
-    heuristics: explain,
+    heuristics,
     askAgain: (id, actor, delaySeconds) => sendAsk(sql, [{ id, actor }], delaySeconds),
     dailyLimit: options.dailyLimit,
     model: options.model,

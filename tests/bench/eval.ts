@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util";
-import { explain } from "../../src/analysis/heuristics.ts";
+import { createHeuristics } from "../../src/analysis/heuristics.ts";
 import { CATEGORIES, type Evidence, type HeuristicAnswer } from "../../src/analysis/model.ts";
 import { measureModel } from "./eval-model.ts";
+
+const explain = createHeuristics();
 
 const USAGE = `Measures how often the heuristics name the right cause of labelled incidents.
 usage: bun run eval FILE [--json] [--model]

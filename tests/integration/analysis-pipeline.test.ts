@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Registry } from "prom-client";
 import { createExplainer } from "../../src/analysis/explain.ts";
-import { explain } from "../../src/analysis/heuristics.ts";
+import { createHeuristics } from "../../src/analysis/heuristics.ts";
 import { createAnalysisMetrics } from "../../src/analysis/metrics.ts";
 import { createAnalysisStore } from "../../src/analysis/store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
@@ -11,6 +11,8 @@ import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { alertFrame, startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
+
+const explain = createHeuristics();
 
 const TOKEN = "explained-agent";
 const NGINX = {

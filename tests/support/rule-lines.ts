@@ -1,5 +1,7 @@
-import { explain } from "../../src/analysis/heuristics.ts";
+import { createHeuristics } from "../../src/analysis/heuristics.ts";
 import type { Category } from "../../src/analysis/model.ts";
+
+const explain = createHeuristics();
 
 /** Lines that show a category's cause, and lines that look like it and do not. */
 export interface RuleLines {

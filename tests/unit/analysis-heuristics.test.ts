@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { explain } from "../../src/analysis/heuristics.ts";
+import { createHeuristics } from "../../src/analysis/heuristics.ts";
 import { compileLiterals } from "../../src/analysis/literals.ts";
 import { CATEGORIES, type Evidence } from "../../src/analysis/model.ts";
 import { RULES } from "../../src/analysis/rules/all.ts";
 import { readIncidents } from "../support/incidents.ts";
+
+const explain = createHeuristics();
 
 const incident = (logs: string, more: Partial<Evidence> = {}): Evidence => ({
   type: "docker",
