@@ -2,7 +2,13 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { TestAgent } from "../support/agent.ts";
 import { emptyFolder, isAlive, killAndWait, removeFolder } from "../support/e2e.ts";
 import { freePort, type RunningExecutable, startExecutable } from "../support/executable.ts";
-import { type FakeOpenRouter, GOOD_ANSWER, says, startFakeOpenRouter } from "../support/fake-openrouter.ts";
+import {
+  type Behaviour,
+  type FakeOpenRouter,
+  GOOD_ANSWER,
+  says,
+  startFakeOpenRouter,
+} from "../support/fake-openrouter.ts";
 import { rest } from "../support/rest.ts";
 import { alertText, SpoolAgent } from "../support/spool-agent.ts";
 import { until } from "../support/until.ts";
@@ -79,20 +85,44 @@ test(
   TEST_LIMIT_MS,
 );
 
-test(
-  "a server that is killed while a model is asked has its answer after the next start, once",
-  async () => {
+type Point = [when: string, answers: Behaviour, isReached: (agentId: string) => Promise<boolean> | boolean];
+
+const hangs: Behaviour = () => new Promise<Response>(() => undefined);
+const answers = says(JSON.stringify(GOOD_ANSWER));
+const isAsked = () => model.seen.length > 0;
+const killsAndAnswers: Behaviour = (request, signal) => {
+  process.kill(server.pid, "SIGKILL");
+  return answers(request, signal);
+};
+const hasOne = async (agentId: string, fits: (incident: Explained) => boolean) => {
+  const [incident] = await incidentsOf(agentId);
+  return incident !== undefined && fits(incident);
+};
+
+const POINTS: Point[] = [
+  ["as soon as the incident is there", hangs, (agentId) => hasOne(agentId, () => true)],
+  ["as soon as the heuristics have answered", hangs, (agentId) => hasOne(agentId, (one) => one.analysis !== null)],
+  ["while a model is asked", hangs, isAsked],
+  ["while a model's answer is on its way", killsAndAnswers, isAsked],
+  [
+    "as soon as the model's answer is there",
+    answers,
+    (agentId) => hasOne(agentId, (one) => one.analysis?.by === "model"),
+  ],
+];
+
+test.each(POINTS)(
+  "a server that is killed %s explains the incident after the next start, once",
+  async (_when, behaviour, isReached) => {
     model.seen.length = 0;
-    model.behave(() => new Promise<Response>(() => undefined));
+    model.behave(behaviour);
     const { id, token } = await newAgent();
     const socket = await TestAgent.connect(`${server.url.replace("http", "ws")}/v1/stream`);
-    socket.send(alertText("1.1", token, "asked-about", "one"));
-    await until(() => model.seen.some((one) => JSON.stringify(one.body).includes("asked-about")), {
-      ms: RESUMED_LIMIT_MS,
-      what: "the model is asked",
-    });
-    await killAndWait(server.pid);
-    model.behave(says(JSON.stringify(GOOD_ANSWER)));
+    // Of its own, since what a model has answered once is not asked again.
+    socket.send(alertText("1.1", token, `service-of-${id}`, "one"));
+    await until(() => isReached(id), { ms: RESUMED_LIMIT_MS, what: "the point is reached" });
+    if (isAlive(server.pid)) await killAndWait(server.pid);
+    model.behave(answers);
     await start();
     const [incident] = await until(
       async () => {
