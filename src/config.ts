@@ -1,14 +1,13 @@
 import { isIP } from "node:net";
-import { join, resolve } from "node:path";
 import { type Access, decideAccess } from "./config/access.ts";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
 import { Mistakes } from "./config/mistakes.ts";
-import { complaint, type RawSettings, type SettingName } from "./config/settings.ts";
+import { dataDirOf, durationIn, readerOf, sizeIn } from "./config/parse.ts";
+import { type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
 import { type Flags, readSettings } from "./config/sources.ts";
 import { readTls } from "./config/tls.ts";
 import { isAddressOrRange } from "./lib/addresses.ts";
 import type { LogLevel } from "./lib/log.ts";
-import { parseDurationMs, parseSizeBytes } from "./lib/units.ts";
 
 /** All settings of the server, checked and frozen. Durations are milliseconds, sizes bytes. */
 export interface Config {
@@ -58,7 +57,7 @@ export function loadConfig(flags: Flags = {}, surroundings: Surroundings = readS
 }
 
 function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mistakes): Config {
-  const read = readerOf(raw, mistakes);
+  const read: Reader = readerOf(SERVER_SETTINGS, raw, mistakes);
   const host = read("HOST", hostOf) ?? "127.0.0.1";
   const publicUrl = read("PUBLIC_URL", publicUrlOf) ?? null;
   const access = decideAccess(raw, { host, publicUrl }, mistakes);
@@ -66,7 +65,7 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     listen: { host, port: read("PORT", portOf) ?? 8080 },
     tls: readTls(raw, surroundings.cwd, mistakes),
     database: databaseOf(raw, read, mistakes),
-    dataDir: dataDirOf(raw, surroundings, mistakes),
+    dataDir: dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes),
     access,
     enrollment: (raw.AGENT_ENROLLMENT as Config["enrollment"]) ?? (access.mode === "open" ? "open" : "closed"),
     trustedProxies: read("TRUSTED_PROXIES", proxiesOf) ?? [],
@@ -88,13 +87,6 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
 }
 
 type Reader = <T>(name: SettingName, parse: (text: string) => T | undefined) => T | undefined;
-
-function readerOf(raw: RawSettings, mistakes: Mistakes): Reader {
-  return (name, parse) => {
-    const text = raw[name];
-    return text === undefined ? undefined : (parse(text) ?? mistakes.add(name, complaint(name, text)));
-  };
-}
 
 function portOf(text: string): number | undefined {
   return Number(text) <= 65535 ? Number(text) : undefined;
@@ -130,22 +122,6 @@ function databaseUrlOf(text: string): string | undefined {
 function proxiesOf(text: string): string[] | undefined {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== "");
   return entries.every(isAddressOrRange) ? entries : undefined;
-}
-
-const durationIn = (minMs: number, maxMs: number) => (text: string) => within(parseDurationMs(text), minMs, maxMs);
-const sizeIn = (min: number, max: number) => (text: string) => within(parseSizeBytes(text), min, max);
-
-function within(value: number | undefined, min: number, max: number): number | undefined {
-  return value !== undefined && value >= min && value <= max ? value : undefined;
-}
-
-function dataDirOf(raw: RawSettings, { cwd, uid, env, home }: Surroundings, mistakes: Mistakes): string {
-  if (raw.OPSPILOT_DATA_DIR !== undefined) return resolve(cwd, raw.OPSPILOT_DATA_DIR);
-  if (uid === 0) return "/var/lib/opspilot";
-  if (env.XDG_DATA_HOME?.startsWith("/")) return join(env.XDG_DATA_HOME, "opspilot");
-  if (home?.startsWith("/")) return join(home, ".local/share/opspilot");
-  mistakes.add("OPSPILOT_DATA_DIR", "must be set: this user has no home directory");
-  return "";
 }
 
 function freeze(config: Config): Config {

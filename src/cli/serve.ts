@@ -2,8 +2,9 @@ import type { Flags } from "../config/sources.ts";
 import { loadConfig } from "../config.ts";
 import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode } from "../lib/errors.ts";
-import { createLog, type Log } from "../lib/log.ts";
+import { createLog } from "../lib/log.ts";
 import { announce } from "./banner.ts";
+import { nextSurprise, stopped } from "./ends.ts";
 import { VERSION } from "./version.ts";
 
 /** Runs the server until `stop` aborts (0) or it cannot go on (1). Throws a StartupError when it cannot start. */
@@ -21,23 +22,4 @@ export async function serve(flags: Flags, stop: AbortSignal): Promise<number> {
   else log.info("stopping");
   await server.stop();
   return end instanceof Error ? ExitCode.failure : ExitCode.ok;
-}
-
-function stopped(stop: AbortSignal): Promise<"stopped"> {
-  return new Promise((resolve) => {
-    if (stop.aborted) resolve("stopped");
-    else stop.addEventListener("abort", () => resolve("stopped"), { once: true });
-  });
-}
-
-/** What nobody caught. The state of the process is then unknown: it ends in order, and is started again by its supervisor. */
-function nextSurprise(log: Log): Promise<Error> {
-  return new Promise((resolve) => {
-    const surprised = (reason: unknown) => {
-      log.error({ error: reason }, "an error was not caught");
-      resolve(reason instanceof Error ? reason : new Error(String(reason)));
-    };
-    process.on("uncaughtException", surprised);
-    process.on("unhandledRejection", surprised);
-  });
 }

@@ -1,10 +1,16 @@
-import { type Static, type TString, Type } from "@sinclair/typebox";
+import { type Static, type TObject, type TSchema, type TString, Type } from "@sinclair/typebox";
 import { LOG_LEVELS } from "../lib/log.ts";
 
-const setting = (pattern: string, expected: string): TString => Type.String({ pattern, description: expected });
-const text = (expected: string) => setting("", expected);
-const choice = (...words: string[]) => setting(`^(${words.join("|")})$`, words.join(" or "));
-const duration = (expected: string) => setting("^\\d{1,12}\\s?(ms|s|m|h|d)$", expected);
+/** A setting whose text matches the pattern; `expected` says in words what does. */
+export const setting = (pattern: string, expected: string): TString => Type.String({ pattern, description: expected });
+/** A setting of any text. */
+export const text = (expected: string) => setting("", expected);
+/** A setting that is one of these words. */
+export const choice = (...words: string[]) => setting(`^(${words.join("|")})$`, words.join(" or "));
+/** A setting that is a whole number with a unit of time. */
+export const duration = (expected: string) => setting("^\\d{1,12}\\s?(ms|s|m|h|d)$", expected);
+/** A setting that is a whole number with a unit of size. */
+export const size = (expected: string) => setting("^\\d{1,12}\\s?(B|KiB|MiB|GiB)$", expected);
 
 /**
  * Every setting as text, as it comes from the environment, a file or a flag. The description says what is expected: it is
@@ -23,7 +29,7 @@ export const RawSettings = Type.Partial(
     TRUSTED_PROXIES: text("addresses or ranges such as 10.0.0.0/8, separated by commas"),
     HEARTBEAT_TIMEOUT: duration("a duration such as 90s, from 1s to 1d"),
     INCIDENT_GROUP_WINDOW: duration("a duration such as 5m, from 1s to 30d"),
-    INGEST_BUFFER: setting("^\\d{1,12}\\s?(B|KiB|MiB|GiB)$", "a size such as 64MiB, from 1MiB to 64GiB"),
+    INGEST_BUFFER: size("a size such as 64MiB, from 1MiB to 64GiB"),
     RETENTION: duration("a duration such as 30d, from 1h to 3650d"),
     PUBLIC_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
     TLS_CERT: text("the path of a PEM file"),
@@ -40,24 +46,37 @@ export const RawSettings = Type.Partial(
 export type RawSettings = Static<typeof RawSettings>;
 export type SettingName = keyof RawSettings;
 
-/** The names of all settings. */
-export const SETTING_NAMES = Object.keys(RawSettings.properties) as SettingName[];
-
-const SECRET_NAMES: readonly SettingName[] = ["ADMIN_TOKEN", "DATABASE_URL", "DATABASE_URL_DIRECT", "OPENROUTER_KEY"];
-
-/** May hold a password where it should not: not quoted in messages either. */
-const UNQUOTED_NAMES: readonly SettingName[] = [...SECRET_NAMES, "PUBLIC_URL", "OPENROUTER_BASE_URL"];
-
 const QUOTED_CHARS_MAX = 60;
 
-/** Whether the setting may also be given as the path of a file that holds it, NAME_FILE; its value is in no message. */
-export function isSecret(name: SettingName): boolean {
-  return SECRET_NAMES.includes(name);
+/** The settings of one of the executable's programs: what they are called, and what is said of them. */
+export interface SettingsKind<Name extends string> {
+  readonly schema: TSchema;
+  readonly names: readonly Name[];
+  /** Whether the setting may also be given as the path of a file that holds it, NAME_FILE; its value is in no message. */
+  isSecret(name: Name): boolean;
+  /** What is wrong with a setting, for a person, without a secret. */
+  complaint(name: Name, value: string): string;
 }
 
-/** What is wrong with a setting, for a person, without a secret. */
-export function complaint(name: SettingName, value: string): string {
-  const expected = `expected ${RawSettings.properties[name].description}`;
-  if (UNQUOTED_NAMES.includes(name)) return expected;
-  return `${expected}, not ${JSON.stringify(value.slice(0, QUOTED_CHARS_MAX))}`;
+/** `unquoted` are no secrets, but may hold a password where they should not: they are not quoted in messages either. */
+export function describeSettings<Name extends string>(
+  schema: TObject,
+  { secrets, unquoted }: { secrets: readonly Name[]; unquoted: readonly Name[] },
+): SettingsKind<Name> {
+  return {
+    schema,
+    names: Object.keys(schema.properties) as Name[],
+    isSecret: (name) => secrets.includes(name),
+    complaint(name, value) {
+      const expected = `expected ${schema.properties[name]?.description}`;
+      if (secrets.includes(name) || unquoted.includes(name)) return expected;
+      return `${expected}, not ${JSON.stringify(value.slice(0, QUOTED_CHARS_MAX))}`;
+    },
+  };
 }
+
+/** The server's. */
+export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
+  secrets: ["ADMIN_TOKEN", "DATABASE_URL", "DATABASE_URL_DIRECT", "OPENROUTER_KEY"],
+  unquoted: ["PUBLIC_URL", "OPENROUTER_BASE_URL"],
+});

@@ -4,7 +4,7 @@ import { Value } from "@sinclair/typebox/value";
 import { codeOf, readEnvFile } from "./env-file.ts";
 import type { Surroundings } from "./environment.ts";
 import type { Mistakes } from "./mistakes.ts";
-import { complaint, isSecret, RawSettings, SETTING_NAMES, type SettingName } from "./settings.ts";
+import { type RawSettings, SERVER_SETTINGS, type SettingsKind } from "./settings.ts";
 
 /** What the command line may say. A flag wins over the environment, that over the file. */
 export interface Flags {
@@ -22,23 +22,38 @@ type Layer = Readonly<Record<string, string | undefined>>;
 
 /** Every setting that is given, from all sources, each well-formed; what is not is left out and noted as a mistake. */
 export function readSettings(flags: Flags, surroundings: Surroundings, mistakes: Mistakes): RawSettings {
-  const { cwd, uid, env } = surroundings;
-  const path = resolve(cwd, flags.envFile ?? DEFAULT_ENV_FILE);
-  const file = readEnvFile(path, { uid, mustExist: flags.envFile !== undefined }, mistakes);
   const given = { PORT: flags.port, HOST: flags.host, OPSPILOT_DATA_DIR: flags.dataDir };
-  const raw: RawSettings = {};
-  for (const name of SETTING_NAMES) {
-    const value = readSetting(name, [given, env, file], cwd, mistakes);
+  return readKind(SERVER_SETTINGS, { given, envFile: flags.envFile }, surroundings, mistakes);
+}
+
+/** The same for any kind of settings; `given` is what the command line says. */
+export function readKind<Name extends string>(
+  kind: SettingsKind<Name>,
+  { given, envFile }: { given: Layer; envFile: string | undefined },
+  { cwd, uid, env }: Surroundings,
+  mistakes: Mistakes,
+): Partial<Record<Name, string>> {
+  const path = resolve(cwd, envFile ?? DEFAULT_ENV_FILE);
+  const file = readEnvFile(path, { uid, mustExist: envFile !== undefined }, mistakes);
+  const raw: Partial<Record<Name, string>> = {};
+  for (const name of kind.names) {
+    const value = readSetting(name, kind.isSecret(name), [given, env, file], cwd, mistakes);
     if (value !== undefined) raw[name] = value;
   }
-  return checked(raw, mistakes);
+  return checked(kind, raw, mistakes);
 }
 
 /** The first layer that has the setting, in either form, decides; an empty value counts as not there. */
-function readSetting(name: SettingName, layers: Layer[], cwd: string, mistakes: Mistakes): string | undefined {
+function readSetting(
+  name: string,
+  isSecret: boolean,
+  layers: readonly Layer[],
+  cwd: string,
+  mistakes: Mistakes,
+): string | undefined {
   for (const layer of layers) {
     const value = layer[name]?.trim();
-    const path = isSecret(name) ? layer[`${name}_FILE`]?.trim() : undefined;
+    const path = isSecret ? layer[`${name}_FILE`]?.trim() : undefined;
     if (value && path) mistakes.add(name, `give either ${name} or ${name}_FILE, not both`);
     if (value) return value;
     if (path) return readSecret(`${name}_FILE`, resolve(cwd, path), mistakes);
@@ -56,11 +71,15 @@ function readSecret(setting: string, path: string, mistakes: Mistakes): string |
   }
 }
 
-function checked(raw: RawSettings, mistakes: Mistakes): RawSettings {
-  for (const { path } of [...Value.Errors(RawSettings, raw)]) {
-    const name = path.slice(1) as SettingName;
+function checked<Name extends string>(
+  kind: SettingsKind<Name>,
+  raw: Partial<Record<Name, string>>,
+  mistakes: Mistakes,
+): Partial<Record<Name, string>> {
+  for (const { path } of [...Value.Errors(kind.schema, raw)]) {
+    const name = path.slice(1) as Name;
     const value = raw[name];
-    if (value !== undefined) mistakes.add(name, complaint(name, value));
+    if (value !== undefined) mistakes.add(name, kind.complaint(name, value));
     delete raw[name];
   }
   return raw;

@@ -13,7 +13,15 @@ export class OpsPilotError<Reason extends string = string> extends Error {
 }
 
 /** Exit statuses of sysexits.h, so that a unit file or a script can tell a mistake in the settings from a crash. */
-export const ExitCode = { ok: 0, failure: 1, usage: 64, unavailable: 69, cannotCreate: 73, config: 78 } as const;
+export const ExitCode = {
+  ok: 0,
+  failure: 1,
+  usage: 64,
+  unavailable: 69,
+  cannotCreate: 73,
+  noPermission: 77,
+  config: 78,
+} as const;
 
 /** Why a command cannot go on: its message is shown to the person alone, without a stack trace, and it sets the exit status. */
 export class StartupError extends OpsPilotError<"startup"> {

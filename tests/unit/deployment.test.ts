@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { SETTING_NAMES } from "../../src/config/settings.ts";
+import { SERVER_SETTINGS } from "../../src/config/settings.ts";
 import { CloseCode, FRAME_ERRORS } from "../../src/protocol/frames.ts";
 import { call, testApp } from "../support/http-app.ts";
 
@@ -23,13 +23,13 @@ describe("the settings", () => {
   test("are all in .env.example, and none of them is set there", async () => {
     const lines = (await read(".env.example")).split("\n").filter((line) => line !== "");
     const examples = lines.flatMap((line) => /^#([A-Z_]+)=/.exec(line)?.[1] ?? []);
-    expect(examples.sort()).toEqual([...SETTING_NAMES].sort());
+    expect(examples.sort()).toEqual([...SERVER_SETTINGS.names].sort());
     expect(lines.filter((line) => !line.startsWith("#"))).toEqual([]);
   });
 
   test("are all in the README's table, and nothing else is", async () => {
     const rows = [...(await chapter("Configuration")).matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? "");
-    expect(rows.sort()).toEqual([...SETTING_NAMES].sort());
+    expect(rows.sort()).toEqual([...SERVER_SETTINGS.names].sort());
   });
 });
 

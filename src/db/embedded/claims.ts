@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
+import { type FileLock, lockDescription, tryLock } from "../../lib/file-lock.ts";
 import { cannotCreate, refused } from "./failures.ts";
-import { type FileLock, lockDescription, tryLock } from "./file-lock.ts";
 import { processStartTime } from "./processes.ts";
 
 /** Unpacking and initdb on a slow disk, or the recovery after a crash. */

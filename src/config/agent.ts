@@ -1,0 +1,156 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { isLoopbackHost } from "../lib/addresses.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { LogLevel } from "../lib/log.ts";
+import { type AllowEntry, parseAllow } from "../protocol/allow.ts";
+import { type CollectorSettings, readCollectorSettings } from "./agent-collectors.ts";
+import { AGENT_SETTINGS, type RawAgentSettings } from "./agent-settings.ts";
+import { codeOf } from "./env-file.ts";
+import { readSurroundings, type Surroundings } from "./environment.ts";
+import { Mistakes } from "./mistakes.ts";
+import { dataDirOf, readerOf, sizeIn } from "./parse.ts";
+import { proxyOf } from "./proxy.ts";
+import { readKind } from "./sources.ts";
+
+/** Where the agent's server is, and how to get there. */
+export interface ServerAddress {
+  /** Of the stream: wss://ops.example.com/v1/stream. */
+  readonly url: string;
+  /** Certificates in PEM that are trusted instead of the usual authorities, or null. */
+  readonly ca: string | null;
+  /** With a password in it where one was given, or null. */
+  readonly proxy: string | null;
+  /** The token goes over the network for everybody to read. */
+  readonly isExposed: boolean;
+}
+
+/** All settings of the agent, checked and frozen. */
+export interface AgentConfig {
+  readonly server: ServerAddress;
+  readonly token: string;
+  readonly allow: readonly AllowEntry[];
+  /** The agent's own directory: its spool, and what it has run. One agent at a time uses it. */
+  readonly stateDir: string;
+  readonly spoolBytesMax: number;
+  readonly collectors: CollectorSettings;
+  readonly dockerSocket: string;
+  /** Where programs are looked for, as in PATH. */
+  readonly searchPath: string;
+  readonly logLevel: LogLevel;
+}
+
+/** What the command line may say. A flag wins over the environment, that over the file. */
+export interface AgentFlags {
+  readonly envFile?: string;
+  readonly dataDir?: string;
+  readonly server?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly allow?: string;
+  readonly ca?: string;
+}
+
+const MIB = 2 ** 20;
+/** Where nobody says so: a service has hardly an environment. */
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const STREAM_PATH = "/v1/stream";
+
+/** The agent's settings from flags, environment and `.env`, in this order. Throws a ConfigError that lists every mistake. */
+export function loadAgentConfig(flags: AgentFlags = {}, surroundings: Surroundings = readSurroundings()): AgentConfig {
+  const mistakes = new Mistakes();
+  const raw = readKind(AGENT_SETTINGS, { given: givenBy(flags), envFile: flags.envFile }, surroundings, mistakes);
+  const read = readerOf(AGENT_SETTINGS, raw, mistakes);
+  const url = serverUrlOf(raw, mistakes);
+  const config: AgentConfig = {
+    server: serverOf(raw, url, surroundings.cwd, mistakes),
+    token: required("OPSPILOT_TOKEN", raw.OPSPILOT_TOKEN, mistakes),
+    allow: allowOf(raw, mistakes),
+    stateDir: join(dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes), "agent"),
+    spoolBytesMax: read("OPSPILOT_SPOOL", sizeIn(MIB, 1024 * MIB)) ?? 64 * MIB,
+    dockerSocket: raw.OPSPILOT_DOCKER_SOCKET ?? "/var/run/docker.sock",
+    searchPath: surroundings.env.PATH || SYSTEM_PATH,
+    collectors: readCollectorSettings(raw, mistakes),
+    logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
+  };
+  mistakes.throwIfAny();
+  return Object.freeze(config);
+}
+
+function givenBy(flags: AgentFlags): Record<string, string | undefined> {
+  return {
+    OPSPILOT_SERVER: flags.server,
+    OPSPILOT_TOKEN: flags.token,
+    OPSPILOT_TOKEN_FILE: flags.tokenFile,
+    OPSPILOT_ALLOW: flags.allow,
+    OPSPILOT_CA: flags.ca,
+    OPSPILOT_DATA_DIR: flags.dataDir,
+  };
+}
+
+const MISSING: Readonly<Record<string, string>> = {
+  OPSPILOT_SERVER: "must be set: the server's URL, such as wss://ops.example.com (or give --server)",
+  OPSPILOT_TOKEN:
+    "must be set: what `opspilot token create` or POST /v1/agents on the server gives (or OPSPILOT_TOKEN_FILE, the " +
+    "path of a file that holds it)",
+};
+
+function required(name: string, value: string | undefined, mistakes: Mistakes): string {
+  if (value === undefined && !mistakes.concern(name)) mistakes.add(name, MISSING[name] ?? "must be set");
+  return value ?? "";
+}
+
+/** Of http and https people may think as well; the stream's path goes without saying. */
+function serverUrlOf(raw: RawAgentSettings, mistakes: Mistakes): URL | null {
+  const text = required("OPSPILOT_SERVER", raw.OPSPILOT_SERVER, mistakes);
+  if (text === "") return null;
+  const url = URL.parse(text.replace(/^http/, "ws"));
+  if (!url || url.hostname === "" || url.username + url.password + url.search + url.hash !== "") {
+    mistakes.add(
+      "OPSPILOT_SERVER",
+      "expected a URL without user, password, query or fragment, such as wss://ops.example.com",
+    );
+    return null;
+  }
+  const base = url.pathname.replace(/\/+$/, "");
+  url.pathname = base.endsWith(STREAM_PATH) ? base : base + STREAM_PATH;
+  return url;
+}
+
+function serverOf(raw: RawAgentSettings, url: URL | null, cwd: string, mistakes: Mistakes): ServerAddress {
+  return {
+    url: url?.href ?? "",
+    ca: raw.OPSPILOT_CA === undefined ? null : readCa(resolve(cwd, raw.OPSPILOT_CA), mistakes),
+    proxy: url && proxyFor(raw, url, mistakes),
+    isExposed: url?.protocol === "ws:" && !isLoopbackHost(url.hostname),
+  };
+}
+
+function proxyFor(raw: RawAgentSettings, url: URL, mistakes: Mistakes): string | null {
+  const proxy = proxyOf(raw, url);
+  if (proxy === null || URL.parse(proxy) !== null) return proxy;
+  mistakes.add("HTTPS_PROXY or HTTP_PROXY", "expected an http or https URL of a proxy");
+  return null;
+}
+
+function readCa(path: string, mistakes: Mistakes): string | null {
+  try {
+    const pem = readFileSync(path, "utf8");
+    void new X509Certificate(pem);
+    return pem;
+  } catch (error) {
+    const code = codeOf(error);
+    const isMissing = code === "ENOENT" || code === "EACCES" || code === "EISDIR";
+    const reason = isMissing ? `cannot be read (${code})` : `holds no certificate in PEM form (${errorMessage(error)})`;
+    mistakes.add("OPSPILOT_CA", `${path} ${reason}`);
+    return null;
+  }
+}
+
+function allowOf(raw: RawAgentSettings, mistakes: Mistakes): readonly AllowEntry[] {
+  const parsed = parseAllow(raw.OPSPILOT_ALLOW ?? "");
+  if ("entries" in parsed) return parsed.entries;
+  mistakes.add("OPSPILOT_ALLOW", parsed.fault);
+  return [];
+}
