@@ -1,0 +1,81 @@
+import type { Clock } from "../../lib/clock.ts";
+import { OUTPUT_BYTES_MAX } from "../../protocol/limits.ts";
+import type { RunProcess } from "../run-process.ts";
+import { ChildEndedError, childLines } from "./child-lines.ts";
+import { type JournalEntry, parseEntry } from "./journal-entry.ts";
+
+export interface JournalDeps {
+  readonly run: RunProcess;
+  readonly searchPath: string;
+  readonly clock: Clock;
+}
+
+export interface FollowOptions {
+  /** Where to go on; undefined for what comes from now on. */
+  readonly cursor: string | undefined;
+  /** journalctl's matches, such as `_PID=1`; `+` stands between alternatives. None: everything. */
+  readonly matches: readonly string[];
+  /** Whether fields of more than 4 KiB are wanted, too. */
+  readonly all?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The system's journal, read by the program that belongs to it, since its files differ from version to version. */
+export interface Journal {
+  /** The end of the journal as a cursor; undefined when there is nothing in it yet. */
+  end(): Promise<string | undefined>;
+  /** What is there after the cursor, to its end. */
+  stored(options: FollowOptions & { cursor: string }): AsyncGenerator<JournalEntry>;
+  /** What comes after the cursor, for ever. */
+  follow(options: FollowOptions): AsyncGenerator<JournalEntry>;
+  /** Whether this user sees any such entry. */
+  canRead(matches: readonly string[]): Promise<boolean>;
+  /** The last lines of a unit as a person reads them, with what systemd says about it; not later than this when given. */
+  linesOf(unit: string, untilMs?: number): Promise<string>;
+}
+
+/** An entry with an attachment (a core dump's, say) is longer, and left out. */
+const ENTRY_BYTES_MAX = 1024 * 1024;
+const LOG_LINES = 100;
+const LIMIT_MS = 20_000;
+
+/** Opens nothing yet. */
+export function createJournal({ run, searchPath, clock }: JournalDeps): Journal {
+  async function* read(words: readonly string[], { cursor, matches, all, signal }: FollowOptions) {
+    const from = cursor === undefined ? ["--lines=0"] : ["--no-tail", `--after-cursor=${cursor}`];
+    const command = ["journalctl", "--no-pager", "--quiet", "--output=json", ...(all ? ["--all"] : []), ...words];
+    const options = { searchPath, clock, signal, lineBytesMax: ENTRY_BYTES_MAX };
+    for await (const lines of childLines([...command, ...from, ...matches], options)) {
+      for (const line of lines) {
+        const entry = parseEntry(line);
+        // Some versions show the cursor's own entry once more.
+        if (entry && entry.cursor !== cursor) yield entry;
+      }
+    }
+  }
+
+  return {
+    async end() {
+      const { stdout } = await run(["journalctl", "--no-pager", "--lines=0", "--show-cursor"], { limitMs: LIMIT_MS });
+      return /^-- cursor: (\S+)$/m.exec(stdout)?.[1];
+    },
+    stored: (options) => read([], options),
+    follow: (options) => read(["--follow"], options),
+    async canRead(matches) {
+      const words = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=1", ...matches];
+      const { stdout } = await run(words, { limitMs: LIMIT_MS });
+      return stdout !== "";
+    },
+    async linesOf(unit, untilMs) {
+      const until = untilMs === undefined ? [] : [`--until=@${Math.ceil(untilMs / 1000)}`];
+      const words = ["--no-pager", "--quiet", "--output=short-iso", `--lines=${LOG_LINES}`, ...until, `--unit=${unit}`];
+      const { stdout } = await run(["journalctl", ...words], { limitMs: LIMIT_MS, outputBytesMax: OUTPUT_BYTES_MAX });
+      return stdout.trimEnd();
+    },
+  };
+}
+
+/** True when journalctl could not make sense of a cursor: it is from another machine, or a damaged file. */
+export function isBadCursor(error: unknown): boolean {
+  return error instanceof ChildEndedError && /seek to cursor|parse cursor|Invalid argument/i.test(error.message);
+}

@@ -1,0 +1,101 @@
+import type { LogRule } from "../../config/log-rules.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { keepHead } from "../../protocol/text.ts";
+import type { Episodes, Failure } from "./episodes.ts";
+
+/** A line, and where it was found. */
+export interface LogLine {
+  readonly text: string;
+  readonly atMs: number;
+  /** Names this line among all; asked only for lines that matter. */
+  key(): string;
+}
+
+/** Lines of one unit, container or file. */
+export interface LogSource {
+  take(line: LogLine): Promise<void>;
+}
+
+/** Longer lines are looked at, and shown, up to here. */
+export const LINE_CHARS_MAX = 4096;
+const CONTEXT_LINES = 50;
+/** What follows a line often explains it: a stack, a cause. */
+const AFTER_MS = 1_000;
+/** After this time without another such line, it is over. */
+const QUIET_MS = 600_000;
+const SHOWN_BYTES_MAX = 400;
+const SOURCE_BYTES_MAX = 255;
+
+interface Pending {
+  readonly failure: Omit<Failure, "logs" | "times">;
+  readonly lines: string[];
+  readonly dueMs: number;
+  after: number;
+  times: number;
+}
+
+/** Makes alerts of lines that match: the first of a kind with what stands around it, the others are counted. */
+export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock: Clock }) {
+  const pending = new Map<string, Pending>();
+  const seen = new Map<string, number>(episodes.sources().map((source) => [source, clock.monotonicMs()]));
+
+  function begin(failure: Pending["failure"], before: readonly string[]): void {
+    const dueMs = clock.monotonicMs() + AFTER_MS;
+    pending.set(failure.source, { failure, lines: [...before], dueMs, after: 0, times: 1 });
+  }
+
+  async function match(rule: LogRule, target: string, line: LogLine, recent: readonly string[]): Promise<void> {
+    const source = keepHead(`${target} ${rule.name}`, SOURCE_BYTES_MAX);
+    seen.set(source, clock.monotonicMs());
+    const waiting = pending.get(source);
+    if (waiting) return void waiting.times++;
+    const what = `${target} matches ${rule.name}: ${keepHead(line.text.trim(), SHOWN_BYTES_MAX)}`;
+    const failure = { source, what, atMs: line.atMs, severity: rule.severity };
+    if (episodes.has(source)) await episodes.fail({ ...failure, logs: async () => recent.join("\n") });
+    else begin({ ...failure, key: line.key() }, recent);
+  }
+
+  async function tellDue(isEnd: boolean): Promise<void> {
+    for (const [source, { failure, lines, dueMs, times }] of pending) {
+      if (!isEnd && clock.monotonicMs() < dueMs) continue;
+      pending.delete(source);
+      await episodes.fail({ ...failure, times, logs: async () => lines.join("\n") });
+    }
+  }
+
+  return {
+    /** For the lines of a place that these rules are about. */
+    sourceOf(target: string, rules: readonly LogRule[]): LogSource {
+      const recent: string[] = [];
+      const isOwn = (source: string) => source.startsWith(`${target} `);
+      return {
+        async take(line) {
+          const text = line.text.slice(0, LINE_CHARS_MAX);
+          recent.push(text);
+          if (recent.length > CONTEXT_LINES) recent.shift();
+          for (const [source, waiting] of pending)
+            if (isOwn(source) && waiting.after++ < CONTEXT_LINES) waiting.lines.push(text);
+          for (const rule of rules) {
+            const isMatch = rule.patterns.some((one) => one.test(text)) && !rule.except.some((one) => one.test(text));
+            if (isMatch) await match(rule, target, line, recent);
+          }
+        },
+      };
+    },
+    /** While something waits for the lines after it, no place may be noted as read. */
+    isWaiting: (): boolean => pending.size > 0,
+    async tick(): Promise<void> {
+      await tellDue(false);
+      await episodes.tick();
+      for (const [source, atMs] of seen) {
+        if (clock.monotonicMs() - atMs < QUIET_MS) continue;
+        seen.delete(source);
+        await episodes.recover(source, "has not come again for 10 minutes");
+      }
+    },
+    /** Tells what waits, at the end. */
+    flush: (): Promise<void> => tellDue(true),
+  };
+}
+
+export type LogAlerts = ReturnType<typeof createLogAlerts>;

@@ -1,0 +1,50 @@
+import { codeOf } from "../config/env-file.ts";
+import { errorMessage, OpsPilotError } from "../lib/errors.ts";
+
+/**
+ * Why Docker gave no answer: `absent` (no daemon at the socket), `forbidden` (this user may not use the socket),
+ * `not_found` (no such container), `timeout`, `aborted` (by whoever asked), `refused` (Docker said no), `broken` (the answer
+ * ended early, or is none of Docker's).
+ */
+export type DockerErrorReason = "absent" | "forbidden" | "not_found" | "timeout" | "aborted" | "refused" | "broken";
+
+/** An expected failure of a call to Docker. */
+export class DockerError extends OpsPilotError<DockerErrorReason> {}
+
+/** What to do about a socket that may not be used: the group is as good as root, so nobody is added to it silently. */
+const FORBIDDEN_HINT =
+  "this user may not use it; `opspilot agent install --docker` adds the agent to the group docker, which is as good as root";
+
+/** What a failed call means. */
+export function dockerErrorOf(error: unknown, socketPath: string, isAborted: boolean): DockerError {
+  if (error instanceof DockerError) return error;
+  const options = { cause: error };
+  if (isAborted) return new DockerError("aborted", "the call to Docker was given up", options);
+  switch (codeOf(error)) {
+    case "ENOENT":
+      return new DockerError("absent", `there is no Docker at ${socketPath}`, options);
+    case "ECONNREFUSED":
+      return new DockerError("absent", `nothing listens at ${socketPath}: Docker is not running`, options);
+    case "EACCES":
+    case "EPERM":
+      return new DockerError("forbidden", `${socketPath}: ${FORBIDDEN_HINT}`, options);
+    default:
+      return new DockerError("broken", `Docker's answer broke off: ${errorMessage(error)}`, options);
+  }
+}
+
+/** What an answer that is no success means: Docker explains it as {"message": …}. */
+export function dockerRefusal(status: number, body: string): DockerError {
+  const message = messageIn(body) ?? `HTTP ${status}`;
+  return new DockerError(status === 404 ? "not_found" : "refused", message);
+}
+
+function messageIn(body: string): string | undefined {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown };
+    return typeof message === "string" && message !== "" ? message : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,272 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { createLogsCollector } from "../../src/agent/collectors/logs.ts";
+import type { Collector } from "../../src/agent/model.ts";
+import { parseLogRules } from "../../src/config/log-rules.ts";
+import { CollectorBench } from "../support/collectors.ts";
+import { EventDocker, recordedContainer } from "../support/event-docker.ts";
+import { logFrame } from "../support/fake-docker.ts";
+import { FakeSystemd } from "../support/fake-systemd.ts";
+import { until } from "../support/until.ts";
+
+let bench: CollectorBench;
+let path: string;
+beforeEach(() => {
+  bench = new CollectorBench();
+  path = join(bench.folder, "logs/app.log");
+  mkdirSync(join(bench.folder, "logs"));
+});
+afterEach(() => bench.close());
+
+function create(rules: string, searchPath?: string): Collector {
+  const parsed = parseLogRules(rules);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  const deps = bench.deps({ ...(searchPath ? { searchPath } : {}), settings: { logRules: parsed.rules } });
+  return createLogsCollector(deps, { filePollMs: 20 });
+}
+
+const stateFile = () => join(bench.folder, "state/logs.json");
+
+/** A collector of one file, once it has looked at it. */
+async function startWith(rules: string): Promise<Collector> {
+  rmSync(stateFile(), { force: true });
+  return resumeWith(rules);
+}
+async function resumeWith(rules: string): Promise<Collector> {
+  const collector = bench.start(create(rules));
+  const opened = () => openFiles().some((name) => name.startsWith(join(bench.folder, "logs")));
+  await until(() => opened(), { what: "the file is open" });
+  return collector;
+}
+function openFiles(): string[] {
+  const links = new Bun.Glob("*").scanSync({ cwd: "/proc/self/fd", onlyFiles: false });
+  return [...links].flatMap((fd) => linkOf(`/proc/self/fd/${fd}`));
+}
+function linkOf(link: string): string[] {
+  try {
+    return [readlinkSync(link)];
+  } catch (error) {
+    if (error instanceof Error) return [];
+    throw error;
+  }
+}
+const matched = () => bench.alerts.map(({ message }) => /: (.*) \(lines/.exec(message)?.[1]);
+const log = (...lines: string[]) => appendFileSync(path, lines.map((line) => `${line}\n`).join(""));
+
+describe("the collector of log patterns, on a file", () => {
+  const rules = () => `file:${path} /ERROR|Traceback/`;
+
+  test("tells of a line with what stands around it, also what follows", async () => {
+    log("ERROR of yesterday");
+    await startWith(rules());
+    log("begin", "Traceback (most recent call last):", '  File "a.py", line 1', "ValueError: no");
+    expect(await bench.alert(0)).toMatchObject({
+      type: "log",
+      source: `${path} /ERROR|Traceback/`,
+      message: `${path} matches /ERROR|Traceback/: Traceback (most recent call last): (lines so far: 1)`,
+      logs: 'begin\nTraceback (most recent call last):\n  File "a.py", line 1\nValueError: no',
+      severity: "warning",
+      state: "firing",
+    });
+  });
+
+  test("counts what repeats, and tells it once", async () => {
+    log("start");
+    const collector = await startWith(rules());
+    log(...Array.from({ length: 5000 }, (_, at) => `ERROR ${at}`));
+    expect((await bench.alert(0)).message).toEndWith("(lines so far: 5000)");
+    log("ERROR again");
+    await collector.stop();
+    await (await resumeWith(rules())).stop();
+    expect(bench.alerts).toHaveLength(1);
+    expect(JSON.parse(readFileSync(stateFile(), "utf8")).episodes[`${path} /ERROR|Traceback/`].failures).toBe(5001);
+  });
+
+  test("reads on through a renaming, to the end of the old file too", async () => {
+    log("start");
+    await startWith(`file:${path} /first/ /late/ /new/`);
+    log("the first");
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, "the new\n");
+    appendFileSync(`${path}.1`, "late in the old\n");
+    await until(() => bench.alerts.length === 3);
+    expect(matched().sort()).toEqual(["late in the old", "the first", "the new"]);
+  });
+
+  test("reads on when the file is copied and truncated", async () => {
+    log("start", "x".repeat(500));
+    await startWith(`file:${path} /first/ /second/`);
+    log("the first");
+    await bench.alert(0);
+    truncateSync(path);
+    log("the second");
+    await bench.alert(1);
+    expect(matched()).toEqual(["the first", "the second"]);
+  });
+
+  test("notices a file that was truncated and has grown past its old length since", async () => {
+    log("start of the old file");
+    await startWith(`file:${path} /early/ /end/`);
+    log("the end of the old file");
+    await bench.alert(0);
+    writeFileSync(path, `something early in the new file\n${"filler\n".repeat(100)}`);
+    await bench.alert(1);
+    expect(matched()).toEqual(["the end of the old file", "something early in the new file"]);
+  });
+
+  test("reads a file from its beginning that comes later", async () => {
+    const other = join(bench.folder, "logs/other.log");
+    writeFileSync(other, "start\n");
+    // Once the other one is open, both were looked for.
+    await startWith(`file:${path} /ERROR/; file:${other} /x/`);
+    log("ERROR in the first line");
+    await bench.alert(0);
+    expect(matched()).toEqual(["ERROR in the first line"]);
+  });
+
+  test("takes a line without an end for one, after a while", async () => {
+    log("start");
+    await startWith(rules());
+    appendFileSync(path, "ERROR: the program ended in the midst of a li");
+    expect((await bench.alert(0)).message).toContain("in the midst of a li");
+  }, 15_000);
+
+  test("misses nothing and repeats nothing when it is stopped and started, with a renaming between", async () => {
+    log("start");
+    const collector = await startWith(`file:${path} /one/ /two/ /three/`);
+    log("one");
+    await bench.alert(0);
+    await collector.stop();
+    log("two");
+    renameSync(path, `${path}.1`);
+    log("three");
+    await resumeWith(`file:${path} /one/ /two/ /three/`);
+    await until(() => bench.alerts.length === 3);
+    expect(matched()).toEqual(["one", "two", "three"]);
+  });
+
+  test("gives a line the same key when it was killed before it could note it", async () => {
+    log("start");
+    const collector = await startWith(rules());
+    await collector.stop();
+    const before = readFileSync(stateFile(), "utf8");
+    const second = await resumeWith(rules());
+    log("ERROR once");
+    await bench.alert(0);
+    await second.stop();
+    writeFileSync(stateFile(), before);
+    await resumeWith(rules());
+    expect((await bench.alert(1)).key).toBe((await bench.alert(0)).key as string);
+  });
+
+  test("follows all files of a pattern, also new ones, and none twice under another name", async () => {
+    log("start");
+    await startWith(`file:${bench.folder}/logs/*.log* /ERROR/`);
+    log("ERROR one");
+    renameSync(path, `${path}.1`);
+    await bench.alert(0);
+    expect(matched()).toEqual(["ERROR one"]);
+  });
+
+  test("is not held up by lines without end or by patterns that take for ever elsewhere", async () => {
+    log("start");
+    await startWith(`file:${path} /(a+)+$/ /ERROR/`);
+    appendFileSync(path, `${"a".repeat(3_000_000)}!\nERROR after it\n`);
+    await until(() => matched().includes("ERROR after it"));
+  });
+
+  test("says which files it cannot read", async () => {
+    const directory = `file:${bench.folder}/logs /x/`;
+    expect(await create(directory).check()).toMatchObject({ name: "logs", ok: true });
+    expect((await create(rules()).check()).detail).toBe(`watches file ${path}`);
+    expect((await create("").check()).detail).toBe("no rules (OPSPILOT_PATTERNS sets some)");
+  });
+});
+
+describe("the collector of log patterns, on units", () => {
+  test("looks at what the unit writes, line by line, and at nothing else", async () => {
+    const systemd = new FakeSystemd(bench.folder);
+    systemd.writeAs("nginx.service", "ERROR of yesterday");
+    const collector = bench.start(create("unit:nginx /ERROR/ critical", systemd.searchPath));
+    await until(() => systemd.followers().length === 1);
+    systemd.writeAs("other.service", "ERROR of another");
+    systemd.writeAs("nginx.service", "all is well\nERROR in the second line");
+    expect(await bench.alert(0)).toMatchObject({
+      type: "log",
+      source: "nginx.service /ERROR/",
+      message: "nginx.service matches /ERROR/: ERROR in the second line (lines so far: 1)",
+      severity: "critical",
+    });
+    await collector.stop();
+    expect(systemd.followers()).toEqual([]);
+    expect(bench.alerts).toHaveLength(1);
+    expect(systemd.calls("journalctl").at(-1)?.words).toContain("_SYSTEMD_UNIT=nginx.service");
+  });
+
+  test("looks at all units of a pattern, but never at the agent's own", async () => {
+    const systemd = new FakeSystemd(bench.folder);
+    systemd.writeAs("init.scope", "begin");
+    bench.start(create("unit:* /ERROR/", systemd.searchPath));
+    await until(() => systemd.followers().length === 1);
+    systemd.writeAs("opspilot-agent.service", "ERROR of our own");
+    systemd.writeAs("web@1.service", "ERROR of web");
+    expect((await bench.alert(0)).source).toBe("web@1.service /ERROR/");
+  });
+
+  test("goes on where it was", async () => {
+    const systemd = new FakeSystemd(bench.folder);
+    systemd.writeAs("nginx.service", "begin");
+    const collector = bench.start(create("unit:nginx /ERROR/ /LATER/", systemd.searchPath));
+    await until(() => systemd.followers().length === 1);
+    systemd.writeAs("nginx.service", "ERROR one");
+    await bench.alert(0);
+    await collector.stop();
+    systemd.writeAs("nginx.service", "LATER two");
+    bench.start(create("unit:nginx /ERROR/ /LATER/", systemd.searchPath));
+    await bench.alert(1);
+    expect(matched()).toEqual(["ERROR one", "LATER two"]);
+  });
+});
+
+describe("the collector of log patterns, on containers", () => {
+  let docker: EventDocker;
+  beforeEach(() => {
+    docker = new EventDocker(bench.folder);
+    docker.start();
+  });
+  afterEach(() => docker.stop());
+
+  test("looks at both outputs of a container, wherever the frames end", async () => {
+    const web = recordedContainer("web");
+    docker.containers.set("web", { ...web, State: { ...web.State, Status: "running" } });
+    const stamp = (ms: number) => new Date(ms).toISOString().replace("Z", "123456Z");
+    const [before, after] = [stamp(Date.now() - 60_000), stamp(Date.now() + 60_000)];
+    docker.followed.set("web", [
+      logFrame(2, `${before} ERROR of before\n`),
+      logFrame(1, `${after} all is well\n`),
+      logFrame(2, `${after} ERROR: half a li`),
+      logFrame(1, `${after} between\n`),
+      logFrame(2, "ne\n"),
+    ]);
+    const collector = bench.start(create("container:w* /ERROR/"));
+    const alert = await bench.alert(0);
+    expect(alert.message).toBe("web matches /ERROR/: ERROR: half a line (lines so far: 1)");
+    expect(alert.atMs).toBe(Date.parse(after));
+    await collector.stop();
+    expect(JSON.parse(readFileSync(stateFile(), "utf8")).containers).toEqual({ web: after });
+    bench.start(create("container:w* /ERROR/"));
+    const seconds = Math.floor(Date.parse(after) / 1000);
+    await until(() => docker.requests.some((request) => request.includes(`since=${seconds}.`)));
+    expect(bench.alerts).toHaveLength(1);
+  });
+});

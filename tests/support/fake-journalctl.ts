@@ -1,0 +1,47 @@
+// Stands in for journalctl: reads entries as JSON lines from journal.jsonl beside it. Its path is its only setting, since
+// whoever starts it gives it no environment.
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const here = dirname(process.argv[1] ?? "");
+const words = process.argv.slice(2);
+const option = (name: string) => words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+const matches = words
+  .filter((word) => /^[A-Z_]+=/.test(word))
+  .map((word): [string, string] => [word.split("=")[0] ?? "", word.split("=")[1] ?? ""]);
+appendFileSync(join(here, "journalctl.calls"), `${JSON.stringify({ pid: process.pid, words })}\n`);
+
+const read = () => (existsSync(join(here, "journal.jsonl")) ? readFileSync(join(here, "journal.jsonl"), "utf8") : "");
+const entries = () =>
+  read()
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => ({ line, entry: JSON.parse(line) }));
+// Matches of one field are alternatives, those of different fields must all hold.
+const fields = [...new Set(matches.map(([name]) => name))];
+const fits = (entry: Record<string, unknown>) =>
+  fields.every((field) => matches.some(([name, value]) => name === field && entry[name] === value));
+
+const unit = option("unit");
+const cursor = option("after-cursor");
+if (cursor === "broken") {
+  process.stderr.write("Failed to seek to cursor: Invalid argument\n");
+  process.exit(1);
+} else if (words.includes("--show-cursor")) {
+  const last = entries().at(-1);
+  if (last) process.stdout.write(`-- cursor: ${last.entry.__CURSOR}\n`);
+} else if (unit !== undefined) {
+  const own = entries().filter(({ entry }) => entry.UNIT === unit || entry._SYSTEMD_UNIT === unit);
+  for (const { entry } of own.slice(-Number(option("lines")))) process.stdout.write(`${entry.MESSAGE}\n`);
+} else if (!words.includes("--follow") && option("lines") === "1") {
+  if (entries().some(({ entry }) => fits(entry))) process.stdout.write("an entry\n");
+} else {
+  let at = cursor === undefined ? entries().length : entries().findIndex(({ entry }) => entry.__CURSOR === cursor) + 1;
+  const write = () => {
+    const all = entries();
+    for (const { line, entry } of all.slice(at)) if (fits(entry)) process.stdout.write(`${line}\n`);
+    at = all.length;
+  };
+  write();
+  if (words.includes("--follow")) setInterval(write, 10);
+}
