@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode } from "../lib/errors.ts";
 import { report } from "./report.ts";
@@ -34,6 +35,8 @@ function withDefault(words: readonly string[]): string[] {
 
 type Action = () => Promise<number>;
 
+type Run = (action: Action) => Promise<void>;
+
 function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): Command {
   const run = async (action: Action) => finish(await action());
   const program = new Command("opspilot")
@@ -54,6 +57,7 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .action((flags: Flags) => run(async () => (await import("./migrate.ts")).migrate(flags)));
 
   addTokenCommands(program, run);
+  addAgentCommands(program, run, stop);
 
   program
     .command("systemd")
@@ -68,7 +72,7 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
   return program;
 }
 
-function addTokenCommands(program: Command, run: (action: Action) => Promise<void>): void {
+function addTokenCommands(program: Command, run: Run): void {
   const token = program.command("token").description("agents and their tokens");
   withSettings(token.command("create"))
     .description("make an agent, and print its token, this once")
@@ -93,4 +97,65 @@ function withSettings(command: Command): Command {
   return command
     .option("--env-file <path>", "read settings from this file (default: .env, if it is there)")
     .option("--data-dir <path>", "where the built-in database is (OPSPILOT_DATA_DIR)");
+}
+
+function addAgentCommands(program: Command, run: Run, stop: AbortSignal): void {
+  // Then the settings may stand on both sides of a subcommand's name.
+  const agent = program.command("agent").enablePositionalOptions();
+  withAgentSettings(agent)
+    .description("run the agent: watch this host and report to the server")
+    .action((flags: AgentFlags) => run(async () => (await import("./agent.ts")).runAgent(flags, stop)));
+  withAgentSettings(agent.command("once"))
+    .description("send one test alert, and end once the server has it")
+    .action((_: AgentFlags, command: Command) =>
+      run(async () => (await import("./agent-once.ts")).agentOnce(command.optsWithGlobals(), stop)),
+    );
+  withAgentSettings(agent.command("check"))
+    .description("say what can be seen and done on this host, and why not")
+    .action((_: AgentFlags, command: Command) =>
+      run(async () => (await import("./agent-check.ts")).checkAgent(command.optsWithGlobals())),
+    );
+  addInstallCommands(agent, run);
+}
+
+function addInstallCommands(agent: Command, run: Run): void {
+  withServerSettings(agent.command("install"))
+    .description("make the agent a systemd service of this host")
+    .option("--docker", "watch containers too: its user joins the group docker, which is as good as root")
+    .option("--no-docker", "its user leaves the group docker again")
+    .option("--group <name>", "a group whose files it may read, such as adm; may be repeated", repeated)
+    .option("--user <name>", "the user that it runs as (default: opspilot-agent)")
+    .option("--root <directory>", "install into the system that is mounted there")
+    .option("--dry-run", "only say what would be done")
+    .action((_: unknown, command: Command) =>
+      run(async () => (await import("./agent-install.ts")).installAgent(command.optsWithGlobals())),
+    );
+  agent
+    .command("uninstall")
+    .description("take the service away again")
+    .option("--purge", "its settings and what it still has to send, too")
+    .option("--root <directory>", "from the system that is mounted there")
+    .option("--dry-run", "only say what would be done")
+    .action((_: unknown, command: Command) =>
+      run(async () => (await import("./agent-install.ts")).uninstallAgent(command.optsWithGlobals())),
+    );
+}
+
+function repeated(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function withAgentSettings(command: Command): Command {
+  return withServerSettings(command)
+    .option("--env-file <path>", "read settings from this file (default: .env, if it is there)")
+    .option("--data-dir <path>", "where the agent keeps what it has to send (OPSPILOT_DATA_DIR)");
+}
+
+function withServerSettings(command: Command): Command {
+  return command
+    .option("--server <url>", "the server, such as wss://ops.example.com (OPSPILOT_SERVER)")
+    .option("--token <token>", "for a try only, since others on this host can see it (OPSPILOT_TOKEN)")
+    .option("--token-file <path>", "a file that holds the token (OPSPILOT_TOKEN_FILE)")
+    .option("--allow <list>", "what the server may have done here (OPSPILOT_ALLOW)")
+    .option("--ca <path>", "the authority of the server's certificate, in PEM (OPSPILOT_CA)");
 }

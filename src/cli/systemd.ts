@@ -1,7 +1,7 @@
 const INSTALLED_PATH = "/usr/local/bin/opspilot";
 
 /** Where Bun keeps the modules of an executable. */
-const EMBEDDED = "/$bunfs/";
+export const EMBEDDED = "/$bunfs/";
 
 /** Prints the unit. */
 export function systemd(): number {

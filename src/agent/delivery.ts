@@ -1,0 +1,189 @@
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { CloseCode, type FrameErrorReason, type ServerFrame } from "../protocol/frames.ts";
+import { frameText } from "./frames.ts";
+import type { Spool } from "./spool-model.ts";
+
+/** Sent and not yet acknowledged, at most: enough to keep a slow line busy, little to send again. */
+const WINDOW_FRAMES = 64;
+const WINDOW_BYTES = 1024 * 1024;
+/** Where the server does not say how long to wait. */
+const RETRY_AFTER_SECONDS = 5;
+/** So often in a row a connection may break off over the same frames before they are sent one by one. */
+const ENDS_MAX = 3;
+/** So often it may break off over a single frame before that one is given up, or has to wait behind all others. */
+const LONELY_ENDS_MAX = 5;
+
+/** These close codes mean: with what you sent something is wrong. */
+const BLAMING_CODES: readonly number[] = [1002, 1003, 1007, CloseCode.tooLarge, CloseCode.internal];
+/** These have nothing to do with what was sent. */
+const INNOCENT_CODES: readonly number[] = [
+  1000,
+  CloseCode.shutdown,
+  CloseCode.unauthorized,
+  CloseCode.overloaded,
+  CloseCode.deleted,
+  CloseCode.superseded,
+];
+
+export interface DeliveryDeps {
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The server has the frame, or has refused it for good, and said why. */
+  readonly settled: (frameId: string, refusal?: string) => void;
+}
+
+type Refusal = Extract<ServerFrame, { type: "error" }>;
+
+/** Brings the spool to the server. */
+export interface Delivery {
+  /** A connection stands: from now on frames are sent on it. */
+  begin(send: (text: string) => void): void;
+  acknowledged(frameId: string): void;
+  refused(error: Refusal): void;
+  /** The connection is gone; what was under way waits again. */
+  end(code: number): void;
+  /** There is something new in the spool. */
+  wake(): void;
+  /** To be called every second or so: ends a wait that the server asked for. */
+  tick(): void;
+  /** Whether a connection stands on which frames are sent. */
+  isOpen(): boolean;
+  /** How many frames the server has refused for good. */
+  refusedCount(): number;
+}
+
+/**
+ * In order, with a window of frames under way. Where something is wrong and it is not said with which frame, they are sent
+ * again one by one, so that the culprit is found: it is dropped when the server refuses it, and has to wait behind all others
+ * when the network breaks off over it. One bad frame so holds up none of the others.
+ */
+export function createDelivery({ spool, clock, log, settled }: DeliveryDeps): Delivery {
+  /** Bytes by id. */
+  const underWay = new Map<string, number>();
+  let send: ((text: string) => void) | undefined;
+  let waitUntilMs: number | undefined;
+  /** So many frames are still to be sent one by one. */
+  let suspects = 0;
+  /** Connections that ended in a row without an acknowledgement between. */
+  let barrenEnds = 0;
+  let refusedCount = 0;
+
+  function pump(): void {
+    while (send && waitUntilMs === undefined && hasRoom()) {
+      const frame = spool.take();
+      if (!frame) return;
+      const text = frameText(frame, clock.now());
+      underWay.set(frame.id, text.length);
+      send(text);
+    }
+  }
+
+  function hasRoom(): boolean {
+    if (suspects > 0) return underWay.size === 0;
+    const bytes = underWay.values().reduce((sum, one) => sum + one, 0);
+    return underWay.size < WINDOW_FRAMES && bytes < WINDOW_BYTES;
+  }
+
+  function finish(frameId: string, refusal?: string): void {
+    underWay.delete(frameId);
+    spool.done(frameId);
+    settled(frameId, refusal);
+    suspects = Math.max(0, suspects - 1);
+    barrenEnds = 0;
+  }
+
+  function refuse(frameId: string, code: FrameErrorReason | number, message: string): void {
+    refusedCount++;
+    log.error({ frame: frameId, code, message }, "the server refuses a frame for good; it is dropped");
+    finish(frameId, `${code}: ${message}`);
+  }
+
+  function takeBack(): void {
+    underWay.clear();
+    spool.putBack();
+  }
+
+  function wait(seconds: number): void {
+    if (waitUntilMs === undefined) log.warn({ seconds }, "the server asks to wait");
+    waitUntilMs = Math.max(waitUntilMs ?? 0, clock.monotonicMs() + seconds * 1000);
+  }
+
+  function sendOneByOne(): void {
+    suspects = Math.max(suspects, underWay.size);
+    takeBack();
+  }
+
+  /** What is under way all alone. */
+  function lonely(): string | undefined {
+    return underWay.size === 1 ? underWay.keys().next().value : undefined;
+  }
+
+  function refusedForGood({ code, message, id }: Refusal): void {
+    const culprit = id ?? lonely();
+    if (culprit !== undefined && underWay.has(culprit)) refuse(culprit, code, message);
+    else if (id === undefined && underWay.size > 0) sendOneByOne();
+    else log.warn({ code, message, frame: id }, "the server refuses something");
+    pump();
+  }
+
+  function investigate(code: number): void {
+    if (underWay.size === 0 || INNOCENT_CODES.includes(code)) return;
+    barrenEnds++;
+    const culprit = lonely();
+    if (culprit === undefined || suspects === 0) {
+      if (BLAMING_CODES.includes(code) || barrenEnds >= ENDS_MAX) sendOneByOne();
+    } else if (code === CloseCode.tooLarge) {
+      refuse(culprit, code, "it is too large for the server, or for something before it");
+    } else if (barrenEnds < LONELY_ENDS_MAX) {
+      return;
+    } else if (BLAMING_CODES.includes(code)) {
+      refuse(culprit, code, "the server breaks off over it each time");
+    } else {
+      barrenEnds = 0;
+      underWay.delete(culprit);
+      spool.defer(culprit);
+      log.error({ frame: culprit, code }, "connections break off over a frame; it has to wait behind all others");
+    }
+  }
+
+  return {
+    begin(sendText) {
+      send = sendText;
+      pump();
+    },
+    acknowledged(frameId) {
+      if (underWay.has(frameId)) finish(frameId);
+      pump();
+    },
+    refused(error) {
+      switch (error.code) {
+        case "rate_limited":
+        case "overloaded":
+          wait(error.retry_after_s ?? RETRY_AFTER_SECONDS);
+          break;
+        case "unauthorized":
+          // All of it is for later: when the token is good again.
+          break;
+        default:
+          refusedForGood(error);
+      }
+    },
+    end(code) {
+      send = undefined;
+      waitUntilMs = undefined;
+      investigate(code);
+      takeBack();
+    },
+    wake: pump,
+    tick() {
+      if (waitUntilMs === undefined || clock.monotonicMs() < waitUntilMs) return;
+      waitUntilMs = undefined;
+      takeBack();
+      pump();
+    },
+    isOpen: () => send !== undefined,
+    refusedCount: () => refusedCount,
+  };
+}

@@ -1,0 +1,144 @@
+/**
+ * A command from the server on its way here: known already → its result again; not of the vocabulary, wrong, not allowed
+ * or too late → rejected; else it waits for what is under way on the same target, is noted on disk as `started`, and is
+ * run, at most once whatever happens to this process (see ledger.ts).
+ */
+import type { Clock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { type AllowEntry, allowText, isUnitCommand, unitName } from "../protocol/allow.ts";
+import { commandTarget } from "../protocol/commands.ts";
+import type { ResultPayload } from "../protocol/payloads.ts";
+import { cleanText } from "../protocol/text.ts";
+import { checkCommand } from "./command-check.ts";
+import { failed, type Outcome, rejected } from "./command-model.ts";
+import type { DockerApi } from "./docker-api.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Executor, IncomingCommand } from "./model.ts";
+import { type CheckedCommand, runCommand } from "./run-command.ts";
+import { MissingProgramError, type RunProcess } from "./run-process.ts";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const ID_CHARS_MAX = 64;
+
+/** More than a person or the server's own work asks at once; the ledger and the memory stay small. */
+const COMMANDS_MAX = 50;
+/** How long the end of the agent waits for a restart that is under way, so that its result can be told. */
+const STOP_LIMIT_MS = 5_000;
+
+export interface ExecutorDeps {
+  readonly allow: readonly AllowEntry[];
+  readonly ledger: Ledger;
+  readonly run: RunProcess;
+  readonly docker: DockerApi;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Makes the executor of this host. */
+export function createExecutor(deps: ExecutorDeps): Executor {
+  const { allow, ledger, clock, log } = deps;
+  const stopping = new AbortController();
+  /** By id: a repetition joins the first. */
+  const running = new Map<string, Promise<ResultPayload>>();
+  /** By target: the last in each line. */
+  const lines = new Map<string, Promise<unknown>>();
+
+  function run(command: IncomingCommand): Promise<ResultPayload> {
+    if (typeof command.id !== "string" || !UUID.test(command.id)) return Promise.resolve(refuseNameless(command));
+    const id = command.id.toLowerCase();
+    const first = running.get(id);
+    if (first) return first;
+    const work = handle(command).finally(() => running.delete(id));
+    running.set(id, work);
+    return work;
+  }
+
+  async function handle(command: IncomingCommand): Promise<ResultPayload> {
+    const known = ledger.find(command.id);
+    if (known) return known;
+    const result = resultOf(command.id, await attempt(command));
+    await ledger.finish(result);
+    log.info({ command: command.id, status: result.status, exit_code: result.exit_code }, "a command is over");
+    return result;
+  }
+
+  async function attempt(command: IncomingCommand): Promise<Outcome> {
+    const check = checkCommand(command, allow);
+    if ("refusal" in check) return rejected(check.refusal);
+    if (running.size >= COMMANDS_MAX) return rejected(`this host has ${COMMANDS_MAX} commands waiting already`);
+    return inLine(lineOf(check.checked), () => begin(command, check.checked));
+  }
+
+  async function inLine(line: string, work: () => Promise<Outcome>): Promise<Outcome> {
+    const turn = (lines.get(line) ?? Promise.resolve()).then(work, work);
+    lines.set(line, turn);
+    try {
+      return await turn;
+    } finally {
+      if (lines.get(line) === turn) lines.delete(line);
+    }
+  }
+
+  async function begin({ id, ttl_s, receivedMs }: IncomingCommand, checked: CheckedCommand): Promise<Outcome> {
+    if (stopping.signal.aborted) return rejected("the agent was stopping");
+    const isExpired = clock.monotonicMs() - receivedMs > ttl_s * 1000;
+    if (isExpired) return rejected(`expired: it could not be started within its ttl_s of ${ttl_s} s`);
+    try {
+      await ledger.begin(id);
+    } catch (error) {
+      return rejected(`not run: it cannot be noted on this host's disk first (${errorMessage(error)})`);
+    }
+    log.info({ command: id, name: checked.command, target: commandTarget(checked.params) }, "a command begins");
+    const startedMs = clock.monotonicMs();
+    const outcome = await runSafely(checked);
+    return { ...outcome, duration_ms: Math.round(clock.monotonicMs() - startedMs) };
+  }
+
+  async function runSafely(checked: CheckedCommand): Promise<Outcome> {
+    const tools = { run: deps.run, docker: deps.docker, signal: stopping.signal };
+    try {
+      return await runCommand(checked, allow, tools);
+    } catch (error) {
+      if (!(error instanceof MissingProgramError)) log.error({ error, name: checked.command }, "a command broke");
+      return failed(errorMessage(error));
+    }
+  }
+
+  function resultOf(id: string, outcome: Outcome): ResultPayload {
+    const { output, error, ...rest } = outcome;
+    return {
+      command_id: id,
+      duration_ms: 0,
+      ...rest,
+      ...(output === undefined ? {} : { output: cleanText(output) }),
+      ...(error === undefined ? {} : { error: cleanText(error) }),
+      finished_at: clock.now() / 1000,
+    };
+  }
+
+  function refuseNameless({ id }: IncomingCommand): ResultPayload {
+    return resultOf(String(id).slice(0, ID_CHARS_MAX), rejected("id: expected a UUID"));
+  }
+
+  return {
+    allow: allow.map(allowText),
+    run,
+    unfinished: async () => ledger.unsettled(),
+    settled: (commandId) => ledger.settle(commandId),
+    async stop() {
+      stopping.abort();
+      const waiting = new AbortController();
+      const limit = clock.sleep(STOP_LIMIT_MS, waiting.signal);
+      await Promise.race([Promise.allSettled(running.values()), limit]);
+      waiting.abort();
+    },
+  };
+}
+
+/** One thing at a time is done to a unit or a container, by whichever name; a host's own commands hinder only themselves. */
+function lineOf({ command, params }: CheckedCommand): string {
+  const target = commandTarget(params);
+  if (target === "") return command;
+  return isUnitCommand(command) ? `unit ${unitName(target)}` : `container ${target}`;
+}

@@ -1,0 +1,125 @@
+import { readFileSync } from "node:fs";
+import { readFile, statfs } from "node:fs/promises";
+import { hostname, release } from "node:os";
+import { DeadlineError, withDeadline } from "../lib/deadline.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { HeartbeatPayload, Metrics } from "../protocol/payloads.ts";
+import type { HostFacts } from "./model.ts";
+import { type CpuTicks, cpuPercent, type Mount, parseCpuTicks, parseMemory, parseMounts } from "./proc.ts";
+
+/** A disk that does not say its size in this time is left out. */
+const DISK_LIMIT_MS = 1_000;
+/** Over less time than a few seconds of one processor a percentage means nothing. */
+const TICKS_MIN = 300;
+const NAME_CHARS_MAX = 255;
+
+export interface HostFactsDeps {
+  readonly version: string;
+  readonly log: Log;
+  /** What belongs to a heartbeat beside the host itself. */
+  readonly extra: () => Record<string, unknown>;
+  /** Where /proc and /etc are; for tests. */
+  readonly root?: string;
+}
+
+/** This host's facts and figures, by /proc alone. What cannot be read is left out. */
+export function createHostFacts({ version, log, extra, root = "" }: HostFactsDeps): HostFacts {
+  const fixed = {
+    hostname: hostname().slice(0, NAME_CHARS_MAX),
+    version,
+    os: osName(readIfThere(`${root}/etc/os-release`)),
+    arch: process.arch,
+    kernel: release(),
+  };
+  /** A disk whose answer is still awaited is not asked again. */
+  const stuck = new Set<string>();
+  let ticks: CpuTicks | undefined = parseCpuTicks(readIfThere(`${root}/proc/stat`));
+
+  async function metrics(): Promise<Partial<Metrics>> {
+    const [stat, loadavg, meminfo] = await Promise.all(
+      ["stat", "loadavg", "meminfo"].map((name) => readFile(`${root}/proc/${name}`, "utf8").catch(unreadable)),
+    );
+    return { ...cpuOf(stat ?? ""), ...loadOf(loadavg ?? ""), ...memoryOf(meminfo ?? ""), disks: await disks() };
+  }
+
+  function cpuOf(stat: string): Partial<Metrics> {
+    const now = parseCpuTicks(stat);
+    if (!now || (ticks && now.total - ticks.total < TICKS_MIN)) return {};
+    const percent = ticks && cpuPercent(ticks, now);
+    ticks = now;
+    return percent === undefined ? {} : { cpu_pct: Math.round(percent * 10) / 10 };
+  }
+
+  async function disks(): Promise<Metrics["disks"]> {
+    const mountinfo = await readFile(`${root}/proc/self/mountinfo`, "utf8").catch(unreadable);
+    const filesystems = await readFile(`${root}/proc/filesystems`, "utf8").catch(unreadable);
+    const found = await Promise.all(parseMounts(mountinfo, filesystems).map(measure));
+    return found.filter((disk) => disk !== undefined);
+  }
+
+  async function measure({ path }: Mount): Promise<Metrics["disks"][number] | undefined> {
+    if (stuck.has(path)) return undefined;
+    stuck.add(path);
+    const asking = statfs(path).finally(() => stuck.delete(path));
+    try {
+      const { bsize, blocks, bfree } = await withDeadline(
+        asking,
+        DISK_LIMIT_MS,
+        `asking for the size of ${path}`,
+        unreadable,
+      );
+      return blocks === 0
+        ? undefined
+        : { mount: path, used_bytes: (blocks - bfree) * bsize, total_bytes: blocks * bsize };
+    } catch (error) {
+      if (error instanceof DeadlineError) log.warn({ mount: path }, "a disk does not answer");
+      else unreadable(error);
+      return undefined;
+    }
+  }
+
+  function unreadable(error: unknown): string {
+    log.debug({ error: errorMessage(error) }, "a fact of this host cannot be read");
+    return "";
+  }
+
+  return {
+    async read(): Promise<HeartbeatPayload> {
+      const uptime = Number.parseFloat(await readFile(`${root}/proc/uptime`, "utf8").catch(unreadable));
+      return {
+        ...fixed,
+        ...(uptime >= 0 ? { uptime_s: Math.floor(uptime) } : {}),
+        metrics: await metrics(),
+        ...extra(),
+      };
+    },
+  };
+}
+
+function loadOf(loadavg: string): Partial<Metrics> {
+  const [load1, load5, load15] = loadavg.split(" ").map(Number);
+  return load1 === undefined || load5 === undefined || load15 === undefined ? {} : { load1, load5, load15 };
+}
+
+function memoryOf(meminfo: string): Partial<Metrics> {
+  const memory = parseMemory(meminfo);
+  if (!memory) return {};
+  const { usedBytes, totalBytes, swapUsedBytes } = memory;
+  return { mem_used_bytes: usedBytes, mem_total_bytes: totalBytes, swap_used_bytes: swapUsedBytes };
+}
+
+/** As the distribution calls itself: "Debian GNU/Linux 13 (trixie)". */
+function osName(osRelease: string): string {
+  const name = /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(osRelease)?.[1] ?? "Linux";
+  return name.slice(0, NAME_CHARS_MAX);
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error) return "";
+    throw error;
+  }
+}

@@ -1,0 +1,101 @@
+import { PATHS } from "./paths.ts";
+
+export interface UnitOptions {
+  readonly user: string;
+  /** Beside the user's own. */
+  readonly groups: readonly string[];
+  /** What `uninstall` may remove again, since `install` made it. */
+  readonly made: Made;
+}
+
+/** What was not there before the first installation. */
+export interface Made {
+  readonly executable: boolean;
+  readonly user: boolean;
+}
+
+const MADE_EXECUTABLE = "X-OpsPilot-Made-Executable=yes";
+const MADE_USER = "X-OpsPilot-Made-User=yes";
+
+/** Reads back what an earlier installation noted in its unit. */
+export function madeBy(unit: string): Made {
+  const lines = unit.split("\n");
+  return { executable: lines.includes(MADE_EXECUTABLE), user: lines.includes(MADE_USER) };
+}
+
+/**
+ * The agent's unit. It is asked to stop alone (KillMode=mixed): a restart that it has asked for is systemd's work and goes
+ * on. ProtectHome is read-only and processes stay visible, since disks and processes are what it reports about; the journal
+ * is read by group, units are restarted by a polkit rule. There is no MemoryDenyWriteExecute: JavaScript compiles at run time.
+ */
+export function agentUnit({ user, groups, made }: UnitOptions): string {
+  return `# Written by \`opspilot agent install\`, which writes it anew: put changes into a drop-in (systemctl edit opspilot-agent).
+
+[Unit]
+Description=OpsPilot agent
+Wants=network-online.target
+After=network-online.target
+# It goes on trying, whatever happens.
+StartLimitIntervalSec=0
+${[...(made.executable ? [MADE_EXECUTABLE] : []), ...(made.user ? [MADE_USER] : [])].map((line) => `${line}\n`).join("")}
+[Service]
+Type=exec
+User=${user}
+${groups.length > 0 ? `SupplementaryGroups=${groups.join(" ")}\n` : ""}EnvironmentFile=${PATHS.settings}
+Environment=OPSPILOT_DATA_DIR=${PATHS.state}
+ExecStart=${PATHS.executable} agent
+WorkingDirectory=${PATHS.state}
+StateDirectory=opspilot-agent
+StateDirectoryMode=0700
+UMask=0077
+KillMode=mixed
+TimeoutStopSec=20
+Restart=always
+RestartSec=5
+# Mistakes in the settings do not go away by trying again.
+RestartPreventExitStatus=64 78
+
+# Never a burden: it needs less than half of this.
+MemoryMax=256M
+MemorySwapMax=0
+TasksMax=64
+CPUWeight=20
+LimitCORE=0
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=read-only
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+PrivateTmp=yes
+PrivateDevices=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** The user that an earlier unit names. */
+export function userIn(unit: string): string | undefined {
+  return /^User=(.+)$/m.exec(unit)?.[1];
+}
+
+/** The groups that an earlier unit names. */
+export function groupsIn(unit: string): string[] {
+  return /^SupplementaryGroups=(.+)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+}

@@ -1,0 +1,176 @@
+/**
+ * What became of each command, on disk: one file a command, whose name says how far it came.
+ *
+ * ID.started (before anything is run) → ID.result (it is over) → ID.settled (the server has the result). A command whose
+ * `started` cannot be made durable is not run; one that is found `started` by a later process was interrupted. So none runs
+ * twice, whenever the process ends, and none without a trace.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { open, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { Value } from "@sinclair/typebox/value";
+import type { Clock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { ResultPayload } from "../protocol/payloads.ts";
+
+const STATES = ["started", "result", "settled"] as const;
+type State = (typeof STATES)[number];
+
+/** A server repeats a command within seconds if at all; a result that nobody took for a week interests nobody. */
+const AGE_MS_MAX = 7 * 24 * 3_600_000;
+/** With outputs of 64 KiB at most, this bounds the disk to 32 MiB. */
+const COMMANDS_MAX = 500;
+const FILE_NAME = /^([0-9a-f-]{36})\.(started|result|settled)$/;
+const INTERRUPTED =
+  "interrupted: the agent ended while this was running; whether it took effect is not known, and it is not run again";
+
+interface Entry {
+  state: State;
+  atMs: number;
+  /** The disk would not take it. */
+  unwritten?: ResultPayload;
+}
+
+/** The ledger of one agent; its directory is used by one process at a time. */
+export interface Ledger {
+  /** The stored result of a command that was begun before, by this process or another; undefined for a new one. */
+  find(id: string): ResultPayload | undefined;
+  /** Resolves once `started` is on disk; rejects when it cannot be, and then the command must not run. */
+  begin(id: string): Promise<void>;
+  /** Keeps the result. Never rejects: what the disk does not take stays in memory. */
+  finish(result: ResultPayload): Promise<void>;
+  settle(id: string): Promise<void>;
+  /** Results that the server may not have, in about the order of their ends; those that were interrupted among them. */
+  unsettled(): ResultPayload[];
+}
+
+export interface LedgerDeps {
+  /** Made when it is not there. */
+  dir: string;
+  clock: Clock;
+  log: Log;
+}
+
+/** Opens the ledger. Throws what the system says when the directory cannot be made or read. */
+export function openLedger({ dir, clock, log }: LedgerDeps): Ledger {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const entries = readEntries(dir);
+  /** Begun by this process and not over: they are not interrupted. */
+  const running = new Set<string>();
+  const pathOf = (id: string, state: State) => join(dir, `${id}.${state}`);
+  prune();
+
+  function prune(): void {
+    const oldestMs = clock.now() - AGE_MS_MAX;
+    for (const [id, { atMs }] of entries) if (atMs < oldestMs) forget(id);
+    const settled = [...entries].filter(([, { state }]) => state === "settled").map(([id]) => id);
+    for (const id of [...settled, ...entries.keys()]) {
+      if (entries.size <= COMMANDS_MAX) return;
+      forget(id);
+    }
+  }
+
+  function forget(id: string): void {
+    const entry = entries.get(id);
+    if (entry === undefined || running.has(id)) return;
+    entries.delete(id);
+    rmSync(pathOf(id, entry.state), { force: true });
+  }
+
+  function resultOf(id: string, entry: Entry): ResultPayload {
+    if (entry.unwritten) return entry.unwritten;
+    return readResult(pathOf(id, entry.state)) ?? interrupted(id, entry.atMs);
+  }
+
+  async function advance(id: string, from: State, to: State): Promise<void> {
+    await rename(pathOf(id, from), pathOf(id, to));
+    await syncDirectory(dir);
+  }
+
+  return {
+    find(id) {
+      const entry = entries.get(id.toLowerCase());
+      return entry && !running.has(id.toLowerCase()) ? resultOf(id.toLowerCase(), entry) : undefined;
+    },
+    async begin(commandId) {
+      const id = commandId.toLowerCase();
+      prune();
+      await writeDurably(pathOf(id, "started"), "");
+      await syncDirectory(dir);
+      entries.set(id, { state: "started", atMs: clock.now() });
+      running.add(id);
+    },
+    async finish(result) {
+      const id = result.command_id.toLowerCase();
+      running.delete(id);
+      try {
+        await writeDurably(pathOf(id, "started"), JSON.stringify(result));
+        await advance(id, "started", "result");
+        entries.set(id, { state: "result", atMs: clock.now() });
+      } catch (error) {
+        log.error({ error: errorMessage(error), command: id }, "a command's result cannot be kept on disk");
+        entries.set(id, { state: "started", atMs: clock.now(), unwritten: result });
+      }
+    },
+    async settle(commandId) {
+      const id = commandId.toLowerCase();
+      const entry = entries.get(id);
+      if (entry === undefined || entry.state === "settled" || running.has(id)) return;
+      try {
+        if (entry.state === "started") await writeDurably(pathOf(id, "started"), JSON.stringify(resultOf(id, entry)));
+        await advance(id, entry.state, "settled");
+        entries.set(id, { state: "settled", atMs: entry.atMs });
+      } catch (error) {
+        log.warn({ error: errorMessage(error), command: id }, "a command's result is sent again after a restart");
+      }
+    },
+    unsettled: () =>
+      [...entries]
+        .filter(([id, { state }]) => state !== "settled" && !running.has(id))
+        .map(([id, entry]) => resultOf(id, entry)),
+  };
+}
+
+/** Oldest first. */
+function readEntries(dir: string): Map<string, Entry> {
+  const found = readdirSync(dir).flatMap((name): [string, Entry][] => {
+    const [, id, state] = FILE_NAME.exec(name) ?? [];
+    if (id === undefined || state === undefined) return [];
+    return [[id, { state: state as State, atMs: statSync(join(dir, name)).mtimeMs }]];
+  });
+  return new Map(found.sort(([, one], [, other]) => one.atMs - other.atMs));
+}
+
+function readResult(path: string): ResultPayload | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return Value.Check(ResultPayload, value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof Error) return undefined;
+    throw error;
+  }
+}
+
+function interrupted(id: string, atMs: number): ResultPayload {
+  return { command_id: id, status: "failed", error: INTERRUPTED, finished_at: atMs / 1000 };
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, "w", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,140 @@
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Clock } from "../lib/clock.ts";
+import { OpsPilotError } from "../lib/errors.ts";
+import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
+import { type BoundedOutput, createBoundedOutput } from "./bounded-output.ts";
+
+/** The program is not there: nothing was run. */
+export class MissingProgramError extends OpsPilotError<"missing_program"> {
+  constructor(program: string, searchPath: string) {
+    super("missing_program", `${program} is not installed on this host (looked in ${searchPath})`);
+  }
+}
+
+/** What a program left behind. */
+export interface Finished {
+  /** 128 and the signal's number when a signal ended it. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** It was killed, since its time was over or its caller gave up. */
+  readonly ended: "by itself" | "time limit" | "aborted";
+}
+
+export interface RunOptions {
+  readonly limitMs: number;
+  readonly signal?: AbortSignal;
+  /** What of each output is kept. */
+  readonly outputBytesMax?: number;
+}
+
+/** Runs a program to its end: the first word is looked up, the others are its arguments as they are. */
+export type RunProcess = (words: readonly string[], options: RunOptions) => Promise<Finished>;
+
+/** For what a killed program's children still hold open. */
+const DRAIN_LIMIT_MS = 1_000;
+
+/**
+ * Programs run without a shell, without input, and with an environment of nothing but the path and the language: a child
+ * learns neither the agent's token nor its proxy. Each has a session of its own, so that Ctrl-C at the agent's terminal does
+ * not reach it and all of its children can be ended at once.
+ */
+export function createProcessRunner({ searchPath, clock }: { searchPath: string; clock: Clock }): RunProcess {
+  return async ([program = "", ...words], options) => {
+    const path = findProgram(program, searchPath);
+    if (path === undefined) throw new MissingProgramError(program, searchPath);
+    const { limitMs, signal, outputBytesMax = OUTPUT_BYTES_MAX } = options;
+    const child = Bun.spawn([path, ...words], {
+      cwd: "/",
+      env: { PATH: searchPath, LC_ALL: "C.UTF-8" },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      detached: true,
+    });
+    const outputs = [createBoundedOutput(outputBytesMax), createBoundedOutput(outputBytesMax)] as const;
+    const drains = [drain(child.stdout, outputs[0]), drain(child.stderr, outputs[1])];
+    const ended = await whenOver(child, limitMs, signal, clock);
+    await drained(drains, clock);
+    const [stdout, stderr] = [outputs[0].text(), outputs[1].text()];
+    return { exitCode: await child.exited, stdout, stderr, ended };
+  };
+}
+
+/** The file that a program's name stands for; undefined when there is none that may be executed. */
+export function findProgram(program: string, searchPath: string): string | undefined {
+  return searchPath
+    .split(delimiter)
+    .filter((directory) => directory.startsWith("/"))
+    .map((directory) => join(directory, program))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch (error) {
+    if (error instanceof Error) return false;
+    throw error;
+  }
+}
+
+type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
+
+async function whenOver(
+  child: Child,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+  clock: Clock,
+): Promise<Finished["ended"]> {
+  const waiting = new AbortController();
+  const limit = clock.sleep(limitMs, signal ? AbortSignal.any([waiting.signal, signal]) : waiting.signal);
+  const first = await Promise.race([child.exited.then(() => "exit"), limit.then(() => "limit")]);
+  waiting.abort();
+  if (first === "exit") return "by itself";
+  killSession(child);
+  return signal?.aborted ? "aborted" : "time limit";
+}
+
+/** The child leads its group, which has its id. */
+function killSession(child: Child): void {
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch (error) {
+    // It has just ended by itself.
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+interface Drain {
+  readonly done: Promise<void>;
+  cancel(): void;
+}
+
+function drain(stream: ReadableStream<Uint8Array>, output: BoundedOutput): Drain {
+  const reader = stream.getReader();
+  async function read(): Promise<void> {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      output.push(value);
+    }
+  }
+  return { done: read(), cancel: () => void reader.cancel().catch(ignoreClosed) };
+}
+
+/** A pipe that cannot be given up has ended already. */
+function ignoreClosed(error: unknown): void {
+  if (!(error instanceof Error)) throw error;
+}
+
+/** A grandchild that lives on in a session of its own may hold the pipes open: nobody waits for that one. */
+async function drained(drains: readonly Drain[], clock: Clock): Promise<void> {
+  const waiting = new AbortController();
+  const all = Promise.all(drains.map(({ done }) => done)).then(() => true);
+  const inTime = await Promise.race([all, clock.sleep(DRAIN_LIMIT_MS, waiting.signal).then(() => false)]);
+  waiting.abort();
+  if (!inTime) for (const one of drains) one.cancel();
+}

@@ -1,0 +1,126 @@
+import { readFileSync } from "node:fs";
+import { unitName } from "../protocol/allow.ts";
+import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
+import { keepEnds, keepHead } from "../protocol/text.ts";
+import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
+import type { Finished } from "./run-process.ts";
+
+/** systemd gives a unit 90 s to start by default, but the server waits no longer than this for a result. */
+const CHANGE_LIMIT_MS = 60_000;
+const LOOK_LIMIT_MS = 20_000;
+const LOG_LINES = 100;
+const ERROR_BYTES_MAX = 2 * 1024;
+
+/** The agent's own unit, as `opspilot agent install` writes it. */
+export const AGENT_UNIT = "opspilot-agent.service";
+
+/** Kinds that stand for a state of the whole machine (reboot.target), or for whatever runs in them. */
+const UNCHANGEABLE = /\.(target|slice|scope|device)$/;
+
+/** What of a unit is read. */
+const PROPERTIES = ["LoadState", "ActiveState", "SubState", "ActiveEnterTimestampMonotonic", "NRestarts"];
+
+/**
+ * Starts, stops or restarts a unit. systemctl only asks: the work is process 1's, which goes on with it when this agent is
+ * killed half-way, and so it may be the agent's own unit too, if nobody waits for the end of it.
+ */
+export async function changeService(
+  verb: "restart" | "start" | "stop",
+  service: string,
+  tools: CommandTools,
+): Promise<Outcome> {
+  const unit = unitName(service);
+  if (UNCHANGEABLE.test(unit))
+    return rejected(`params.service: ${unit} is no service: systemd's ${kindOf(unit)} units are left alone`);
+  const isSelf = unit === AGENT_UNIT && verb !== "start";
+  const words = ["systemctl", "--no-ask-password", ...(isSelf ? ["--no-block"] : []), verb, "--", unit];
+  const finished = await tools.run(words, { limitMs: CHANGE_LIMIT_MS });
+  const outcome = outcomeOf(finished, `systemctl ${verb} ${unit}`, CHANGE_LIMIT_MS);
+  if (outcome.status !== "done") return { ...outcome, error: explained(outcome.error ?? "", verb, unit) };
+  if (isSelf) return done(`${unit}: ${verb} is under way`);
+  const output = [outcome.output?.trimEnd(), await describeUnit(unit, tools)].filter(Boolean).join("\n");
+  return { ...outcome, output };
+}
+
+function kindOf(unit: string): string {
+  return unit.slice(unit.lastIndexOf(".") + 1);
+}
+
+/** What the refusals of systemd and polkit leave unsaid. */
+function explained(error: string, verb: string, unit: string): string {
+  if (/interactive authentication required|access denied|not authorized|permission denied|PolicyKit1/i.test(error)) {
+    return `${error} (systemd does not let the agent's user ${verb} ${unit}: \`opspilot agent install\` writes the polkit rule for what OPSPILOT_ALLOW lists)`;
+  }
+  return error;
+}
+
+async function describeUnit(unit: string, tools: CommandTools): Promise<string> {
+  const { found } = await showUnit(unit, tools);
+  return found ? `${unit}: ${found.ActiveState} (${found.SubState})` : "";
+}
+
+/** The state of a unit, as JSON: {active_state, sub_state, active_since_s, restarts}; seconds count from when it became active. */
+export async function serviceStatus(service: string, tools: CommandTools): Promise<Outcome> {
+  const unit = unitName(service);
+  const { found, outcome } = await showUnit(unit, tools);
+  if (!found) return outcome;
+  if (found.LoadState === "not-found") return failed(`there is no unit ${unit} on this host`, { exit_code: 4 });
+  return done(JSON.stringify(statusOf(found, readUptimeSeconds())));
+}
+
+/** What the properties of `systemctl show` mean. Both clocks begin when the machine starts. */
+export function statusOf(
+  properties: Record<string, string>,
+  uptimeSeconds: number,
+): Record<string, string | number | null> {
+  const activeAtSeconds = Number(properties.ActiveEnterTimestampMonotonic) / 1e6;
+  const isActive = ["active", "reloading", "refreshing"].includes(properties.ActiveState ?? "") && activeAtSeconds > 0;
+  return {
+    active_state: properties.ActiveState ?? "unknown",
+    sub_state: properties.SubState ?? "unknown",
+    active_since_s: isActive ? Math.max(0, Math.round(uptimeSeconds - activeAtSeconds)) : null,
+    // Only services are restarted by systemd.
+    restarts: Number(properties.NRestarts) || 0,
+  };
+}
+
+async function showUnit(
+  unit: string,
+  tools: CommandTools,
+): Promise<{ found?: Record<string, string>; outcome: Outcome }> {
+  const words = ["systemctl", "show", "--no-pager", `--property=${PROPERTIES.join(",")}`, "--", unit];
+  const finished = await tools.run(words, { limitMs: LOOK_LIMIT_MS, signal: tools.signal });
+  const outcome = outcomeOf(finished, `systemctl show ${unit}`, LOOK_LIMIT_MS);
+  return outcome.status === "done" ? { found: parseProperties(finished.stdout), outcome } : { outcome };
+}
+
+/** Lines of NAME=value. */
+export function parseProperties(text: string): Record<string, string> {
+  const lines = text.split("\n").filter((line) => line.includes("="));
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+}
+
+function readUptimeSeconds(): number {
+  return Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+}
+
+/** The last lines that a unit has written to the journal. */
+export async function serviceLogs(service: string, lines: number | undefined, tools: CommandTools): Promise<Outcome> {
+  const unit = unitName(service);
+  const words = ["journalctl", "--no-pager", "--output=short-iso", `--lines=${lines ?? LOG_LINES}`, `--unit=${unit}`];
+  const finished = await tools.run(words, { limitMs: LOOK_LIMIT_MS, signal: tools.signal });
+  return outcomeOf(finished, `journalctl for ${unit}`, LOOK_LIMIT_MS);
+}
+
+/** What a program's end means. The error is what it said itself, where it said something. */
+export function outcomeOf(finished: Finished, what: string, limitMs: number): Outcome {
+  const { exitCode, stdout, stderr, ended } = finished;
+  const separator = stdout !== "" && !stdout.endsWith("\n") && stderr !== "" ? "\n" : "";
+  const output = keepEnds(stdout + separator + stderr, OUTPUT_BYTES_MAX);
+  if (ended === "time limit")
+    return failed(`${what} did not end within ${limitMs / 1000} s, and was given up`, { output });
+  if (ended === "aborted") return failed(`${what} was given up: the agent is stopping`, { output });
+  if (exitCode === 0) return { status: "done", exit_code: 0, output };
+  const said = keepHead(stderr.trim(), ERROR_BYTES_MAX);
+  return failed(said || `${what} ended with exit status ${exitCode}`, { exit_code: exitCode, output });
+}

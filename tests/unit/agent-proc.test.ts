@@ -1,0 +1,58 @@
+import { describe, expect, test } from "bun:test";
+import { cpuPercent, parseCpuTicks, parseMemory, parseMounts } from "../../src/agent/proc.ts";
+
+const FIXTURES = `${import.meta.dir}/../fixtures/proc`;
+const read = (name: string) => Bun.file(`${FIXTURES}/${name}`).text();
+
+describe("what /proc says", () => {
+  test("of the processors is a percentage between two moments: waiting for a disk is idle", () => {
+    const before = parseCpuTicks("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3 4\n");
+    const after = parseCpuTicks("cpu  150 10 130 800 200 5 5 0 60 0\ncpu0 1 2 3 4\n");
+    expect(before).toEqual({ total: 1_000, busy: 200 });
+    expect(before && after && cpuPercent(before, after)).toBeCloseTo((100 * 100) / 300);
+    expect(before && cpuPercent(before, before)).toBeUndefined();
+    expect(parseCpuTicks("no such thing")).toBeUndefined();
+  });
+
+  test("of the memory counts as used what nobody else could have", async () => {
+    expect(parseMemory(await read("meminfo"))).toEqual({
+      totalBytes: 24_684_092 * 1024,
+      usedBytes: (24_684_092 - 24_029_840) * 1024,
+      swapTotalBytes: 0,
+      swapUsedBytes: 0,
+    });
+    const withSwap = "MemTotal: 100 kB\nMemFree: 40 kB\nSwapTotal: 50 kB\nSwapFree: 20 kB\n";
+    expect(parseMemory(withSwap)).toMatchObject({ usedBytes: 60 * 1024, swapUsedBytes: 30 * 1024 });
+    expect(parseMemory("")).toBeUndefined();
+  });
+
+  test("of the mounts are the file systems on this host's own disks, each once", async () => {
+    const mountinfo = await read("mountinfo");
+    const root = { path: "/", fileSystem: "ext4", isReadOnly: false };
+    expect(parseMounts(mountinfo, await read("filesystems"))).toEqual([root]);
+    const more = [
+      "40 27 259:1 / /boot/efi rw,relatime shared:30 - vfat /dev/nvme0n1p1 rw,fmask=0077",
+      "41 27 8:16 / /mnt/a\\040disk ro,relatime - xfs /dev/sdb ro",
+      "42 27 0:44 /@srv /srv/www rw - btrfs /dev/sdc rw,subvolid=257",
+      "43 27 0:45 /@ /srv rw - btrfs /dev/sdc rw,subvolid=256",
+      "44 27 0:46 / /tank rw - zfs tank rw",
+      "45 27 7:1 / /snap/core/1 ro - squashfs /dev/loop1 ro",
+      "46 27 0:47 / /mnt/nas rw - nfs4 nas:/export rw",
+    ].join("\n");
+    const filesystems = `${await read("filesystems")}\tvfat\n\txfs\n\tbtrfs\nnodev\tzfs\nnodev\tnfs4\n`;
+    expect(parseMounts(`${mountinfo}${more}\n`, filesystems)).toEqual([
+      root,
+      { path: "/boot/efi", fileSystem: "vfat", isReadOnly: false },
+      { path: "/mnt/a disk", fileSystem: "xfs", isReadOnly: true },
+      { path: "/srv", fileSystem: "btrfs", isReadOnly: false },
+      { path: "/tank", fileSystem: "zfs", isReadOnly: false },
+    ]);
+  });
+
+  test("of a container's mounts is its root", () => {
+    const line = "612 540 0:53 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/var/lib/docker/l";
+    expect(parseMounts(line, "nodev\toverlay\n\text4\n")).toEqual([
+      { path: "/", fileSystem: "overlay", isReadOnly: false },
+    ]);
+  });
+});
