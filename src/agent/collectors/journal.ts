@@ -38,6 +38,11 @@ export interface Journal {
 const ENTRY_BYTES_MAX = 1024 * 1024;
 const LOG_LINES = 100;
 const LIMIT_MS = 20_000;
+/**
+ * A reader that follows hears of new entries by inotify, which tells nothing in some sandboxes (seen with systemd 252's
+ * ProtectControlGroups in a container): after this, another one reads on from the same place.
+ */
+const FOLLOW_MS = 60_000;
 
 /** Opens nothing yet. */
 export function createJournal({ run, searchPath, clock }: JournalDeps): Journal {
@@ -54,13 +59,26 @@ export function createJournal({ run, searchPath, clock }: JournalDeps): Journal 
     }
   }
 
+  async function* follow(options: FollowOptions) {
+    let { cursor } = options;
+    while (!options.signal.aborted) {
+      const turn = cursor === undefined ? [] : [AbortSignal.timeout(FOLLOW_MS)];
+      const signal = AbortSignal.any([options.signal, ...turn]);
+      for await (const entry of read(["--follow"], { ...options, cursor, signal })) {
+        cursor = entry.cursor;
+        yield entry;
+      }
+      if (!signal.aborted) return;
+    }
+  }
+
   return {
     async end() {
       const { stdout } = await run(["journalctl", "--no-pager", "--lines=0", "--show-cursor"], { limitMs: LIMIT_MS });
       return /^-- cursor: (\S+)$/m.exec(stdout)?.[1];
     },
     stored: (options) => read([], options),
-    follow: (options) => read(["--follow"], options),
+    follow,
     async canRead(matches) {
       const words = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=1", ...matches];
       const { stdout } = await run(words, { limitMs: LIMIT_MS });
