@@ -12,7 +12,16 @@ const MIGRATION_LOCK = 0x6f70736d;
 /** How long to wait for another node's migration, and for each lock that our own needs. */
 const LOCK_LIMIT_MS = 60_000;
 
-const POSTGRES_MIN = 14;
+/** The oldest PostgreSQL that has what our SQL asks for. */
+export const POSTGRES_MIN = 14;
+
+/** How the tables stand to this executable. */
+export interface MigrationState {
+  /** Migrations that the database does not have. */
+  readonly missing: number;
+  /** The database was migrated by a newer OpsPilot. */
+  readonly isNewer: boolean;
+}
 
 /**
  * Brings the tables up to date, all migrations in one transaction; of several nodes one does it and the others wait. Throws a
@@ -29,6 +38,14 @@ export async function migrate(database: Database, log: Log, lockLimitMs = LOCK_L
   } finally {
     await client.end({ timeout: 5 });
   }
+}
+
+/** Looks, and changes nothing. */
+export async function readMigrationState(sql: Sql): Promise<MigrationState> {
+  const last = await lastMigration(sql);
+  const all = embeddedMigrations();
+  const missing = all.filter((migration) => migration.folderMillis > last).length;
+  return { missing, isNewer: last > (all.at(-1)?.folderMillis ?? 0) };
 }
 
 async function requireSupported(sql: Sql): Promise<void> {

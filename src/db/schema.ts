@@ -30,6 +30,12 @@ export const agents = pgTable("agents", {
   createdAt: at("created_at").notNull().defaultNow(),
   connectedAt: at("connected_at"),
   deletedAt: at("deleted_at"),
+  /** Heartbeats that came, counted to 2: who was heard of only once is not missed. */
+  heartbeats: integer("heartbeats").notNull().default(0),
+  /** The agent closed its last connection in good order; null once it is back. */
+  goodbyeAt: at("goodbye_at"),
+  /** Since then the incident of its silence is open: names that incident's alert, which is paired with one recovery. */
+  silentSince: at("silent_since"),
 });
 
 /**
@@ -67,6 +73,8 @@ export const incidents = pgTable(
   },
   (table) => [
     index("incidents_agent").on(table.agentId, table.id),
+    index("incidents_fingerprint").on(table.fingerprint, table.id),
+    index("incidents_parent").on(table.parentId).where(sql`parent_id is not null`),
     uniqueIndex("incidents_open")
       .on(table.agentId, table.type, table.source, table.fingerprint)
       .where(sql`status <> 'resolved'`),

@@ -1,5 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { CHILD_ENVIRONMENT, type Cluster } from "./cluster.ts";
@@ -54,6 +65,22 @@ export async function findPostmaster(dataDir: string, clock: Clock): Promise<Pos
   const ready = await waitForReady(data, found.pid, isGone, clock);
   const whenEnded = () => watch(found.pid, startTime, clock);
   return ready && { pid: found.pid, socketDirectory: ready.socketDirectory, whenEnded };
+}
+
+/** As `findPostmaster`, without a wait and without a change to anything. */
+export function peekPostmaster(dataDir: string): Pick<Postmaster, "pid" | "socketDirectory"> | undefined {
+  const data = realData(dataDir);
+  const found = data === undefined ? undefined : readPidFile(data);
+  if (!found?.isReady || data === undefined || processStartTime(found.pid) === undefined) return undefined;
+  return identify(found.pid, data) === "postmaster" ? found : undefined;
+}
+
+/** As the postmaster was told its data: by the real path. */
+function realData(dataDir: string): string | undefined {
+  const data = join(dataDir, "data");
+  if (!existsSync(data)) return undefined;
+  accessSync(data, constants.R_OK | constants.X_OK);
+  return realpathSync(data);
 }
 
 /**

@@ -1,0 +1,24 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { DatabaseTarget } from "../target.ts";
+import { APPLICATION_NAME } from "./cluster.ts";
+import { peekPostmaster } from "./postmaster.ts";
+import { POSTGRES_PORT } from "./settings.ts";
+
+/**
+ * The built-in PostgreSQL of this data directory, if it runs and takes connections. Nothing is started, made, locked or
+ * cleared. Throws where this user may not look.
+ */
+export function findRunning(dataDir: string): DatabaseTarget | undefined {
+  const path = resolve(dataDir);
+  const running = peekPostmaster(path);
+  if (!running) return undefined;
+  return {
+    host: running.socketDirectory,
+    port: POSTGRES_PORT,
+    user: APPLICATION_NAME,
+    password: readFileSync(join(path, "postgres.password"), "utf8").trim(),
+    database: APPLICATION_NAME,
+    tls: { mode: "disable" },
+  };
+}
