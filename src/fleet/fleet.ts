@@ -34,6 +34,7 @@ export function createFleet({ database, notifications, connections, config, cloc
   const reader = createNoticeReader({ nodeId, sockets: connections, tokens, presence, log });
 
   return {
+    nodeId,
     tokens,
     presence,
     agents: createAgentService({ store, revoked: notices.revoked }),

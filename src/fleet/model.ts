@@ -31,8 +31,11 @@ export interface TokenService {
 export interface PresenceService {
   /** Commits that this node's connection holds the agent; other nodes then close theirs. Rejects when the database is away. */
   claim(agentId: string, connectionId: string): Promise<void>;
-  /** Commits `offline`, but only where this connection still holds the agent. Retried until it is written. */
-  release(agentId: string, connectionId: string): void;
+  /**
+   * Commits `offline`, but only where this connection still holds the agent. Retried until it is written. With
+   * `isGoodbye` the agent itself closed the connection in good order.
+   */
+  release(agentId: string, connectionId: string, isGoodbye?: boolean): void;
   /** Notes a sign of life; coalesced, written once a second. A heartbeat's payload sets hostname and meta. */
   seen(agentId: string, receivedAt: number, heartbeat?: HeartbeatPayload, skewSeconds?: number): void;
 }

@@ -13,11 +13,13 @@ import { type Running, repeat } from "../lib/repeat.ts";
 import type { HeartbeatPayload } from "../protocol/payloads.ts";
 import { metaOf } from "./meta.ts";
 import type { AgentSockets, PresenceService } from "./model.ts";
-import type { FleetStore, Holding, PresenceUpdate } from "./store.ts";
+import type { EndedHolding, FleetStore, Holding, PresenceUpdate } from "./store.ts";
 
 const FLUSH_INTERVAL_MS = 1_000;
 const LEASE_INTERVAL_MS = 5_000;
 const LEASE_SECONDS = 15;
+/** Renewed later than this, the database was away, or this process stood still. */
+const LEASE_LATE_SECONDS = 10;
 const RECONCILE_INTERVAL_MS = 10_000;
 const RELEASE_RETRY_MS = 1_000;
 /** Rows in one UPDATE: a fleet larger than this is written in several. */
@@ -47,6 +49,7 @@ export interface Presence extends PresenceService {
 interface Note {
   lastSeenAt: number;
   heartbeat: HeartbeatPayload | undefined;
+  heartbeats: number;
   skewSeconds: number;
 }
 
@@ -58,7 +61,7 @@ export function createPresence(deps: PresenceDeps): Presence {
   const written = new Map<string, number | bigint>();
   /** Claims that are committed: only these can be compared with the database. */
   const claimed = new Map<string, string>();
-  const releasing = new Map<string, Holding>();
+  const releasing = new Map<string, EndedHolding>();
   const running: Running[] = [];
   const claimBatched = createBatcher(claimAll, { max: 500 });
   const releaseSoon = createBatcher(
@@ -96,12 +99,12 @@ export function createPresence(deps: PresenceDeps): Presence {
   }
 
   function toUpdate(agentId: string, note: Note): PresenceUpdate {
-    const { lastSeenAt, heartbeat, skewSeconds } = note;
-    if (!heartbeat) return { agentId, lastSeenAt, hostname: null, meta: null };
+    const { lastSeenAt, heartbeat, heartbeats, skewSeconds } = note;
+    if (!heartbeat) return { agentId, lastSeenAt, hostname: null, meta: null, heartbeats };
     const hostname = heartbeat.hostname ?? null;
     const meta = metaOf(heartbeat, skewSeconds);
     const isKnown = Object.keys(meta).length === 0 || written.get(agentId) === hashOf(meta);
-    return { agentId, lastSeenAt, hostname, meta: isKnown ? null : meta };
+    return { agentId, lastSeenAt, hostname, meta: isKnown ? null : meta, heartbeats };
   }
 
   function rememberMeta(update: PresenceUpdate): void {
@@ -127,7 +130,8 @@ export function createPresence(deps: PresenceDeps): Presence {
   }
 
   async function renewLease(): Promise<void> {
-    await store.renewLease({ id: nodeId, version: deps.version, leaseSeconds: LEASE_SECONDS });
+    const lease = { leaseSeconds: LEASE_SECONDS, lateSeconds: LEASE_LATE_SECONDS };
+    await store.renewLease({ id: nodeId, version: deps.version, ...lease });
     const orphans = await store.releaseOrphans();
     if (orphans > 0) log.info({ agents: orphans }, "agents of a node that is gone are offline");
   }
@@ -138,16 +142,24 @@ export function createPresence(deps: PresenceDeps): Presence {
     async claim(agentId, connectionId) {
       await claimBatched({ agentId, connectionId });
     },
-    release(agentId, connectionId) {
+    release(agentId, connectionId, isGoodbye = false) {
       written.delete(agentId);
       if (claimed.get(agentId) === connectionId) claimed.delete(agentId);
-      releasing.set(connectionId, { agentId, connectionId });
+      releasing.set(connectionId, { agentId, connectionId, isGoodbye });
       releaseSoon(null).catch(warn("agents that left are not yet offline, trying again"));
     },
     seen(agentId, receivedAt, heartbeat, skewSeconds = 0) {
       const note = notes.get(agentId);
       if (note && heartbeat === undefined) note.lastSeenAt = receivedAt;
-      else notes.set(agentId, { lastSeenAt: receivedAt, heartbeat: heartbeat ?? note?.heartbeat, skewSeconds });
+      else {
+        const heartbeats = (note?.heartbeats ?? 0) + (heartbeat === undefined ? 0 : 1);
+        notes.set(agentId, {
+          lastSeenAt: receivedAt,
+          heartbeat: heartbeat ?? note?.heartbeat,
+          heartbeats,
+          skewSeconds,
+        });
+      }
     },
     reconcile,
     async start() {

@@ -29,12 +29,20 @@ export interface PresenceUpdate {
   lastSeenAt: number;
   hostname: string | null;
   meta: Record<string, unknown> | null;
+  /** Heartbeats since the last update; more than 2 are not counted. */
+  heartbeats: number;
 }
 
 /** An agent and the connection of this node that holds it. */
 export interface Holding {
   agentId: string;
   connectionId: string;
+}
+
+/** A connection that ended. */
+export interface EndedHolding extends Holding {
+  /** The agent itself closed it in good order. */
+  isGoodbye: boolean;
 }
 
 /** The SQL of agents and their tokens. */
@@ -119,7 +127,7 @@ export function createFleetStore(sql: Sql, orm: Orm) {
     async claim(nodeId: string, holdings: readonly Holding[]): Promise<void> {
       await sql`
         update agents a set node_id = ${nodeId}, connection_id = h.connection_id, status = 'online', connected_at = now(),
-          last_seen_at = now()
+          last_seen_at = now(), goodbye_at = null
         from (select a.id, t.connection_id
           from unnest(${holdings.map((h) => h.agentId)}::uuid[], ${holdings.map((h) => h.connectionId)}::uuid[])
             t (id, connection_id)
@@ -128,12 +136,13 @@ export function createFleetStore(sql: Sql, orm: Orm) {
     },
 
     /** Offline, where the connection that ended still holds the agent. */
-    async release(nodeId: string, holdings: readonly Holding[]): Promise<void> {
+    async release(nodeId: string, holdings: readonly EndedHolding[]): Promise<void> {
       await sql`
-        update agents a set status = 'offline', node_id = null, connection_id = null
-        from (select a.id
-          from unnest(${holdings.map((h) => h.agentId)}::uuid[], ${holdings.map((h) => h.connectionId)}::uuid[])
-            t (id, connection_id)
+        update agents a set status = 'offline', node_id = null, connection_id = null,
+          goodbye_at = case when h.is_goodbye = 1 then now() else a.goodbye_at end
+        from (select a.id, t.is_goodbye
+          from unnest(${holdings.map((h) => h.agentId)}::uuid[], ${holdings.map((h) => h.connectionId)}::uuid[],
+            ${holdings.map((h) => Number(h.isGoodbye))}::int[]) t (id, connection_id, is_goodbye)
           join agents a on a.id = t.id and a.node_id = ${nodeId} and a.connection_id = t.connection_id
           order by a.id for no key update of a) h
         where a.id = h.id`;
@@ -142,12 +151,13 @@ export function createFleetStore(sql: Sql, orm: Orm) {
     async writePresence(updates: readonly PresenceUpdate[]): Promise<void> {
       await sql`
         update agents a set last_seen_at = greatest(a.last_seen_at, to_timestamp(u.last_seen_at / 1000)),
-          hostname = coalesce(u.hostname, a.hostname), meta = coalesce(u.meta::jsonb, a.meta)
-        from (select a.id, t.last_seen_at, t.hostname, t.meta
+          hostname = coalesce(u.hostname, a.hostname), meta = coalesce(u.meta::jsonb, a.meta),
+          heartbeats = least(a.heartbeats + u.heartbeats, 2)
+        from (select a.id, t.last_seen_at, t.hostname, t.meta, t.heartbeats
           from unnest(${updates.map((u) => u.agentId)}::uuid[], ${updates.map((u) => u.lastSeenAt)}::float8[],
             ${updates.map((u) => u.hostname)}::text[],
-            ${updates.map((u) => (u.meta === null ? null : JSON.stringify(u.meta)))}::text[])
-            t (id, last_seen_at, hostname, meta)
+            ${updates.map((u) => (u.meta === null ? null : JSON.stringify(u.meta)))}::text[],
+            ${updates.map((u) => u.heartbeats)}::int[]) t (id, last_seen_at, hostname, meta, heartbeats)
           join agents a on a.id = t.id order by a.id for no key update of a) u
         where a.id = u.id`;
     },
@@ -173,8 +183,19 @@ export function createFleetStore(sql: Sql, orm: Orm) {
       return rows.count;
     },
 
-    async renewLease(node: { id: string; version: string; leaseSeconds: number }): Promise<void> {
+    /**
+     * A node that begins while no other lives, or that could not renew its lease in time, ends an outage: agents that went
+     * unheard meanwhile were not silent. In one statement, so that nobody sees the lease without the outage's end.
+     */
+    async renewLease(node: { id: string; version: string; leaseSeconds: number; lateSeconds: number }): Promise<void> {
       await sql`
+        with last as (select now() - lease_until + make_interval(secs => ${node.leaseSeconds}) as age from nodes where id = ${node.id}),
+        ended as (
+          insert into outages (kind)
+          select case when exists (select from last) then 'database' else 'no_node' end
+          where exists (select from last where age > make_interval(secs => ${node.lateSeconds}))
+            or not exists (select from last)
+            and not exists (select from nodes where id <> ${node.id} and lease_until > now()))
         insert into nodes (id, version, lease_until) values (${node.id}, ${node.version}, now() + make_interval(secs => ${node.leaseSeconds}))
         on conflict (id) do update set lease_until = excluded.lease_until`;
     },

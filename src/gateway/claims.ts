@@ -28,9 +28,9 @@ export function createClaims(deps: { presence: PresenceService; clock: Clock; lo
       connection.claiming = insist(connection, agentId);
     },
     /** A claim that is still under way must be committed before: it would else stay for ever. */
-    release(connection: Connection, agentId: string): void {
+    release(connection: Connection, agentId: string, isGoodbye: boolean): void {
       connection.claiming
-        .then(() => presence.release(agentId, connection.id))
+        .then(() => presence.release(agentId, connection.id, isGoodbye))
         .catch((error) => log.error({ error, agent: agentId }, "a connection could not be released"));
     },
   };

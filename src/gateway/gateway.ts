@@ -17,6 +17,9 @@ import { type Peer, type Socket, type SocketEvents, streamRoutes } from "./socke
 import { createStream } from "./stream.ts";
 import { createSweep } from "./sweep.ts";
 
+/** With these a client says that it ends, and that all is well: normal closure, going away (RFC 6455, 7.4.1). */
+const GOODBYE_CODES: readonly number[] = [1000, 1001];
+
 export interface GatewayDeps {
   connections: Connections;
   tokens: TokenService;
@@ -122,10 +125,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
 
   function closed(connection: Connection, code: number): void {
+    // What we closed ourselves says nothing about the agent.
+    const isGoodbye = !connection.isClosed && GOODBYE_CODES.includes(code);
     connection.isClosed = true;
     connections.remove(connection);
     metrics.closed(code);
-    if (connection.agentId !== undefined) claims.release(connection, connection.agentId);
+    if (connection.agentId !== undefined) claims.release(connection, connection.agentId, isGoodbye);
     log.debug({ agent: connection.agentId, connection: connection.id, code }, "a connection is closed");
     connection.onProgress?.();
   }

@@ -2,7 +2,8 @@
  * Which incident an alert belongs to, decided for a whole batch at once and without a database: facts in, plan out.
  *
  *   firing    joins the open incident of its fingerprint while that one's last alert is younger than the window;
- *             otherwise it opens a new one, and the older open one is resolved as superseded, linked both ways.
+ *             otherwise it opens a new one, and the older open one is resolved as superseded. The new one and the last
+ *             of its fingerprint are linked both ways; one that was resolved before the batch is found as the plan is written.
  *   resolved  closes the open incidents of its agent, type and source whose last alert occurred no later; with none
  *             open it is stored and opens nothing.
  *   late      a firing alert that occurred before a resolution of its agent, type and source, but arrives after it,
@@ -68,6 +69,8 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   const changed = new Map<number, ChangedIncident>();
   const seen = new Set<string>();
   const open = new Map<string, Live>();
+  /** By fingerprint: those that a recovery closed in this batch, which the database still has as open. */
+  const closed = new Map<string, Live>();
   const resolutions = new Map<string, Resolution>();
   for (const incident of facts.open) open.set(incident.fingerprint, fromRow(incident));
   for (const past of facts.resolutions) {
@@ -109,8 +112,10 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   }
 
   function fireNew(alert: IncomingAlert, current: Live | undefined): void {
-    const incident = openNew(alert, current?.ref ?? null);
-    if (current) supersede(current, incident.ref, alert);
+    const last = current ?? closed.get(alert.fingerprint);
+    const incident = openNew(alert, last?.ref ?? null);
+    if (last) last.row.next = incident.ref;
+    if (current) close(current, alert.occurredAt, SUPERSEDED, "superseded");
     open.set(alert.fingerprint, incident);
   }
 
@@ -152,11 +157,6 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
     return { ref, agentId: alert.agentId, subject: subjectOf(alert), fingerprint: alert.fingerprint, row };
   }
 
-  function supersede(old: Live, by: IncidentRef, alert: IncomingAlert): void {
-    old.row.next = by;
-    close(old, alert.occurredAt, SUPERSEDED, "superseded");
-  }
-
   function resolve(alert: IncomingAlert): void {
     const subject = subjectOf(alert);
     const closing = [...open.values()].filter(
@@ -165,6 +165,7 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
     for (const live of closing) {
       close(live, alert.occurredAt, RESOLVED_BY_AGENT, "resolved");
       open.delete(live.fingerprint);
+      closed.set(live.fingerprint, live);
     }
     const resolution = resolutionOf(subject, alert.occurredAt);
     for (const live of closing) attach(resolution, live.fingerprint, live.ref);

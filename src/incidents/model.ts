@@ -33,12 +33,58 @@ export interface Incident {
   reason: string | null;
 }
 
-/** One line of an incident's timeline. `kind` is `opened`, `acknowledged`, `ignored`, `resolved`, `superseded`, `command`, `result`. */
+/**
+ * One line of an incident's timeline: what happened, when, and who or what did it (`agent`, `system`, or a person's actor). `data`
+ * says why. `kind` is
+ *
+ *   opened, repeated, superseded      alerts, with why they are an incident of their own or belong together
+ *   analysis_requested, given_up      explaining
+ *   announced, withheld, announcement_failed, consequence, silence.created, silence.ended
+ *   decided                           a person pressed a button: {decision_id, action, variant, name, outlet}
+ *   command, result, command.expired  what was asked of the host, and its answer; `command_id` says which
+ *   outcome                           what came of a decision: {decision_id, action, state, outcome}
+ *   acknowledged, ignored, resolved   the status changed, with the reason where no person did it
+ */
 export interface TimelineEntry {
   at: Date;
   kind: string;
   actor: string;
+  command_id: string | null;
   data: Record<string, unknown> | null;
+}
+
+/** What a person decided about an incident, and what came of it. */
+export interface IncidentDecision {
+  id: string;
+  action: string;
+  variant: string | null;
+  actor: string;
+  actor_name: string;
+  outlet: string;
+  state: string;
+  command_id: string | null;
+  outcome: string | null;
+  requested_at: Date;
+  carried_out_at: Date | null;
+  ended_at: Date | null;
+}
+
+/** Where people were told of an incident, or why not. */
+export interface IncidentAnnouncement {
+  outlet: string;
+  kind: string;
+  state: string;
+  why: string;
+  last_error: string | null;
+  created_at: Date;
+  sent_at: Date | null;
+}
+
+/** An incident and its whole story. */
+export interface IncidentStory extends Incident {
+  timeline: TimelineEntry[];
+  decisions: IncidentDecision[];
+  announcements: IncidentAnnouncement[];
 }
 
 /** Which incidents to list. */
@@ -50,6 +96,21 @@ export interface IncidentPage {
   agentId?: string;
 }
 
+/** A person's decision, for whatever follows from it. */
+export interface Decided {
+  incidentId: number;
+  status: DecidedStatus;
+  actor: string;
+}
+
+/** A new status, as it is written. */
+export interface StatusSetting extends Decided {
+  /** Of a resolution: why, in words; by whom, when it is not said. */
+  reason?: string;
+  /** For the timeline. */
+  data?: Record<string, unknown>;
+}
+
 export type StatusChange =
   | { ok: true; incident: Incident }
   | { ok: false; reason: "not_found" | "invalid_transition"; message: string };
@@ -58,6 +119,6 @@ export type StatusChange =
 export interface IncidentService {
   /** Newest first. */
   list(page: IncidentPage): Promise<{ incidents: Incident[]; nextCursor?: number }>;
-  get(id: number): Promise<(Incident & { timeline: TimelineEntry[] }) | undefined>;
+  get(id: number): Promise<IncidentStory | undefined>;
   decide(id: number, status: DecidedStatus, actor: string): Promise<StatusChange>;
 }

@@ -1,9 +1,17 @@
+import type { TransactionSql } from "postgres";
 import { keepHead } from "../protocol/text.ts";
-import type { Incident, IncidentService, TimelineEntry } from "./model.ts";
+import type { Decided, Incident, IncidentService, StatusSetting, TimelineEntry } from "./model.ts";
 import { type IncidentStore, LIST_TEXT_BYTES } from "./store.ts";
 
+export interface IncidentServiceDeps {
+  store: IncidentStore;
+  /** What follows from a decision, in its transaction. */
+  decided: (tx: TransactionSql, change: Decided) => Promise<void>;
+}
+
 /** Incidents as people read and decide them. */
-export function createIncidentService({ store }: { store: IncidentStore }): IncidentService {
+export function createIncidentService({ store, decided }: IncidentServiceDeps): IncidentService {
+  const change = createStatusChange({ store, decided });
   return {
     async list(page) {
       const incidents = await store.list({ ...page, limit: page.limit + 1 });
@@ -14,12 +22,17 @@ export function createIncidentService({ store }: { store: IncidentStore }): Inci
     async get(id) {
       const incident = await store.get(id);
       if (!incident) return undefined;
-      return { ...incident, timeline: [opening(incident), ...(await store.timeline(id))] };
+      const [events, decisions, announcements] = await Promise.all([
+        store.timeline(id),
+        store.decisions(id),
+        store.announcements(id),
+      ]);
+      return { ...incident, timeline: timelineOf(incident, events), decisions, announcements };
     },
     async decide(id, status, actor) {
-      const incident = await store.decide(id, status, actor);
-      if (incident) return { ok: true, incident };
+      const isDone = await store.begin((tx) => change(tx, { incidentId: id, status, actor }));
       const found = await store.get(id);
+      if (found && isDone) return { ok: true, incident: found };
       return found
         ? { ok: false, reason: "invalid_transition", message: `the incident is ${found.status}, which is final` }
         : { ok: false, reason: "not_found", message: "there is no such incident" };
@@ -31,8 +44,35 @@ function shorten(incident: Incident): Incident {
   return { ...incident, raw_error: keepHead(incident.raw_error, LIST_TEXT_BYTES) };
 }
 
-/** The timeline's first line is the incident itself: no event is stored for it. */
-function opening(incident: Incident): TimelineEntry {
-  const data = incident.previous_id === null ? null : { previous_id: incident.previous_id };
-  return { at: incident.created_at, kind: "opened", actor: "agent", data };
+/** Changes an incident's status in a transaction of the caller's, with all that follows; false when it is resolved or not there. */
+export function createStatusChange({ store, decided }: IncidentServiceDeps) {
+  return async (tx: TransactionSql, setting: StatusSetting): Promise<boolean> => {
+    if (!(await store.setStatus(tx, setting))) return false;
+    const { incidentId, status, actor } = setting;
+    await decided(tx, { incidentId, status, actor });
+    return true;
+  };
+}
+
+/** The alerts' part is the incident itself: no event is stored for it. */
+function timelineOf(incident: Incident, events: readonly TimelineEntry[]): TimelineEntry[] {
+  const repeats = incident.occurrences > 1 ? [repetition(incident)] : [];
+  const later = [...repeats, ...events].sort((a, b) => a.at.getTime() - b.at.getTime());
+  return [opening(incident), ...later];
+}
+
+const SAME_PROBLEM = "the same agent, type, source and beginning of the message";
+
+function opening({ created_at: at, previous_id }: Incident): TimelineEntry {
+  const why =
+    previous_id === null
+      ? "no incident of this problem was open"
+      : `${SAME_PROBLEM} as incident ${previous_id}, which was over or had been quiet for longer than INCIDENT_GROUP_WINDOW`;
+  const data = previous_id === null ? { why } : { previous_id, why };
+  return { at, kind: "opened", actor: "agent", command_id: null, data };
+}
+
+function repetition({ last_seen_at: at, occurrences }: Incident): TimelineEntry {
+  const why = `${SAME_PROBLEM}, within INCIDENT_GROUP_WINDOW of the one before`;
+  return { at, kind: "repeated", actor: "agent", command_id: null, data: { occurrences, why } };
 }

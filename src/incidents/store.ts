@@ -1,8 +1,16 @@
-import { and, desc, eq, lt, ne, sql as raw } from "drizzle-orm";
+import { and, desc, eq, lt, sql as raw } from "drizzle-orm";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import type { Sql, TransactionSql } from "postgres";
 import type * as schema from "../db/schema.ts";
 import { events, incidents } from "../db/schema.ts";
-import type { DecidedStatus, Incident, IncidentPage, TimelineEntry } from "./model.ts";
+import type {
+  Incident,
+  IncidentAnnouncement,
+  IncidentDecision,
+  IncidentPage,
+  StatusSetting,
+  TimelineEntry,
+} from "./model.ts";
 
 type Orm = PostgresJsDatabase<typeof schema>;
 
@@ -10,6 +18,8 @@ type Orm = PostgresJsDatabase<typeof schema>;
 export const LIST_TEXT_BYTES = 4096;
 /** Most lines of one timeline. */
 const TIMELINE_ENTRIES_MAX = 1000;
+/** Most decisions, and most announcements, that are told of one incident: the newest. */
+const STORY_ENTRIES_MAX = 100;
 
 const COLUMNS = {
   id: incidents.id,
@@ -42,8 +52,8 @@ const LIST_COLUMNS = {
   raw_error: raw<string>`left(${incidents.rawError}, ${raw.raw(String(LIST_TEXT_BYTES))})`,
 };
 
-/** The SQL of incidents as people read and decide them. */
-export function createIncidentStore(orm: Orm) {
+/** The SQL of incidents as people read and decide them. `sql` is for transactions that others take part in. */
+export function createIncidentStore(orm: Orm, sql: Sql) {
   return {
     async list({ limit, cursor, status, agentId }: IncidentPage): Promise<Incident[]> {
       const rows = await orm
@@ -68,30 +78,53 @@ export function createIncidentStore(orm: Orm) {
 
     async timeline(id: number): Promise<TimelineEntry[]> {
       return orm
-        .select({ at: events.at, kind: events.kind, actor: events.actor, data: events.data })
+        .select({
+          at: events.at,
+          kind: events.kind,
+          actor: events.actor,
+          command_id: events.commandId,
+          data: events.data,
+        })
         .from(events)
         .where(eq(events.incidentId, id))
         .orderBy(events.at, events.id)
         .limit(TIMELINE_ENTRIES_MAX);
     },
 
-    /** Sets the status of an unresolved incident and notes who did it; undefined when it is resolved or not there. */
-    async decide(id: number, status: DecidedStatus, actor: string): Promise<Incident | undefined> {
-      return orm.transaction(async (tx) => {
-        const isResolved = status === "resolved";
-        const [row] = await tx
-          .update(incidents)
-          .set({
-            status,
-            updatedAt: raw`now()`,
-            ...(isResolved ? { resolvedAt: raw`now()`, reason: `resolved by ${actor}` } : {}),
-          })
-          .where(and(eq(incidents.id, id), ne(incidents.status, "resolved")))
-          .returning(COLUMNS);
-        if (!row) return undefined;
-        await tx.insert(events).values({ kind: status, actor, agentId: row.agent_id, incidentId: id });
-        return row as Incident;
-      });
+    /**
+     * Sets the status of an unresolved incident and notes who did it; false when it is resolved or not there. The agent's
+     * lock keeps its alerts out until the end of the transaction: none joins an incident that is being resolved. Whoever
+     * calls has not locked the incident's row before.
+     */
+    async setStatus(tx: TransactionSql, { incidentId, status, actor, reason, data }: StatusSetting): Promise<boolean> {
+      await tx`select pg_advisory_xact_lock(hashtextextended(agent_id::text, 0)) from incidents where id = ${incidentId}`;
+      const decided = await tx`
+        with decided as (
+          update incidents set status = ${status}, updated_at = now(),
+            resolved_at = case when ${status} = 'resolved' then now() end,
+            reason = case when ${status} = 'resolved' then ${reason ?? `resolved by ${actor}`} else reason end
+          where id = ${incidentId} and status <> 'resolved' returning id, agent_id)
+        insert into events (kind, actor, agent_id, incident_id, data)
+        select ${status}, ${actor}, agent_id, id, ${data === undefined ? null : tx.json(data as never)}::jsonb from decided`;
+      return decided.count > 0;
+    },
+
+    begin: async <T>(work: (tx: TransactionSql) => Promise<T>): Promise<T> => (await sql.begin(work)) as T,
+
+    /** What people decided about it, oldest first. */
+    async decisions(id: number): Promise<IncidentDecision[]> {
+      const rows = await sql<IncidentDecision[]>`
+        select id, action, variant, actor, actor_name, outlet, state, command_id, outcome, requested_at, carried_out_at,
+          ended_at from decisions where incident_id = ${id} order by requested_at desc, id limit ${STORY_ENTRIES_MAX}`;
+      return [...rows].reverse();
+    },
+
+    /** Where people were told, or why not, oldest first. */
+    async announcements(id: number): Promise<IncidentAnnouncement[]> {
+      const rows = await sql<IncidentAnnouncement[]>`
+        select outlet, kind, state, why, last_error, created_at, sent_at from announcements
+        where incident_id = ${id} order by id desc limit ${STORY_ENTRIES_MAX}`;
+      return [...rows].reverse();
     },
   };
 }

@@ -11,6 +11,13 @@ export function parseSizeBytes(text: string): number | undefined {
   return parse(text, SIZE_BYTES);
 }
 
+/** A duration as a person would set it: "90s", "12h", in the largest unit that leaves no rest. */
+export function durationText(ms: number): string {
+  const units = Object.entries(DURATION_MS).reverse();
+  const [unit, unitMs] = units.find(([, size]) => ms % size === 0) ?? ["ms", 1];
+  return `${Math.round(ms / unitMs)}${unit}`;
+}
+
 function parse(text: string, units: Record<string, number>): number | undefined {
   const match = /^(\d{1,12})\s?([A-Za-z]{1,3})$/.exec(text.trim());
   const unit = match?.[2] === undefined ? undefined : units[match[2]];

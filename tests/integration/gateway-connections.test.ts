@@ -229,6 +229,27 @@ describe("an agent has one connection", () => {
   });
 });
 
+describe("a goodbye", () => {
+  test.each([
+    [1000, true],
+    [1001, true],
+    [4000, false],
+  ])("is a close with code %d: %p", async (code, isGoodbye) => {
+    const agent = await proved("token-one");
+    await agent.close(code);
+    await until(() => gateway.presence.released.length === 1);
+    expect(gateway.presence.goodbyes).toEqual(isGoodbye ? ["agent-one"] : []);
+  });
+
+  test("is not what the server closes itself", async () => {
+    const agent = await proved("token-one");
+    gateway.connections.closeAgent("agent-one", "superseded");
+    await agent.ended();
+    await until(() => gateway.presence.released.length === 1);
+    expect(gateway.presence.goodbyes).toEqual([]);
+  });
+});
+
 describe("a claim", () => {
   test("is tried until it is recorded, and the agent is served meanwhile", async () => {
     gateway.presence.failures = 2;

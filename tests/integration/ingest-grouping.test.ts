@@ -127,6 +127,22 @@ describe("an alert", () => {
     expect(body.timeline.map((line: { kind: string }) => line.kind).sort()).toEqual(["opened", "superseded"]);
   });
 
+  test.each(["by a person", "by the agent"])(
+    "of a problem that was resolved %s opens a new incident, linked both ways",
+    async (by) => {
+      const agent = await createAgent();
+      await agent.send({});
+      const [first] = await agent.incidents();
+      if (by === "by the agent") await agent.send({ state: "resolved" });
+      else await server.api(`/v1/incidents/${first.id}`, { method: "PATCH", body: { status: "resolved" } });
+      await agent.send({}, {});
+      const [second, older, ...others] = await agent.incidents();
+      expect(others).toEqual([]);
+      expect(older).toMatchObject({ id: first.id, status: "resolved", occurrences: 1, next_id: second.id });
+      expect(second).toMatchObject({ previous_id: first.id, next_id: null, occurrences: 2, resolved_at: null });
+    },
+  );
+
   test.each([
     ["of the future", 3600],
     ["older than a week", -8 * 24 * 3600],

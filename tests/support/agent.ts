@@ -35,8 +35,8 @@ export class TestAgent {
     return until(() => this.frames[n], { what: `frame ${n}; so far ${JSON.stringify(this.frames)}` });
   }
 
-  async close(): Promise<void> {
-    this.#socket.close();
+  async close(code?: number): Promise<void> {
+    this.#socket.close(code);
     await this.ended();
   }
 

@@ -46,6 +46,7 @@ export class FakeTokens implements TokenService {
 export class FakePresence implements PresenceService {
   claims: { agentId: string; connectionId: string }[] = [];
   released: { agentId: string; connectionId: string }[] = [];
+  goodbyes: string[] = [];
   sightings: { agentId: string; receivedAt: number; heartbeat?: HeartbeatPayload; skewSeconds?: number }[] = [];
   /** So many claims fail before one succeeds. */
   failures = 0;
@@ -60,8 +61,9 @@ export class FakePresence implements PresenceService {
     this.claims.push({ agentId, connectionId });
   }
 
-  release(agentId: string, connectionId: string): void {
+  release(agentId: string, connectionId: string, isGoodbye = false): void {
     this.released.push({ agentId, connectionId });
+    if (isGoodbye) this.goodbyes.push(agentId);
   }
 
   seen(agentId: string, receivedAt: number, heartbeat?: HeartbeatPayload, skewSeconds?: number): void {

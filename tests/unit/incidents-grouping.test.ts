@@ -69,6 +69,16 @@ describe("a firing alert", () => {
     expect(events).toMatchObject([{ incident: { id: 7 }, kind: "superseded" }]);
   });
 
+  test("after a recovery in the same batch opens a new incident, linked both ways with the last", () => {
+    const recovery = alert({ state: "resolved", occurredAt: 1_000_100 });
+    const alerts = [recovery, alert({ occurredAt: 1_000_200 })];
+    const { opened, changed } = plan(alerts, { open: [openIncident()] });
+    expect(opened).toMatchObject([{ previous: { id: 7 }, resolvedAt: null }]);
+    expect(changed).toMatchObject([{ id: 7, reason: "resolved by the agent", next: { opened: 1 } }]);
+    const fresh = plan([alert({ occurredAt: 1_000_000 }), recovery, alert({ occurredAt: 1_000_200 })]);
+    expect(fresh.opened).toMatchObject([{ next: { opened: 2 } }, { previous: { opened: 1 } }]);
+  });
+
   test("raises the severity of its incident and never lowers it", () => {
     const alerts = [alert({ severity: "warning" }), alert({ severity: "critical" }), alert({ severity: "info" })];
     expect(plan(alerts).opened).toMatchObject([{ severity: "critical", occurrences: 3 }]);

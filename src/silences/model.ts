@@ -1,0 +1,70 @@
+import type { Sql, TransactionSql } from "postgres";
+
+/** When a silence ends by itself, beside its time. */
+export const SILENCE_ENDS = ["time", "until_resolved", "until_worse", "never"] as const;
+export type SilenceEnd = (typeof SILENCE_ENDS)[number];
+
+/** A silence as the API shows it. Patterns are `*` and `?` over the whole text; null matches all. */
+export interface Silence {
+  id: number;
+  /** Over the agent's id or its host name. */
+  agent: string | null;
+  type: string | null;
+  source: string | null;
+  fingerprint: string | null;
+  incident_id: number | null;
+  ends: SilenceEnd;
+  until: Date | null;
+  comment: string | null;
+  actor: string;
+  created_at: Date;
+  ended_at: Date | null;
+}
+
+/** What a person may ask for. */
+export interface NewSilence {
+  agent: string | null;
+  type: string | null;
+  source: string | null;
+  /** Null: until somebody ends it. */
+  until: Date | null;
+  comment: string | null;
+}
+
+/** An incident as silences look at it. */
+export interface Silenceable {
+  id: number;
+  agentId: string;
+  hostname: string | null;
+  type: string;
+  source: string;
+  fingerprint: string;
+  severity: "info" | "warning" | "critical" | null;
+}
+
+/** Which silences to list, newest first. */
+export interface SilencePage {
+  limit: number;
+  /** Only silences with a smaller id: the last id of the page before. */
+  cursor?: number;
+  /** Those that are over, too. */
+  ended?: boolean;
+}
+
+/** Silences of people and of decisions. */
+export interface SilenceService {
+  list(page: SilencePage): Promise<{ silences: Silence[]; nextCursor?: number }>;
+  /** Undefined when there are so many already that looking through them would hold up what is announced. */
+  create(silence: NewSilence, actor: string): Promise<Silence | undefined>;
+  /** Ends it; false when there is none that is open. What it silenced and is still open is then announced. */
+  end(id: number, actor: string): Promise<boolean>;
+  /** A decision's: exactly this incident's fingerprint. In the transaction of `sql`; a second call for the same incident replaces. */
+  ignore(
+    sql: Sql | TransactionSql,
+    incidentId: number,
+    ends: "until_resolved" | "1h" | "until_worse" | "for_good",
+    actor: string,
+  ): Promise<void>;
+  /** For each incident that is silenced: why, in words. "Until it gets worse" ends here when it did. */
+  match(sql: Sql | TransactionSql, incidents: readonly Silenceable[]): Promise<Map<number, string>>;
+}
