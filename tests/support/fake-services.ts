@@ -1,8 +1,10 @@
 import type { AnalysisService } from "../../src/analysis/model.ts";
 import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
+import type { Decision, DecisionReader, DecisionService } from "../../src/decisions/model.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
 import type { Incident, IncidentService, TimelineEntry } from "../../src/incidents/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
+import type { Silence, SilenceService } from "../../src/silences/model.ts";
 
 const AT = new Date("2026-01-02T03:04:05.678Z");
 
@@ -110,7 +112,7 @@ export function fakeAgents(agents: Agent[]): AgentService & { actors: string[] }
 
 /** Incidents in memory. */
 export function fakeIncidents(incidents: Incident[]): IncidentService {
-  const timeline: TimelineEntry[] = [{ at: AT, kind: "opened", actor: "agent", data: null }];
+  const timeline: TimelineEntry[] = [{ at: AT, kind: "opened", actor: "agent", command_id: null, data: null }];
   return {
     async list({ limit, cursor, status, agentId }) {
       const fits = (one: Incident) => !(status && one.status !== status) && !(agentId && one.agent_id !== agentId);
@@ -119,7 +121,7 @@ export function fakeIncidents(incidents: Incident[]): IncidentService {
     },
     async get(id) {
       const incident = incidents.find((one) => one.id === id);
-      return incident && { ...incident, timeline };
+      return incident && { ...incident, timeline, decisions: [], announcements: [] };
     },
     async decide(id, status) {
       const incident = incidents.find((one) => one.id === id);
@@ -129,6 +131,27 @@ export function fakeIncidents(incidents: Incident[]): IncidentService {
       incident.status = status;
       return { ok: true, incident };
     },
+  };
+}
+
+/** Decisions about these incidents, which nobody carries out. */
+export function fakeDecisions(incidents: readonly Incident[]): DecisionService & DecisionReader {
+  const made = new Map<string, Decision>();
+  return {
+    async press({ incidentId, action, variant, actor, actorName, outlet }) {
+      const incident = incidents.find(({ id }) => id === incidentId);
+      if (!incident) return { ok: false, reason: "not_found", text: "there is no such incident" };
+      if (incident.status === "resolved") return { ok: false, reason: "resolved", text: "it is resolved already" };
+      if ([...made.values()].some((one) => one.incident_id === incidentId && one.action === action)) {
+        return { ok: false, reason: "already_decided", text: "somebody decided that already" };
+      }
+      const id = uuid(500 + made.size);
+      const pressed = { id, incident_id: incidentId, action, variant, actor, actor_name: actorName, outlet };
+      const rest = { command_id: null, outcome: null, carried_out_at: null, ended_at: null };
+      made.set(id, { ...pressed, ...rest, state: "requested", requested_at: AT });
+      return { ok: true, decisionId: id, text: "on it" };
+    },
+    get: async (id) => made.get(id),
   };
 }
 
@@ -193,5 +216,32 @@ export function fakeCommands(commands: Command[], agents: readonly Agent[]): Com
       const { page, nextCursor } = pageOf(own, limit, cursor);
       return nextCursor === undefined ? { commands: page } : { commands: page, nextCursor: String(nextCursor) };
     },
+  };
+}
+
+/** Silences in memory. */
+export function fakeSilences(): SilenceService {
+  const silences: Silence[] = [];
+  return {
+    async list({ limit, cursor, ended }) {
+      const newestFirst = silences.filter((one) => ended || one.ended_at === null).reverse();
+      const { page, nextCursor } = pageOf(newestFirst, limit, cursor);
+      return nextCursor === undefined ? { silences: page } : { silences: page, nextCursor: Number(nextCursor) };
+    },
+    async create(silence, actor) {
+      const ends = silence.until === null ? "never" : "time";
+      const id = silences.length + 1;
+      const times = { created_at: AT, ended_at: null };
+      const made: Silence = { ...silence, id, fingerprint: null, incident_id: null, ends, actor, ...times };
+      silences.push(made);
+      return made;
+    },
+    async end(id) {
+      const silence = silences.find((one) => one.id === id && one.ended_at === null);
+      if (silence) silence.ended_at = AT;
+      return silence !== undefined;
+    },
+    ignore: async () => undefined,
+    match: async () => new Map(),
   };
 }

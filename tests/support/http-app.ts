@@ -9,7 +9,9 @@ import {
   fakeAgents,
   fakeAnalysis,
   fakeCommands,
+  fakeDecisions,
   fakeIncidents,
+  fakeSilences,
   incidentOf,
 } from "./fake-services.ts";
 
@@ -40,6 +42,9 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     incidents: fakeIncidents(incidents),
     analysis: fakeAnalysis(incidents),
     commands: fakeCommands(commands, all),
+    decisions: fakeDecisions(incidents),
+    silences: fakeSilences(),
+    slackCallback: async () => ({ ok: false, reason: "unsigned", message: "Slack's signature is missing" }),
     gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
       detail: { summary: "The agents' stream" },
       open: (ws) => void ws.send("welcome"),

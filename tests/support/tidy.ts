@@ -12,7 +12,18 @@ export interface Violation {
 
 type Check = (files: Files) => Violation[];
 
-const FEATURES = ["fleet", "ingest", "incidents", "commands", "analysis", "slack"];
+const FEATURES = [
+  "fleet",
+  "ingest",
+  "incidents",
+  "commands",
+  "analysis",
+  "silences",
+  "announcements",
+  "decisions",
+  "slack",
+  "webhook",
+];
 
 /** From the ground up: a part may import what lies on lower floors, and itself; parts of one floor do not know each other. */
 const FLOORS = [

@@ -1,0 +1,121 @@
+import type { Sql, TransactionSql } from "postgres";
+
+/** What a decision looks like in a message. */
+export interface DecisionLine {
+  id: string;
+  action: "restart" | "logs" | "ignore" | "acknowledge" | "resolve";
+  variant: string | null;
+  actorName: string;
+  state: string;
+  /** What came of it, in words: "restarted by @ana, active again after 4 s"; null while nothing did. */
+  outcome: string | null;
+  requestedAt: Date;
+  ended: boolean;
+}
+
+/** An incident as an outlet tells it. Nothing in it is redacted or escaped yet: that is the outlet's first step. */
+export interface IncidentView {
+  id: number;
+  agentId: string;
+  hostname: string | null;
+  type: string;
+  source: string;
+  severity: "info" | "warning" | "critical" | null;
+  status: "new" | "analyzed" | "acknowledged" | "ignored" | "resolved";
+  occurrences: number;
+  createdAt: Date;
+  lastSeenAt: Date;
+  resolvedAt: Date | null;
+  /** Why it ended, in words. */
+  reason: string | null;
+  message: string;
+  explanation: {
+    by: "heuristic" | "model";
+    category: string;
+    confidence: number;
+    cause: string;
+    fix: string;
+    /** A model's, not checked: shown as text only. */
+    fixCommand: string | null;
+    evidence: string[];
+  } | null;
+  /** Why it is announced, in words. */
+  why: string;
+  /** Opened this often within `windowMs`, or null when it does not flap. */
+  flapping: { times: number; windowMs: number } | null;
+  /** Of restarts for the same fingerprint: how many cleared it; null when none was tried. */
+  learnt: { cleared: number; tried: number } | null;
+  /** Open incidents that follow from this one, newest last, and how many they are. */
+  consequences: { id: number; source: string; message: string; reason: string | null }[];
+  consequencesTotal: number;
+  parentId: number | null;
+  previousId: number | null;
+  decisions: DecisionLine[];
+  /** Which buttons make sense now. */
+  can: { restart: boolean; logs: boolean; ignore: boolean; acknowledge: boolean; resolve: boolean };
+  /** The dashboard's page of it; null without PUBLIC_URL. */
+  url: string | null;
+}
+
+/** Many incidents of a storm, in one message. */
+export interface DigestView {
+  id: number;
+  startedAt: Date;
+  /** Null while the storm goes on. */
+  endedAt: Date | null;
+  total: number;
+  open: number;
+  /** The largest groups first. */
+  byHost: { hostname: string; count: number }[];
+  byCategory: { category: string; count: number }[];
+  newest: {
+    id: number;
+    hostname: string | null;
+    type: string;
+    source: string;
+    message: string;
+    severity: string | null;
+  }[];
+  url: string | null;
+}
+
+export type View = { kind: "incident"; incident: IncidentView } | { kind: "digest"; digest: DigestView };
+
+/** Said beneath an incident's message. */
+export interface Reply {
+  text: string;
+  /** At most 64 KiB. */
+  file: { name: string; content: string } | null;
+}
+
+/** Where people are told: one file for each outlet. A third is a third file. */
+export interface Notifier {
+  /** As `announcements.outlet` names it, 20 characters at most. */
+  readonly outlet: string;
+  /** Least time between two calls that post or edit, milliseconds. */
+  readonly intervalMs: number;
+  /** Whether what was posted is edited as the incident changes; else only its end is posted, as a message of its own. */
+  readonly edits: boolean;
+  /** False where a raised counter alone is no news: then nothing is edited for it. */
+  readonly repeats?: boolean;
+  /** Throws a DeliveryError. The external id is null where the outlet gives none. */
+  post(view: View, signal: AbortSignal): Promise<{ externalId: string | null }>;
+  edit(externalId: string | null, view: View, signal: AbortSignal): Promise<void>;
+  /**
+   * Whether an earlier post, of which nobody knows how it ended, came through since: its external id, or undefined when
+   * it did not. An outlet that cannot look answers undefined, and it is posted again, once at most.
+   */
+  find(view: View, since: Date, signal: AbortSignal): Promise<string | undefined>;
+  /** Null where the outlet has no threads. */
+  readonly reply:
+    | ((externalId: string | null, subject: string, reply: Reply, signal: AbortSignal) => Promise<void>)
+    | null;
+}
+
+/** Announcements as other features use them. */
+export interface AnnouncementService {
+  /** Says something beneath the incident's messages, once for each `subject` (at most 100 characters). */
+  reply(sql: Sql | TransactionSql, incidentId: number, subject: string, reply: Reply): Promise<void>;
+  /** The incident that a message is about; undefined when the message is none of ours. */
+  incidentOf(outlet: string, externalId: string): Promise<number | undefined>;
+}

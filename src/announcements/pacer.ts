@@ -1,0 +1,41 @@
+import { type BackoffOptions, backoffMs } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+
+/** While an outlet is down it is tried this often: it is one that is tried, not each message. */
+const OUTLET_RETRY: BackoffOptions = { minMs: 500, maxMs: 60_000 };
+/** So many failures in a row are the outlet's, not a message's. */
+const OUTAGE_FAILURES = 3;
+
+/** When the next call to an outlet may be made. */
+export interface Pacer {
+  /** Milliseconds until then; 0 for now. */
+  waitMs(): number;
+  /** A call is being made. */
+  began(): void;
+  /** True when an outage ends with it. */
+  succeeded(): boolean;
+  /** The outlet refused, or did not answer; `retryAfterMs` when it said for how long it wants to be left alone. */
+  failed(retryAfterMs: number | null): void;
+}
+
+/** One call each `intervalMs`; none while the outlet asked for quiet, fewer while it is down. */
+export function createPacer(clock: Clock, intervalMs: number): Pacer {
+  let nextMs = 0;
+  let failures = 0;
+  return {
+    waitMs: () => Math.max(0, nextMs - clock.monotonicMs()),
+    began() {
+      nextMs = clock.monotonicMs() + intervalMs;
+    },
+    succeeded() {
+      const wasOutage = failures >= OUTAGE_FAILURES;
+      failures = 0;
+      return wasOutage;
+    },
+    failed(retryAfterMs) {
+      const waitMs = retryAfterMs ?? backoffMs(failures, OUTLET_RETRY);
+      failures++;
+      nextMs = Math.max(nextMs, clock.monotonicMs() + waitMs);
+    },
+  };
+}

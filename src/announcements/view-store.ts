@@ -1,0 +1,118 @@
+import type { Sql } from "postgres";
+import type { DecisionLine, DigestView, IncidentView } from "./model.ts";
+
+/** Of an incident's message; outlets shorten further. */
+const MESSAGE_CHARS_MAX = 8_192;
+const CONSEQUENCES_SHOWN_MAX = 5;
+const DECISIONS_SHOWN_MAX = 10;
+const GROUPS_SHOWN_MAX = 5;
+const NEWEST_SHOWN_MAX = 5;
+const FLAPPING_WINDOW_S = 3_600;
+
+/** What a message about an incident is made of. */
+export interface IncidentFacts {
+  id: number;
+  agentId: string;
+  hostname: string | null;
+  isDeleted: boolean;
+  allow: unknown;
+  type: string;
+  source: string;
+  fingerprint: string;
+  severity: IncidentView["severity"];
+  status: IncidentView["status"];
+  occurrences: number;
+  createdAt: Date;
+  lastSeenAt: Date;
+  resolvedAt: Date | null;
+  reason: string | null;
+  message: string;
+  aiAnalysis: string | null;
+  aiSolution: string | null;
+  analysis: Record<string, unknown> | null;
+  parentId: number | null;
+  previousId: number | null;
+  /** Exact to the microsecond. */
+  updatedAt: string;
+}
+
+/** The SQL of what messages show. */
+export function createViewStore(sql: Sql) {
+  return {
+    async incident(id: number): Promise<IncidentFacts | undefined> {
+      const [row] = await sql<IncidentFacts[]>`
+        select i.id, i.agent_id as "agentId", a.hostname, a.deleted_at is not null as "isDeleted", a.meta->'allow' as allow,
+          i.type, i.source, i.fingerprint, i.severity, i.status, i.occurrences, i.created_at as "createdAt",
+          i.last_seen_at as "lastSeenAt", i.resolved_at as "resolvedAt", i.reason,
+          left(i.raw_error, least(i.message_chars, ${MESSAGE_CHARS_MAX})) as message, i.ai_analysis as "aiAnalysis",
+          i.ai_solution as "aiSolution", i.analysis, i.parent_id as "parentId", i.previous_id as "previousId",
+          i.updated_at::text as "updatedAt"
+        from incidents i join agents a on a.id = i.agent_id where i.id = ${id}`;
+      return row;
+    },
+
+    /** How often the same problem opened an incident within the hour before this one, this one included. */
+    async countOpened({ id, agentId, fingerprint, createdAt }: IncidentFacts): Promise<number> {
+      const [row] = await sql<{ count: number }[]>`
+        select count(*)::int as count from incidents
+        where fingerprint = ${fingerprint} and agent_id = ${agentId} and id <= ${id}
+          and created_at > ${createdAt}::timestamptz - make_interval(secs => ${FLAPPING_WINDOW_S})`;
+      return row?.count ?? 0;
+    },
+
+    /** Of restarts for earlier incidents of the same problem: how many cleared it. */
+    async learnt({ id, agentId, fingerprint }: IncidentFacts): Promise<{ cleared: number; tried: number }> {
+      const [row] = await sql<{ cleared: number; tried: number }[]>`
+        select count(*) filter (where d.state = 'verified')::int as cleared, count(*)::int as tried
+        from decisions d join incidents i on i.id = d.incident_id
+        where d.action = 'restart' and d.state in ('verified', 'failed_again') and i.agent_id = ${agentId}
+          and i.fingerprint = ${fingerprint} and i.id <> ${id}`;
+      return row ?? { cleared: 0, tried: 0 };
+    },
+
+    async consequences(id: number): Promise<(IncidentView["consequences"][number] & { total: number })[]> {
+      const rows = await sql<(IncidentView["consequences"][number] & { total: number })[]>`
+        select id, source, left(raw_error, least(message_chars, 300)) as message, reason, count(*) over ()::int as total
+        from incidents
+        where parent_id = ${id} and status <> 'resolved'
+        order by id desc limit ${CONSEQUENCES_SHOWN_MAX}`;
+      return [...rows].reverse();
+    },
+
+    async decisions(id: number): Promise<DecisionLine[]> {
+      const rows = await sql<DecisionLine[]>`
+        select id, action, variant, actor_name as "actorName", state, outcome, requested_at as "requestedAt",
+          ended_at is not null as ended
+        from decisions where incident_id = ${id} order by requested_at desc, id limit ${DECISIONS_SHOWN_MAX}`;
+      return [...rows].reverse();
+    },
+
+    /** The storm's figures; undefined when there is no such digest. */
+    async digest(id: number): Promise<Omit<DigestView, "url"> | undefined> {
+      const [row] = await sql<Pick<DigestView, "startedAt" | "endedAt" | "total" | "open">[]>`
+        select d.created_at as "startedAt", (d.content->>'ended_at')::timestamptz as "endedAt",
+          count(i.id)::int as total, (count(i.id) filter (where i.status <> 'resolved'))::int as open
+        from announcements d
+        left join announcements a on a.digest_id = d.id and a.kind = 'incident'
+        left join incidents i on i.id = a.incident_id
+        where d.id = ${id} group by d.id`;
+      if (row === undefined) return undefined;
+      const byHost = await sql<DigestView["byHost"]>`
+        select coalesce(g.hostname, g.id::text) as hostname, count(*)::int as count from announcements a
+        join incidents i on i.id = a.incident_id join agents g on g.id = i.agent_id
+        where a.digest_id = ${id} and a.kind = 'incident'
+        group by g.id order by count(*) desc, g.id limit ${GROUPS_SHOWN_MAX}`;
+      const byCategory = await sql<DigestView["byCategory"]>`
+        select coalesce(i.analysis->>'category', 'unknown') as category, count(*)::int as count from announcements a
+        join incidents i on i.id = a.incident_id
+        where a.digest_id = ${id} and a.kind = 'incident' group by 1 order by count(*) desc, 1 limit ${GROUPS_SHOWN_MAX}`;
+      const newest = await sql<DigestView["newest"]>`
+        select i.id, g.hostname, i.type, i.source, left(i.raw_error, least(i.message_chars, 300)) as message, i.severity
+        from announcements a join incidents i on i.id = a.incident_id join agents g on g.id = i.agent_id
+        where a.digest_id = ${id} and a.kind = 'incident' order by i.id desc limit ${NEWEST_SHOWN_MAX}`;
+      return { id, ...row, byHost: [...byHost], byCategory: [...byCategory], newest: [...newest] };
+    },
+  };
+}
+
+export type ViewStore = ReturnType<typeof createViewStore>;

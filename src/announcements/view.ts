@@ -1,0 +1,101 @@
+import { sha256Hex } from "../lib/digest.ts";
+import { buttonsOf } from "./buttons.ts";
+import type { IncidentView, View } from "./model.ts";
+import type { IncidentFacts, ViewStore } from "./view-store.ts";
+
+/** Opened this often within an hour: the problem comes and goes. */
+const FLAPPING_TIMES = 4;
+const FLAPPING_WINDOW_MS = 3_600_000;
+
+/** A view, and of which state of its incident it is; null for a digest. */
+export interface BuiltView {
+  view: View;
+  updatedAt: string | null;
+}
+
+/** Makes what outlets show. */
+export function createViews({ store, publicUrl }: { store: ViewStore; publicUrl: string | null }) {
+  async function incident(id: number, why: string): Promise<BuiltView | undefined> {
+    // First: what changes while the rest is read changes this too, and is shown by the next edit.
+    const facts = await store.incident(id);
+    if (facts === undefined) return undefined;
+    const [times, learnt, consequences, decisions] = await Promise.all([
+      store.countOpened(facts),
+      store.learnt(facts),
+      store.consequences(id),
+      store.decisions(id),
+    ]);
+    const { isDeleted, allow, fingerprint, aiAnalysis, aiSolution, analysis, updatedAt, ...shown } = facts;
+    const view: IncidentView = {
+      ...shown,
+      explanation: explanationOf(facts),
+      why,
+      flapping: times >= FLAPPING_TIMES ? { times, windowMs: FLAPPING_WINDOW_MS } : null,
+      learnt: learnt.tried > 0 ? learnt : null,
+      consequences: consequences.map(({ total, ...one }) => one),
+      consequencesTotal: consequences[0]?.total ?? 0,
+      decisions,
+      can: buttonsOf({ ...facts, decisions }),
+      url: publicUrl === null ? null : `${publicUrl}/app/incidents/${id}`,
+    };
+    return { view: { kind: "incident", incident: view }, updatedAt };
+  }
+
+  async function digest(id: number): Promise<BuiltView | undefined> {
+    const facts = await store.digest(id);
+    if (facts === undefined) return undefined;
+    const url = publicUrl === null ? null : `${publicUrl}/app/incidents`;
+    return { view: { kind: "digest", digest: { ...facts, url } }, updatedAt: null };
+  }
+
+  return { incident, digest };
+}
+
+export type Views = ReturnType<typeof createViews>;
+
+/** The digest of what is shown: its first half of all but the counters, so that it can be told what changed. */
+export function digestOf(view: View): string {
+  return half(withoutCounters(view)) + half(view);
+}
+
+/** Whether two digests differ in more than counters; what was never shown does. */
+export function isStateChanged(before: string | null, after: string): boolean {
+  return before === null || before.slice(0, 32) !== after.slice(0, 32);
+}
+
+function half(value: unknown): string {
+  return sha256Hex(JSON.stringify(value)).slice(0, 32);
+}
+
+function withoutCounters(view: View): unknown {
+  if (view.kind === "digest") return { id: view.digest.id, endedAt: view.digest.endedAt };
+  const { occurrences, lastSeenAt, ...rest } = view.incident;
+  return rest;
+}
+
+function explanationOf({ analysis, aiAnalysis, aiSolution }: IncidentFacts): IncidentView["explanation"] {
+  if (analysis === null) return null;
+  const isModel = analysis.by === "model";
+  const model = isModel ? recordOf(analysis.model) : {};
+  const decisive = textOf(analysis.decisive);
+  return {
+    by: isModel ? "model" : "heuristic",
+    category: textOf(analysis.category) ?? "unknown",
+    confidence: typeof analysis.confidence === "number" ? analysis.confidence : 0,
+    cause: textOf(model.cause) ?? aiAnalysis ?? "",
+    fix: textOf(model.fix) ?? aiSolution ?? "",
+    fixCommand: textOf(model.fix_command),
+    evidence: evidenceOf(model.evidence, decisive),
+  };
+}
+
+function evidenceOf(lines: unknown, decisive: string | null): string[] {
+  const texts = Array.isArray(lines) ? lines.filter((line) => typeof line === "string") : [];
+  if (texts.length > 0) return texts;
+  return decisive === null ? [] : [decisive];
+}
+
+const textOf = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+
+const recordOf = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null ? { ...value } : {};

@@ -1,0 +1,117 @@
+import { DeliveryError } from "../lib/delivery-error.ts";
+import { errorMessage } from "../lib/errors.ts";
+
+/** What an operator must put right first: tried again at this pace until then, so that nothing is lost meanwhile. */
+const OPERATOR_WAIT_MS = 60_000;
+
+/** Slack's words for a request that is wrong in itself, or about something that is gone: it would be refused again. */
+const FOR_GOOD = new Set([
+  "cant_update_message",
+  "edit_window_closed",
+  "invalid_arguments",
+  "invalid_attachments",
+  "invalid_blocks",
+  "invalid_blocks_format",
+  "invalid_form_data",
+  "invalid_json",
+  "invalid_metadata_format",
+  "invalid_metadata_schema",
+  "invalid_payload",
+  "message_not_found",
+  "msg_blocks_too_long",
+  "msg_too_long",
+  "no_text",
+  "thread_not_found",
+  "too_many_attachments",
+]);
+
+const BUSY = new Set([
+  "ratelimited",
+  "rate_limited",
+  "message_limit_exceeded",
+  "service_unavailable",
+  "team_added_to_org",
+]);
+
+/** Slack gave up in the middle: part of it may have happened. */
+const IN_THE_MIDDLE = new Set(["fatal_error", "internal_error", "request_timeout"]);
+
+/** Failures before anything was sent. */
+const NOT_SENT =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|.*(CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY).*)$/;
+
+/** What a Web API error of the SDK is made of, as far as it is looked at. */
+interface SdkError extends Error {
+  readonly code?: string;
+  readonly data?: {
+    readonly error?: unknown;
+    readonly needed?: unknown;
+    readonly response_metadata?: { messages?: unknown };
+  };
+  readonly retryAfter?: number;
+  readonly statusCode?: number;
+  readonly original?: Error & { code?: unknown };
+  readonly body?: unknown;
+}
+
+/** What a failed call to the Web API means for a delivery. The message names no secret. */
+export function webApiFailure(method: string, error: unknown): DeliveryError {
+  if (error instanceof DeliveryError) return error;
+  if (!(error instanceof Error)) return new DeliveryError("unknown", `${method}: ${errorMessage(error)}`);
+  const { code, data, retryAfter, statusCode, original } = error as SdkError;
+  switch (code) {
+    case "slack_webapi_platform_error":
+      return refusal(method, data);
+    case "slack_webapi_rate_limited_error":
+      return new DeliveryError("later", `${method}: Slack asks to wait`, (retryAfter ?? 1) * 1000);
+    case "slack_webapi_http_error":
+      return httpFailure(method, statusCode ?? 0, "unknown");
+    case "slack_webapi_request_error":
+      return requestFailure(method, original ?? error);
+    default:
+      // The SDK has no type of its own for a 429 that does not say how long to wait.
+      return error.message.startsWith("Retry header")
+        ? new DeliveryError("later", `${method}: Slack asks to wait`)
+        : requestFailure(method, error);
+  }
+}
+
+function refusal(method: string, data: SdkError["data"]): DeliveryError {
+  const word = typeof data?.error === "string" && /^[a-z_]{1,60}$/.test(data.error) ? data.error : undefined;
+  if (word === undefined) return new DeliveryError("unknown", `${method}: the answer is not Slack's`);
+  const details = [data?.needed, data?.response_metadata?.messages].flat().filter((one) => typeof one === "string");
+  const text = [`${method}: ${word}`, ...details].join(" ").slice(0, 500);
+  if (IN_THE_MIDDLE.has(word)) return new DeliveryError("unknown", text);
+  if (FOR_GOOD.has(word)) return new DeliveryError("never", text);
+  return new DeliveryError("later", text, BUSY.has(word) ? null : OPERATOR_WAIT_MS);
+}
+
+/** `onServerError`: whether something may have happened although an error was answered. */
+function httpFailure(what: string, status: number, onServerError: "later" | "unknown"): DeliveryError {
+  const text = `${what}: HTTP status ${status}`;
+  if (status >= 500 || status === 408) return new DeliveryError(onServerError, text);
+  return new DeliveryError("later", text, OPERATOR_WAIT_MS);
+}
+
+function requestFailure(what: string, error: Error & { code?: unknown }): DeliveryError {
+  const wasSent = !NOT_SENT.test(String(error.code));
+  const text = `${what}: ${wasSent ? "no answer" : "not reached"} (${String(error.code ?? error.name)})`;
+  return new DeliveryError(wasSent ? "unknown" : "later", text);
+}
+
+/** What a failed call to a webhook means. An answered error is a refusal: only without an answer is it unknown what happened. */
+export function webhookFailure(error: unknown, retryAfterMs: number | null): DeliveryError {
+  if (!(error instanceof Error)) return new DeliveryError("unknown", `webhook: ${errorMessage(error)}`);
+  const { code, statusCode, original, body } = error as SdkError;
+  if (code !== "slack_webhook_http_error") return requestFailure("webhook", original ?? error);
+  if (statusCode === 429) return new DeliveryError("later", "webhook: Slack asks to wait", retryAfterMs);
+  const word = String(body ?? "").trim();
+  if (FOR_GOOD.has(word)) return new DeliveryError("never", `webhook: ${word}`);
+  const named = /^[a-z_]{1,60}$/.test(word) ? `webhook: ${word}` : "webhook";
+  return httpFailure(named, statusCode ?? 0, "later");
+}
+
+/** Whether Slack refused with one of these words. */
+export function isNamed(error: unknown, words: readonly string[]): boolean {
+  return error instanceof DeliveryError && words.some((word) => error.message.split(/[ :]+/).includes(word));
+}

@@ -1,0 +1,161 @@
+import type { DigestView, IncidentView, View } from "../announcements/model.ts";
+import { unreachable } from "../lib/errors.ts";
+import { type Block, context, header, INCIDENT_EVENT, LIMITS, link, type Message, moment, section } from "./blocks.ts";
+import { actionsOf } from "./buttons.ts";
+import { digestMessage } from "./digest-message.ts";
+import { createTexts, type Redact, type Texts } from "./text.ts";
+
+export interface MessageOptions {
+  redact: Redact;
+  /** Whether a pressed button can reach us. */
+  buttons: boolean;
+}
+
+/** So much of each part is shown: together they stay far below what Slack takes for one message. */
+const SHOWN = { message: 900, cause: 900, evidence: 1_200, fix: 1_200, command: 600, consequences: 5, decisions: 8 };
+
+/** What Slack is told about a view. It depends on nothing else, so that the same view is the same message. */
+export function messageOf(view: View, options: MessageOptions): Message {
+  switch (view.kind) {
+    case "incident":
+      return incidentMessage(view.incident, options);
+    case "digest":
+      return digestMessage(view.digest, createTexts(options.redact));
+    default:
+      return unreachable(view);
+  }
+}
+
+/** An incident's message: what happened, why, what to do, what was decided, and what can be pressed. */
+export function incidentMessage(incident: IncidentView, { redact, buttons }: MessageOptions): Message {
+  const texts = createTexts(redact);
+  const blocks = [
+    header(titleOf(incident, texts)),
+    section(summaryOf(incident, texts)),
+    ...(incident.message.trim() === "" ? [] : [section(texts.code(incident.message, SHOWN.message))]),
+    ...explanationOf(incident, texts),
+    ...historyOf(incident),
+    ...consequencesOf(incident, texts),
+    ...decisionsOf(incident, texts),
+    context(smallPrint(incident, texts)),
+    ...actionsOf(incident, texts, buttons),
+  ];
+  return { text: spokenOf(incident, texts), blocks, metadata: metadataOf(incident) };
+}
+
+/** How an incident ended, where the message about it cannot be edited. */
+export function endMessage(view: View, { redact }: MessageOptions): Message {
+  if (view.kind === "digest") return digestMessage(view.digest, createTexts(redact));
+  const { incident } = view;
+  const texts = createTexts(redact);
+  const decided = incident.decisions.findLast((one) => one.outcome !== null)?.outcome;
+  const end = [incident.reason, decided].filter((one) => typeof one === "string").map((one) => texts.line(one, 500));
+  const what = `*Resolved:* ${nameOf(incident, texts)}`;
+  const blocks = [section([what, ...new Set(end)].join("\n")), context(`Incident ${incident.id}`)];
+  return { text: spokenOf(incident, texts), blocks, metadata: metadataOf(incident) };
+}
+
+const metadataOf = ({ id }: IncidentView) => ({ event_type: INCIDENT_EVENT, event_payload: { incident_id: id } });
+
+const SEVERITIES = { critical: "🔴 Critical", warning: "🟠 Warning", info: "🔵 Info" } as const;
+
+function severityOf({ severity }: IncidentView): string {
+  return severity === null ? "⚪ Incident" : SEVERITIES[severity];
+}
+
+function titleOf(incident: IncidentView, texts: Texts): string {
+  const end = incident.status === "resolved" ? "✅ Resolved: " : "";
+  return texts.plain(`${end}${severityOf(incident)} on ${incident.hostname ?? incident.agentId}`, LIMITS.header);
+}
+
+const nameOf = ({ source, type, hostname, agentId }: IncidentView, texts: Texts) =>
+  `${texts.line(source, 200)} (${texts.line(type, 60)}) on ${texts.line(hostname ?? agentId, 200)}`;
+
+function summaryOf(incident: IncidentView, texts: Texts): string {
+  const { occurrences, createdAt, lastSeenAt } = incident;
+  const often = occurrences > 1 ? `*${occurrences} times*, last ${moment(lastSeenAt)}` : "*once*";
+  const flapping = incident.flapping;
+  return [
+    `*${texts.line(incident.source, 200)}* · ${texts.line(incident.type, 60)} · ${incident.status}`,
+    `since ${moment(createdAt)} · ${often}`,
+    ...(flapping ? [`*Flapping:* opened ${flapping.times} times within ${durationText(flapping.windowMs)}`] : []),
+  ].join("\n");
+}
+
+function durationText(ms: number): string {
+  const minutes = Math.max(1, Math.round(ms / 60_000));
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} d`;
+}
+
+function explanationOf({ explanation }: IncidentView, texts: Texts): Block[] {
+  if (explanation === null) return [section("*Cause:* not known yet")];
+  const { by, confidence, cause, fix, fixCommand, evidence } = explanation;
+  const percent = Math.round(Math.min(1, Math.max(0, confidence)) * 100);
+  const sure = percent === 0 ? "a guess" : `${percent} % sure`;
+  const whose = by === "model" ? "a language model" : "heuristics";
+  const lines = evidence.filter((line) => line.trim() !== "");
+  return [
+    section(`*Cause* (${sure}, by ${whose})\n${texts.prose(cause, SHOWN.cause) || "not known"}`),
+    ...(lines.length > 0 ? [section(`*Evidence*\n${texts.code(lines.join("\n"), SHOWN.evidence)}`)] : []),
+    ...(fix.trim() === "" ? [] : [section(`*Suggested fix*\n${texts.prose(fix, SHOWN.fix)}`)]),
+    ...(fixCommand === null || fixCommand.trim() === ""
+      ? []
+      : [section(`*A command the model suggests, not checked:*\n${texts.code(fixCommand, SHOWN.command)}`)]),
+  ];
+}
+
+function historyOf({ learnt, previousId, parentId }: IncidentView): Block[] {
+  const lines = [
+    ...(learnt && learnt.tried > 0 ? [`Restart cleared this ${learnt.cleared} of ${times(learnt.tried)}.`] : []),
+    ...(parentId === null ? [] : [`A consequence of incident ${parentId}.`]),
+    ...(previousId === null ? [] : [`The same failure as incident ${previousId}, which had ended.`]),
+  ];
+  return lines.length === 0 ? [] : [section(lines.join("\n"))];
+}
+
+const times = (count: number) => (count === 1 ? "1 time" : `${count} times`);
+
+function consequencesOf({ consequences, consequencesTotal }: IncidentView, texts: Texts): Block[] {
+  if (consequences.length === 0) return [];
+  const shown = consequences.slice(-SHOWN.consequences);
+  const total = Math.max(consequencesTotal, consequences.length);
+  const lines = shown.map(({ id, source, message, reason }) => {
+    const why = reason === null ? "" : ` (${texts.line(reason, 150)})`;
+    return `• ${id} ${texts.line(source, 80)}: ${texts.line(message, 150)}${why}`;
+  });
+  const more = total > shown.length ? [`and ${total - shown.length} more`] : [];
+  return [section([`*Consequences* (${total})`, ...lines, ...more].join("\n"))];
+}
+
+/** Newest last; of many the latest. */
+function decisionsOf({ decisions, status, reason, resolvedAt }: IncidentView, texts: Texts): Block[] {
+  const lines = decisions.slice(-SHOWN.decisions).map((one) => {
+    const asked = `${one.action} asked for by ${one.actorName}, ${one.ended ? one.state : "under way"}`;
+    return `• ${texts.line(one.outcome ?? asked, 250)}`;
+  });
+  if (status === "resolved") {
+    const when = resolvedAt === null ? "" : ` ${moment(resolvedAt)}`;
+    lines.push(
+      `*Resolved*${when}${reason === null ? "" : `: ${texts.line(reason.replace(/^resolved:?\s+/i, ""), 400)}`}`,
+    );
+  }
+  return lines.length === 0 ? [] : [section(lines.join("\n"))];
+}
+
+function smallPrint({ id, why, url }: IncidentView, texts: Texts): string {
+  const name = url === null || url.length > 1_000 ? `Incident ${id}` : link(url, `Incident ${id}`);
+  return `${name} · announced: ${texts.line(why, 500) || "it is new"}`;
+}
+
+function spokenOf(incident: IncidentView, texts: Texts): string {
+  const state = incident.status === "resolved" ? "Resolved" : severityOf(incident);
+  return `${state}: ${nameOf(incident, texts)}: ${texts.line(incident.message, 300)}`;
+}
+
+/** Whether nothing more is to come of it. */
+export function isEnd(view: View): boolean {
+  return view.kind === "incident" ? view.incident.status === "resolved" : isOver(view.digest);
+}
+
+const isOver = ({ endedAt }: DigestView) => endedAt !== null;

@@ -1,0 +1,130 @@
+import { backoffMs } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import { withDeadline } from "../lib/deadline.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { createSlackFetch } from "./bounded-fetch.ts";
+import { createSilentSdkLog } from "./sdk-log.ts";
+
+const CONNECT_LIMIT_MS = 20_000;
+const CLOSE_LIMIT_MS = 3_000;
+const BACKOFF = { minMs: 500, maxMs: 30_000 };
+/** Slack renews connections every few hours; one that lived shorter than this failed. */
+const STABLE_MS = 10_000;
+/** After this many failures in a row somebody should know. */
+const QUIET_FAILURES = 2;
+
+export interface SocketReceiverDeps {
+  appToken: string;
+  apiUrl: string | null;
+  clock: Clock;
+  log: Log;
+  /** Takes a callback, whose acknowledgement is already on its way. */
+  receive(payload: unknown, envelopeId: string): Promise<void>;
+}
+
+/** Callbacks over a connection that we open: no public address is needed. */
+export interface SocketReceiver {
+  start(): void;
+  stop(): Promise<void>;
+  isConnected(): boolean;
+}
+
+/**
+ * Keeps one Socket Mode connection open. The SDK's own reconnecting is off: a network that is away while it reconnects ends in
+ * a rejection that nobody can catch.
+ */
+export function createSocketReceiver(deps: SocketReceiverDeps): SocketReceiver {
+  const { clock, log } = deps;
+  const stopping = new AbortController();
+  let done: Promise<void> = Promise.resolve();
+  let connected = false;
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!stopping.signal.aborted) {
+      const startMs = clock.monotonicMs();
+      const error = await hold(deps, stopping.signal, (isConnected) => {
+        connected = isConnected;
+        if (isConnected) log.info("Slack's Socket Mode is connected");
+      });
+      connected = false;
+      if (stopping.signal.aborted) return;
+      failures = clock.monotonicMs() - startMs >= STABLE_MS ? 0 : failures + 1;
+      if (failures > QUIET_FAILURES) log.warn({ error, failures }, "Slack's Socket Mode cannot be kept connected");
+      if (failures > 0) await clock.sleep(backoffMs(failures - 1, BACKOFF), stopping.signal);
+    }
+  }
+
+  return {
+    start() {
+      done = run();
+    },
+    async stop() {
+      stopping.abort();
+      await done;
+    },
+    isConnected: () => connected,
+  };
+}
+
+/** One connection, from its beginning to its end. Resolves with why it failed, or undefined when it ended in order. */
+async function hold(
+  deps: SocketReceiverDeps,
+  stop: AbortSignal,
+  changed: (isConnected: boolean) => void,
+): Promise<string | undefined> {
+  const client = await createClient(deps, stop);
+  const ended = Promise.withResolvers<undefined>();
+  client.on("disconnected", () => ended.resolve(undefined));
+  client.on("interactive", (event: SocketEvent) => take(deps, event));
+  const whenStopped = () => ended.resolve(undefined);
+  stop.addEventListener("abort", whenStopped, { once: true });
+  const late = (error: unknown) => deps.log.debug({ error: errorMessage(error) }, "a late failure of Socket Mode");
+  try {
+    const opening = Promise.race([client.start(), ended.promise]);
+    const opened = await withDeadline(opening, CONNECT_LIMIT_MS, "connecting to Socket Mode", late);
+    if (opened === undefined) return "the connection was closed";
+    changed(true);
+    await ended.promise;
+    return undefined;
+  } catch (error) {
+    return error === undefined ? "the connection was closed" : errorMessage(error);
+  } finally {
+    stop.removeEventListener("abort", whenStopped);
+    await withDeadline(client.disconnect(), CLOSE_LIMIT_MS, "closing Socket Mode", late).catch(late);
+    client.removeAllListeners("interactive");
+  }
+}
+
+/** What the SDK hands over for one envelope. */
+interface SocketEvent {
+  readonly ack: () => Promise<void>;
+  readonly envelope_id: string;
+  readonly body: unknown;
+}
+
+function take({ receive, log }: SocketReceiverDeps, event: SocketEvent): void {
+  event.ack().catch((error: unknown) => {
+    log.warn({ error: errorMessage(error) }, "a callback could not be acknowledged");
+  });
+  receive(event.body, event.envelope_id).catch((error: unknown) => {
+    log.error({ error: errorMessage(error) }, "a callback was lost");
+  });
+}
+
+async function createClient({ appToken, apiUrl }: SocketReceiverDeps, stop: AbortSignal) {
+  const { SocketModeClient } = await import("@slack/socket-mode");
+  return new SocketModeClient({
+    appToken,
+    autoReconnectEnabled: false,
+    logger: createSilentSdkLog(),
+    clientOptions: {
+      ...(apiUrl === null ? {} : { slackApiUrl: `${apiUrl}/` }),
+      fetch: createSlackFetch(stop),
+      rejectRateLimitedCalls: true,
+      retryConfig: { retries: 0 },
+      timeout: CONNECT_LIMIT_MS,
+    },
+  });
+}

@@ -1,0 +1,126 @@
+import type { Notifier, View } from "../announcements/model.ts";
+import { DeliveryError } from "../lib/delivery-error.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { Message } from "./blocks.ts";
+import { isNamed } from "./failures.ts";
+import { type MessageOptions, messageOf } from "./message.ts";
+import { type Place, sayInThread } from "./thread.ts";
+import type { WebApi } from "./web-api.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** As announcements name Slack, whatever way it is reached. */
+export const OUTLET = "slack";
+
+/** Slack takes about one message a second in a channel. */
+const INTERVAL_MS = 1_000;
+
+/** The database's clock and Slack's may differ by so much. */
+const CLOCK_SKEW_MS = 120_000;
+const HISTORY_PAGE = 200;
+const HISTORY_PAGES_MAX = 10;
+
+export interface WebApiNotifierDeps extends MessageOptions {
+  api: WebApi;
+  workspace: Workspace;
+  /** Where a file may be sent to, beside Slack's hosts. */
+  apiUrl: string | null;
+  log: Log;
+}
+
+/** Posts, edits, finds and threads messages in one channel. External ids are "channel/ts". */
+export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
+  const { api, workspace, log } = deps;
+
+  async function find(view: View, since: Date, signal: AbortSignal): Promise<string | undefined> {
+    const channel = await workspace.channelId(signal);
+    const { botId } = await workspace.identity(signal);
+    const wanted = messageOf(view, deps).metadata;
+    for await (const message of historyOf(api, channel, since, signal)) {
+      const isOwn = botId === null || message.bot_id === botId;
+      if (message.ts && isOwn && isSame(message.metadata, wanted)) return `${channel}/${message.ts}`;
+    }
+    return undefined;
+  }
+
+  return {
+    outlet: OUTLET,
+    intervalMs: INTERVAL_MS,
+    edits: true,
+    async post(view, signal) {
+      const channel = await workspace.channelId(signal);
+      const message = messageOf(view, deps);
+      const answer = await api.call("chat.postMessage", signal, (client) =>
+        client.chat.postMessage({ channel, ...asSent(message), unfurl_links: false, unfurl_media: false }),
+      );
+      if (!answer.ts) throw new DeliveryError("unknown", "chat.postMessage: no ts in the answer");
+      return { externalId: `${answer.channel ?? channel}/${answer.ts}` };
+    },
+    async edit(externalId, view, signal) {
+      const { channel, ts } = placeOf(externalId);
+      const message = messageOf(view, deps);
+      await aboutOld(
+        api.call("chat.update", signal, (client) => client.chat.update({ channel, ts, ...asSent(message) })),
+      );
+    },
+    async find(view, since, signal) {
+      try {
+        return await find(view, since, signal);
+      } catch (error) {
+        if (!cannotLook(error)) throw error;
+        log.warn({ error: errorMessage(error) }, "Slack's history cannot be read: a message may be posted twice");
+        return undefined;
+      }
+    },
+    async reply(externalId, _subject, reply, signal) {
+      await aboutOld(sayInThread(deps, placeOf(externalId), reply, signal));
+    },
+  };
+}
+
+/** Slack's own types for blocks are wider in some places, narrower in others. */
+function asSent({ text, blocks, metadata }: Message) {
+  return { text, blocks, metadata };
+}
+
+function placeOf(externalId: string | null): Place {
+  const [channel, ts] = externalId?.split("/") ?? [];
+  if (!channel || !ts) throw new DeliveryError("never", "nobody knows where the message is");
+  return { channel, ts };
+}
+
+/** What the channel shows since then, newest first. */
+async function* historyOf(api: WebApi, channel: string, since: Date, signal: AbortSignal) {
+  const oldest = String((since.getTime() - CLOCK_SKEW_MS) / 1000);
+  let cursor: string | undefined;
+  for (let page = 0; page < HISTORY_PAGES_MAX; page++) {
+    const options = { channel, oldest, limit: HISTORY_PAGE, include_all_metadata: true };
+    const answer = await api.call("conversations.history", signal, (client) =>
+      client.conversations.history(cursor ? { ...options, cursor } : options),
+    );
+    yield* answer.messages ?? [];
+    cursor = answer.response_metadata?.next_cursor || undefined;
+    if (!cursor) return;
+  }
+}
+
+function isSame(found: { event_type?: string; event_payload?: unknown } | undefined, wanted: Message["metadata"]) {
+  if (found?.event_type !== wanted.event_type) return false;
+  const payload = new Map(Object.entries(found.event_payload ?? {}));
+  return Object.entries(wanted.event_payload).every(([key, value]) => String(payload.get(key)) === String(value));
+}
+
+/** What is wrong with the place of an old message alone must not hold up the new ones: it is given up. */
+async function aboutOld(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!isNamed(error, ["channel_not_found", "is_archived", "is_inactive", "not_in_channel"])) throw error;
+    throw new DeliveryError("never", errorMessage(error));
+  }
+}
+
+/** The app was not given the right to look, or is not in the channel: waiting would not help. */
+function cannotLook(error: unknown): boolean {
+  return isNamed(error, ["missing_scope", "not_in_channel", "no_permission", "not_allowed_token_type"]);
+}

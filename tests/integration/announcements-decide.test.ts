@@ -1,0 +1,233 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { addAgent, addIncident, createNode, createTestOutlet } from "../support/announcements.ts";
+import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+
+let database: TestDatabase;
+let agent: string;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+beforeEach(async () => {
+  agent = await addAgent(database);
+});
+afterEach(async () => {
+  await database.database.sql`truncate announcements, events, alerts, incidents, agents cascade`;
+});
+afterAll(() => database.close());
+
+const outlets = [createTestOutlet({ outlet: "one" }), createTestOutlet({ outlet: "two" })];
+const node = (silenced?: (id: number) => string | undefined) =>
+  createNode(database, outlets, silenced ? { silenced } : {});
+const rows = () => database.database.sql`
+  select incident_id, kind, outlet, state, why, digest_id::int from announcements order by incident_id nulls last, outlet, id`;
+const stateOf = async (id: number) =>
+  (await rows()).filter((row) => row.incident_id === id).map((row) => `${row.outlet} ${row.state}`);
+const whyOf = async (id: number) => (await rows()).find((row) => row.incident_id === id)?.why;
+const timeline = async (id: number) =>
+  (await database.database.sql`select kind, data from events where incident_id = ${id} order by id`).map((row) => [
+    row.kind,
+    row.data.why,
+  ]);
+const incident = async (id: number) => {
+  const [row] = await database.database.sql`select *, updated_at::text as updated from incidents where id = ${id}`;
+  return row;
+};
+
+describe("an incident", () => {
+  test("has one row for each outlet, and a second decision changes nothing", async () => {
+    const id = await addIncident(database, agent);
+    await node().decide([id]);
+    const before = await database.database.sql`select * from announcements order by id`;
+    await node().decide([id, id]);
+    expect(await database.database.sql`select * from announcements order by id`).toEqual(before);
+    expect(await stateOf(id)).toEqual(["one waiting", "two waiting"]);
+    expect(await whyOf(id)).toBe("a new problem on this host");
+  });
+
+  test("is decided once by two nodes at once", async () => {
+    const ids = await Promise.all(Array.from({ length: 10 }, () => addIncident(database, agent)));
+    await Promise.all([node().decide(ids), node().decide(ids), node().decide(ids.slice(5))]);
+    expect(await rows()).toHaveLength(20);
+  });
+
+  test("that came back says so", async () => {
+    const first = await addIncident(database, agent, { resolvedAgoS: 60 });
+    const id = await addIncident(database, agent, { previousId: first });
+    await node().decide([id]);
+    expect(await whyOf(id)).toBe(`it is back: incident #${first} was the same problem`);
+  });
+
+  test("that was over before it was decided is withheld, unless it is critical", async () => {
+    const plain = await addIncident(database, agent, { resolvedAgoS: 1 });
+    const critical = await addIncident(database, agent, { resolvedAgoS: 1, severity: "critical" });
+    await node().decide([plain, critical]);
+    expect(await stateOf(plain)).toEqual(["one withheld", "two withheld"]);
+    expect(await timeline(plain)).toEqual([["withheld", "it was resolved before anybody was told"]]);
+    expect(await stateOf(critical)).toEqual(["one waiting", "two waiting"]);
+  });
+
+  test("that is silenced is withheld with the silence's reason, and told when the silence is over", async () => {
+    const id = await addIncident(database, agent);
+    await node(() => "silenced by ana until noon").decide([id]);
+    await node(() => "silenced by ana until noon").decide([id]);
+    expect(await stateOf(id)).toEqual(["one withheld", "two withheld"]);
+    expect(await timeline(id)).toEqual([["withheld", "silenced by ana until noon"]]);
+    await node().decide([id]);
+    expect(await stateOf(id)).toEqual(["one waiting", "two waiting"]);
+  });
+});
+
+describe("a consequence of a silent agent", () => {
+  const silence = (resolvedAgoS: number | null) =>
+    addIncident(database, agent, {
+      type: "host",
+      source: "agent",
+      category: "unknown",
+      severity: "critical",
+      occurredAgoS: 600,
+      resolvedAgoS,
+    });
+
+  test.each([
+    ["in the minute before the silence", 659, true],
+    ["earlier than that", 662, false],
+    ["during the silence", 300, true],
+    ["within two minutes after the return", 5, true],
+  ])("is what occurred %s", async (_, occurredAgoS, isConsequence) => {
+    const cause = await silence(120);
+    const id = await addIncident(database, agent, { occurredAgoS });
+    await node().decide([cause, id]);
+    expect((await incident(id))?.parent_id).toBe(isConsequence ? cause : null);
+    expect(await stateOf(id)).toEqual(
+      isConsequence ? ["one withheld", "two withheld"] : ["one waiting", "two waiting"],
+    );
+    expect(await stateOf(cause)).toEqual(["one waiting", "two waiting"]);
+  });
+
+  test("is not what occurred later, nor what another agent told", async () => {
+    const cause = await silence(200);
+    const late = await addIncident(database, agent);
+    const other = await addIncident(database, await addAgent(database), { occurredAgoS: 400 });
+    await node().decide([cause, late, other]);
+    expect([(await incident(late))?.parent_id, (await incident(other))?.parent_id]).toEqual([null, null]);
+  });
+
+  test("changes its cause, so that the cause's message is edited, and names the reason everywhere", async () => {
+    const cause = await silence(null);
+    await node().decide([cause]);
+    const before = (await incident(cause))?.updated;
+    const id = await addIncident(database, agent, { occurredAgoS: 10 });
+    await node().decide([id]);
+    expect((await incident(cause))?.updated).not.toBe(before);
+    const reason = (await incident(id))?.reason;
+    expect(reason).toStartWith(`consequence of incident #${cause}: the agent has been silent since `);
+    expect(await whyOf(id)).toBe(reason);
+    expect(await timeline(id)).toEqual([["withheld", reason]]);
+  });
+});
+
+describe("a consequence of a full disk", () => {
+  test.each(["disk_full", "data_corruption", "crash", "lock_conflict"])("is %s on the same host", async (category) => {
+    const cause = await addIncident(database, agent, { category: "disk_full" });
+    const id = await addIncident(database, agent, { category });
+    const elsewhere = await addIncident(database, await addAgent(database), { category });
+    await node().decide([cause, id, elsewhere]);
+    expect([(await incident(id))?.parent_id, (await incident(elsewhere))?.parent_id]).toEqual([cause, null]);
+    expect((await incident(cause))?.parent_id).toBeNull();
+  });
+
+  test.each(["port_conflict", "timeout", "unknown"])("is not %s", async (category) => {
+    const cause = await addIncident(database, agent, { category: "disk_full" });
+    const id = await addIncident(database, agent, { category });
+    await node().decide([cause, id]);
+    expect(await stateOf(id)).toEqual(["one waiting", "two waiting"]);
+  });
+
+  test("is nothing once the disk has room again", async () => {
+    const cause = await addIncident(database, agent, { category: "disk_full", resolvedAgoS: 1 });
+    const id = await addIncident(database, agent, { category: "crash" });
+    await node().decide([cause, id]);
+    expect((await incident(id))?.parent_id).toBeNull();
+  });
+
+  test("is told when it is still open 5 minutes after the cause was resolved, and not before", async () => {
+    const { sql } = database.database;
+    const cause = await addIncident(database, agent, { category: "disk_full" });
+    const [open, ended] = [
+      await addIncident(database, agent, { category: "crash" }),
+      await addIncident(database, agent, { category: "crash" }),
+    ];
+    const decider = node();
+    await decider.decide([cause, open, ended]);
+    await sql`update incidents set status = 'resolved', resolved_at = now() - interval '299 s' where id = ${cause}`;
+    await sql`update incidents set status = 'resolved', resolved_at = now() where id = ${ended}`;
+    await decider.sweep();
+    expect(await stateOf(open)).toEqual(["one withheld", "two withheld"]);
+    await sql`update incidents set resolved_at = now() - interval '301 s' where id = ${cause}`;
+    await decider.sweep();
+    await decider.sweep();
+    await decider.decide([open, ended]);
+    expect(await stateOf(open)).toEqual(["one waiting", "two waiting"]);
+    expect(await whyOf(open)).toBe(`still open 5 minutes after its cause, incident #${cause}, was resolved`);
+    expect(await stateOf(ended)).toEqual(["one withheld", "two withheld"]);
+  });
+});
+
+describe("a storm", () => {
+  const many = async (count: number) => {
+    const ids: number[] = [];
+    for (let n = 0; n < count; n++) ids.push(await addIncident(database, agent));
+    return ids;
+  };
+  const kinds = async () => {
+    const mine = (await rows()).filter((row) => row.outlet === "one");
+    return {
+      messages: mine.filter((row) => row.state === "waiting" && row.kind === "incident").length,
+      digests: mine.filter((row) => row.kind === "digest").length,
+      members: mine.filter((row) => row.digest_id !== null).length,
+    };
+  };
+
+  test("begins with the 21st incident of a minute, over all agents and batches", async () => {
+    const ids = await many(20);
+    await node().decide(ids.slice(0, 15));
+    await node().decide(ids.slice(15));
+    expect(await kinds()).toEqual({ messages: 20, digests: 0, members: 0 });
+    await node().decide(await many(3));
+    expect(await kinds()).toEqual({ messages: 20, digests: 1, members: 3 });
+  });
+
+  test("of 500 incidents, decided by two nodes, is 20 messages and one digest, and none is lost", async () => {
+    const ids = await many(500);
+    const batches = Array.from({ length: 20 }, (_, at) => ids.slice(at * 25, at * 25 + 25));
+    await Promise.all(batches.map((batch) => node().decide(batch)));
+    expect(await kinds()).toEqual({ messages: 20, digests: 1, members: 480 });
+    const told = (await rows()).filter((row) => row.outlet === "one" && row.incident_id !== null);
+    expect(new Set(told.map((row) => row.incident_id)).size).toBe(500);
+  }, 60_000);
+
+  test("lasts while incidents keep coming, and ends after a minute within the limit; the next has its own digest", async () => {
+    const { sql } = database.database;
+    await node().decide(await many(25));
+    await sql`update announcements set created_at = created_at - interval '59 s'`;
+    await node().decide(await many(1));
+    expect(await kinds()).toEqual({ messages: 20, digests: 1, members: 6 });
+    await sql`update announcements set created_at = created_at - interval '61 s'`;
+    await node().sweep();
+    await node().decide(await many(1));
+    expect(await kinds()).toEqual({ messages: 21, digests: 1, members: 6 });
+    await node().decide(await many(20));
+    expect(await kinds()).toEqual({ messages: 40, digests: 2, members: 7 });
+  });
+});
+
+test("without an outlet, causes are told from consequences all the same", async () => {
+  const cause = await addIncident(database, agent, { category: "disk_full" });
+  const id = await addIncident(database, agent, { category: "crash" });
+  await createNode(database, []).decide([cause, id]);
+  await createNode(database, []).decide([cause, id]);
+  expect(await timeline(id)).toHaveLength(1);
+  expect((await incident(id))?.parent_id).toBe(cause);
+  expect(await rows()).toHaveLength(0);
+});

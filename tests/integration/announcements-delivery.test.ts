@@ -1,0 +1,471 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Announcements } from "../../src/announcements/service.ts";
+import { DeliveryError } from "../../src/lib/delivery-error.ts";
+import {
+  addAgent,
+  addIncident,
+  createNode,
+  createTestOutlet,
+  shownBy,
+  subjectOf,
+  type TestIncident,
+  type TestOutlet,
+} from "../support/announcements.ts";
+import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { until } from "../support/until.ts";
+
+let database: TestDatabase;
+let agent: string;
+const nodes: Announcements[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+beforeEach(async () => {
+  agent = await addAgent(database);
+});
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.stop();
+  await database.database.sql`truncate announcements, decisions, events, alerts, incidents, agents cascade`;
+});
+afterAll(() => database.close());
+
+const sql = () => database.database.sql;
+
+function start(...outlets: TestOutlet[]): Announcements {
+  const node = createNode(database, outlets);
+  nodes.push(node);
+  node.start();
+  return node;
+}
+
+async function announce(node: Announcements, given: TestIncident = {}): Promise<number> {
+  const id = await addIncident(database, agent, given);
+  await node.decide([id]);
+  node.wake();
+  return id;
+}
+
+const row = async (id: number, kind = "incident") => {
+  const [found] = await sql()`
+    select * from announcements where incident_id = ${id} and kind = ${kind} and outlet = 'test'`;
+  return found;
+};
+const isIn = (id: number, state: string, ms = 8_000) =>
+  until(async () => (await row(id))?.state === state, { what: `${id} is ${state}`, ms });
+const timeline = async (id: number) => sql()`select kind, data from events where incident_id = ${id} order by id`;
+const calls = (outlet: TestOutlet, what: string) => outlet.calls.filter((one) => one.what === what);
+/** Makes what waits for its time due now. */
+const hurry = async () =>
+  void (await sql()`
+  update announcements set next_attempt_at = now(), attempted_at = attempted_at - interval '10 s' where closed_at is null`);
+
+describe("an incident's message", () => {
+  test("is posted once and says why, in the timeline too", async () => {
+    const outlet = createTestOutlet();
+    const node = start(outlet);
+    const id = await announce(node);
+    await isIn(id, "sent");
+    expect(outlet.posts()).toHaveLength(1);
+    expect(shownBy(outlet.posts()[0])).toMatchObject({
+      id,
+      hostname: "web-01",
+      message: "nginx failed",
+      why: "a new problem on this host",
+      explanation: { by: "heuristic", cause: "Port 80 is taken.", evidence: ["bind() failed"] },
+      url: `https://ops.example.com/app/incidents/${id}`,
+    });
+    expect([...(await timeline(id))]).toEqual([
+      { kind: "announced", data: { outlet: "test", why: "a new problem on this host" } },
+    ]);
+    expect(await node.incidentOf("test", (await row(id))?.external_id)).toBe(id);
+    expect(await node.incidentOf("test", "another")).toBeUndefined();
+  });
+
+  test("is edited at once when the state changes, with the newest state only", async () => {
+    const outlet = createTestOutlet({ intervalMs: 200 });
+    const id = await announce(start(outlet));
+    await isIn(id, "sent");
+    for (const status of ["acknowledged", "ignored", "resolved"]) {
+      await sql()`update incidents set status = ${status}, updated_at = now() where id = ${id}`;
+    }
+    await until(() => calls(outlet, "edit").length > 0);
+    expect(shownBy(calls(outlet, "edit").at(-1)).status).toBe("resolved");
+    expect(outlet.messages.size).toBe(1);
+    await until(async () => {
+      const [found] = await sql()`
+        select from announcements a join incidents i on i.id = a.incident_id where a.shown_at = i.updated_at`;
+      return found;
+    });
+    expect(calls(outlet, "edit")).toHaveLength(1);
+  });
+
+  test("is edited for a counter now and then only, and not for what it does not show", async () => {
+    const outlet = createTestOutlet();
+    const id = await announce(start(outlet));
+    await isIn(id, "sent");
+    await sql()`update incidents set occurrences = 2, updated_at = now() where id = ${id}`;
+    await until(() => calls(outlet, "edit").length === 1);
+    await sql()`update incidents set occurrences = 3, updated_at = now() where id = ${id}`;
+    await until(async () => {
+      const [held] = await sql()`
+        select from announcements a join incidents i on i.id = a.incident_id where a.shown_at <> i.updated_at`;
+      return held;
+    });
+    await sql()`update incidents set severity = 'critical', updated_at = now() where id = ${id}`;
+    await until(() => calls(outlet, "edit").length === 2);
+    expect(shownBy(calls(outlet, "edit")[1])).toMatchObject({ occurrences: 3, severity: "critical" });
+    const before = (await row(id))?.shown_at;
+    await sql()`update incidents set updated_at = now() where id = ${id}`;
+    await until(async () => (await row(id))?.shown_at.getTime() > before.getTime());
+    expect(calls(outlet, "edit")).toHaveLength(2);
+  });
+
+  test("that was over before the first attempt is not posted", async () => {
+    const outlet = createTestOutlet();
+    const node = createNode(database, [outlet]);
+    nodes.push(node);
+    const [plain, critical] = [await announce(node), await announce(node, { severity: "critical" })];
+    await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now()`;
+    node.start();
+    await isIn(critical, "sent");
+    await isIn(plain, "withheld");
+    expect(outlet.posts().map((one) => shownBy(one).id)).toEqual([critical]);
+    expect([...(await timeline(plain))].map((line) => line.kind)).toEqual(["withheld"]);
+  });
+
+  test("is closed some time after the end, and stays as it is", async () => {
+    const outlet = createTestOutlet();
+    const node = start(outlet);
+    const id = await announce(node);
+    await isIn(id, "sent");
+    await sql()`update incidents set status = 'resolved', updated_at = now() - interval '11 minutes' where id = ${id}`;
+    await until(() => calls(outlet, "edit").length === 1);
+    await until(async () => {
+      await node.sweep();
+      return (await row(id))?.closed_at;
+    });
+  });
+});
+
+describe("a call of which nobody knows how it ended", () => {
+  test("is looked for, and what came through is adopted", async () => {
+    const outlet = createTestOutlet();
+    outlet.behave(
+      ({ what }) => {
+        if (what === "post") throw new DeliveryError("unknown", "the answer was lost");
+      },
+      { land: true },
+    );
+    const id = await announce(start(outlet));
+    await isIn(id, "unknown");
+    await hurry();
+    await isIn(id, "sent");
+    expect(outlet.posts()).toHaveLength(1);
+    expect(outlet.messages.has((await row(id))?.external_id)).toBe(true);
+  });
+
+  test("is made again when nothing came through", async () => {
+    const outlet = createTestOutlet();
+    let failures = 1;
+    outlet.behave(() => {
+      if (failures-- > 0) throw new DeliveryError("unknown", "the connection was cut");
+    });
+    const id = await announce(start(outlet));
+    await isIn(id, "unknown");
+    await hurry();
+    await isIn(id, "sent");
+    expect([outlet.posts().length, outlet.messages.size]).toEqual([2, 1]);
+  });
+
+  test.each([
+    ["after it came through", true, 1],
+    ["before it came through", false, 1],
+  ])(
+    "because its node died %s, ends with one message",
+    async (_, land, messages) => {
+      const outlet = createTestOutlet();
+      const stuck = Promise.withResolvers<void>();
+      outlet.behave(() => stuck.promise, { land });
+      const first = start(outlet);
+      const id = await announce(first);
+      await isIn(id, "sending");
+      // Its session ends as it does when the process is killed; what it awaits is never answered.
+      await sql()`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'opspilot test'`;
+      const survivor = createTestOutlet();
+      for (const [key, view] of outlet.messages) survivor.messages.set(key, view);
+      const second = start(survivor);
+      await isIn(id, "unknown");
+      await hurry();
+      second.wake();
+      await isIn(id, "sent");
+      expect(survivor.messages.size).toBe(messages);
+      expect(survivor.posts()).toHaveLength(land ? 0 : 1);
+      stuck.reject(new DeliveryError("unknown", "too late"));
+      await first.stop();
+      expect((await row(id))?.state).toBe("sent");
+    },
+    20_000,
+  );
+
+  test("is looked for although the same node goes on: its answer could not be written", async () => {
+    await sql().unsafe(`
+      create sequence writes;
+      create function refuse_once() returns trigger language plpgsql as $$ begin
+        if new.state = 'sent' and nextval('writes') = 1 then raise exception 'refused'; end if;
+        return new;
+      end $$;
+      create trigger refuse_once before update on announcements for each row execute function refuse_once()`);
+    try {
+      const outlet = createTestOutlet();
+      const id = await announce(start(outlet));
+      await isIn(id, "unknown");
+      await hurry();
+      await isIn(id, "sent");
+      expect(outlet.posts()).toHaveLength(1);
+    } finally {
+      await sql().unsafe("drop trigger refuse_once on announcements; drop function refuse_once; drop sequence writes");
+    }
+  });
+
+  test("where nobody can look is made once more, and then given up", async () => {
+    const outlet = createTestOutlet({ edits: false });
+    outlet.behave(() => {
+      throw new DeliveryError("unknown", "no answer");
+    });
+    const id = await announce(start(outlet));
+    await until(async () => {
+      await hurry();
+      return (await row(id))?.state === "failed";
+    });
+    expect(outlet.posts()).toHaveLength(2);
+    expect([...(await timeline(id))].at(-1)).toMatchObject({ kind: "announcement_failed", data: { outlet: "test" } });
+  }, 15_000);
+});
+
+describe("an outlet that refuses", () => {
+  test("for now is tried again until it takes it, in the order of the incidents", async () => {
+    const outlet = createTestOutlet();
+    let failures = 4;
+    outlet.behave(() => {
+      if (failures-- > 0) throw new DeliveryError("later", "503");
+    });
+    const node = start(outlet);
+    const ids = [await announce(node), await announce(node)];
+    await until(
+      async () => {
+        await hurry();
+        return (await row(ids[1] ?? 0))?.state === "sent";
+      },
+      { ms: 20_000 },
+    );
+    for (const id of ids) await isIn(id, "sent");
+    expect(outlet.messages.size).toBe(2);
+  }, 30_000);
+
+  test("for good is believed, and the timeline says so", async () => {
+    const outlet = createTestOutlet();
+    outlet.behave(() => {
+      throw new DeliveryError("never", "channel_not_found");
+    });
+    const id = await announce(start(outlet));
+    await isIn(id, "failed");
+    expect(outlet.posts()).toHaveLength(1);
+    expect([...(await timeline(id))]).toEqual([
+      { kind: "announcement_failed", data: { outlet: "test", error: "channel_not_found", subject: "" } },
+    ]);
+  });
+
+  test("and asks for quiet is left alone for that long", async () => {
+    const outlet = createTestOutlet();
+    outlet.behave(() => {
+      if (outlet.calls.length === 1) throw new DeliveryError("later", "429", 700);
+    });
+    const node = start(outlet);
+    const ids = [await announce(node), await announce(node)];
+    for (const id of ids) await isIn(id, "sent");
+    const [first, second] = outlet.calls;
+    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(690);
+  });
+
+  test("an edit for good goes on with the next change", async () => {
+    const outlet = createTestOutlet();
+    outlet.behave(({ what }) => {
+      if (what === "edit" && calls(outlet, "edit").length === 1)
+        throw new DeliveryError("never", "cant_update_message");
+    });
+    const id = await announce(start(outlet));
+    await isIn(id, "sent");
+    await sql()`update incidents set status = 'acknowledged', updated_at = now() where id = ${id}`;
+    await until(async () => (await row(id))?.last_error === "cant_update_message");
+    await sql()`update incidents set status = 'resolved', updated_at = now() where id = ${id}`;
+    await until(async () => calls(outlet, "edit").length === 2 && (await row(id))?.last_error === null);
+  });
+
+  test("or is slow holds up no other outlet", async () => {
+    const stuck = createTestOutlet({ outlet: "stuck" });
+    const other = createTestOutlet({ outlet: "other" });
+    const freed = Promise.withResolvers<void>();
+    stuck.behave(() => freed.promise);
+    const node = start(stuck, other);
+    for (let n = 0; n < 3; n++) await announce(node);
+    await until(() => other.messages.size === 3);
+    expect(stuck.messages.size).toBe(0);
+    freed.resolve();
+    await until(() => stuck.messages.size === 3);
+  });
+});
+
+test("the pace holds over posts and edits, and new messages go first", async () => {
+  const outlet = createTestOutlet({ intervalMs: 150 });
+  const node = start(outlet);
+  const first = await announce(node);
+  await isIn(first, "sent");
+  await sql()`update incidents set status = 'acknowledged', updated_at = now()`;
+  for (let n = 0; n < 3; n++) await announce(node);
+  await until(() => calls(outlet, "edit").length === 1 && outlet.messages.size === 4);
+  const times = outlet.calls.map((one) => one.atMs);
+  for (const [at, time] of times.slice(1).entries()) expect(time - (times[at] ?? 0)).toBeGreaterThanOrEqual(145);
+});
+
+describe("several nodes", () => {
+  test("announce each incident once, and the next leads when the first stops", async () => {
+    const outlets = [createTestOutlet(), createTestOutlet()];
+    const [one, two] = outlets.map((outlet) => start(outlet));
+    if (one === undefined || two === undefined) throw new Error("two nodes");
+    const ids = [await announce(one), await announce(two)];
+    for (const id of ids) await isIn(id, "sent");
+    const posts = () => outlets.map((outlet) => outlet.posts().length);
+    expect(posts().sort()).toEqual([0, 2]);
+    const leader = outlets[0]?.posts().length === 2 ? one : two;
+    await leader.stop();
+    await isIn(await announce(leader === one ? two : one), "sent");
+    expect(posts().sort()).toEqual([1, 2]);
+  });
+
+  test("change the lead when the leader's session is cut", async () => {
+    const outlets = [createTestOutlet(), createTestOutlet()];
+    const [one] = outlets.map((outlet) => start(outlet));
+    if (one === undefined) throw new Error("a node");
+    await isIn(await announce(one), "sent");
+    await sql()`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'opspilot test'`;
+    await isIn(await announce(one), "sent");
+    expect(outlets.reduce((sum, outlet) => sum + outlet.posts().length, 0)).toBe(2);
+  });
+});
+
+test("a stop waits for the message that is being posted", async () => {
+  const outlet = createTestOutlet();
+  const answer = Promise.withResolvers<void>();
+  outlet.behave(() => answer.promise);
+  const node = start(outlet);
+  const id = await announce(node);
+  await isIn(id, "sending");
+  const stopped = node.stop();
+  answer.resolve();
+  await stopped;
+  expect((await row(id))?.state).toBe("sent");
+});
+
+test("a cause's message names its open consequences", async () => {
+  const outlet = createTestOutlet();
+  const node = start(outlet);
+  const cause = await announce(node, { category: "disk_full" });
+  await isIn(cause, "sent");
+  const id = await announce(node, { category: "crash" });
+  await until(() => calls(outlet, "edit").length === 1);
+  expect(shownBy(calls(outlet, "edit")[0]).consequences.map((one) => one.id)).toEqual([id]);
+  await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now() where id = ${id}`;
+  await node.sweep();
+  await until(() => calls(outlet, "edit").length === 2);
+  expect(shownBy(calls(outlet, "edit")[1]).consequencesTotal).toBe(0);
+  expect(outlet.posts()).toHaveLength(1);
+});
+
+describe("replies", () => {
+  test("stand beneath the incident's message, once for each subject, and not before it", async () => {
+    const outlet = createTestOutlet();
+    const node = createNode(database, [outlet, createTestOutlet({ outlet: "no-threads", edits: false })]);
+    nodes.push(node);
+    const id = await announce(node);
+    for (const text of ["the logs", "again"]) await node.reply(sql(), id, "logs:1", { text, file: null });
+    await node.reply(sql(), id, "logs:2", { text: "more logs", file: { name: "nginx.log", content: "…" } });
+    node.start();
+    await until(async () => calls(outlet, "reply").length === 2);
+    const { external_id: message } = (await row(id)) ?? {};
+    expect(calls(outlet, "reply").map((one) => [one.externalId, one.text])).toEqual([
+      [message, "the logs"],
+      [message, "more logs"],
+    ]);
+    expect(outlet.calls[0]?.what).toBe("post");
+  });
+
+  test("say that a silence ended while the problem goes on", async () => {
+    const outlet = createTestOutlet();
+    const node = start(outlet);
+    const id = await announce(node);
+    await isIn(id, "sent");
+    await sql()`
+      insert into events (kind, actor, incident_id, data)
+      values ('silence.ended', 'system', ${id}, ${sql().json({ silence_id: 7, reason: "it came three times as often" })})`;
+    for (let n = 0; n < 2; n++) await node.decide([id]);
+    node.wake();
+    await until(() => calls(outlet, "reply").length === 1);
+    expect(calls(outlet, "reply")[0]?.text).toContain("it came three times as often");
+  });
+});
+
+describe("where nothing can be edited", () => {
+  test("the end is a message of its own, once, and nothing else is", async () => {
+    const outlet = createTestOutlet({ edits: false });
+    const node = start(outlet);
+    const id = await announce(node);
+    await isIn(id, "sent");
+    await sql()`update incidents set status = 'acknowledged', occurrences = 9, updated_at = now() where id = ${id}`;
+    await node.sweep();
+    await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now() where id = ${id}`;
+    for (let n = 0; n < 2; n++) await node.sweep();
+    node.wake();
+    await until(() => outlet.posts().length === 2);
+    await until(async () => {
+      const open = await sql()`select from announcements where state in ('waiting', 'sending')`;
+      return open.length === 0;
+    });
+    expect(outlet.posts().map((one) => shownBy(one).status)).toEqual(["analyzed", "resolved"]);
+    expect(calls(outlet, "edit")).toEqual([]);
+  });
+});
+
+describe("a storm", () => {
+  test("of 500 incidents is at most 25 messages, of which one shows all others and is edited to its end", async () => {
+    const outlet = createTestOutlet();
+    const node = start(outlet);
+    const ids: number[] = [];
+    for (let n = 0; n < 500; n++) ids.push(await addIncident(database, agent, { source: `s-${n}` }));
+    for (let at = 0; at < 500; at += 50) await node.decide(ids.slice(at, at + 50));
+    node.wake();
+    await until(() => outlet.messages.size === 21, { ms: 20_000 });
+    expect(outlet.posts().length).toBeLessThanOrEqual(25);
+    const shown = [...outlet.messages.values()].flatMap((view) => (view.kind === "incident" ? [view.incident.id] : []));
+    const digest = () =>
+      [...outlet.messages.values()].flatMap((view) => (view.kind === "digest" ? [view.digest] : []))[0];
+    await until(() => digest()?.total === 480, { ms: 20_000 });
+    expect(digest()).toMatchObject({
+      endedAt: null,
+      open: 480,
+      byHost: [{ hostname: "web-01", count: 480 }],
+      byCategory: [{ category: "port_conflict", count: 480 }],
+    });
+    const members = await sql()`select incident_id from announcements where digest_id = ${digest()?.id ?? 0}`;
+    expect([...shown, ...members.map((one) => one.incident_id)].sort((a, b) => a - b)).toEqual(ids);
+
+    await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now()`;
+    await sql()`update announcements set created_at = created_at - interval '61 s'`;
+    await node.sweep();
+    await sql()`update announcements set next_attempt_at = now()`;
+    await until(() => digest()?.endedAt !== null && digest()?.open === 0, { ms: 20_000 });
+    expect(
+      outlet.posts().map((one) => subjectOf(one.view ?? { kind: "digest", digest: digest() as never })).length,
+    ).toBe(21);
+  }, 60_000);
+});

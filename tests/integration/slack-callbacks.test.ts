@@ -1,0 +1,473 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { redact } from "../../src/analysis/redact.ts";
+import type { SlackSettings } from "../../src/config/slack.ts";
+import type { Press, PressOutcome } from "../../src/decisions/model.ts";
+import { createSystemClock } from "../../src/lib/clock.ts";
+import { createSlack, type SlackReceiver } from "../../src/slack/slack.ts";
+import { actionOf, type FakeSlack, signedRequest, startFakeSlack } from "../support/fake-slack.ts";
+import { APP_TOKEN, BOT_TOKEN, CHANNEL, type FakeMessage, SIGNING_SECRET } from "../support/fake-slack-api.ts";
+import { TOKEN_ACCESS, testApp } from "../support/http-app.ts";
+import { quiet } from "../support/log.ts";
+import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { incidentView } from "../support/slack-views.ts";
+import { until } from "../support/until.ts";
+
+const NEVER = new AbortController().signal;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.close());
+
+let slack: FakeSlack;
+let stops: (() => Promise<void>)[] = [];
+beforeEach(async () => {
+  slack = await startFakeSlack();
+});
+afterEach(async () => {
+  for (const stop of stops) await stop();
+  stops = [];
+  await slack.stop();
+  await database.database.sql`truncate slack_callbacks`;
+});
+
+/** A server's way to Slack, with decisions that are only noted. */
+function connect(changes: Partial<SlackSettings> = {}) {
+  const settings: SlackSettings = {
+    webhookUrl: null,
+    token: BOT_TOKEN,
+    channel: CHANNEL,
+    appToken: APP_TOKEN,
+    signingSecret: SIGNING_SECRET,
+    allowedUsers: [],
+    apiUrl: slack.apiUrl,
+    ...changes,
+  };
+  const pressed: Press[] = [];
+  const decisions = {
+    outcome: { ok: true, decisionId: "d-1", text: "Restarting nginx on web-1." } as PressOutcome,
+    async press(press: Press) {
+      pressed.push(press);
+      return decisions.outcome;
+    },
+  };
+  const made = createSlack({ settings, redact, clock: createSystemClock(), log: quiet });
+  const incidentOf = async (_: string, externalId: string) =>
+    slack.messages.some(({ ts }) => externalId === `${CHANNEL}/${ts}`) ? 42 : undefined;
+  const receiver = made.receiver({ announcements: { incidentOf }, decisions, sql: database.database.sql });
+  if (receiver === null || made.notifier === null) throw new Error("nothing can come");
+  stops.push(receiver.stop);
+  return { receiver, pressed, decisions, notifier: made.notifier };
+}
+
+async function posted(notifier: ReturnType<typeof connect>["notifier"], id = 42): Promise<FakeMessage> {
+  await notifier.post({ kind: "incident", incident: incidentView({ id }) }, NEVER);
+  const message = slack.messages.at(-1);
+  if (!message) throw new Error("nothing was posted");
+  return message;
+}
+
+const whispered = () => until(() => slack.ephemerals.at(-1), { what: "an answer to the person" });
+
+describe("Socket Mode", () => {
+  test("a pressed button is acknowledged, decided and answered", async () => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    await slack.press(message, "opspilot_restart");
+    expect(await whispered()).toMatchObject({
+      response_type: "ephemeral",
+      replace_original: false,
+      text: "Restarting nginx on web-1.",
+    });
+    expect(pressed).toEqual([
+      {
+        incidentId: 42,
+        action: "restart",
+        variant: null,
+        actor: "slack:U0ANA00001",
+        actorName: "@ana",
+        outlet: "slack",
+      },
+    ]);
+  });
+
+  test.each([
+    ["opspilot_logs", undefined, "logs", null],
+    ["opspilot_ignore", undefined, "ignore", "until_resolved"],
+    ["opspilot_more", "acknowledge", "acknowledge", null],
+    ["opspilot_more", "resolve", "resolve", null],
+    ["opspilot_more", "ignore_1h", "ignore", "1h"],
+    ["opspilot_more", "ignore_until_worse", "ignore", "until_worse"],
+    ["opspilot_more", "ignore_for_good", "ignore", "for_good"],
+  ])("%s %s means %s %s", async (actionId, option, action, variant) => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    await slack.press(await posted(notifier), actionId, option === undefined ? {} : { option });
+    await whispered();
+    expect(pressed).toMatchObject([{ action, variant }] as never);
+  });
+
+  test("an envelope that comes twice is decided once", async () => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    const payload = slack.payloadOf({ ts: message.ts, action: actionOf(message, "opspilot_logs") });
+    await slack.sockets.deliver("interactive", payload, "e-same");
+    await whispered();
+    slack.sockets.acked.clear();
+    await slack.sockets.deliver("interactive", payload, "e-same");
+    await slack.press(message, "opspilot_ignore");
+    await until(() => pressed.length === 2);
+    expect(pressed.map(({ action }) => action)).toEqual(["logs", "ignore"]);
+  });
+
+  test("a connection that Slack renews, or that is cut, is made again", async () => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    await until(() => slack.sockets.open() === 1);
+    slack.sockets.refresh();
+    await until(() => slack.sockets.connections() === 2 && slack.sockets.open() === 1);
+    slack.sockets.cut();
+    await until(() => slack.sockets.connections() === 3 && slack.sockets.open() === 1);
+    await slack.press(message, "opspilot_logs");
+    await until(() => pressed.length === 1);
+  });
+
+  test("it connects as soon as Slack answers again", async () => {
+    slack.behave("apps.connections.open", { status: 503 }, "cut", { limitedS: 1 }, "works");
+    const { receiver } = connect();
+    receiver.start();
+    await until(() => slack.sockets.open() === 1, { ms: 10_000 });
+  });
+
+  test("it stops, connected or not", async () => {
+    const { receiver } = connect();
+    receiver.start();
+    await until(() => slack.sockets.open() === 1);
+    await receiver.stop();
+    await until(() => slack.sockets.open() === 0);
+    slack.behave("apps.connections.open", "hangs");
+    const other = connect();
+    other.receiver.start();
+    await until(() => slack.calls("apps.connections.open").length === 2);
+    await other.receiver.stop();
+  });
+});
+
+describe("a press does not count", () => {
+  const refused: [string, Parameters<FakeSlack["payloadOf"]>[0] | object, RegExp][] = [
+    ["by a guest", { user: "U0GUEST001" }, /guests/],
+    ["by a bot", { user: "U0BOT00001" }, /bots/],
+    ["by somebody of another team", { user: "U0OTHER001" }, /another workspace/],
+    ["by somebody whose team is said to be another", { userTeam: "T0OTHER001" }, /another workspace/],
+    ["from another team", { team: "T0OTHER001" }, /another workspace/],
+    ["by an account that was closed", { user: "U0GONE0001" }, /closed/],
+    ["by somebody unknown", { user: "U0NOBODY01" }, /cannot be checked/],
+    ["in another channel", { channel: "C0OTHER001" }, /not a message of this server/],
+    ["under a message that is not ours", { ts: "1.000001" }, /not a message of this server/],
+    ["for another incident than the message's", { action: pressOf(43) }, /not a message of this server/],
+    [
+      "with a value that is not the block's",
+      { action: { ...pressOf(42), value: "43" } },
+      /not a message of this server/,
+    ],
+    [
+      "with an action nobody knows",
+      { action: { ...pressOf(42), action_id: "opspilot_format_disk" } },
+      /not a message of this server/,
+    ],
+    [
+      "with an action of every object",
+      { action: { ...pressOf(42), action_id: "constructor" } },
+      /not a message of this server/,
+    ],
+  ];
+  test.each(refused)("%s", async (_, change, words) => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const { ts } = await posted(notifier);
+    await slack.sockets.deliver("interactive", slack.payloadOf({ ts, action: pressOf(42), ...change }));
+    expect((await whispered()).text).toMatch(words);
+    expect(pressed).toEqual([]);
+  });
+
+  test("by whom SLACK_ALLOWED_USERS does not name", async () => {
+    const { receiver, pressed, notifier } = connect({ allowedUsers: ["U0BEN00001"] });
+    receiver.start();
+    const message = await posted(notifier);
+    await slack.press(message, "opspilot_restart");
+    expect((await whispered()).text).toContain("not among those");
+    await slack.press(message, "opspilot_restart", { user: "U0BEN00001" });
+    await until(() => pressed.length === 1);
+    expect(pressed[0]?.actorName).toBe("@ben");
+  });
+
+  test("while it cannot be checked who pressed; but afterwards", async () => {
+    slack.behave("users.info", { status: 503 }, "works");
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    await slack.press(message, "opspilot_restart");
+    expect((await whispered()).text).toContain("cannot be checked");
+    await slack.press(message, "opspilot_restart");
+    await until(() => pressed.length === 1);
+  });
+
+  test("when it only opens the dashboard, and nobody is answered", async () => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    await slack.press(message, "opspilot_open");
+    await slack.press(message, "opspilot_logs");
+    await until(() => pressed.length === 1);
+    await receiver.stop();
+    expect(slack.ephemerals).toHaveLength(1);
+  });
+
+  test.each([
+    ["nothing", undefined],
+    ["a list", []],
+    ["another event", { type: "view_submission" }],
+    ["a press without actions", { type: "block_actions", actions: [] }],
+    ["a press of a thing deep within", { type: "block_actions", user: null, team: null, actions: [{}] }],
+  ])("when it is %s", async (_, payload) => {
+    const { receiver, pressed } = connect();
+    receiver.start();
+    await slack.sockets.deliver("interactive", payload);
+    await receiver.stop();
+    expect([pressed, slack.ephemerals]).toEqual([[], []]);
+  });
+});
+
+describe("a person who pressed", () => {
+  test("is told when it was decided already", async () => {
+    const { receiver, decisions, notifier } = connect();
+    decisions.outcome = { ok: false, reason: "already_decided", text: "@ben restarts it already." };
+    receiver.start();
+    await slack.press(await posted(notifier), "opspilot_restart");
+    expect((await whispered()).text).toBe("@ben restarts it already.");
+  });
+
+  test("is told when the server has a problem", async () => {
+    const { receiver, decisions, notifier } = connect();
+    decisions.press = () => Promise.reject(new Error("no database"));
+    receiver.start();
+    await slack.press(await posted(notifier), "opspilot_restart");
+    expect((await whispered()).text).toContain("Nothing was decided; try again");
+  });
+
+  test("is told at once that it takes longer, and then what came of it", async () => {
+    slack.behave("users.info", { delayMs: 2_300 });
+    const { receiver, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    await slack.press(message, "opspilot_restart");
+    expect(slack.ephemerals).toEqual([]);
+    await until(() => slack.ephemerals.length === 2);
+    expect(slack.ephemerals.map(({ text }) => text)).toEqual([
+      "Still at it; what comes of it is told here.",
+      "Restarting nginx on web-1.",
+    ]);
+  });
+
+  test("is asked about once a minute, however often they press", async () => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    for (const actionId of ["opspilot_logs", "opspilot_ignore", "opspilot_restart"]) {
+      await slack.press(message, actionId);
+      await until(() => pressed.at(-1) && slack.ephemerals.length === pressed.length);
+    }
+    await until(() => pressed.length === 3);
+    expect(slack.calls("users.info")).toHaveLength(1);
+    expect(slack.calls("auth.test")).toHaveLength(1);
+  });
+
+  test("is not answered at an address that is not Slack's", async () => {
+    const { receiver, pressed, notifier } = connect();
+    receiver.start();
+    const { ts } = await posted(notifier);
+    let called = 0;
+    const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(String(++called)) });
+    const more = { response_url: `http://127.0.0.1:${other.port}/actions` };
+    await slack.sockets.deliver("interactive", slack.payloadOf({ ts, action: pressOf(42), more }));
+    await until(() => pressed.length === 1);
+    await receiver.stop();
+    await other.stop(true);
+    expect(called).toBe(0);
+  });
+});
+
+describe("POST /v1/slack/interactions", () => {
+  const PATH = "http://opspilot.internal/v1/slack/interactions";
+
+  function appOf(receiver: SlackReceiver | null) {
+    const { app } = testApp({ slackCallback: receiver?.callback ?? null }, { access: TOKEN_ACCESS });
+    return (init: RequestInit) => app.handle(new Request(PATH, init));
+  }
+
+  async function pressedOver() {
+    const made = connect({ appToken: null });
+    const message = await posted(made.notifier);
+    const payload = slack.payloadOf({ ts: message.ts, action: actionOf(message, "opspilot_restart") });
+    return { ...made, payload, send: appOf(made.receiver) };
+  }
+
+  test("takes what Slack signed, behind a proxy and under any name, and answers at once", async () => {
+    const { send, payload, pressed } = await pressedOver();
+    const request = signedRequest(payload);
+    const response = await send({
+      ...request,
+      headers: { ...request.headers, "x-forwarded-for": "1.2.3.4", via: "1.1 x" },
+    });
+    expect([response.status, await response.text()]).toEqual([200, ""]);
+    expect((await whispered()).text).toBe("Restarting nginx on web-1.");
+    expect(pressed).toHaveLength(1);
+  });
+
+  test("refuses a forged, stale or unsigned callback", async () => {
+    const { send, payload, pressed, receiver } = await pressedOver();
+    const now = Math.floor(Date.now() / 1000);
+    const unsigned = { ...signedRequest(payload), headers: { "content-type": "application/x-www-form-urlencoded" } };
+    for (const [request, code] of [
+      [signedRequest(payload, { secret: "another secret" }), "forged"],
+      [{ ...signedRequest(payload), body: "payload=%7B%7D" }, "forged"],
+      [signedRequest(payload, { atS: now - 301 }), "stale"],
+      [signedRequest(payload, { atS: now + 302 }), "stale"],
+      [unsigned, "unsigned"],
+    ] as const) {
+      const response = await send(request);
+      expect([response.status, await codeOf(response)]).toEqual([401, code]);
+    }
+    await receiver.stop();
+    expect(pressed).toEqual([]);
+  });
+
+  test("refuses a replay, on another node and after a restart, too", async () => {
+    const { send, payload, pressed } = await pressedOver();
+    const request = signedRequest(payload);
+    const other = connect({ appToken: null });
+    const responses = await Promise.all([send(request), send(request), appOf(other.receiver)(request)]);
+    expect(responses.map(({ status }) => status).sort()).toEqual([200, 401, 401]);
+    await whispered();
+    const late = await appOf(connect({ appToken: null }).receiver)(request);
+    expect([late.status, await codeOf(late)]).toEqual([401, "replayed"]);
+    expect(pressed.length + other.pressed.length).toBe(1);
+  });
+
+  test("forgets signatures after 10 minutes", async () => {
+    const { send, payload } = await pressedOver();
+    await database.database.sql`insert into slack_callbacks (digest, seen_at)
+      values ('old', now() - interval '11 minutes'), ('young', now() - interval '9 minutes')`;
+    await send(signedRequest(payload));
+    const rows = await database.database.sql`select digest from slack_callbacks where digest in ('old', 'young')`;
+    expect(rows.map(({ digest }) => digest)).toEqual(["young"]);
+  });
+
+  test.each([
+    ["no payload", "x=1"],
+    ["a payload that is no JSON", "payload=%7B"],
+    ["an empty body", ""],
+  ])("takes %s for nothing, when it is signed", async (_, body) => {
+    const { send, receiver, pressed } = await pressedOver();
+    const { createHmac } = await import("node:crypto");
+    const atS = Math.floor(Date.now() / 1000);
+    const signature = `v0=${createHmac("sha256", SIGNING_SECRET).update(`v0:${atS}:${body}`).digest("hex")}`;
+    const headers = {
+      "content-type": "application/x-www-form-urlencoded",
+      "x-slack-request-timestamp": String(atS),
+      "x-slack-signature": signature,
+    };
+    expect((await send({ method: "POST", headers, body })).status).toBe(200);
+    await receiver.stop();
+    expect(pressed).toEqual([]);
+  });
+
+  test("takes a body as long as a full message makes it, and no longer one", async () => {
+    const { payload, pressed, receiver } = await pressedOver();
+    const { app } = testApp({ slackCallback: receiver.callback }, { access: TOKEN_ACCESS });
+    app.listen({ port: 0, hostname: "127.0.0.1" });
+    const url = `http://127.0.0.1:${app.server?.port}/v1/slack/interactions`;
+    const long = { ...payload, state: { values: "ж".repeat(40_000) } };
+    expect((await slack.callback(url, long)).status).toBe(200);
+    const tooLong = { ...payload, state: { values: "x".repeat(600_000) } };
+    expect((await slack.callback(url, tooLong)).status).toBe(413);
+    const other = await fetch(url.replace("slack/interactions", "agents"), {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: "Bearer a-token-of-the-administrator" },
+      body: JSON.stringify({ hostname: "x".repeat(70_000) }),
+    });
+    expect(other.status).toBe(413);
+    await until(() => pressed.length === 1);
+    await app.stop(true);
+  });
+
+  test("is not there without a signing secret, and for no other method", async () => {
+    const made = connect({ signingSecret: null });
+    expect(made.receiver.callback).toBeNull();
+    expect((await appOf(null)(signedRequest({}))).status).toBe(404);
+    const { send } = await pressedOver();
+    expect((await send({ method: "GET" })).status).toBe(401);
+  });
+});
+
+describe("a webhook's buttons", () => {
+  const changes = () => ({
+    token: null,
+    channel: null,
+    appToken: null,
+    webhookUrl: slack.webhookUrl,
+    allowedUsers: ["U0ANA00001"],
+  });
+
+  test("are for those who are named, of the webhook's team", async () => {
+    const { receiver, pressed, notifier } = connect(changes());
+    const message = await posted(notifier);
+    const action = actionOf(message, "opspilot_logs");
+    const { app } = testApp({ slackCallback: receiver.callback });
+    const send = (press: object) =>
+      app.handle(
+        new Request(
+          "http://x.test/v1/slack/interactions",
+          signedRequest(slack.payloadOf({ ts: message.ts, action, ...press })),
+        ),
+      );
+    for (const press of [{}, { user: "U0BEN00001" }, { team: "T0OTHER001" }, { message: { text: "not a bot's" } }])
+      await send(press);
+    await until(() => slack.ephemerals.length === 4);
+    expect(pressed).toMatchObject([{ incidentId: 42, action: "logs", actor: "slack:U0ANA00001" }]);
+  });
+
+  test("do not come where nobody can be checked", () => {
+    const { receiver } = createSlack({
+      settings: {
+        webhookUrl: slack.webhookUrl,
+        token: null,
+        channel: null,
+        appToken: APP_TOKEN,
+        signingSecret: null,
+        allowedUsers: [],
+        apiUrl: null,
+      },
+      redact,
+      clock: createSystemClock(),
+      log: quiet,
+    });
+    const announcements = { incidentOf: async () => undefined };
+    const decisions = { press: async (): Promise<PressOutcome> => ({ ok: false, reason: "not_found", text: "" }) };
+    expect(receiver({ announcements, decisions, sql: database.database.sql })).toBeNull();
+  });
+});
+
+/** A pressed Restart of an incident's message. */
+function pressOf(id: number) {
+  return { type: "button", action_id: "opspilot_restart", block_id: `opspilot_incident_${id}`, value: String(id) };
+}
+
+async function codeOf(response: Response): Promise<unknown> {
+  const problem: unknown = await response.json();
+  return problem instanceof Object && "code" in problem ? problem.code : undefined;
+}

@@ -1,0 +1,331 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { redact } from "../../src/analysis/redact.ts";
+import type { DigestView, IncidentView } from "../../src/announcements/model.ts";
+import { endMessage, messageOf } from "../../src/slack/message.ts";
+import { createTexts } from "../../src/slack/text.ts";
+import { blockMistakes } from "../support/block-kit.ts";
+import { digestView, incidentView } from "../support/slack-views.ts";
+
+const WITH_BUTTONS = { redact, buttons: true };
+const plain = (text: string) => text;
+
+function said(incident: IncidentView, options = WITH_BUTTONS): string {
+  return JSON.stringify(messageOf({ kind: "incident", incident }, options).blocks);
+}
+
+const labelsOf = (incident: IncidentView, buttons = true) => {
+  const { blocks } = messageOf({ kind: "incident", incident }, { redact, buttons });
+  return blocks.flatMap((block) =>
+    block.type !== "actions"
+      ? []
+      : block.elements.map((one) =>
+          one.type === "button" ? one.text.text : one.options.map((option) => option.text.text).join(", "),
+        ),
+  );
+};
+
+describe("an incident's message", () => {
+  test("has everything that is known, and is found again by its metadata", () => {
+    const { blocks, text, metadata } = messageOf({ kind: "incident", incident: incidentView() }, WITH_BUTTONS);
+    expect(blocks[0]).toEqual({
+      type: "header",
+      text: { type: "plain_text", text: "🔴 Critical on web-1", emoji: false },
+    });
+    const all = JSON.stringify(blocks);
+    for (const part of [
+      "*nginx* · service · analyzed",
+      "*3 times*, last <!date^1767323045^",
+      "*Flapping:* opened 4 times within 60 min",
+      "bind() to 0.0.0.0:80 failed",
+      "92 % sure, by a language model",
+      "Port 80 is taken by apache2.",
+      "Address already in use",
+      "Stop apache2, then start nginx.",
+      "not checked:*\\n```systemctl stop apache2```",
+      "Restart cleared this 8 of 9 times.",
+      "*Consequences* (12)",
+      "and 11 more",
+      "same host, a minute later",
+      "restarted by @ana, active again after 4 s",
+      "The same failure as incident 41",
+      "announced: a new incident of severity critical",
+      "<https://ops.example.com/app/incidents/42|Incident 42>",
+    ]) {
+      expect(all).toContain(part);
+    }
+    expect(text).toContain("nginx (service) on web-1");
+    expect(metadata).toEqual({ event_type: "opspilot_incident", event_payload: { incident_id: 42 } });
+    expect(blockMistakes(blocks)).toEqual([]);
+  });
+
+  test("is the same for the same view", () => {
+    expect(said(incidentView())).toBe(said(incidentView()));
+  });
+
+  test("has the buttons that make sense, and values with the incident's id only", () => {
+    const menu = "Acknowledge, Resolve, Ignore for 1 h, Ignore until it gets worse, Ignore for good";
+    expect(labelsOf(incidentView({ url: null }))).toEqual(["Restart", "Logs", "Ignore", menu]);
+    expect(labelsOf(incidentView())).toEqual(["Restart", "Logs", "Ignore", "Open dashboard", menu]);
+    const can = { restart: false, logs: true, ignore: false, acknowledge: false, resolve: true };
+    expect(labelsOf(incidentView({ can }))).toEqual(["Logs", "Resolve, Open dashboard"]);
+    const none = { restart: false, logs: false, ignore: false, acknowledge: false, resolve: false };
+    expect(labelsOf(incidentView({ can: none, url: null }))).toEqual([]);
+    expect(labelsOf(incidentView(), false)).toEqual(["Open dashboard"]);
+    const values = [...said(incidentView()).matchAll(/"action_id":"opspilot_(?!more)\w+"[^}]*\},"value":"([^"]*)"/g)];
+    expect(values.map((match) => match[1])).toEqual(["42", "42", "42"]);
+  });
+
+  test("asks before it restarts", () => {
+    expect(said(incidentView())).toContain("nginx on web-1 is restarted, and looked after for a minute.");
+  });
+
+  test("says how it ended", () => {
+    const incident = incidentView({ status: "resolved", reason: "the agent reports recovery", resolvedAt: new Date() });
+    expect(said(incident)).toContain("✅ Resolved: 🔴 Critical on web-1");
+    expect(said(incident)).toContain("the agent reports recovery");
+    const end = endMessage({ kind: "incident", incident }, WITH_BUTTONS);
+    expect(end.blocks).toHaveLength(2);
+    expect(JSON.stringify(end.blocks)).toContain("restarted by @ana, active again after 4 s");
+    expect(blockMistakes(end.blocks)).toEqual([]);
+  });
+
+  test("does without an explanation", () => {
+    expect(said(incidentView({ explanation: null }))).toContain("not known yet");
+  });
+});
+
+describe("foreign text", () => {
+  test.each([
+    ["a mention of all", "<!channel> help"],
+    ["a mention of a person", "<@U0ANA00001> help"],
+    ["a forged link", "<https://evil.example|Open dashboard>"],
+    ["a forged date", "<!date^1^{date}^https://evil.example|x>"],
+    ["the end of a code block", "``` <!here> *Resolved*"],
+  ])("cannot be %s", (_, hostile) => {
+    const incident = incidentView({
+      hostname: hostile,
+      type: hostile,
+      source: hostile,
+      message: hostile,
+      reason: hostile,
+      why: hostile,
+      explanation: {
+        by: "model",
+        category: "x",
+        confidence: 1,
+        cause: hostile,
+        fix: hostile,
+        fixCommand: hostile,
+        evidence: [hostile],
+      },
+      consequences: [{ id: 1, source: hostile, message: hostile, reason: hostile }],
+    });
+    const { blocks } = messageOf({ kind: "incident", incident }, WITH_BUTTONS);
+    for (const text of mrkdwnOf(blocks)) {
+      expect(
+        text
+          .replaceAll(/<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\dTZ:.-]+>/g, "")
+          .replace(/<https:\/\/ops\.example\.com\/app\/incidents\/42\|Incident 42>/, ""),
+      ).not.toMatch(/[<>]/);
+      expect(text.split("```").length % 2).toBe(1);
+    }
+  });
+
+  test("is no mention of many, however it is written", () => {
+    const all = said(incidentView({ message: "@channel @Here @ever\u200byone", source: "@channel" }));
+    expect(all).not.toMatch(/@(channel|here|everyone)/i);
+  });
+
+  test("loses its secrets, those with hidden characters in them, too", () => {
+    const secret = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    const all = said(incidentView({ message: `token ${secret} ${secret.slice(0, 10)}\u200b${secret.slice(10)}` }));
+    expect(all).not.toContain(secret.slice(10));
+    expect(all).toContain("[redacted:");
+  });
+
+  test("keeps whole characters where it is cut", () => {
+    const texts = createTexts(plain);
+    expect(texts.line("&&&&", 11)).toBe("&amp;&amp;…");
+    expect(texts.line("😀😀😀", 5)).toBe("😀😀…");
+    expect(texts.line("ab", 2)).toBe("ab");
+    expect(texts.code("", 20)).toBe("``` ```");
+  });
+
+  test("loses a terminal's colours", () => {
+    expect(createTexts(plain).line("\u001b[1;31mred\u001b[0m", 100)).toBe("red");
+  });
+
+  test("keeps its commands readable in prose, and opens no code block", () => {
+    const texts = createTexts(plain);
+    expect(texts.prose("run `df -h`, then ```x``` *now*", 100)).toBe("run `df -h`, then ˋxˋ ∗now∗");
+  });
+
+  test("shows no half of a secret that was cut", () => {
+    const secret = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    const texts = createTexts(redact);
+    const cut = texts.line(`${" ".repeat(65_536 - 20)}${secret}`, 500);
+    expect(cut).not.toContain("ghp_");
+  });
+});
+
+describe("whatever the input, Slack takes the message", () => {
+  const hostile = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 300 }),
+    fc.string({
+      unit: fc.constantFrom(
+        "<",
+        ">",
+        "&",
+        "`",
+        "*",
+        "@channel",
+        "<!here>",
+        "\n",
+        " ",
+        "\u202e",
+        "\u200b",
+        "😀",
+        "\ud800",
+      ),
+      maxLength: 2_000,
+    }),
+    fc
+      .tuple(fc.string({ unit: "grapheme", minLength: 1, maxLength: 5 }), fc.integer({ min: 0, max: 20_000 }))
+      .map(([text, times]) => text.repeat(times)),
+  );
+  const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: null });
+  const can = fc.record({
+    restart: fc.boolean(),
+    logs: fc.boolean(),
+    ignore: fc.boolean(),
+    acknowledge: fc.boolean(),
+    resolve: fc.boolean(),
+  });
+  const at = fc.date({ min: new Date(0), max: new Date("2100-01-01"), noInvalidDate: true });
+  const url = fc.webUrl({ withQueryParameters: true, withFragments: true });
+  const incident: fc.Arbitrary<IncidentView> = fc.record({
+    id: fc.integer({ min: 1, max: 2_147_483_647 }),
+    agentId: fc.uuid(),
+    hostname: maybe(hostile),
+    type: hostile,
+    source: hostile,
+    severity: maybe(fc.constantFrom("info", "warning", "critical")),
+    status: fc.constantFrom("new", "analyzed", "acknowledged", "ignored", "resolved"),
+    occurrences: fc.integer({ min: 1 }),
+    createdAt: at,
+    lastSeenAt: at,
+    resolvedAt: maybe(at),
+    reason: maybe(hostile),
+    message: hostile,
+    explanation: maybe(
+      fc.record({
+        by: fc.constantFrom("heuristic", "model"),
+        category: hostile,
+        confidence: fc.double({ min: -1, max: 2, noNaN: true }),
+        cause: hostile,
+        fix: hostile,
+        fixCommand: maybe(hostile),
+        evidence: fc.array(hostile, { maxLength: 30 }),
+      }),
+    ),
+    why: hostile,
+    flapping: maybe(fc.record({ times: fc.nat(), windowMs: fc.nat() })),
+    learnt: maybe(fc.record({ cleared: fc.nat(), tried: fc.nat() })),
+    consequences: fc.array(fc.record({ id: fc.nat(), source: hostile, message: hostile, reason: maybe(hostile) }), {
+      maxLength: 40,
+    }),
+    consequencesTotal: fc.nat(),
+    parentId: maybe(fc.nat()),
+    previousId: maybe(fc.nat()),
+    decisions: fc.array(
+      fc.record({
+        id: fc.uuid(),
+        action: fc.constantFrom("restart", "logs", "ignore", "acknowledge", "resolve"),
+        variant: maybe(fc.string()),
+        actorName: hostile,
+        state: hostile,
+        outcome: maybe(hostile),
+        requestedAt: at,
+        ended: fc.boolean(),
+      }),
+      { maxLength: 30 },
+    ),
+    can,
+    url: maybe(url),
+  });
+  const digest: fc.Arbitrary<DigestView> = fc.record({
+    id: fc.nat(),
+    startedAt: at,
+    endedAt: maybe(at),
+    total: fc.nat(),
+    open: fc.nat(),
+    byHost: fc.array(fc.record({ hostname: hostile, count: fc.nat() }), { maxLength: 40 }),
+    byCategory: fc.array(fc.record({ category: hostile, count: fc.nat() }), { maxLength: 40 }),
+    newest: fc.array(
+      fc.record({
+        id: fc.nat(),
+        hostname: maybe(hostile),
+        type: hostile,
+        source: hostile,
+        message: hostile,
+        severity: maybe(hostile),
+      }),
+      { maxLength: 40 },
+    ),
+    url: maybe(url),
+  });
+
+  test("of an incident", () => {
+    fc.assert(
+      fc.property(incident, fc.boolean(), (one, buttons) => {
+        for (const message of [
+          messageOf({ kind: "incident", incident: one }, { redact: plain, buttons }),
+          endMessage({ kind: "incident", incident: one }, { redact: plain, buttons }),
+        ]) {
+          expect(blockMistakes(message.blocks)).toEqual([]);
+          expect(message.text.length).toBeLessThanOrEqual(3_000);
+          expect(JSON.stringify(message.blocks).length).toBeLessThanOrEqual(40_000);
+          for (const text of mrkdwnOf(message.blocks)) expectInert(text);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("of a storm", () => {
+    fc.assert(
+      fc.property(digest, (one) => {
+        const { blocks } = messageOf({ kind: "digest", digest: one }, { redact: plain, buttons: true });
+        expect(blockMistakes(blocks)).toEqual([]);
+        for (const text of mrkdwnOf(blocks)) expectInert(text);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("of a quiet storm", () => {
+    const { blocks, metadata } = messageOf({ kind: "digest", digest: digestView() }, WITH_BUTTONS);
+    expect(JSON.stringify(blocks)).toContain("143 incidents, 140 open");
+    expect(metadata).toEqual({ event_type: "opspilot_digest", event_payload: { digest_id: 7 } });
+  });
+});
+
+/** Only dates and links of ours stand between angle brackets, and no fence is left open. */
+function expectInert(text: string): void {
+  const marks = [...text.matchAll(/<[^>]*>?/g)].map((match) => match[0]);
+  for (const mark of marks)
+    expect(mark).toMatch(
+      /^<(!date\^-?\d+\^\{date_short_pretty\} \{time\}\|[^|<>]*|https?:\/\/[^|<>]*\|(Incident \d+|Open dashboard))>$/,
+    );
+  expect(text.replaceAll(/<[^>]*>/g, "")).not.toMatch(/[<>]/);
+  expect(text.split("```").length % 2).toBe(1);
+  expect(text).not.toMatch(/[\u202e\u200b]|@channel/);
+}
+
+function mrkdwnOf(blocks: ReturnType<typeof messageOf>["blocks"]): string[] {
+  return blocks.flatMap((block) => {
+    if (block.type === "section") return [block.text.text];
+    return block.type === "context" ? block.elements.map((one) => one.text) : [];
+  });
+}
