@@ -4,8 +4,10 @@ import { readSurroundings, type Surroundings } from "./config/environment.ts";
 import { Mistakes } from "./config/mistakes.ts";
 import { dataDirOf, durationIn, readerOf, sizeIn } from "./config/parse.ts";
 import { type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
+import { readSlack, type SlackSettings } from "./config/slack.ts";
 import { type Flags, readSettings } from "./config/sources.ts";
 import { readTls } from "./config/tls.ts";
+import { readWebhook, type WebhookSettings } from "./config/webhook.ts";
 import { isAddressOrRange } from "./lib/addresses.ts";
 import type { LogLevel } from "./lib/log.ts";
 
@@ -27,6 +29,8 @@ export interface Config {
   readonly incidentGroupWindowMs: number;
   readonly ingestBufferBytes: number;
   readonly retentionMs: number;
+  /** Null: nothing is resolved by quiet. */
+  readonly autoResolveMs: number | null;
   readonly ai: {
     readonly key: string | null;
     /** Without a slash at its end. */
@@ -38,6 +42,9 @@ export interface Config {
     /** Calls a day (UTC), over all nodes. */
     readonly dailyLimit: number;
   };
+  readonly slack: SlackSettings;
+  /** Null: no events are sent. */
+  readonly webhook: WebhookSettings | null;
   readonly logLevel: LogLevel;
 }
 
@@ -74,6 +81,7 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     incidentGroupWindowMs: read("INCIDENT_GROUP_WINDOW", durationIn(SECOND_MS, 30 * DAY_MS)) ?? 300 * SECOND_MS,
     ingestBufferBytes: read("INGEST_BUFFER", sizeIn(MIB, 65_536 * MIB)) ?? 64 * MIB,
     retentionMs: read("RETENTION", durationIn(HOUR_MS, 3650 * DAY_MS)) ?? 30 * DAY_MS,
+    autoResolveMs: autoResolveOf(raw, read),
     ai: {
       key: raw.OPENROUTER_KEY ?? null,
       baseUrl: read("OPENROUTER_BASE_URL", publicUrlOf) ?? OPENROUTER_URL,
@@ -82,6 +90,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
       auto: raw.AI_AUTO !== "off",
       dailyLimit: Number(raw.AI_DAILY_LIMIT ?? 1000),
     },
+    slack: readSlack(raw, read, publicUrlOf),
+    webhook: readWebhook(raw, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
   };
 }
@@ -117,6 +127,11 @@ function databaseUrlOf(text: string): string | undefined {
   const url = URL.parse(text.replace(/^([a-z]+:\/\/[^/?#]*@)(?=[/?:])/, "$1localhost"));
   const parts = [url?.hostname, url?.username, url?.password, url?.pathname.slice(1)];
   return parts.every(Boolean) ? text : undefined;
+}
+
+function autoResolveOf(raw: RawSettings, read: Reader): number | null {
+  if (raw.AUTO_RESOLVE === undefined || raw.AUTO_RESOLVE === "off") return null;
+  return read("AUTO_RESOLVE", durationIn(60 * SECOND_MS, 30 * DAY_MS)) ?? null;
 }
 
 function proxiesOf(text: string): string[] | undefined {

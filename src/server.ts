@@ -5,9 +5,6 @@
  * then the queue is written, then presence, and the database last.
  */
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { createAnalysisMetrics } from "./analysis/metrics.ts";
-import { createAnalysis } from "./analysis/service.ts";
-import { type AnalysisStore, createAnalysisStore } from "./analysis/store.ts";
 import { createResultRecorder } from "./commands/results.ts";
 import { COMMANDS_CHANNEL, createCommandService } from "./commands/service.ts";
 import { type CommandStore, createCommandStore } from "./commands/store.ts";
@@ -18,6 +15,8 @@ import { createNotifications } from "./db/notifications.ts";
 import { notifyAll } from "./db/notify-store.ts";
 import { acquireDatabase } from "./db/open.ts";
 import { createFleet } from "./fleet/fleet.ts";
+import { createSilentWatch } from "./fleet/silent.ts";
+import { createSilentStore } from "./fleet/silent-store.ts";
 import { createConnections } from "./gateway/connections.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { createGatewayMetrics } from "./gateway/metrics.ts";
@@ -25,19 +24,18 @@ import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
 import type { Readiness } from "./http/system.ts";
+import { startAutoResolve } from "./incidents/quiet.ts";
+import { createQuietStore } from "./incidents/quiet-store.ts";
 import { createAlertRecorder } from "./incidents/recorder.ts";
 import { startRetention } from "./incidents/retention.ts";
 import { createRetentionStore } from "./incidents/retention-store.ts";
-import { createIncidentService } from "./incidents/service.ts";
-import { createIncidentStore } from "./incidents/store.ts";
 import { createIngestMetrics } from "./ingest/metrics.ts";
 import { createIngestService } from "./ingest/service.ts";
-import { createJobs } from "./jobs/jobs.ts";
 import { createCleanups } from "./lib/cleanups.ts";
 import { createClientAddress } from "./lib/client-address.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
-import { createPipeline } from "./pipeline.ts";
+import { createIncidentWork } from "./server/incident-work.ts";
 
 /** The database answers a readiness check within this, or counts as away. */
 const READINESS_LIMIT_MS = 2_000;
@@ -102,39 +100,21 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   });
   cleanups.add("commands", commands.stop);
 
-  const jobs = createJobs({ target: database.sessionTarget, log });
-  const analysisMetrics = createAnalysisMetrics(registry);
-  const analysisStore = createAnalysisStore(database.sql);
-  const analysis = createAnalysis({
-    store: analysisStore,
-    sql: database.sql,
-    options: config.ai,
-    publicUrl: config.publicUrl,
-    sendAsk: (sql, questions, delaySeconds) => jobs.sendAll(sql, "incidents.ask", questions, delaySeconds),
+  const work = createIncidentWork({
+    config,
+    database,
+    notifications,
+    commands,
     isBusy: () => ingest.queuedBytes() > 0,
+    registry,
+    cleanups,
     clock,
     log,
-    metrics: analysisMetrics,
   });
-  const pipeline = createPipeline({
-    jobs,
-    explain: analysis.explain,
-    ask: analysis.ask,
-    askDeadlineS: Math.ceil(config.ai.timeoutMs / 1000),
-    gaveUp: async (queue, ids) => {
-      analysisMetrics.gaveUp.inc({ queue });
-      log.error({ queue, incidents: ids }, "a step was given up after its last try");
-      for (const id of ids) await analysisStore.note(id, "given_up", "system", { step: queue });
-    },
-  });
-  cleanups.add("pipeline", pipeline.stop);
 
   const ingest = createIngestService({
     connect: () => database.createClient({ connections: 1 }),
-    alerts: createAlertRecorder({
-      ...config,
-      opened: (tx, ids) => jobs.sendAll(tx, "incidents.explain", [{ ids: [...ids] }]),
-    }),
+    alerts: createAlertRecorder({ ...config, opened: work.opened }),
     results: createResultRecorder({
       store: commandStore,
       notify: (tx, id) => notifyAll(tx, COMMANDS_CHANNEL, JSON.stringify({ changed: id })),
@@ -147,8 +127,13 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   });
   cleanups.add("ingest", async () => void (await ingest.stop(INGEST_STOP_MS)));
 
+  const silentStore = createSilentStore(database.sql);
+  const silentWatch = createSilentWatch({ store: silentStore, ingest, nodeId: fleet.nodeId, ...config, clock, log });
+  cleanups.add("silent agents", silentWatch.stop);
+  const autoResolve = startAutoResolve({ store: createQuietStore(database.sql), ...config, clock, log });
+  cleanups.add("quiet incidents", autoResolve.stop);
   const retention = startRetention({
-    deletions: deletions(database, commandStore, analysisStore),
+    deletions: [...deletions(database, commandStore), ...work.deletions, silentStore.deleteOutages],
     ...config,
     clock,
     log,
@@ -173,8 +158,11 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
     clock,
     version,
     agents: fleet.agents,
-    incidents: createIncidentService({ store: createIncidentStore(database.orm) }),
-    analysis: analysis.service,
+    incidents: work.incidents,
+    decisions: work.decisions,
+    silences: work.silences,
+    slackCallback: work.slackCallback,
+    analysis: work.analysis,
     commands,
     gatewayRoutes: gateway.routes,
     websocket: WEBSOCKET_OPTIONS,
@@ -182,11 +170,18 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
     readiness: readiness.check,
   });
 
-  await pipeline.start();
+  await work.start();
   await fleet.start();
-  notifications.listen(COMMANDS_CHANNEL, { onMessage: commands.onNotice, onReady: () => undefined });
+  notifications.listen(COMMANDS_CHANNEL, {
+    onMessage: (notice) => {
+      commands.onNotice(notice);
+      work.decisions.wake();
+    },
+    onReady: () => undefined,
+  });
   notifications.start();
   commands.start();
+  silentWatch.start();
   const listening = listen(app, config);
   cleanups.add("listener", listening.stop);
   gateway.start();
@@ -195,9 +190,9 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   return { url: listening.url, describe: { database: acquired.description }, stop: cleanups.run, died: died.promise };
 }
 
-function deletions(database: Database, commands: CommandStore, analysis: AnalysisStore) {
+function deletions(database: Database, commands: CommandStore) {
   const store = createRetentionStore(database.sql);
-  return [store.deleteIncidents, store.deleteAlerts, store.deleteEvents, commands.deleteOld, analysis.deleteOld];
+  return [store.deleteIncidents, store.deleteAlerts, store.deleteEvents, commands.deleteOld];
 }
 
 /** Ready while the database answers and no stop has begun. */

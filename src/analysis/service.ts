@@ -30,6 +30,8 @@ export interface AnalysisDeps {
     questions: readonly { id: number; actor: string | null }[],
     delaySeconds?: number,
   ) => Promise<void>;
+  /** Has it decided, as a job, whether people are told of incidents that have just been explained. */
+  announceLater: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   isBusy: () => boolean;
   clock: Clock;
   log: Log;

@@ -59,6 +59,13 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
   addTokenCommands(program, run);
   addAgentCommands(program, run, stop);
 
+  addSlackCommands(program, run);
+
+  withSettings(program.command("doctor"))
+    .description("look at settings, database, disk, clock, Slack and the model, and say what to do")
+    .option("--json", "as JSON")
+    .action((flags: Flags & { json?: true }) => run(async () => (await import("./doctor.ts")).doctor(flags)));
+
   program
     .command("systemd")
     .description("print a systemd unit for the server")
@@ -90,6 +97,21 @@ function addTokenCommands(program: Command, run: Run): void {
     .argument("<agent-id>", "as `token list` shows it")
     .action((agentId: string, flags: Flags) =>
       run(async () => (await import("./token.ts")).revokeToken(agentId, flags)),
+    );
+}
+
+function addSlackCommands(program: Command, run: (action: Action) => Promise<void>): void {
+  const slack = program.command("slack").description("the way to Slack");
+  withSettings(slack.command("test"))
+    .description("post a sample message, and press nothing")
+    .action((flags: Flags) => run(async () => (await import("./slack.ts")).testSlack(flags)));
+  slack
+    .command("manifest")
+    .description("print the manifest of the Slack app to create, with what each permission is for")
+    .option("--json", "as JSON")
+    .option("--url <url>", "the server's public address: buttons come there, and not by Socket Mode")
+    .action((options: { json?: true; url?: string }) =>
+      run(async () => (await import("./slack.ts")).printManifest(options)),
     );
 }
 

@@ -28,6 +28,8 @@ export interface Command {
 
 /** A command that somebody asks for. */
 export interface ExecRequest {
+  /** Who may ask twice, after a crash, chooses the id: there is one command of it, and the second asks how it fares. */
+  id?: string;
   agentId: string;
   command: string;
   params: Record<string, unknown>;

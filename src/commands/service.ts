@@ -57,18 +57,29 @@ export function createCommandService(deps: CommandDeps): Commands {
   async function exec(request: ExecRequest, signal?: AbortSignal): Promise<ExecOutcome> {
     const check = checkCommand(request.command, request.params);
     if (!check.ok) return check;
+    const asked = request.id === undefined ? undefined : await store.get(request.id);
+    if (asked) return dispatch(asked, request.waitS, signal);
     const whereabouts = await deps.whereabouts(request.agentId);
     if (whereabouts === "unknown") return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
     if (whereabouts === "offline") return { ok: false, reason: "agent_offline", message: "the agent is not connected" };
-    const command = await create(request, check.params);
+    const command = (await create(request, check.params)) ?? (await askedMeanwhile(request));
     if (!command)
       return { ok: false, reason: "command_open", message: "the same command is still open for this agent" };
     return dispatch(command, request.waitS, signal);
   }
 
+  const askedMeanwhile = async ({ id }: ExecRequest) => (id === undefined ? undefined : store.get(id));
+
   function create(request: ExecRequest, params: Record<string, unknown>): Promise<Command | undefined> {
     const { agentId, command, actor } = request;
-    const row = { id: crypto.randomUUID(), agentId, command, params, actor, target: commandTarget(params) };
+    const row = {
+      id: request.id ?? crypto.randomUUID(),
+      agentId,
+      command,
+      params,
+      actor,
+      target: commandTarget(params),
+    };
     return store.create({ ...row, incidentId: request.incidentId ?? null, ttlS: TTL_SECONDS }, PENDING_SECONDS);
   }
 

@@ -31,6 +31,7 @@ export const RawSettings = Type.Partial(
     INCIDENT_GROUP_WINDOW: duration("a duration such as 5m, from 1s to 30d"),
     INGEST_BUFFER: size("a size such as 64MiB, from 1MiB to 64GiB"),
     RETENTION: duration("a duration such as 30d, from 1h to 3650d"),
+    AUTO_RESOLVE: setting("^(off|\\d{1,12}\\s?(ms|s|m|h|d))$", "off, or a duration such as 12h, from 1m to 30d"),
     PUBLIC_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
     TLS_CERT: text("the path of a PEM file"),
     TLS_KEY: text("the path of a PEM file"),
@@ -40,6 +41,15 @@ export const RawSettings = Type.Partial(
     AI_TIMEOUT: duration("a duration such as 20s, from 1s to 5m"),
     AI_AUTO: choice("on", "off"),
     AI_DAILY_LIMIT: setting("^\\d{1,9}$", "a whole number of calls a day"),
+    SLACK_WEBHOOK_URL: setting("^https?://", "the https URL of an incoming webhook"),
+    SLACK_TOKEN: setting("^xox[a-zA-Z]-[\\x21-\\x7e]{4,500}$", "a bot token, which begins with xoxb-"),
+    SLACK_CHANNEL: setting("^[^\\s,]{1,80}$", "one channel: its id such as C0123456789, or its name"),
+    SLACK_APP_TOKEN: setting("^xapp-[\\x21-\\x7e]{4,500}$", "an app-level token, which begins with xapp-"),
+    SLACK_SIGNING_SECRET: setting("^[\\x21-\\x7e]{8,512}$", "8 to 512 printable characters without spaces"),
+    SLACK_ALLOWED_USERS: text("user ids such as U0123456789, separated by commas"),
+    SLACK_API_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
+    WEBHOOK_URL: setting("^https?://", "an http or https URL without password or fragment"),
+    WEBHOOK_SECRET: setting("^[\\x21-\\x7e]{16,512}$", "16 to 512 printable characters without spaces"),
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
 );
@@ -77,6 +87,17 @@ export function describeSettings<Name extends string>(
 
 /** The server's. */
 export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
-  secrets: ["ADMIN_TOKEN", "DATABASE_URL", "DATABASE_URL_DIRECT", "OPENROUTER_KEY"],
-  unquoted: ["PUBLIC_URL", "OPENROUTER_BASE_URL"],
+  secrets: [
+    "ADMIN_TOKEN",
+    "DATABASE_URL",
+    "DATABASE_URL_DIRECT",
+    "OPENROUTER_KEY",
+    "SLACK_WEBHOOK_URL",
+    "SLACK_TOKEN",
+    "SLACK_APP_TOKEN",
+    "SLACK_SIGNING_SECRET",
+    "WEBHOOK_URL",
+    "WEBHOOK_SECRET",
+  ],
+  unquoted: ["PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL"],
 });

@@ -5,6 +5,7 @@ import { createCredentialRule } from "./credentials.ts";
 import { checkBody } from "./json-body.ts";
 import { createPageRules } from "./page-rules.ts";
 import { HttpProblem } from "./problems.ts";
+import { isSlackCallback } from "./slack.ts";
 
 export interface AccessDeps {
   config: Pick<Config, "access" | "publicUrl">;
@@ -25,6 +26,8 @@ export function createAccessCheck({ config, clock, failureLimits }: AccessDeps):
   return (request, address) => {
     const path = pathOf(request.url);
     if (path === undefined) return new HttpProblem(400, "bad_host", "the Host header is missing or malformed");
+    // Slack's servers call by whatever name and proxy leads here, with a form; their signature says more than these rules.
+    if (isSlackCallback(request.method, path)) return undefined;
     return checkPage(request, path) ?? checkCredential(request, path, address) ?? checkBody(request);
   };
 }

@@ -3,23 +3,27 @@ import type { Registry } from "prom-client";
 import type { AnalysisService } from "../analysis/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
+import type { DecisionReader, DecisionService } from "../decisions/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress, type PeerLookup } from "../lib/client-address.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { FailureLimits } from "../lib/failures.ts";
 import type { Log } from "../lib/log.ts";
+import type { SilenceService } from "../silences/model.ts";
 import { createAccessCheck } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { analysisRoutes } from "./analysis.ts";
 import { commandRoutes } from "./commands.ts";
+import { decisionRoutes } from "./decisions.ts";
 import { createErrorHandler } from "./errors.ts";
 import { incidentRoutes } from "./incidents.ts";
-import { BODY_BYTES_MAX } from "./json-body.ts";
 import type { DescribedRoute } from "./openapi.ts";
 import { openapiRoutes } from "./openapi-routes.ts";
 import { problemResponse, SAFE_HEADERS } from "./problems.ts";
 import { createMissedRoutes } from "./route-table.ts";
+import { silenceRoutes } from "./silences.ts";
+import { SLACK_BODY_BYTES_MAX, type SlackRoutesDeps, slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
 
 /** Above the longest wait for a command (25 s, and a few until it is sent): Bun cuts off requests that are idle for longer. */
@@ -34,6 +38,10 @@ export interface AppDeps {
   incidents: IncidentService;
   analysis: AnalysisService;
   commands: CommandService;
+  decisions: DecisionService & DecisionReader;
+  silences: SilenceService;
+  /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
+  slackCallback: SlackRoutesDeps["callback"] | null;
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
   gatewayRoutes: AnyElysia;
   websocket: Record<string, unknown>;
@@ -44,7 +52,7 @@ export interface AppDeps {
 
 /** Everything that is answered over HTTP, not listening yet. */
 export function createApp(deps: AppDeps) {
-  const { log, version, agents, incidents, analysis, commands } = deps;
+  const { log, clock, version, agents, incidents, analysis, commands, decisions, silences } = deps;
   const check = createAccessCheck(deps);
   const addressOf = createClientAddress(deps.config.trustedProxies);
   const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
@@ -74,6 +82,9 @@ export function createApp(deps: AppDeps) {
     .use(incidentRoutes({ incidents, agents, actorOf }))
     .use(analysisRoutes({ analysis, actorOf }))
     .use(commandRoutes({ commands, agents, actorOf }))
+    .use(decisionRoutes({ decisions, actorOf }))
+    .use(silenceRoutes({ silences, actorOf, clock }))
+    .use(deps.slackCallback === null ? new Elysia() : slackRoutes({ callback: deps.slackCallback }))
     .use(deps.gatewayRoutes);
   return app;
 }
@@ -87,7 +98,8 @@ function serveOptions({ tls }: Pick<Config, "tls">) {
     // Otherwise a second server on the port would start, and take every other connection.
     reusePort: false,
     idleTimeout: IDLE_TIMEOUT_SECONDS,
-    maxRequestBodySize: BODY_BYTES_MAX,
+    // The largest of all routes; the others' own limit is checked with the rest of the access rules, and by their parser.
+    maxRequestBodySize: SLACK_BODY_BYTES_MAX,
     ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
   };
 }

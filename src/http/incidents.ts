@@ -57,11 +57,40 @@ const INCIDENT = {
 const TimelineEntry = resource("TimelineEntry", {
   at: Instant,
   kind: Type.String(),
-  actor: Type.String(),
+  actor: Type.String({ description: "agent, system, or a person" }),
+  command_id: nullable(Uuid),
   data: nullable(AnyObject),
 });
+const IncidentDecision = resource("IncidentDecision", {
+  id: Uuid,
+  action: Type.String(),
+  variant: nullable(Type.String()),
+  actor: Type.String(),
+  actor_name: Type.String(),
+  outlet: Type.String(),
+  state: Type.String(),
+  command_id: nullable(Uuid),
+  outcome: nullable(Type.String({ description: "what came of it, in words" })),
+  requested_at: Instant,
+  carried_out_at: nullable(Instant),
+  ended_at: nullable(Instant),
+});
+const IncidentAnnouncement = resource("IncidentAnnouncement", {
+  outlet: Type.String(),
+  kind: Type.String({ description: "incident, or reply for what stands beneath its message" }),
+  state: Type.String(),
+  why: Type.String({ description: "why people were told, or were not" }),
+  last_error: nullable(Type.String()),
+  created_at: Instant,
+  sent_at: nullable(Instant),
+});
 const IncidentSchema = resource("Incident", INCIDENT);
-const IncidentWithTimeline = resource("IncidentWithTimeline", { ...INCIDENT, timeline: Type.Array(TimelineEntry) });
+const IncidentWithTimeline = resource("IncidentWithTimeline", {
+  ...INCIDENT,
+  timeline: Type.Array(TimelineEntry),
+  decisions: Type.Array(IncidentDecision),
+  announcements: Type.Array(IncidentAnnouncement),
+});
 
 const status = Type.Optional(oneOf(INCIDENT_STATUSES));
 
@@ -115,12 +144,21 @@ export function incidentRoutes({ incidents, agents, actorOf }: IncidentRoutesDep
       async ({ params }) => {
         const incident = await incidents.get(params.id);
         if (!incident) throw notFound("incident");
-        return { ...onWire(incident), timeline: incident.timeline.map(onWire) };
+        const { timeline, decisions, announcements, ...rest } = incident;
+        return {
+          ...onWire(rest),
+          timeline: timeline.map(onWire),
+          decisions: decisions.map(onWire),
+          announcements: announcements.map(onWire),
+        };
       },
       {
         params: CloneType(idParams(IncidentIdText)),
         response: answers(200, IncidentWithTimeline, 404, 422),
-        detail: { tags, summary: "One incident with its timeline" },
+        detail: {
+          tags,
+          summary: "One incident with its whole story: its timeline, what people decided, and where they were told",
+        },
       },
     )
     .patch(

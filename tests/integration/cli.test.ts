@@ -31,7 +31,8 @@ describe("the command line", () => {
   test.each([[["help"]], [["--help"]], [["-h"]]])("%p prints the usage", async (words) => {
     const { stdout, stderr, exitCode } = await opspilot(words);
     expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
-    for (const command of ["serve", "migrate", "token", "systemd", "version"]) expect(stdout).toContain(command);
+    for (const command of ["serve", "migrate", "token", "doctor", "systemd", "version"])
+      expect(stdout).toContain(command);
   });
 
   test.each([

@@ -16,6 +16,15 @@ interface Case {
 
 const ping = (changes: object = {}) => ({ agent_id: AGENT, command: "ping", params: {}, ...changes });
 
+const LATER = new Date(Date.now() + 3_600_000).toISOString();
+const silence = (changes: object = {}) => ({
+  agent: "web-*",
+  type: "systemd",
+  source: "nginx",
+  until: LATER,
+  ...changes,
+});
+
 const CASES: Case[] = [
   { request: ["GET", "/"], status: 200 },
   { request: ["HEAD", "/"], status: 200 },
@@ -75,6 +84,37 @@ const CASES: Case[] = [
     fields: ["id"],
   })),
   { request: ["PATCH", "/v1/incidents/3", { status: "acknowledged" }], status: 200 },
+
+  { request: ["GET", "/v1/silences"], status: 200 },
+  { request: ["GET", "/v1/silences?ended=true&limit=5"], status: 200 },
+  { request: ["GET", "/v1/silences?ended=yes"], status: 422, fields: ["ended"] },
+  { request: ["GET", "/v1/silences?cursor=x"], status: 422, fields: ["cursor"] },
+  { request: ["POST", "/v1/silences", silence()], status: 201 },
+  { request: ["POST", "/v1/silences", { source: "nginx*" }], status: 201 },
+  { request: ["POST", "/v1/silences", { agent: "*", until: LATER }], status: 201 },
+  { request: ["POST", "/v1/silences", silence({ until: LATER.replace("Z", "-02:00"), more: 1 })], status: 201 },
+  { request: ["POST", "/v1/silences", { agent: "*", type: "**" }], status: 422, fields: ["until"] },
+  ...[{}, { agent: "", type: " ", source: null }, { until: LATER, comment: "all" }].map((body) => ({
+    request: ["POST", "/v1/silences", body] as [string, string, unknown],
+    status: 422,
+    fields: ["agent", "type", "source"],
+  })),
+  ...["2001-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "tomorrow", "2030-01-01", "2030-01-01T00:00:00", 5].map(
+    (until) => ({
+      request: ["POST", "/v1/silences", silence({ until })] as [string, string, unknown],
+      status: 422,
+      fields: ["until"],
+    }),
+  ),
+  { request: ["POST", "/v1/silences", silence({ agent: 5 })], status: 422, fields: ["agent"] },
+  { request: ["POST", "/v1/silences", silence({ type: "t".repeat(256) })], status: 422, fields: ["type"] },
+  { request: ["POST", "/v1/silences", silence({ source: ["a"] })], status: 422, fields: ["source"] },
+  { request: ["POST", "/v1/silences", silence({ comment: "c".repeat(1001) })], status: 422, fields: ["comment"] },
+  { request: ["POST", "/v1/silences", []], status: 422, fields: ["body"] },
+  { request: ["POST", "/v1/silences", "{bad"], status: 400, code: "bad_json", fields: ["body"] },
+  { request: ["DELETE", "/v1/silences/1"], status: 404, code: "silence_not_found" },
+  { request: ["DELETE", "/v1/silences/x"], status: 422, fields: ["id"] },
+  { request: ["PUT", "/v1/silences"], status: 405, code: "method_not_allowed" },
   { request: ["PATCH", "/v1/incidents/3", { status: "new" }], status: 422, fields: ["status"] },
   { request: ["PATCH", "/v1/incidents/3", {}], status: 422, fields: ["status"] },
   { request: ["PATCH", "/v1/incidents/3"], status: 422, fields: ["status"] },
@@ -266,4 +306,28 @@ describe("surprises", () => {
     const incidents = fakeIncidents([incidentOf(3, { id: "3" as never })]);
     expect((await call(testApp({ incidents }), "GET", "/v1/incidents")).status).toBe(500);
   });
+});
+
+test("silences come page by page, and are gone once they are ended", async () => {
+  const { app } = testApp();
+  const made = [];
+  for (const source of ["a", "b", "c"])
+    made.push(await call({ app }, "POST", "/v1/silences", { body: { source, until: LATER } }));
+  expect(made[0]?.json).toMatchObject({
+    id: 1,
+    source: "a",
+    agent: null,
+    type: null,
+    comment: null,
+    until: LATER,
+    ends: "time",
+  });
+  expect(made[0]?.json.actor).toBe("api:local");
+  const first = await call({ app }, "GET", "/v1/silences?limit=2");
+  expect(first.json.map(({ source }: { source: string }) => source)).toEqual(["c", "b"]);
+  expect(first.headers.get("link")).toBe('</v1/silences?limit=2&cursor=2>; rel="next"');
+  expect((await call({ app }, "DELETE", "/v1/silences/3")).status).toBe(204);
+  expect((await call({ app }, "DELETE", "/v1/silences/3")).status).toBe(404);
+  expect((await call({ app }, "GET", "/v1/silences")).json).toHaveLength(2);
+  expect((await call({ app }, "GET", "/v1/silences?ended=true")).json).toHaveLength(3);
 });

@@ -54,6 +54,7 @@ describe("settings", () => {
       incidentGroupWindowMs: 300_000,
       ingestBufferBytes: 64 * 2 ** 20,
       retentionMs: 30 * 86_400_000,
+      autoResolveMs: null,
       ai: {
         key: null,
         baseUrl: "https://openrouter.ai/api/v1",
@@ -62,6 +63,16 @@ describe("settings", () => {
         auto: true,
         dailyLimit: 1000,
       },
+      slack: {
+        webhookUrl: null,
+        token: null,
+        channel: null,
+        appToken: null,
+        signingSecret: null,
+        allowedUsers: [],
+        apiUrl: null,
+      },
+      webhook: null,
       logLevel: "info",
     });
   });
@@ -86,6 +97,7 @@ describe("settings", () => {
       INCIDENT_GROUP_WINDOW: "1m",
       INGEST_BUFFER: "1GiB",
       RETENTION: "7d",
+      AUTO_RESOLVE: "12h",
       LOG_LEVEL: "debug",
     });
     expect(config).toMatchObject({
@@ -100,7 +112,29 @@ describe("settings", () => {
       incidentGroupWindowMs: 60_000,
       ingestBufferBytes: 2 ** 30,
       retentionMs: 7 * 86_400_000,
+      autoResolveMs: 12 * 3_600_000,
       logLevel: "debug",
+    });
+  });
+
+  test("of Slack are read", () => {
+    const config = load({
+      SLACK_WEBHOOK_URL: "https://hooks.slack.com/services/T1/B1/x",
+      SLACK_TOKEN: "xoxb-1-2-abc",
+      SLACK_CHANNEL: "#ops",
+      SLACK_APP_TOKEN: "xapp-1-abc",
+      SLACK_SIGNING_SECRET: "8f742231b10e8888abcd99yyyzzz85a5",
+      SLACK_ALLOWED_USERS: "U0ANA00001, W0BEN00001",
+      SLACK_API_URL: "http://127.0.0.1:9999/api/",
+    });
+    expect(config.slack).toEqual({
+      webhookUrl: "https://hooks.slack.com/services/T1/B1/x",
+      token: "xoxb-1-2-abc",
+      channel: "#ops",
+      appToken: "xapp-1-abc",
+      signingSecret: "8f742231b10e8888abcd99yyyzzz85a5",
+      allowedUsers: ["U0ANA00001", "W0BEN00001"],
+      apiUrl: "http://127.0.0.1:9999/api",
     });
   });
 
@@ -180,6 +214,12 @@ describe("mistakes", () => {
     ["INGEST_BUFFER", "64MB"],
     ["INGEST_BUFFER", "1B"],
     ["RETENTION", "1m"],
+    ["AUTO_RESOLVE", "59s"],
+    ["AUTO_RESOLVE", "31d"],
+    ["AUTO_RESOLVE", "never"],
+    ["WEBHOOK_URL", "hooks.example.com"],
+    ["WEBHOOK_URL", "https://user:pw@hooks.example.com/"],
+    ["WEBHOOK_SECRET", "too-short"],
     ["PUBLIC_URL", "ops.example.com"],
     ["PUBLIC_URL", "https://user:pw@localhost"],
     ["PUBLIC_URL", "https://localhost/?a=1"],
@@ -222,6 +262,15 @@ describe("mistakes", () => {
 
   test("of a direct URL alone", () => {
     expect(namesOf(mistakesOf({ DATABASE_URL_DIRECT: "postgres://me:secret@db/ops" }))).toEqual(["DATABASE_URL"]);
+  });
+
+  test("of a webhook: its address and its secret need each other", () => {
+    const url = "https://hooks.example.com/opspilot?key=1";
+    const secret = "0123456789abcdef";
+    expect(namesOf(mistakesOf({ WEBHOOK_URL: url }))).toEqual(["WEBHOOK_SECRET"]);
+    expect(namesOf(mistakesOf({ WEBHOOK_SECRET: secret }))).toEqual(["WEBHOOK_URL"]);
+    expect(namesOf(mistakesOf({ WEBHOOK_URL: url, WEBHOOK_SECRET: "short" }))).toEqual(["WEBHOOK_SECRET"]);
+    expect(load({ WEBHOOK_URL: url, WEBHOOK_SECRET: secret }).webhook).toEqual({ url, secret });
   });
 
   test("of TLS settings", () => {

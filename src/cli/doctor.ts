@@ -1,0 +1,45 @@
+import { ConfigError } from "../config/mistakes.ts";
+import type { Flags } from "../config/sources.ts";
+import { type Config, loadConfig } from "../config.ts";
+import { ExitCode } from "../lib/errors.ts";
+import { broken, type Finding } from "../lib/finding.ts";
+import { createLog } from "../lib/log.ts";
+
+const MARKS: Record<Finding["status"], string> = { ok: "ok  ", warn: "warn", fail: "FAIL" };
+
+/** Looks at all that the server needs, and says what to do; 0 when nothing fails, else 1. */
+export async function doctor(flags: Flags & { json?: true }): Promise<number> {
+  const findings = await findAll(flags);
+  process.stdout.write(flags.json ? `${JSON.stringify(findings, null, 2)}\n` : asText(findings));
+  return findings.some(({ status }) => status === "fail") ? ExitCode.failure : ExitCode.ok;
+}
+
+async function findAll(flags: Flags): Promise<Finding[]> {
+  let config: Config;
+  try {
+    config = loadConfig(flags);
+  } catch (error) {
+    if (error instanceof ConfigError) return ofMistakes(error);
+    throw error;
+  }
+  const { examine } = await import("./doctor/checks.ts");
+  const { checkSlack } = await import("../slack/check.ts");
+  // What is found is printed; the log would say it twice.
+  const log = createLog({ level: "silent", readable: false });
+  return examine({ config, log, slack: checkSlack });
+}
+
+/** Each mistake is a finding; without settings there is nothing else to look at. */
+function ofMistakes({ mistakes }: ConfigError): Finding[] {
+  const todo = "correct it, and run doctor again: what else is wrong is looked at then";
+  return mistakes.map(({ setting, message }) => broken("settings", `${setting}: ${message}`, todo));
+}
+
+function asText(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ name }) => name.length));
+  const lines = findings.flatMap(({ name, status, text, todo }) => {
+    const line = `${MARKS[status]}  ${name.padEnd(width)}  ${text}`;
+    return todo === null ? [line] : [line, `${" ".repeat(width + 8)}→ ${todo}`];
+  });
+  return `${lines.join("\n")}\n`;
+}

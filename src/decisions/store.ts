@@ -1,0 +1,243 @@
+import type { Sql, TransactionSql } from "postgres";
+import type { Decision, DecisionAction, DecisionState, IgnoreVariant, Press } from "./model.ts";
+
+type Query = Sql | TransactionSql;
+
+/** Open decisions of one look. */
+const OPEN_MAX = 500;
+/** Whoever takes a decision that is due has this long; then another may. */
+const CLAIM_SECONDS = 30;
+
+/** An incident as a press finds it, locked. */
+export interface PressedIncident {
+  type: string;
+  source: string;
+  host: string;
+  status: string;
+}
+
+/** A decision with all that decides about it. */
+export interface Watched {
+  id: string;
+  incidentId: number;
+  action: DecisionAction;
+  variant: IgnoreVariant | null;
+  actor: string;
+  actorName: string;
+  state: DecisionState;
+  outcome: string | null;
+  checks: number;
+  commandId: string | null;
+  ended: boolean;
+  agentId: string;
+  type: string;
+  source: string;
+  host: string;
+  incidentStatus: string;
+  /** Since the press, seconds. */
+  ageS: number;
+  /** Since it was carried out, seconds; null before. */
+  elapsedS: number | null;
+  /** Of the command; null where there is none. */
+  command: {
+    status: string;
+    isSent: boolean;
+    isLate: boolean;
+    output: string | null;
+    error: string | null;
+    exitCode: number | null;
+    sentAgoS: number | null;
+  } | null;
+  /** The first alert of the same problem since it was carried out: so many seconds after that. */
+  failedAfterS: number | null;
+  /** The agent's recovery report: so many seconds after the command was sent. */
+  recoveredAfterS: number | null;
+}
+
+/** What becomes of a decision, written in one transaction with its event. */
+export interface Change {
+  state: DecisionState;
+  outcome: string | null;
+  /** Nothing more will come of it. */
+  ends: boolean;
+  /** When somebody looks next, seconds from `carried_out_at` or, before that, from now; null for never. */
+  dueS?: number | null;
+  /** The command's result is there: says when it was carried out. */
+  isCarriedOut?: boolean;
+  checks?: number;
+}
+
+/** The SQL of decisions. */
+export function createDecisionStore(sql: Sql) {
+  return {
+    async incident(tx: TransactionSql, id: number): Promise<PressedIncident | undefined> {
+      const [row] = await tx<PressedIncident[]>`
+        select i.type, i.source, coalesce(a.hostname, a.id::text) as host, i.status
+        from incidents i join agents a on a.id = i.agent_id where i.id = ${id} for update of i`;
+      return row;
+    },
+
+    /** Who decided the same about the incident, and nothing has come of it yet. */
+    async openLike(tx: TransactionSql, incidentId: number, action: DecisionAction): Promise<string | undefined> {
+      const [row] = await tx<{ name: string }[]>`
+        select actor_name as name from decisions
+        where incident_id = ${incidentId} and action = ${action} and ended_at is null limit 1`;
+      return row?.name;
+    },
+
+    /** Who decided last what stands now. */
+    async lastLike(tx: TransactionSql, { incidentId, action, variant }: Press): Promise<string | undefined> {
+      const [row] = await tx<{ name: string }[]>`
+        select actor_name as name from decisions
+        where incident_id = ${incidentId} and action = ${action} and variant is not distinct from ${variant} and state = 'done'
+        order by requested_at desc limit 1`;
+      return row?.name;
+    },
+
+    /** A new decision with its event; false when a restart is open already. */
+    async add(tx: TransactionSql, id: string, press: Press, guardS: number): Promise<boolean> {
+      const { incidentId, action, variant, actor, actorName, outlet } = press;
+      const added = await tx`
+        with added as (
+          insert into decisions (id, incident_id, action, variant, actor, actor_name, outlet, due_at)
+          values (${id}, ${incidentId}, ${action}, ${variant}, ${actor}, ${actorName}, ${outlet},
+            now() + make_interval(secs => ${guardS}))
+          on conflict do nothing returning id),
+        touched as (update incidents set updated_at = now() where id = ${incidentId} and exists (select from added))
+        insert into events (kind, actor, agent_id, incident_id, data)
+        select 'decided', ${actor}, i.agent_id, i.id, ${tx.json({ decision_id: id, action, variant, name: actorName, outlet })}
+        from added, incidents i where i.id = ${incidentId}`;
+      return added.count > 0;
+    },
+
+    async get(id: string): Promise<Decision | undefined> {
+      const [row] = await sql<Decision[]>`
+        select id, incident_id, action, variant, actor, actor_name, outlet, state, command_id, outcome, requested_at,
+          carried_out_at, ended_at from decisions where id = ${id}`;
+      return row;
+    },
+
+    async find(id: string): Promise<Watched | undefined> {
+      return (await watched(sql, sql`d.id = ${id}`))[0];
+    },
+
+    /** The decision for this transaction alone. Taken before the locks of its agent and its incident, never after. */
+    async lock(tx: TransactionSql, id: string): Promise<Watched | undefined> {
+      await tx`select from decisions where id = ${id} for update`;
+      return (await watched(tx, tx`d.id = ${id}`))[0];
+    },
+
+    /** Decisions that wait for a command or for a sign of life, and those whose result came after all. */
+    async findOpen(): Promise<Watched[]> {
+      return watched(sql, sql`d.command_id is not null and (d.ended_at is null or (d.state = 'no_answer' and c.late))`);
+    },
+
+    /** Takes what is due, for this caller alone for a while. */
+    async claimDue(tx: TransactionSql): Promise<{ id: string; state: DecisionState }[]> {
+      return tx<{ id: string; state: DecisionState }[]>`
+        update decisions set due_at = now() + make_interval(secs => ${CLAIM_SECONDS})
+        where id in (
+          select id from decisions where ended_at is null and due_at <= now()
+          order by due_at limit ${OPEN_MAX} for update skip locked)
+        returning id, state`;
+    },
+
+    /** Which command it is to become, before there is one: a result cannot come before it is known whose it is. */
+    async aim(id: string, commandId: string): Promise<void> {
+      await sql`update decisions set command_id = ${commandId} where id = ${id} and state = 'requested'`;
+    },
+
+    async markSent(id: string): Promise<void> {
+      await sql`update decisions set state = 'sent', due_at = null where id = ${id} and state = 'requested'`;
+    },
+
+    /** The host was asked for this check: time for its answer. */
+    async defer(id: string, checks: number, seconds: number): Promise<void> {
+      await sql`
+        update decisions set due_at = now() + make_interval(secs => ${seconds})
+        where id = ${id} and state = 'verifying' and checks = ${checks} and ended_at is null`;
+    },
+
+    /** Which of these commands have an answer. */
+    async findAnswered(commandIds: readonly string[]): Promise<string[]> {
+      const rows = await sql<{ id: string }[]>`
+        select id from commands where id = any(${commandIds as string[]}::uuid[]) and status not in ('pending', 'sent')`;
+      return rows.map(({ id }) => id);
+    },
+
+    /** Writes what became of it. What people see is an event too; the incident counts as changed, for its message. */
+    async write(tx: TransactionSql, before: Watched, change: Change): Promise<void> {
+      const { id, incidentId, action, checks } = before;
+      const { state, outcome, ends, dueS = null, isCarriedOut = false } = change;
+      await tx`
+        with carried as (
+          select case when ${isCarriedOut}::boolean then least(
+            greatest(c.finished_at, c.sent_at + make_interval(secs => coalesce(c.duration_ms, 0) / 1000.0)),
+            (select min(at) from events e where e.incident_id = ${incidentId} and e.command_id = c.id and e.kind = 'result'),
+            now()) else d.carried_out_at end as at
+          from decisions d left join commands c on c.id = d.command_id where d.id = ${id})
+        update decisions d set state = ${state}, outcome = ${outcome}, checks = ${change.checks ?? checks},
+          carried_out_at = carried.at, ended_at = case when ${ends}::boolean then coalesce(d.ended_at, now()) end,
+          due_at = coalesce(carried.at, now()) + make_interval(secs => ${dueS}::float8)
+        from carried where d.id = ${id}`;
+      if (state === before.state && outcome === before.outcome) return;
+      await tx`
+        with touched as (update incidents set updated_at = now() where id = ${incidentId})
+        insert into events (kind, actor, agent_id, incident_id, command_id, data)
+        values ('outcome', 'system', ${before.agentId}, ${incidentId}, ${before.commandId},
+          ${tx.json({ decision_id: id, action, state, outcome })})`;
+    },
+
+    /** The open incident of the same problem, unless an alert came for it since it was carried out. */
+    async cleared(tx: TransactionSql, id: string): Promise<number | undefined> {
+      const [row] = await tx<{ id: number }[]>`
+        select o.id from decisions d join incidents i on i.id = d.incident_id
+        join incidents o on o.agent_id = i.agent_id and o.type = i.type and o.source = i.source
+          and o.fingerprint = i.fingerprint and o.status <> 'resolved' and o.last_seen_at <= d.carried_out_at
+        where d.id = ${id}`;
+      return row?.id;
+    },
+
+    /** Keeps the agent's alerts out until the end of the transaction, as ingest and whoever resolves an incident do. */
+    async lockAgent(tx: TransactionSql, agentId: string): Promise<void> {
+      await tx`select pg_advisory_xact_lock(hashtextextended(${agentId}, 0))`;
+    },
+
+    /** Forgets a chunk of what ended more than `retentionMs` ago; returns how many. */
+    async deleteOld(retentionMs: number): Promise<number> {
+      const deleted = await sql`
+        delete from decisions where id in (
+          select id from decisions where ended_at < now() - ${retentionMs} * interval '1 ms' limit 2000)`;
+      return deleted.count;
+    },
+  };
+}
+
+export type DecisionStore = ReturnType<typeof createDecisionStore>;
+
+async function watched(query: Query, condition: ReturnType<Query>): Promise<Watched[]> {
+  const rows = await query<Watched[]>`
+    select d.id, d.incident_id as "incidentId", d.action, d.variant, d.actor, d.actor_name as "actorName", d.state,
+      d.outcome, d.checks, d.command_id as "commandId", d.ended_at is not null as ended, i.agent_id as "agentId", i.type,
+      i.source, coalesce(a.hostname, a.id::text) as host, i.status as "incidentStatus",
+      extract(epoch from clock_timestamp() - d.requested_at)::float8 as "ageS",
+      extract(epoch from clock_timestamp() - d.carried_out_at)::float8 as "elapsedS",
+      case when c.id is not null then jsonb_build_object('status', c.status, 'isSent', c.sent_at is not null,
+        'isLate', c.late, 'output', c.output, 'error', c.error, 'exitCode', c.exit_code,
+        'sentAgoS', extract(epoch from clock_timestamp() - c.sent_at)) end as command,
+      extract(epoch from failed.at - d.carried_out_at)::float8 as "failedAfterS",
+      extract(epoch from recovered.at - c.sent_at)::float8 as "recoveredAfterS"
+    from decisions d join incidents i on i.id = d.incident_id join agents a on a.id = i.agent_id
+    left join commands c on c.id = d.command_id
+    left join lateral (
+      select min(f.occurred_at) as at from incidents p
+      join alerts f on f.incident_id = p.id and f.state = 'firing' and f.occurred_at > d.carried_out_at
+      where d.state = 'verifying' and p.agent_id = i.agent_id and p.id >= i.id and p.fingerprint = i.fingerprint
+        and p.last_seen_at > d.carried_out_at) failed on true
+    left join lateral (
+      select min(r.occurred_at) as at from alerts r
+      where d.state = 'verifying' and r.state = 'resolved' and r.agent_id = i.agent_id and r.type = i.type
+        and r.source = i.source and r.occurred_at >= c.sent_at) recovered on true
+    where ${condition as never} order by d.requested_at limit ${OPEN_MAX}`;
+  return rows;
+}

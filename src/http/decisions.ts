@@ -1,0 +1,81 @@
+import { CloneType, Type } from "@sinclair/typebox";
+import { Elysia } from "elysia";
+import {
+  DECISION_ACTIONS,
+  DECISION_STATES,
+  type DecisionReader,
+  type DecisionService,
+  IGNORE_VARIANTS,
+} from "../decisions/model.ts";
+import type { ActorOf } from "../lib/client-address.ts";
+import { parseJson } from "./json-body.ts";
+import { HttpProblem, invalid, notFound } from "./problems.ts";
+import {
+  answers,
+  IncidentId,
+  IncidentIdText,
+  Instant,
+  idParams,
+  input,
+  nullable,
+  oneOf,
+  onWire,
+  resource,
+  Uuid,
+} from "./schemas.ts";
+
+const DecisionSchema = resource("Decision", {
+  id: Uuid,
+  incident_id: IncidentId,
+  action: oneOf(DECISION_ACTIONS),
+  variant: nullable(oneOf(IGNORE_VARIANTS)),
+  actor: Type.String(),
+  actor_name: Type.String(),
+  outlet: Type.String({ description: "where it was decided: slack, api" }),
+  state: oneOf(DECISION_STATES),
+  command_id: nullable(Uuid),
+  outcome: nullable(Type.String({ description: "what came of it, in words" })),
+  requested_at: Instant,
+  carried_out_at: nullable(Instant),
+  ended_at: nullable(Instant),
+});
+const DecisionInput = input({ action: oneOf(DECISION_ACTIONS), variant: Type.Optional(oneOf(IGNORE_VARIANTS)) });
+
+export interface DecisionRoutesDeps {
+  decisions: DecisionService & DecisionReader;
+  actorOf: ActorOf;
+}
+
+/** What Slack's buttons do, for every other program: one incident's restart, logs, ignoring. */
+export function decisionRoutes({ decisions, actorOf }: DecisionRoutesDeps) {
+  const tags = ["incidents"];
+  return new Elysia({ name: "decisions", prefix: "/v1", normalize: false }).post(
+    "/incidents/:id/decisions",
+    async ({ params, body, request, server, set }) => {
+      const { action, variant } = body;
+      if (variant !== undefined && action !== "ignore") {
+        throw invalid([{ field: "variant", message: "only of ignore" }]);
+      }
+      const actor = actorOf(request, server);
+      const ignoring = action === "ignore" ? (variant ?? "until_resolved") : null;
+      const press = { incidentId: params.id, action, variant: ignoring, actor, actorName: actor, outlet: "api" };
+      const outcome = await decisions.press(press);
+      if (!outcome.ok && outcome.reason === "not_found") throw notFound("incident");
+      if (!outcome.ok) throw new HttpProblem(409, outcome.reason, outcome.text);
+      const decision = await decisions.get(outcome.decisionId);
+      if (!decision) throw notFound("incident");
+      set.status = 202;
+      return onWire(decision);
+    },
+    {
+      parse: parseJson,
+      params: CloneType(idParams(IncidentIdText)),
+      body: CloneType(DecisionInput),
+      response: answers(202, DecisionSchema, 400, 404, 409, 413, 415, 422),
+      detail: {
+        tags,
+        summary: "Decides about an incident as a button does; what comes of it is told by the incident's decisions",
+      },
+    },
+  );
+}

@@ -1,0 +1,153 @@
+import { CloneType, Type } from "@sinclair/typebox";
+import { Elysia } from "elysia";
+import type { ActorOf } from "../lib/client-address.ts";
+import type { Clock } from "../lib/clock.ts";
+import { type NewSilence, SILENCE_ENDS, type SilenceService } from "../silences/model.ts";
+import { parseJson } from "./json-body.ts";
+import { type FieldError, HttpProblem, invalid, notFound } from "./problems.ts";
+import {
+  answers,
+  IncidentId,
+  IncidentIdText,
+  Instant,
+  idParams,
+  input,
+  limitOf,
+  nextLink,
+  nullable,
+  oneOf,
+  onWire,
+  pageQuery,
+  resource,
+  Uuid,
+} from "./schemas.ts";
+
+const PATTERN_CHARS_MAX = 255;
+const COMMENT_CHARS_MAX = 1_000;
+/** A silence that is meant to last longer has no end. */
+const UNTIL_DAYS_MAX = 3_650;
+const DAY_MS = 86_400_000;
+/** As RFC 3339 has it: with an offset, since a silence must not end an hour late. */
+const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$/;
+
+const SilenceSchema = resource("Silence", {
+  id: IncidentId,
+  agent: nullable(Type.String({ description: "over the agent's id or its host name" })),
+  type: nullable(Type.String()),
+  source: nullable(Type.String()),
+  fingerprint: nullable(Uuid),
+  incident_id: nullable(IncidentId),
+  ends: oneOf(SILENCE_ENDS),
+  until: nullable(Instant),
+  comment: nullable(Type.String()),
+  actor: Type.String(),
+  created_at: Instant,
+  ended_at: nullable(Instant),
+});
+
+function pattern(about: string) {
+  const description = `${about}: at most ${PATTERN_CHARS_MAX} characters, * and ? stand for any`;
+  return Type.Optional(Type.Union([Type.String({ maxLength: PATTERN_CHARS_MAX }), Type.Null()], { description }));
+}
+
+const BODY = input({
+  agent: pattern("a pattern over the agent's id or host name"),
+  type: pattern("a pattern over the incident's type"),
+  source: pattern("a pattern over the incident's source"),
+  until: Type.Optional(
+    Type.Union([Type.String(), Type.Null()], {
+      description: "a time in the future such as 2026-01-31T18:00:00Z; null or absent: until it is deleted",
+    }),
+  ),
+  comment: Type.Optional(
+    Type.Union([Type.String({ maxLength: COMMENT_CHARS_MAX }), Type.Null()], {
+      description: `at most ${COMMENT_CHARS_MAX} characters`,
+    }),
+  ),
+});
+
+export interface SilenceRoutesDeps {
+  silences: SilenceService;
+  actorOf: ActorOf;
+  clock: Clock;
+}
+
+/** What is recorded and explained, but not announced. */
+export function silenceRoutes({ silences, actorOf, clock }: SilenceRoutesDeps) {
+  const tags = ["silences"];
+  return new Elysia({ name: "silences", prefix: "/v1", normalize: false })
+    .get(
+      "/silences",
+      async ({ query, request, set }) => {
+        const { cursor, ended } = query;
+        const page = await silences.list({ cursor, limit: limitOf(query), ended: ended === "true" });
+        if (page.nextCursor !== undefined) set.headers.link = nextLink(request, page.nextCursor);
+        return page.silences.map(onWire);
+      },
+      {
+        query: CloneType(pageQuery(IncidentIdText, { ended: Type.Optional(oneOf(["true", "false"])) })),
+        response: answers(200, Type.Array(SilenceSchema), 422),
+        detail: { tags, summary: "Silences, newest first; those that are over with ended=true" },
+      },
+    )
+    .post(
+      "/silences",
+      async ({ body, request, server, set }) => {
+        const made = await silences.create(silenceOf(body, clock.now()), actorOf(request, server));
+        if (!made) throw new HttpProblem(409, "too_many_silences", "there are too many silences; end some first");
+        set.status = 201;
+        return onWire(made);
+      },
+      {
+        parse: parseJson,
+        body: CloneType(BODY),
+        response: answers(201, SilenceSchema, 400, 409, 413, 415, 422),
+        detail: { tags, summary: "A new silence: incidents that fit all its patterns are not announced" },
+      },
+    )
+    .delete(
+      "/silences/:id",
+      async ({ params, request, server, set }) => {
+        if (!(await silences.end(params.id, actorOf(request, server)))) throw notFound("silence");
+        set.status = 204;
+      },
+      {
+        params: CloneType(idParams(IncidentIdText)),
+        response: answers(204, Type.Void(), 404, 422),
+        detail: { tags, summary: "Ends a silence; what it held back and is still open is announced" },
+      },
+    );
+}
+
+type Body = { [K in "agent" | "type" | "source" | "until" | "comment"]?: string | null };
+
+/** What was asked for, or a problem that names the fields. */
+function silenceOf(body: Body, nowMs: number): NewSilence {
+  const text = (name: keyof Body) => body[name]?.trim() || null;
+  const silence = { agent: text("agent"), type: text("type"), source: text("source") };
+  const until = text("until");
+  const fields = [...patternErrors(silence, until), ...untilErrors(until, nowMs)];
+  if (fields.length > 0) throw invalid(fields);
+  return { ...silence, until: until === null ? null : new Date(until), comment: text("comment") };
+}
+
+/** A silence over everything is said in so many words, and has an end: the one that is forgotten would hide all that comes. */
+function patternErrors(patterns: Pick<NewSilence, "agent" | "type" | "source">, until: string | null): FieldError[] {
+  const given = Object.values(patterns).filter((one) => one !== null);
+  if (given.length === 0) {
+    const message = "at least one of agent, type and source is needed; * stands for all";
+    return ["agent", "type", "source"].map((field) => ({ field, message }));
+  }
+  if (until !== null || given.some((one) => !/^\*+$/.test(one))) return [];
+  return [{ field: "until", message: "a silence over everything needs an end" }];
+}
+
+function untilErrors(until: string | null, nowMs: number): FieldError[] {
+  if (until === null) return [];
+  const ms = INSTANT.test(until) ? Date.parse(until) : Number.NaN;
+  if (Number.isNaN(ms)) return [{ field: "until", message: "expected a time such as 2026-01-31T18:00:00Z" }];
+  if (ms <= nowMs) return [{ field: "until", message: "is in the past" }];
+  if (ms > nowMs + UNTIL_DAYS_MAX * DAY_MS)
+    return [{ field: "until", message: `is more than ${UNTIL_DAYS_MAX} days away` }];
+  return [];
+}

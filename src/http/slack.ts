@@ -1,0 +1,50 @@
+import { Type } from "@sinclair/typebox";
+import { Elysia } from "elysia";
+import { HttpProblem } from "./problems.ts";
+import { answers } from "./schemas.ts";
+
+/** Where Slack's callbacks come in. They prove themselves by a signature: no other rule of the API is for them. */
+export const SLACK_PATH = "/v1/slack/interactions";
+
+/** A pressed button's callback carries the whole message, percent-encoded. */
+export const SLACK_BODY_BYTES_MAX = 512 * 1024;
+
+/** What a callback is judged by, and the judgement. */
+export interface SlackRoutesDeps {
+  callback: (callback: {
+    body: string;
+    timestamp: string | null;
+    signature: string | null;
+  }) => Promise<{ ok: true } | { ok: false; reason: string; message: string }>;
+}
+
+/** Whether a request is such a callback, by its method and path. */
+export function isSlackCallback(method: string, path: string): boolean {
+  return method === "POST" && path === SLACK_PATH;
+}
+
+/** Slack's signed callbacks. The answer comes at once: what came of it is told in Slack. */
+export function slackRoutes({ callback }: SlackRoutesDeps) {
+  return new Elysia({ name: "slack", normalize: false }).post(
+    SLACK_PATH,
+    async ({ request, body }) => {
+      const outcome = await callback({
+        body: typeof body === "string" ? body : "",
+        timestamp: request.headers.get("x-slack-request-timestamp"),
+        signature: request.headers.get("x-slack-signature"),
+      });
+      if (outcome.ok) return "";
+      throw new HttpProblem(401, outcome.reason, outcome.message);
+    },
+    {
+      parse: "text",
+      response: { ...answers(200, Type.String({ contentMediaType: "text/plain" }), 401, 413) },
+      detail: {
+        tags: ["slack"],
+        summary: "Slack's callbacks",
+        description: "A form with `payload`, signed by Slack (version 0); only with SLACK_SIGNING_SECRET.",
+        security: [],
+      },
+    },
+  );
+}
