@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { AGENT_SETTINGS } from "../../src/config/agent-settings.ts";
 import { SERVER_SETTINGS } from "../../src/config/settings.ts";
 import { CloseCode, FRAME_ERRORS } from "../../src/protocol/frames.ts";
 import { call, testApp } from "../support/http-app.ts";
@@ -30,6 +31,16 @@ describe("the settings", () => {
   test("are all in the README's table, and nothing else is", async () => {
     const rows = [...(await chapter("Configuration")).matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? "");
     expect(rows.sort()).toEqual([...SERVER_SETTINGS.names].sort());
+  });
+});
+
+describe("the agent's settings", () => {
+  test("are all in the README's table, and nothing else is", async () => {
+    const rows = (await chapter("Add a host")).split("\n").filter((line) => /^\| `[A-Z]/.test(line));
+    const named = rows.flatMap((row) =>
+      [...(row.split("|")[1] ?? "").matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
+    );
+    expect(named.sort()).toEqual(AGENT_SETTINGS.names.filter((name) => name === name.toUpperCase()).sort());
   });
 });
 
