@@ -126,8 +126,7 @@ export function createAsker(deps: AskDeps) {
       return false;
     }
     const context = { heuristic, model: deps.model, notes: [...notes, ...parsed.notes], tookMs };
-    await store.writeOne({ id: incident.id, explanation: fromModel(parsed.answer, context) }, false);
-    await store.note(incident.id, "explained_by_model", "system", { model: deps.model });
+    await store.writeModelAnswer({ id: incident.id, explanation: fromModel(parsed.answer, context) }, deps.model);
     return true;
   }
 

@@ -53,6 +53,12 @@ async function write(query: Query, explained: readonly Explained[], first: boole
   return rows.map((row) => row.id);
 }
 
+async function note(query: Query, id: number, kind: string, actor: string, data: object): Promise<void> {
+  await query`
+    insert into events (kind, actor, agent_id, incident_id, data)
+    select ${kind}, ${actor}, agent_id, id, ${query.json(data as never)} from incidents where id = ${id}`;
+}
+
 /** The SQL of explanations. */
 export function createAnalysisStore(sql: Sql) {
   return {
@@ -79,6 +85,14 @@ export function createAnalysisStore(sql: Sql) {
 
     writeOne: (explained: Explained, first: boolean) => write(sql, [explained], first),
 
+    /** The answer and its line in the timeline: both or none. */
+    async writeModelAnswer(explained: Explained, model: string): Promise<void> {
+      await sql.begin(async (tx) => {
+        await write(tx, [explained], false);
+        await note(tx, explained.id, "explained_by_model", "system", { model });
+      });
+    },
+
     /** Says in the incident why no model's answer stands there. */
     async writeSilence(id: number, outcome: string, why: string): Promise<void> {
       await sql`
@@ -86,11 +100,7 @@ export function createAnalysisStore(sql: Sql) {
         where id = ${id} and analysis is not null and analysis->>'by' = 'heuristic'`;
     },
 
-    async note(id: number, kind: string, actor: string, data: Record<string, unknown>): Promise<void> {
-      await sql`
-        insert into events (kind, actor, agent_id, incident_id, data)
-        select ${kind}, ${actor}, agent_id, id, ${sql.json(data as never)} from incidents where id = ${id}`;
-    },
+    note: (id: number, kind: string, actor: string, data: Record<string, unknown>) => note(sql, id, kind, actor, data),
 
     async surroundings(incident: ExplainedIncident, limit: number): Promise<Surroundings> {
       const [agent] = await sql`select meta from agents where id = ${incident.agentId}`;

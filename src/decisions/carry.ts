@@ -1,5 +1,5 @@
 import type { TransactionSql } from "postgres";
-import type { CommandService, ExecFailure } from "../commands/model.ts";
+import type { CommandService, ExecFailure, ExecOutcome } from "../commands/model.ts";
 import type { DecidedStatus, StatusSetting } from "../incidents/model.ts";
 import { digestUuid } from "../lib/digest.ts";
 import type { SilenceService } from "../silences/model.ts";
@@ -16,6 +16,8 @@ const RETRY_S = 2;
 const AGE_S_MAX = 300;
 /** How long a check waits for the host's answer; the next waits no shorter. */
 const STATUS_WAIT_S = 8;
+/** Somebody else asks the host about the same unit just now: so long after the restart it is asked again. */
+const BUSY_S_MAX = 90;
 
 const STATUS_OF: Partial<Record<string, DecidedStatus>> = {
   ignore: "ignored",
@@ -91,8 +93,11 @@ export function createCarrying({ store, settling, commands, silences, changeStat
     const decision = await store.find(id);
     if (decision === undefined || decision.ended || decision.state !== "verifying") return;
     const isToAsk = decision.type === "systemd" && !verdictOf(decision);
-    if (isToAsk && !(await commands.get(statusIdOf(decision))) && (await ask(decision, signal))) {
-      return store.defer(id, decision.checks, STATUS_WAIT_S);
+    if (isToAsk && !(await commands.get(statusIdOf(decision)))) {
+      const asked = await ask(decision, signal);
+      if (asked.ok) return store.defer(id, decision.checks, STATUS_WAIT_S);
+      const isBusy = asked.reason === "command_open" && (decision.elapsedS ?? 0) < BUSY_S_MAX;
+      if (isBusy) return store.defer(id, decision.checks, RETRY_S);
     }
     await check(decision);
   }
@@ -103,10 +108,10 @@ export function createCarrying({ store, settling, commands, silences, changeStat
     await settling.settle(decision.id, { number: decision.checks, unit, judge: checkedOf });
   }
 
-  async function ask(decision: Watched, signal: AbortSignal | undefined): Promise<boolean> {
+  async function ask(decision: Watched, signal: AbortSignal | undefined): Promise<ExecOutcome> {
     const { agentId, incidentId, source } = decision;
     const status = { id: statusIdOf(decision), command: "service_status", params: { service: source } };
-    return (await commands.exec({ ...status, agentId, incidentId, actor: "system", waitS: 0 }, signal)).ok;
+    return commands.exec({ ...status, agentId, incidentId, actor: "system", waitS: 0 }, signal);
   }
 
   /** Takes the host's answers to checks that are there by now. */

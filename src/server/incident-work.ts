@@ -103,7 +103,6 @@ export function createIncidentWork(deps: IncidentWorkDeps) {
     clock,
     log,
   });
-  cleanups.add("decisions", decisions.stop);
   const receiver = slack.receiver({ announcements, decisions, sql });
   cleanups.add("Slack", async () => receiver?.stop());
 
@@ -125,6 +124,7 @@ export function createIncidentWork(deps: IncidentWorkDeps) {
     gaveUp,
   });
   cleanups.add("pipeline", pipeline.stop);
+  cleanups.add("decisions", decisions.stop);
 
   return {
     analysis: analysis.service,

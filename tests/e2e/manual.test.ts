@@ -68,10 +68,17 @@ describe.each(USERS)("the manual, as %s", (_, user) => {
       const { id } = await onlyAgent();
       wscat.type(ALERT);
       const path = `/v1/agents/${id}/incidents`;
-      await until(async () => (await rest(server.url, path)).body.length > 0, { what: "the incident is listed" });
+      const isExplained = async () => (await rest(server.url, path)).body[0]?.status === "analyzed";
+      await until(isExplained, { what: "the incident is listed, and explained" });
       const { body } = await rest(server.url, path);
       expect(body).toHaveLength(1);
-      expect(body[0]).toMatchObject({ type: "systemd", source: "nginx", exit_code: 1, status: "new", occurrences: 1 });
+      expect(body[0]).toMatchObject({
+        type: "systemd",
+        source: "nginx",
+        exit_code: 1,
+        status: "analyzed",
+        occurrences: 1,
+      });
       expect(body[0].raw_error).toContain("nginx crashed");
       expect(body[0].raw_error).toContain("error logs");
     },

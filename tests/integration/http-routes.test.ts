@@ -121,6 +121,26 @@ const CASES: Case[] = [
   { request: ["PATCH", "/v1/incidents/2", { status: "ignored" }], status: 409, code: "invalid_transition" },
   { request: ["PATCH", "/v1/incidents/4", { status: "ignored" }], status: 404, code: "incident_not_found" },
 
+  { request: ["POST", "/v1/incidents/3/decisions", { action: "restart" }], status: 202 },
+  { request: ["POST", "/v1/incidents/3/decisions", { action: "ignore", variant: "1h", more: 1 }], status: 202 },
+  { request: ["POST", "/v1/incidents/3/decisions", { action: "reboot" }], status: 422, fields: ["action"] },
+  { request: ["POST", "/v1/incidents/3/decisions", {}], status: 422, fields: ["action"] },
+  {
+    request: ["POST", "/v1/incidents/3/decisions", { action: "ignore", variant: "2h" }],
+    status: 422,
+    fields: ["variant"],
+  },
+  {
+    request: ["POST", "/v1/incidents/3/decisions", { action: "restart", variant: "1h" }],
+    status: 422,
+    fields: ["variant"],
+  },
+  { request: ["POST", "/v1/incidents/3/decisions", "{bad"], status: 400, code: "bad_json" },
+  { request: ["POST", "/v1/incidents/2/decisions", { action: "resolve" }], status: 409, code: "resolved" },
+  { request: ["POST", "/v1/incidents/4/decisions", { action: "resolve" }], status: 404, code: "incident_not_found" },
+  { request: ["POST", "/v1/incidents/x/decisions", { action: "resolve" }], status: 422, fields: ["id"] },
+  { request: ["GET", "/v1/incidents/3/decisions"], status: 405, code: "method_not_allowed" },
+
   { request: ["POST", "/v1/admin/exec", ping()], status: 200 },
   { request: ["POST", "/v1/admin/exec", { agent_id: AGENT, command: "ping" }], status: 200 },
   { request: ["POST", "/v1/admin/exec", ping({ wait_s: 25 })], status: 200 },

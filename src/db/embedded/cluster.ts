@@ -64,6 +64,8 @@ export async function createCluster(cluster: Cluster, password: string, log: Log
     await fillCluster(cluster, temporary, password);
     syncFileSystem(temporary);
     publish(temporary, join(cluster.dataDir, "data"));
+    // A tool whose server was killed while it was being started shows only by now.
+    await clearLeftOvers(cluster.dataDir);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw error;
