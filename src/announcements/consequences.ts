@@ -1,4 +1,4 @@
-import type { Undecided } from "./decide-store.ts";
+import type { Cause, Undecided } from "./decide-model.ts";
 
 /** Before the last sign of life: what went wrong then may be what silenced the agent. */
 const BEFORE_SILENCE_MS = 60_000;
@@ -6,18 +6,6 @@ const BEFORE_SILENCE_MS = 60_000;
 const AFTER_RETURN_MS = 120_000;
 
 const OF_A_FULL_DISK: readonly string[] = ["disk_full", "data_corruption", "crash", "lock_conflict"];
-
-/** An incident that others may follow from. */
-export interface Cause {
-  id: number;
-  agentId: string;
-  /** `silent`: the agent was not heard of; `full`: a disk of its host is full. */
-  kind: "silent" | "full";
-  /** Of a silence: the last sign of life. */
-  since: Date;
-  /** Of a silence: when the agent was back; null while it is silent, and of a full disk, which is open. */
-  until: Date | null;
-}
 
 /** The cause that an incident follows from, and the reason in words; undefined for one of its own. */
 export function causeOf(

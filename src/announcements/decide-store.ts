@@ -1,5 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
-import type { Cause } from "./consequences.ts";
+import type { Cause, Undecided } from "./decide-model.ts";
 
 /** "opsd": who decides what is announced; one at a time, over all nodes, so that a storm is counted once. */
 const DECIDE_LOCK = 0x6f70_7364;
@@ -7,24 +7,6 @@ const DECIDE_LOCK = 0x6f70_7364;
 const CAUSES_MAX = 1_000;
 /** An alert is taken to have happened at most 7 days before it came: so long a silence that is over can be a cause. */
 const CAUSE_AGE = "7 days 1 hour";
-
-/** An incident of which it is to be decided whether people are told. */
-export interface Undecided {
-  id: number;
-  agentId: string;
-  hostname: string | null;
-  type: string;
-  source: string;
-  fingerprint: string;
-  severity: "info" | "warning" | "critical" | null;
-  status: string;
-  reason: string | null;
-  category: string | null;
-  parentId: number | null;
-  previousId: number | null;
-  /** When its first alert happened. */
-  occurredAt: Date;
-}
 
 /** What is already decided for an incident and an outlet. */
 export interface Decided {

@@ -11,8 +11,9 @@
  */
 import type { TransactionSql } from "postgres";
 import type { Silenceable } from "../silences/model.ts";
-import { type Cause, causeOf } from "./consequences.ts";
-import type { Decided, DecideStore, Undecided, Verdict } from "./decide-store.ts";
+import { causeOf } from "./consequences.ts";
+import type { Cause, Undecided } from "./decide-model.ts";
+import type { Decided, DecideStore, Verdict } from "./decide-store.ts";
 import type { AnnouncementService } from "./model.ts";
 import { STORM_LIMIT, type StormStore } from "./storm-store.ts";
 

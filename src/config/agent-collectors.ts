@@ -1,5 +1,4 @@
 import { parseDurationMs } from "../lib/units.ts";
-import type { RawAgentSettings } from "./agent-settings.ts";
 import { type LogRule, parseLogRules } from "./log-rules.ts";
 import type { Mistakes } from "./mistakes.ts";
 import { setting, text } from "./settings.ts";
@@ -12,6 +11,8 @@ export const RawCollectorSettings = {
   OPSPILOT_IGNORE: text("sources such as systemd:apt-daily*,docker:test-*,host:/mnt/*"),
   OPSPILOT_RECOVERY: setting("^\\d{1,12}\\s?(ms|s|m|h)$", "a duration such as 10s, from 1s to 1h"),
 };
+
+type RawCollectors = { [name in keyof typeof RawCollectorSettings]?: string };
 
 /** What there is to switch on and off. */
 export const COLLECTOR_NAMES = ["systemd", "docker", "host", "kernel", "logs"] as const;
@@ -52,7 +53,7 @@ const RECOVERY_MAX_MS = 3_600_000;
 const QUOTED_CHARS_MAX = 60;
 
 /** The collectors' settings; what is wrong with them is noted. */
-export function readCollectorSettings(raw: RawAgentSettings, mistakes: Mistakes): CollectorSettings {
+export function readCollectorSettings(raw: RawCollectors, mistakes: Mistakes): CollectorSettings {
   return {
     enabled: enabledOf(raw.OPSPILOT_COLLECTORS, mistakes),
     thresholds: thresholdsOf(raw.OPSPILOT_THRESHOLDS, mistakes),
