@@ -37,7 +37,7 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
     const { botId } = await workspace.identity(signal);
     const wanted = messageOf(view, deps).metadata;
     for await (const message of historyOf(api, channel, since, signal)) {
-      const isOwn = botId === null || message.bot_id === botId;
+      const isOwn = botId === null || message.bot_id === undefined || message.bot_id === botId;
       if (message.ts && isOwn && isSame(message.metadata, wanted)) return `${channel}/${message.ts}`;
     }
     return undefined;
@@ -48,12 +48,13 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
     intervalMs: INTERVAL_MS,
     edits: true,
     async post(view, signal) {
-      const channel = await workspace.channelId(signal);
+      const channel = workspace.target();
       const message = messageOf(view, deps);
       const answer = await api.call("chat.postMessage", signal, (client) =>
         client.chat.postMessage({ channel, ...asSent(message), unfurl_links: false, unfurl_media: false }),
       );
       if (!answer.ts) throw new DeliveryError("unknown", "chat.postMessage: no ts in the answer");
+      if (answer.channel) workspace.learnt(answer.channel);
       return { externalId: `${answer.channel ?? channel}/${answer.ts}` };
     },
     async edit(externalId, view, signal) {
@@ -122,5 +123,11 @@ async function aboutOld(work: Promise<unknown>): Promise<void> {
 
 /** The app was not given the right to look, or is not in the channel: waiting would not help. */
 function cannotLook(error: unknown): boolean {
-  return isNamed(error, ["missing_scope", "not_in_channel", "no_permission", "not_allowed_token_type"]);
+  return isNamed(error, [
+    "missing_scope",
+    "not_in_channel",
+    "no_permission",
+    "not_allowed_token_type",
+    "unknown_method",
+  ]);
 }

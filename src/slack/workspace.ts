@@ -11,11 +11,16 @@ export interface OwnIdentity {
 /** What does not change while the server runs, asked for once and kept. A failure is not kept. */
 export interface Workspace {
   identity(signal: AbortSignal): Promise<OwnIdentity>;
+  /** Where to post: the channel's id, or its name, which Slack takes there as well. */
+  target(): string;
   /** The id of the channel that the settings name by id or name. */
   channelId(signal: AbortSignal): Promise<string>;
+  /** Slack said the channel's id with an answer, so that it need not be looked for. */
+  learnt(channelId: string): void;
 }
 
-const CHANNEL_ID = /^[CGD][A-Z0-9]{6,}$/;
+/** Names of channels have no capital letters. */
+const CHANNEL_ID = /^[CGD][A-Z0-9]+$/;
 const PAGE = 1_000;
 /** A workspace with more channels than this must name its channel by id. */
 const PAGES_MAX = 20;
@@ -28,6 +33,13 @@ export function createWorkspace(api: WebApi, channel: string | null): Workspace 
     async identity(signal) {
       identity ??= await askIdentity(api, signal);
       return identity;
+    },
+    target() {
+      if (channel === null) throw new DeliveryError("never", "SLACK_CHANNEL is not set");
+      return channelId ?? `#${channel.replace(/^#/, "")}`;
+    },
+    learnt(id) {
+      channelId ??= id;
     },
     async channelId(signal) {
       if (channel === null) throw new DeliveryError("never", "SLACK_CHANNEL is not set");

@@ -203,7 +203,7 @@ describe("the Web API", () => {
     const notifier = notifierOf({ channel: "#ops" });
     expect((await notifier.post(VIEW, NEVER)).externalId).toStartWith(`${CHANNEL}/`);
     const failure = await failureOf(notifierOf({ channel: "nowhere" }).post(VIEW, NEVER));
-    expect([failure.reason, failure.message]).toEqual(["later", expect.stringContaining("no channel named nowhere")]);
+    expect([failure.reason, failure.message]).toEqual(["later", expect.stringContaining("channel_not_found")]);
   });
 
   test("sends a file nowhere but to Slack", async () => {
