@@ -1,9 +1,11 @@
+import { matches, matchesTarget } from "../protocol/allow.ts";
+import type { CommandName } from "../protocol/commands.ts";
 import type { DecisionLine, IncidentView } from "./model.ts";
 
 /** As commands take them; see protocol/commands.ts. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9:_.@\\-]{0,254}$/;
 
-const COMMANDS: Readonly<Record<string, { restart: string; logs: string }>> = {
+const COMMANDS: Readonly<Record<string, { restart: CommandName; logs: CommandName }>> = {
   systemd: { restart: "restart_service", logs: "get_logs" },
   docker: { restart: "restart_container", logs: "container_logs" },
 };
@@ -22,7 +24,7 @@ export function buttonsOf(incident: {
   const isUndecided = isOpen && status !== "ignored";
   const commands = COMMANDS[type];
   const isBusy = (action: DecisionLine["action"]) => decisions.some((one) => one.action === action && !one.ended);
-  const may = (command: string | undefined) =>
+  const may = (command: CommandName | undefined) =>
     command !== undefined && !incident.isDeleted && NAME.test(source) && isAllowed(allow, command, source);
   return {
     restart: isUndecided && !isBusy("restart") && may(commands?.restart),
@@ -33,34 +35,17 @@ export function buttonsOf(incident: {
   };
 }
 
-/** Whether the agent's list of `command:pattern` has the command for this target; what is no such list permits. */
-export function isAllowed(allow: unknown, command: string, target: string): boolean {
+/**
+ * Whether the agent's list of `command:pattern` has the command for this target, by the rules that the agent goes by itself;
+ * what is no such list permits. Other agents than ours may name commands by a pattern, too.
+ */
+export function isAllowed(allow: unknown, command: CommandName, target: string): boolean {
   if (!Array.isArray(allow)) return true;
   return allow.some((entry) => {
     if (typeof entry !== "string") return false;
     const [name = "", ...pattern] = entry.split(":");
-    return matches(name, command) && (pattern.length === 0 || matches(pattern.join(":"), target));
+    return (
+      matches(name, command) && (pattern.length === 0 || matchesTarget({ command, pattern: pattern.join(":") }, target))
+    );
   });
-}
-
-/** `*` and `?` over the whole text, in time that grows with both lengths only. */
-function matches(pattern: string, text: string): boolean {
-  let at = 0;
-  let patternAt = 0;
-  let star = -1;
-  let starAt = 0;
-  while (at < text.length) {
-    if (patternAt < pattern.length && pattern[patternAt] === "*") {
-      star = patternAt++;
-      starAt = at;
-    } else if (patternAt < pattern.length && (pattern[patternAt] === "?" || pattern[patternAt] === text[at])) {
-      at++;
-      patternAt++;
-    } else if (star >= 0) {
-      patternAt = star + 1;
-      at = ++starAt;
-    } else return false;
-  }
-  while (pattern[patternAt] === "*") patternAt++;
-  return patternAt === pattern.length;
 }

@@ -188,6 +188,13 @@ export function createDeliveryStore(sql: Sql) {
         where outlet = ${outlet} and external_id = ${externalId} and kind = 'incident' order by id limit 1`;
       return row?.id ?? undefined;
     },
+
+    async isBeingSaid(outlet: string, incidentId: number): Promise<boolean> {
+      const rows = await sql`
+        select from announcements where incident_id = ${incidentId} and outlet = ${outlet} and kind = 'incident'
+          and state in ('sending', 'unknown') limit 1`;
+      return rows.length > 0;
+    },
   };
 }
 

@@ -118,4 +118,6 @@ export interface AnnouncementService {
   reply(sql: Sql | TransactionSql, incidentId: number, subject: string, reply: Reply): Promise<void>;
   /** The incident that a message is about; undefined when the message is none of ours. */
   incidentOf(outlet: string, externalId: string): Promise<number | undefined>;
+  /** Whether a message of the incident may stand in the outlet already, although nobody has heard so yet. */
+  isBeingSaid(outlet: string, incidentId: number): Promise<boolean>;
 }

@@ -107,6 +107,7 @@ export function createAnnouncements(deps: AnnouncementDeps): Announcements {
   return {
     reply,
     incidentOf: store.incidentOf,
+    isBeingSaid: store.isBeingSaid,
     decide: decider.decide,
     wake() {
       for (const { delivery } of deliveries) delivery.wake();

@@ -11,6 +11,11 @@ import { OUTLET } from "./web-api-notifier.ts";
 
 /** Slack, and the person, expect something within 3 s; a decision that takes longer is announced as under way. */
 const PATIENCE_MS = 2_000;
+/** Slack shows a failure when it has no acknowledgement after 3 s. */
+const ACKNOWLEDGE_MS = 1_500;
+/** A message whose answer was lost is found again within this. */
+const SETTLED_LIMIT_MS = 8_000;
+const SETTLED_POLL_MS = 200;
 /** All that Slack is asked about one press. */
 const CHECK_LIMIT_MS = 10_000;
 
@@ -21,7 +26,7 @@ export interface InteractionsDeps {
   channelId: (signal: AbortSignal) => Promise<string | undefined>;
   /** Whether each of our messages is known by its id; a webhook's are not. */
   knowsMessages: boolean;
-  announcements: Pick<AnnouncementService, "incidentOf">;
+  announcements: Pick<AnnouncementService, "incidentOf" | "isBeingSaid">;
   decisions: DecisionService;
   people: People;
   whisper: Whisper;
@@ -31,8 +36,11 @@ export interface InteractionsDeps {
 
 /** Takes what people press. */
 export interface Interactions {
-  /** Begins the work on a callback whose sender is proven, and returns at once. */
-  accept(payload: unknown): void;
+  /**
+   * Takes a callback whose sender is proven. Resolves, and never rejects, once what it decides is a row: what is acknowledged
+   * then survives a crash. While Slack itself is slow to say who pressed, it resolves without that: Slack wants its answer.
+   */
+  accept(payload: unknown): Promise<void>;
   /** Resolves when nothing is under way any more. */
   stop(): Promise<void>;
 }
@@ -45,28 +53,36 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
   const { clock, log, whisper } = deps;
   const underWay = new Set<Promise<void>>();
 
-  async function handle(press: BlockActions): Promise<void> {
+  const answerTo = (press: BlockActions) =>
+    decide(deps, press, AbortSignal.timeout(CHECK_LIMIT_MS)).catch((error: unknown) => {
+      log.error({ error: errorMessage(error) }, "a pressed button could not be handled");
+      return "That did not work: the server has a problem. Nothing was decided; try again.";
+    });
+
+  /** Whether the answer, which never fails, is there by then. */
+  async function isWithin(answer: Promise<unknown>, limitMs: number): Promise<boolean> {
     const done = new AbortController();
-    const answer = decide(deps, press, AbortSignal.timeout(CHECK_LIMIT_MS))
-      .catch((error: unknown) => {
-        log.error({ error: errorMessage(error) }, "a pressed button could not be handled");
-        return "That did not work: the server has a problem. Nothing was decided; try again.";
-      })
-      .finally(() => done.abort());
-    await Promise.race([answer, clock.sleep(PATIENCE_MS, done.signal)]);
-    if (!done.signal.aborted) await whisper(press.response_url, "Still at it; what comes of it is told here.");
+    await Promise.race([answer.finally(() => done.abort()), clock.sleep(limitMs, done.signal)]);
+    return done.signal.aborted;
+  }
+
+  async function tell({ response_url }: BlockActions, answer: Promise<string | null>): Promise<void> {
+    const isSoon = await isWithin(answer, PATIENCE_MS);
+    if (!isSoon) await whisper(response_url, "Still at it; what comes of it is told here.");
     const text = await answer;
-    if (text !== null) await whisper(press.response_url, text);
+    if (text !== null) await whisper(response_url, text);
   }
 
   return {
-    accept(payload) {
+    async accept(payload) {
       const press = asBlockActions(payload);
       if (press === undefined) return log.debug("Slack sent something that is no pressed button");
-      const work = handle(press)
+      const answer = answerTo(press);
+      const work = tell(press, answer)
         .catch((error: unknown) => log.error({ error: errorMessage(error) }, "a person could not be answered"))
         .finally(() => underWay.delete(work));
       underWay.add(work);
+      await isWithin(answer, ACKNOWLEDGE_MS);
     },
     async stop() {
       await Promise.all(underWay);
@@ -118,10 +134,23 @@ async function isOurs(
   const { channel_id, message_ts } = press.container;
   const channelId = await deps.channelId(signal);
   if (press.channel.id !== channel_id || (channelId !== undefined && channelId !== channel_id)) return false;
-  if (deps.knowsMessages) {
-    return (await deps.announcements.incidentOf(OUTLET, `${channel_id}/${message_ts}`)) === incidentId;
-  }
+  if (deps.knowsMessages) return (await incidentOf(deps, `${channel_id}/${message_ts}`, incidentId)) === incidentId;
   // Slack sends an app only what is pressed in the app's own messages: this holds it to that.
   const { message, api_app_id } = press;
   return message?.bot_id !== undefined && (message.app_id ?? api_app_id) === api_app_id;
+}
+
+/** A message can be seen, and its button pressed, before the answer that names it has come: that is waited for. */
+async function incidentOf(
+  { announcements, clock }: InteractionsDeps,
+  externalId: string,
+  incidentId: number,
+): Promise<number | undefined> {
+  const untilMs = clock.monotonicMs() + SETTLED_LIMIT_MS;
+  for (;;) {
+    const isBeingSaid = await announcements.isBeingSaid(OUTLET, incidentId);
+    const found = await announcements.incidentOf(OUTLET, externalId);
+    if (found !== undefined || !isBeingSaid || clock.monotonicMs() > untilMs) return found;
+    await clock.sleep(SETTLED_POLL_MS);
+  }
 }

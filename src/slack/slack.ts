@@ -43,7 +43,7 @@ export interface Slack {
 
 /** What a pressed button needs of others. */
 export interface SlackServices {
-  readonly announcements: Pick<AnnouncementService, "incidentOf">;
+  readonly announcements: Pick<AnnouncementService, "incidentOf" | "isBeingSaid">;
   readonly decisions: DecisionService;
   readonly sql: Sql;
 }
@@ -113,7 +113,7 @@ function receiverOf({ settings, clock, log }: SlackDeps, sql: Sql, interactions:
 
   async function takeEnvelope(payload: unknown, envelopeId: string): Promise<void> {
     // An envelope whose acknowledgement was lost comes again, perhaps to another node.
-    if (await seen.remember(sha256Hex(`envelope:${envelopeId}`))) interactions.accept(payload);
+    if (await seen.remember(sha256Hex(`envelope:${envelopeId}`))) await interactions.accept(payload);
   }
 
   const socket: SocketReceiver | null =
@@ -133,7 +133,7 @@ function receiverOf({ settings, clock, log }: SlackDeps, sql: Sql, interactions:
     if (!(await seen.remember(verdict.digest))) {
       return { ok: false, reason: "replayed", message: "the callback was taken before" };
     }
-    interactions.accept(payloadOf(callback.body));
+    await interactions.accept(payloadOf(callback.body));
     return { ok: true };
   }
 }

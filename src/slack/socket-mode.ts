@@ -19,7 +19,7 @@ export interface SocketReceiverDeps {
   apiUrl: string | null;
   clock: Clock;
   log: Log;
-  /** Takes a callback, whose acknowledgement is already on its way. */
+  /** Takes a callback; it is acknowledged as soon as this resolves, and not when it rejects. */
   receive(payload: unknown, envelopeId: string): Promise<void>;
 }
 
@@ -104,12 +104,14 @@ interface SocketEvent {
   readonly body: unknown;
 }
 
+/** What is not acknowledged Slack shows as failed to the person, who may press again. */
 function take({ receive, log }: SocketReceiverDeps, event: SocketEvent): void {
-  event.ack().catch((error: unknown) => {
-    log.warn({ error: errorMessage(error) }, "a callback could not be acknowledged");
-  });
-  receive(event.body, event.envelope_id).catch((error: unknown) => {
-    log.error({ error: errorMessage(error) }, "a callback was lost");
+  const acknowledge = () =>
+    event.ack().catch((error: unknown) => {
+      log.warn({ error: errorMessage(error) }, "a callback could not be acknowledged");
+    });
+  receive(event.body, event.envelope_id).then(acknowledge, (error: unknown) => {
+    log.error({ error: errorMessage(error) }, "a callback could not be taken");
   });
 }
 

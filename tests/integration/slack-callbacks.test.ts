@@ -53,12 +53,19 @@ function connect(changes: Partial<SlackSettings> = {}) {
     },
   };
   const made = createSlack({ settings, redact, clock: createSystemClock(), log: quiet });
-  const incidentOf = async (_: string, externalId: string) =>
-    slack.messages.some(({ ts }) => externalId === `${CHANNEL}/${ts}`) ? 42 : undefined;
-  const receiver = made.receiver({ announcements: { incidentOf }, decisions, sql: database.database.sql });
+  /** The next looks at a message whose answer has not come yet. */
+  const unheard = { looks: 0 };
+  const announcements = {
+    async incidentOf(_: string, externalId: string) {
+      if (unheard.looks-- > 0) return undefined;
+      return slack.messages.some(({ ts }) => externalId === `${CHANNEL}/${ts}`) ? 42 : undefined;
+    },
+    isBeingSaid: async () => unheard.looks > 0,
+  };
+  const receiver = made.receiver({ announcements, decisions, sql: database.database.sql });
   if (receiver === null || made.notifier === null) throw new Error("nothing can come");
   stops.push(receiver.stop);
-  return { receiver, pressed, decisions, notifier: made.notifier };
+  return { receiver, pressed, decisions, unheard, notifier: made.notifier };
 }
 
 async function posted(notifier: ReturnType<typeof connect>["notifier"], id = 42): Promise<FakeMessage> {
@@ -91,6 +98,32 @@ describe("Socket Mode", () => {
         outlet: "slack",
       },
     ]);
+  });
+
+  test("a button can be pressed before Slack's answer about its message has come", async () => {
+    const { receiver, pressed, unheard, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier);
+    unheard.looks = 2;
+    await slack.press(message, "opspilot_restart");
+    expect(await whispered()).toMatchObject({ text: "Restarting nginx on web-1." });
+    expect(pressed).toHaveLength(1);
+  });
+
+  test("a press is acknowledged once it is decided", async () => {
+    const { receiver, pressed, decisions, notifier } = connect();
+    const { promise, resolve } = Promise.withResolvers<PressOutcome>();
+    decisions.press = (press) => {
+      pressed.push(press);
+      return promise;
+    };
+    receiver.start();
+    const message = await posted(notifier);
+    const acknowledged = slack.press(message, "opspilot_logs");
+    await until(() => pressed.length === 1);
+    expect(slack.sockets.acked.size).toBe(0);
+    resolve({ ok: true, decisionId: "d-1", text: "Fetching." });
+    await acknowledged;
   });
 
   test.each([
@@ -323,9 +356,9 @@ describe("POST /v1/slack/interactions", () => {
       ...request,
       headers: { ...request.headers, "x-forwarded-for": "1.2.3.4", via: "1.1 x" },
     });
-    expect([response.status, await response.text()]).toEqual([200, ""]);
+    // What is answered is decided: a crash after the answer loses nothing.
+    expect([response.status, await response.text(), pressed.length]).toEqual([200, "", 1]);
     expect((await whispered()).text).toBe("Restarting nginx on web-1.");
-    expect(pressed).toHaveLength(1);
   });
 
   test("refuses a forged, stale or unsigned callback", async () => {
@@ -456,7 +489,7 @@ describe("a webhook's buttons", () => {
       clock: createSystemClock(),
       log: quiet,
     });
-    const announcements = { incidentOf: async () => undefined };
+    const announcements = { incidentOf: async () => undefined, isBeingSaid: async () => false };
     const decisions = { press: async (): Promise<PressOutcome> => ({ ok: false, reason: "not_found", text: "" }) };
     expect(receiver({ announcements, decisions, sql: database.database.sql })).toBeNull();
   });

@@ -24,10 +24,14 @@ export interface SeenCall {
   readonly atMs: number;
 }
 
-/** How one call goes. `lost`: it has its effect, but the answer never arrives. `cut`: neither. `hangs`: no answer at all. */
+/**
+ * How one call goes. `lost`: it has its effect, but the connection ends before the answer. `taken`: it has its effect, and no
+ * answer comes. `cut`: neither effect nor answer. `hangs`: as `cut`, but the connection stays.
+ */
 export type Behaviour =
   | "works"
   | "lost"
+  | "taken"
   | "cut"
   | "hangs"
   | { error: string; needed?: string }
@@ -86,6 +90,7 @@ export async function startFakeSlack() {
     if (typeof behaviour === "object") await Bun.sleep(behaviour.delayMs);
     const result = tokenMistake(method, request, args) ?? effectOf(method, args);
     if (behaviour === "lost") return void request.socket.destroy();
+    if (behaviour === "taken") return;
     if (method === "webhook") return send(response, result.ok ? 200 : 400, result.ok ? "ok" : result.error);
     const headers = { "content-type": "application/json", "x-oauth-scopes": scopes.granted.join(",") };
     send(response, 200, JSON.stringify(result), headers);
