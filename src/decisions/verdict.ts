@@ -67,11 +67,18 @@ function lateAnswerOf(decision: Watched): Change {
 }
 
 /** What alerts make of a restart; undefined while they say nothing. */
-export function verdictOf({ state, failedAfterS, recoveredAfterS, actorName }: Watched): Change | undefined {
+export function verdictOf(decision: Watched): Change | undefined {
+  const { state, failedAfterS, recoveredAfterS, actorName } = decision;
   if (state !== "verifying") return undefined;
   if (failedAfterS !== null) return ended("failed_again", `restarted, failed again after ${inSeconds(failedAfterS)}`);
   if (recoveredAfterS === null) return undefined;
-  return ended("verified", `restarted by ${actorName}, active again after ${inSeconds(recoveredAfterS)}`);
+  const words = `restarted by ${actorName}, active again after ${inSeconds(recoveredAfterS)}`;
+  return ended("verified", seenActive(decision) ?? words);
+}
+
+/** What the first check that found it active has said: the agent reports a recovery only once it has lasted. */
+function seenActive({ outcome }: Watched): string | undefined {
+  return outcome?.includes("active again") ? outcome : undefined;
 }
 
 /** What a check makes of it; `unit` is undefined where the host said nothing. */
@@ -96,7 +103,7 @@ export function checkedOf(decision: Watched, unit: UnitState | undefined): Chang
 function activeOf(decision: Watched, { forS }: UnitState, isLast: boolean): Change {
   const sinceSentS = decision.command?.sentAgoS ?? decision.elapsedS ?? 0;
   const words = `restarted by ${decision.actorName}, active again after ${inSeconds(sinceSentS - (forS ?? 0))}`;
-  const outcome = decision.outcome?.includes("active again") ? decision.outcome : words;
+  const outcome = seenActive(decision) ?? words;
   return isLast ? ended("verified", outcome) : again(decision, outcome);
 }
 

@@ -86,7 +86,7 @@ export function isUnitCommand(command: CommandName): boolean {
 }
 
 /** The unit or container must match; names of services are compared without `.service` unless the pattern ends in a kind. */
-function matchesTarget({ command, pattern }: AllowEntry, target: string): boolean {
+export function matchesTarget({ command, pattern }: AllowEntry, target: string): boolean {
   if (!isUnitCommand(command)) return matches(pattern, target);
   const name = unitName(target);
   return matches(pattern, UNIT_KIND.test(pattern) ? name : name.replace(/\.service$/, ""));
