@@ -104,6 +104,19 @@ describe("a restart", () => {
     expect(body.timeline.at(-1)).toMatchObject({ kind: expect.stringMatching(/outcome|resolved/), actor: "system" });
   });
 
+  test("keeps saying when a check saw it active, once the host reports later that it has lasted", async () => {
+    const { host, incident, id } = await restarted();
+    await passed(database.database.sql, id, 5);
+    await host.answer(await host.command("service_status"), status("active", "running"));
+    const seen = await until(async () => {
+      const { outcome } = await decided(server, incident, "verifying");
+      return outcome.includes("active again") && outcome;
+    });
+    await passed(database.database.sql, id, 6);
+    await host.alert({ state: "resolved" });
+    expect((await decided(server, incident, "verified")).outcome).toBe(seen);
+  });
+
   test("failed again when the unit is down at a check, with its state", async () => {
     const { host, incident, id } = await restarted();
     await passed(database.database.sql, id, 5);

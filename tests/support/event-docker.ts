@@ -58,7 +58,7 @@ export class EventDocker {
     this.#daemon = startFakeDocker(this.folder, {
       apiVersion: "1.41",
       minApiVersion: "1.12",
-      intercept: (request, path) => this.#answer(new URL(request.url), path),
+      intercept: (request, path) => this.#answer(new URL(request.url), path, request.method),
     });
   }
 
@@ -80,16 +80,34 @@ export class EventDocker {
     }
   }
 
-  #answer(url: URL, path: string): Response | undefined {
+  #answer(url: URL, path: string, method: string): Response | undefined {
     if (path === "/events") return this.#follow(url.searchParams);
     if (path === "/containers/json") return this.#list(JSON.parse(url.searchParams.get("filters") ?? "{}"));
     const [, name = "", verb] = /^\/containers\/([^/]+)\/(\w+)$/.exec(path) ?? [];
     const container = [...this.containers.values()].find(({ Id, Name }) => Name === `/${name}` || Id === name);
     if (container && verb === "json") return Response.json(container);
     const ownName = container?.Name.slice(1) ?? "";
+    if (container && verb === "restart" && method === "POST") return this.#restart(container);
     if (container && verb === "logs" && url.searchParams.has("follow")) return this.#followLogs(ownName);
     if (container && verb === "logs") return new Response(this.logs.get(ownName) ?? new Uint8Array());
     return undefined;
+  }
+
+  /** Of a container that has ended Docker tells the start only. */
+  #restart(container: Inspected): Response {
+    const name = container.Name.slice(1);
+    Object.assign(container.State, {
+      Status: "running",
+      Running: true,
+      ExitCode: 0,
+      StartedAt: new Date().toISOString(),
+    });
+    this.happen(
+      ...recordedEvents(name)
+        .filter(({ Action }) => Action === "start")
+        .slice(0, 1),
+    );
+    return new Response(null, { status: 204 });
   }
 
   #list({ status, health }: { status?: string[]; health?: string[] }): Response {

@@ -1,4 +1,13 @@
-import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 const FIXTURES = join(import.meta.dir, "../fixtures");
@@ -22,6 +31,7 @@ export class FakeSystemd {
       writeFileSync(join(this.#folder, name), `#!${process.execPath}\n${transpiler.transformSync(source)}`);
       chmodSync(join(this.#folder, name), 0o755);
     }
+    writeFileSync(join(this.#folder, "recorded.json"), JSON.stringify(changes()));
     this.searchPath = `${this.#folder}:/usr/bin:/bin`;
   }
 
@@ -39,8 +49,36 @@ export class FakeSystemd {
     this.write({ MESSAGE: message, _SYSTEMD_UNIT: unit, _PID: "4711", _TRANSPORT: "stdout" });
   }
 
+  /** The unit writes these lines and ends with exit code 3, as systemd has recorded it of one that is started once. */
+  failUnit(unit: string, ...lines: string[]): void {
+    this.#fail(unit, lines, {});
+  }
+
+  /** The same of one that will fail whenever it is started. */
+  breakUnit(unit: string, ...lines: string[]): void {
+    this.#fail(unit, lines, { BreaksWhenStarted: "yes" });
+  }
+
+  #fail(unit: string, lines: readonly string[], more: Record<string, string>): void {
+    for (const line of lines) this.writeAs(unit, line);
+    const run = { unit, invocation: crypto.randomUUID().replaceAll("-", "") };
+    const failed = { ActiveState: "failed", SubState: "failed", Result: "exit-code", NRestarts: "0" };
+    this.setUnit(unit, { ...failed, ...more, InvocationID: run.invocation, ExecMainCode: "1", ExecMainStatus: "3" });
+    const entries = recordedEntries("units", "web.service").slice(0, 3);
+    this.write(...entries.map((entry) => entryOf(entry, run)));
+  }
+
+  /** systemd starts the unit no more. */
+  giveUp(unit: string): void {
+    const invocation = crypto.randomUUID().replaceAll("-", "");
+    const entries = recordedEntries("loop").filter(({ UNIT }) => UNIT === "loop.service");
+    const at = entries.findIndex(({ MESSAGE }) => /repeated too quickly/.test(String(MESSAGE)));
+    this.write(...entries.slice(at, at + 2).map((entry) => entryOf(entry, { unit, invocation })));
+  }
+
   /** `properties` as `systemctl show` would print them; null takes the unit away. */
   setUnit(name: string, properties: Record<string, string> | null): void {
+    this.#units = this.#current();
     if (properties === null) delete this.#units[name];
     else this.#units[name] = { LoadState: "loaded", ...properties };
     this.#save(this.#units);
@@ -48,13 +86,21 @@ export class FakeSystemd {
 
   /** The whole of systemd does not answer. */
   setAway(isAway: boolean): void {
+    this.#units = this.#current();
     this.#save(isAway ? "away" : this.#units);
   }
 
+  /** The units as systemctl has left them. */
+  #current(): Record<string, Record<string, string>> {
+    const path = join(this.#folder, "units.json");
+    const value = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {};
+    return value === "away" ? this.#units : value;
+  }
+
+  /** In one step: systemctl may read at any moment. */
   #save(value: unknown): void {
     writeFileSync(join(this.#folder, "units.new"), JSON.stringify(value));
-    rmSync(join(this.#folder, "units.json"), { force: true });
-    writeFileSync(join(this.#folder, "units.json"), JSON.stringify(value));
+    renameSync(join(this.#folder, "units.new"), join(this.#folder, "units.json"));
   }
 
   /** Takes a program away, as on a host that has none. */
@@ -79,6 +125,23 @@ export class FakeSystemd {
 function isAlive(pid: number): boolean {
   const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, "utf8") : "";
   return stat !== "" && !stat.slice(stat.lastIndexOf(")")).startsWith(") Z");
+}
+
+/** A recorded entry as it would be of this run of this unit. */
+function entryOf(entry: Entry, { unit, invocation }: { unit: string; invocation: string }): Entry {
+  const message = String(entry.MESSAGE).replaceAll(String(entry.UNIT), unit);
+  return { ...entry, UNIT: unit, INVOCATION_ID: invocation, MESSAGE: message };
+}
+
+/** What systemd writes when a unit is stopped, when it is started, and when it ends with exit code 3. */
+function changes(): { stopped: Entry[]; started: Entry[]; failed: Entry[] } {
+  const entries = recordedEntries("units", "web.service");
+  const from = entries.findIndex(({ MESSAGE }) => String(MESSAGE).startsWith("Stopping "));
+  return {
+    stopped: entries.slice(from, from + 3),
+    started: entries.slice(from + 3, from + 4),
+    failed: entries.slice(1, 3),
+  };
 }
 
 /** Recorded entries of the journal, those of one unit when it is named. */

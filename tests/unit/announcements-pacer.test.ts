@@ -56,6 +56,16 @@ describe("what an agent allows", () => {
     expect(isAllowed(allow, "restart_service", "nginx")).toBe(may);
   });
 
+  test.each([
+    [["restart_service:nginx"], "nginx.service", true],
+    [["restart_service:nginx.service"], "nginx", true],
+    [["restart_service:ngin?"], "nginx.service", true],
+    [["restart_service:nginx"], "nginx.timer", false],
+    [["restart_service:*.timer"], "nginx.service", false],
+  ])("%p of the unit %p", (allow, unit, may) => {
+    expect(isAllowed(allow, "restart_service", unit)).toBe(may);
+  });
+
   test("may name units with a colon in them", () => {
     expect(isAllowed(["restart_service:a:b*"], "restart_service", "a:bc")).toBe(true);
   });
