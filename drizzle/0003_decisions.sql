@@ -79,5 +79,5 @@ CREATE UNIQUE INDEX "decisions_restart" ON "decisions" USING btree ("incident_id
 CREATE INDEX "decisions_due" ON "decisions" USING btree ("due_at") WHERE ended_at is null;--> statement-breakpoint
 CREATE INDEX "silences_open" ON "silences" USING btree ("created_at") WHERE ended_at is null;--> statement-breakpoint
 CREATE INDEX "silences_fingerprint" ON "silences" USING btree ("fingerprint") WHERE fingerprint is not null and ended_at is null;--> statement-breakpoint
-CREATE INDEX "incidents_fingerprint" ON "incidents" USING btree ("fingerprint","id");--> statement-breakpoint
+CREATE INDEX "incidents_fingerprint" ON "incidents" USING btree ("fingerprint","id") WHERE status = 'resolved';--> statement-breakpoint
 CREATE INDEX "incidents_parent" ON "incidents" USING btree ("parent_id") WHERE parent_id is not null;

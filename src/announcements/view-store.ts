@@ -54,8 +54,8 @@ export function createViewStore(sql: Sql) {
     /** How often the same problem opened an incident within the hour before this one, this one included. */
     async countOpened({ id, agentId, fingerprint, createdAt }: IncidentFacts): Promise<number> {
       const [row] = await sql<{ count: number }[]>`
-        select count(*)::int as count from incidents
-        where fingerprint = ${fingerprint} and agent_id = ${agentId} and id <= ${id}
+        select 1 + count(*)::int as count from incidents
+        where fingerprint = ${fingerprint} and status = 'resolved' and agent_id = ${agentId} and id < ${id}
           and created_at > ${createdAt}::timestamptz - make_interval(secs => ${FLAPPING_WINDOW_S})`;
       return row?.count ?? 0;
     },
@@ -66,7 +66,7 @@ export function createViewStore(sql: Sql) {
         select count(*) filter (where d.state = 'verified')::int as cleared, count(*)::int as tried
         from decisions d join incidents i on i.id = d.incident_id
         where d.action = 'restart' and d.state in ('verified', 'failed_again') and i.agent_id = ${agentId}
-          and i.fingerprint = ${fingerprint} and i.id <> ${id}`;
+          and i.fingerprint = ${fingerprint} and i.status = 'resolved' and i.id <> ${id}`;
       return row ?? { cleared: 0, tried: 0 };
     },
 

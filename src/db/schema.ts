@@ -73,7 +73,8 @@ export const incidents = pgTable(
   },
   (table) => [
     index("incidents_agent").on(table.agentId, table.id),
-    index("incidents_fingerprint").on(table.fingerprint, table.id),
+    // Of resolved ones only: an incident that opens, of which there may be thousands a second, pays nothing for it.
+    index("incidents_fingerprint").on(table.fingerprint, table.id).where(sql`status = 'resolved'`),
     index("incidents_parent").on(table.parentId).where(sql`parent_id is not null`),
     uniqueIndex("incidents_open")
       .on(table.agentId, table.type, table.source, table.fingerprint)
