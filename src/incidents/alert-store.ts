@@ -118,7 +118,7 @@ function toOpenIncident(row: OpenRow): OpenIncident {
 export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[]> {
   const { opened, changed, alerts, events } = plan;
   if (alerts.length === 0) return [];
-  const rows = await sql<{ id: number }[]>`
+  const [drawn] = await sql<{ ids: string | null }[]>`
     with ids as materialized (
       select no, nextval('incidents_id_seq')::int as id from generate_series(1, ${opened.length}::int) no),
     opening as (
@@ -189,8 +189,9 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[
       type, source, raw_error)
     left join ids on ids.no = a.incident_no
     on conflict (uuid) do nothing)
-    select id from ids order by id`;
-  return rows.map((row) => row.id);
+    select string_agg(id::text, ',' order by id) as ids from ids`;
+  // One row of text costs the driver a fraction of what thousands of rows do.
+  return drawn?.ids ? drawn.ids.split(",").map(Number) : [];
 }
 
 function existing(incident: IncidentRef | null): number | null {

@@ -123,8 +123,8 @@ export function createSilenceStore(sql: Sql) {
         select ${columns}, s.baseline, not (${isOpen}) as "isOver" from silences s
         where s.ended_at is null and (not (${isOpen}) or s.ends = 'until_worse' and exists (
           select from incidents i
-          where i.agent_id = case when s.fingerprint is null then null else s.agent::uuid end and i.type = s.type and i.source = s.source and i.fingerprint = s.fingerprint
-            and i.status <> 'resolved'
+          where i.agent_id = case when s.fingerprint is null then null else s.agent::uuid end
+            and i.type = s.type and i.source = s.source and i.fingerprint = s.fingerprint and i.status <> 'resolved'
             and i.updated_at > now() - ${NEWS_S} * interval '1 s'))
         order by s.id limit ${CHUNK_ROWS}`;
     },
