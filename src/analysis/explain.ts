@@ -17,8 +17,8 @@ export interface ExplainDeps {
   heuristics: (evidence: Evidence) => HeuristicAnswer;
   /** Enqueues the question to a model, in the transaction of the heuristics' answers. */
   askLater: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
-  /** Has it decided whether people are told of these, in the same transaction. */
-  announceLater: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
+  /** What follows, in the transaction of the answers: people may be told. */
+  explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   /** Why no model is asked by itself, or null when one is. */
   silence: ModelSilence | null;
   isBusy: () => boolean;
@@ -60,7 +60,7 @@ export function createExplainer(deps: ExplainDeps) {
     await deps.sql.begin(async (tx) => {
       const written = await store.write(tx, explained, true);
       if (deps.silence === null) await deps.askLater(tx, written);
-      if (written.length > 0) await deps.announceLater(tx, written);
+      if (written.length > 0) await deps.explained(tx, written);
     });
   }
 

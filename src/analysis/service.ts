@@ -30,8 +30,8 @@ export interface AnalysisDeps {
     questions: readonly { id: number; actor: string | null }[],
     delaySeconds?: number,
   ) => Promise<void>;
-  /** Has it decided, as a job, whether people are told of incidents that have just been explained. */
-  announceLater: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
+  /** What follows once incidents are explained, in the transaction of the answers. */
+  explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   isBusy: () => boolean;
   clock: Clock;
   log: Log;

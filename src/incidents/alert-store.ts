@@ -127,7 +127,7 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[
       select ids.id, o.agent_id, o.type, o.source, o.fingerprint, o.severity, o.exit_code, o.raw_error, o.message_chars,
         o.occurrences, to_timestamp(o.last_seen_at / 1000), to_timestamp(o.resolved_at / 1000), o.reason,
         case when o.resolved_at is null then 'new' else 'resolved' end,
-        coalesce(o.previous_id, previous.id, last.id), following.id
+        coalesce(o.previous_id, previous.id), following.id
       from unnest(
         ${opened.map((o) => o.alert.agentId)}::uuid[], ${opened.map((o) => o.alert.type)}::text[],
         ${opened.map((o) => o.alert.source)}::text[], ${opened.map((o) => o.alert.fingerprint)}::uuid[],
@@ -141,14 +141,7 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[
         last_seen_at, resolved_at, reason, previous_id, previous_no, next_no, no)
       join ids on ids.no = o.no
       left join ids previous on previous.no = o.previous_no
-      left join ids following on following.no = o.next_no
-      left join lateral (
-        select id from incidents where fingerprint = o.fingerprint and status = 'resolved'
-        order by fingerprint, id desc limit 1) last on o.previous_id is null and o.previous_no is null
-      returning id, previous_id),
-    linking as (
-      update incidents i set next_id = opening.id from opening
-      where i.id = opening.previous_id and i.status = 'resolved'),
+      left join ids following on following.no = o.next_no),
     changing as (
       update incidents i set occurrences = i.occurrences + c.add_occurrences,
         last_seen_at = greatest(i.last_seen_at, to_timestamp(c.last_seen_at / 1000)), severity = c.severity,

@@ -3,7 +3,7 @@
  *
  *   firing    joins the open incident of its fingerprint while that one's last alert is younger than the window;
  *             otherwise it opens a new one, and the older open one is resolved as superseded. The new one and the last
- *             of its fingerprint are linked both ways; one that was resolved before the batch is found as the plan is written.
+ *             of its fingerprint are linked both ways; one that was resolved before the batch is found afterwards (link-store.ts).
  *   resolved  closes the open incidents of its agent, type and source whose last alert occurred no later; with none
  *             open it is stored and opens nothing.
  *   late      a firing alert that occurred before a resolution of its agent, type and source, but arrives after it,

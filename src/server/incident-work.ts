@@ -12,6 +12,7 @@ import type { Notifications } from "../db/notifications.ts";
 import { notifyAll } from "../db/notify-store.ts";
 import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
+import { linkWithResolved } from "../incidents/link-store.ts";
 import { createIncidentService, createStatusChange } from "../incidents/service.ts";
 import { createIncidentStore } from "../incidents/store.ts";
 import { createJobs } from "../jobs/jobs.ts";
@@ -63,7 +64,10 @@ export function createIncidentWork(deps: IncidentWorkDeps) {
     options: config.ai,
     publicUrl: config.publicUrl,
     sendAsk: (query, questions, delaySeconds) => jobs.sendAll(query, "incidents.ask", questions, delaySeconds),
-    announceLater,
+    explained: async (tx, ids) => {
+      await linkWithResolved(tx, ids);
+      await announceLater(tx, ids);
+    },
     isBusy: deps.isBusy,
     clock,
     log,

@@ -104,7 +104,7 @@ describe("without a model", () => {
         return explain(evidence);
       },
       askLater: async () => undefined,
-      announceLater: async () => undefined,
+      explained: async () => undefined,
       silence: null,
       isBusy: () => false,
       clock: createSystemClock(),

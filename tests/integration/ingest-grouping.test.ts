@@ -136,6 +136,7 @@ describe("an alert", () => {
       if (by === "by the agent") await agent.send({ state: "resolved" });
       else await server.api(`/v1/incidents/${first.id}`, { method: "PATCH", body: { status: "resolved" } });
       await agent.send({}, {});
+      await until(async () => (await agent.incidents())[0]?.previous_id !== null, { what: "the new one is linked" });
       const [second, older, ...others] = await agent.incidents();
       expect(others).toEqual([]);
       expect(older).toMatchObject({ id: first.id, status: "resolved", occurrences: 1, next_id: second.id });
