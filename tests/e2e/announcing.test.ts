@@ -16,7 +16,9 @@ let byApi: AnnouncingServer;
 let byWebhook: AnnouncingServer;
 
 beforeAll(async () => {
-  [byApi, byWebhook] = await Promise.all([AnnouncingServer.start("web-api"), AnnouncingServer.start("webhook")]);
+  // One after the other: a file that is still being copied cannot be run, and a child that is being started holds it open.
+  byApi = await AnnouncingServer.start("web-api");
+  byWebhook = await AnnouncingServer.start("webhook");
 }, START_LIMIT_MS);
 
 afterAll(async () => {
