@@ -116,6 +116,7 @@ describe("a person's silence", () => {
 
   test("holds no longer than it says, and lets out what is still open", async () => {
     const before = await incidentOf({ source: "postgres" });
+    await sql()`update incidents set created_at = now() - interval '1 minute' where id = ${before.id}`;
     const made = await make({ source: "postgres", until: new Date(Date.now() + 60_000) });
     const held = await incidentOf({ source: "postgres" });
     const decided = await incidentOf({ source: "postgres" });
