@@ -15,8 +15,8 @@ import { createNotifications } from "./db/notifications.ts";
 import { notifyAll } from "./db/notify-store.ts";
 import { acquireDatabase } from "./db/open.ts";
 import { createFleet } from "./fleet/fleet.ts";
-import { createSilentWatch } from "./fleet/silent.ts";
-import { createSilentStore } from "./fleet/silent-store.ts";
+import { createLostWatch } from "./fleet/lost.ts";
+import { createLostStore } from "./fleet/lost-store.ts";
 import { createConnections } from "./gateway/connections.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { createGatewayMetrics } from "./gateway/metrics.ts";
@@ -127,13 +127,13 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   });
   cleanups.add("ingest", async () => void (await ingest.stop(INGEST_STOP_MS)));
 
-  const silentStore = createSilentStore(database.sql);
-  const silentWatch = createSilentWatch({ store: silentStore, ingest, nodeId: fleet.nodeId, ...config, clock, log });
-  cleanups.add("silent agents", silentWatch.stop);
+  const lostStore = createLostStore(database.sql);
+  const lostWatch = createLostWatch({ store: lostStore, ingest, nodeId: fleet.nodeId, ...config, clock, log });
+  cleanups.add("silent agents", lostWatch.stop);
   const autoResolve = startAutoResolve({ store: createQuietStore(database.sql), ...config, clock, log });
   cleanups.add("quiet incidents", autoResolve.stop);
   const retention = startRetention({
-    deletions: [...deletions(database, commandStore), ...work.deletions, silentStore.deleteOutages],
+    deletions: [...deletions(database, commandStore), ...work.deletions, lostStore.deleteOutages],
     ...config,
     clock,
     log,
@@ -181,7 +181,7 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
   });
   notifications.start();
   commands.start();
-  silentWatch.start();
+  lostWatch.start();
   const listening = listen(app, config);
   cleanups.add("listener", listening.stop);
   gateway.start();

@@ -1,7 +1,7 @@
 import type { Category, HeuristicAnswer, ModelAnswer } from "./model.ts";
 
 /** What became of the question to a model, where it has no answer: the incident says why. */
-export interface ModelSilence {
+export interface Unasked {
   outcome: string;
   why: string;
 }
@@ -13,7 +13,7 @@ export interface StoredAnalysis {
   decisive: string | null;
   by: "heuristic" | "model";
   heuristic: HeuristicAnswer;
-  model: (ModelAnswer & { notes: string[]; model: string }) | ModelSilence | null;
+  model: (ModelAnswer & { notes: string[]; model: string }) | Unasked | null;
   took_ms: number;
 }
 
@@ -25,12 +25,12 @@ export interface Explanation {
 }
 
 /** The heuristics' words. */
-export function fromHeuristics(heuristic: HeuristicAnswer, silence: ModelSilence | null, tookMs: number): Explanation {
+export function fromHeuristics(heuristic: HeuristicAnswer, unasked: Unasked | null, tookMs: number): Explanation {
   const { category, confidence, decisive } = heuristic;
   return {
     aiAnalysis: heuristic.cause,
     aiSolution: heuristic.fix,
-    analysis: { category, confidence, decisive, by: "heuristic", heuristic, model: silence, took_ms: tookMs },
+    analysis: { category, confidence, decisive, by: "heuristic", heuristic, model: unasked, took_ms: tookMs },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
-import { sha256Hex } from "../lib/digest.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import { fromHeuristics, fromModel } from "./answer.ts";
 import type { AnalysisMetrics } from "./metrics.ts";
@@ -66,8 +66,8 @@ export function createAsker(deps: AskDeps) {
   async function ensureHeuristics(incident: ExplainedIncident, anew: boolean): Promise<HeuristicAnswer> {
     if (incident.analysis && !anew) return incident.analysis.heuristic;
     const answer = deps.heuristics(incident);
-    const silence = client.isConfigured ? null : { outcome: "no_key", why: "no model is set up (OPENROUTER_KEY)" };
-    await store.writeOne({ id: incident.id, explanation: fromHeuristics(answer, silence, 0) }, !anew);
+    const unasked = client.isConfigured ? null : { outcome: "no_key", why: "no model is set up (OPENROUTER_KEY)" };
+    await store.writeOne({ id: incident.id, explanation: fromHeuristics(answer, unasked, 0) }, !anew);
     return answer;
   }
 
@@ -81,7 +81,7 @@ export function createAsker(deps: AskDeps) {
     );
     if (call === undefined) {
       metrics.calls.inc({ outcome: "budget" });
-      await store.writeSilence(
+      await store.writeUnasked(
         incident.id,
         "budget",
         `the day's ${deps.dailyLimit} calls are used up (AI_DAILY_LIMIT)`,
@@ -114,7 +114,7 @@ export function createAsker(deps: AskDeps) {
     metrics.calls.inc({ outcome });
     const nothing = { answer: null, promptTokens: null, completionTokens: null, costUsd: null };
     await store.endCall(call, { outcome, ...nothing, tookMs });
-    await store.writeSilence(incident.id, outcome, why);
+    await store.writeUnasked(incident.id, outcome, why);
     deps.log.warn({ incident: incident.id, outcome, why }, "the model did not answer, the heuristics' answer stands");
   }
 
@@ -122,7 +122,7 @@ export function createAsker(deps: AskDeps) {
     const { incident, heuristic, prompt } = question;
     const parsed = parseModelAnswer(text, prompt.quotable);
     if (!parsed.ok) {
-      await store.writeSilence(incident.id, parsed.reason, parsed.message);
+      await store.writeUnasked(incident.id, parsed.reason, parsed.message);
       return false;
     }
     const context = { heuristic, model: deps.model, notes: [...notes, ...parsed.notes], tookMs };

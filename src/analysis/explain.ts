@@ -2,7 +2,7 @@ import type { Sql, TransactionSql } from "postgres";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { type Explanation, fromHeuristics, type ModelSilence } from "./answer.ts";
+import { type Explanation, fromHeuristics, type Unasked } from "./answer.ts";
 import type { AnalysisMetrics } from "./metrics.ts";
 import type { Evidence, HeuristicAnswer } from "./model.ts";
 import { createPace, type Pace } from "./pace.ts";
@@ -20,7 +20,7 @@ export interface ExplainDeps {
   /** What follows, in the transaction of the answers: people may be told. */
   explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   /** Why no model is asked by itself, or null when one is. */
-  silence: ModelSilence | null;
+  unasked: Unasked | null;
   isBusy: () => boolean;
   clock: Clock;
   log: Log;
@@ -38,7 +38,7 @@ export function createExplainer(deps: ExplainDeps) {
     const startedMs = clock.monotonicMs();
     const answer = tryHeuristics(incident);
     deps.metrics.explained.inc({ category: answer.category });
-    return { id: incident.id, explanation: fromHeuristics(answer, deps.silence, clock.monotonicMs() - startedMs) };
+    return { id: incident.id, explanation: fromHeuristics(answer, deps.unasked, clock.monotonicMs() - startedMs) };
   }
 
   function tryHeuristics(incident: ExplainedIncident): HeuristicAnswer {
@@ -59,7 +59,7 @@ export function createExplainer(deps: ExplainDeps) {
     if (explained.length === 0) return;
     await deps.sql.begin(async (tx) => {
       const written = await store.write(tx, explained, true);
-      if (deps.silence === null) await deps.askLater(tx, written);
+      if (deps.unasked === null) await deps.askLater(tx, written);
       if (written.length > 0) await deps.explained(tx, written);
     });
   }

@@ -59,7 +59,7 @@ export function createAnalysis(deps: AnalysisDeps) {
         tx,
         ids.map((id) => ({ id, actor: null })),
       ),
-    silence: silenceOf(options, client.isConfigured),
+    unasked: unaskedOf(options, client.isConfigured),
   });
   const asker = createAsker({
     ...deps,
@@ -85,7 +85,7 @@ export function createAnalysis(deps: AnalysisDeps) {
 }
 
 /** Why no model is asked by itself; null when one is. */
-function silenceOf({ auto }: AnalysisOptions, isConfigured: boolean) {
+function unaskedOf({ auto }: AnalysisOptions, isConfigured: boolean) {
   if (!isConfigured) return { outcome: "no_key", why: "no model is set up (OPENROUTER_KEY)" };
   return auto ? null : { outcome: "off", why: "models are asked on request only (AI_AUTO=off)" };
 }

@@ -94,7 +94,7 @@ export function createAnalysisStore(sql: Sql) {
     },
 
     /** Says in the incident why no model's answer stands there. */
-    async writeSilence(id: number, outcome: string, why: string): Promise<void> {
+    async writeUnasked(id: number, outcome: string, why: string): Promise<void> {
       await sql`
         update incidents set analysis = jsonb_set(analysis, '{model}', ${sql.json({ outcome, why })}), updated_at = now()
         where id = ${id} and analysis is not null and analysis->>'by' = 'heuristic'`;

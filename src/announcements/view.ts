@@ -1,4 +1,4 @@
-import { sha256Hex } from "../lib/digest.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import { buttonsOf } from "./buttons.ts";
 import type { IncidentView, View } from "./model.ts";
 import type { IncidentFacts, ViewStore } from "./view-store.ts";

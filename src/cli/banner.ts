@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import { isLoopbackHost } from "../lib/addresses.ts";
 import type { Log } from "../lib/log.ts";
-import { connectionOf } from "../slack/connection.ts";
+import { transportOf } from "../slack/transport.ts";
 
 /** What is known only once the server runs. */
 export interface Started {
@@ -34,7 +34,7 @@ export function describeStart(config: Config, { url, database }: Started): Recor
       config.enrollment === "open"
         ? "open: an unknown agent token enrols itself"
         : "closed: make tokens by POST /v1/agents or `opspilot token create`",
-    slack: connectionOf(config.slack).description,
+    slack: transportOf(config.slack).description,
   };
 }
 

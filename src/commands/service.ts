@@ -12,9 +12,9 @@ import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Running, repeat } from "../lib/repeat.ts";
 import { commandTarget } from "../protocol/commands.ts";
-import { checkCommand } from "./check.ts";
 import type { Command, CommandDelivery, CommandService, ExecOutcome, ExecRequest } from "./model.ts";
 import type { CommandStore } from "./store.ts";
+import { checkCommand } from "./validate.ts";
 import { createWaiters } from "./waiters.ts";
 
 /** How long an agent may take to begin: it refuses a command that is older. */

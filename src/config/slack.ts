@@ -1,6 +1,6 @@
 import type { RawSettings, SettingName } from "./settings.ts";
 
-/** How Slack is reached; null for what is not set. Which way follows from it is found out in one place, slack/connection.ts. */
+/** How Slack is reached; null for what is not set. Which way follows from it is found out in one place, slack/transport.ts. */
 export interface SlackSettings {
   readonly webhookUrl: string | null;
   readonly token: string | null;

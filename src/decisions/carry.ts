@@ -1,7 +1,7 @@
 import type { TransactionSql } from "postgres";
 import type { CommandService, ExecFailure, ExecOutcome } from "../commands/model.ts";
 import type { DecidedStatus, StatusSetting } from "../incidents/model.ts";
-import { digestUuid } from "../lib/digest.ts";
+import { hashUuid } from "../lib/hash.ts";
 import type { SilenceService } from "../silences/model.ts";
 import type { Settling } from "./settle.ts";
 import type { Change, DecisionStore, Watched } from "./store.ts";
@@ -65,7 +65,7 @@ export function createCarrying({ store, settling, commands, silences, changeStat
     const { id, agentId, action, actor, incidentId, checks } = decision;
     const request = requestOf(action, decision);
     if (request === undefined) return end(id, `${notDone(decision)}: there is no command for this`);
-    const commandId = digestUuid(`decision ${id} ${checks}`);
+    const commandId = hashUuid(`decision ${id} ${checks}`);
     await store.aim(id, commandId);
     const outcome = await commands.exec({ id: commandId, ...request, agentId, actor, incidentId, waitS: 0 }, signal);
     if (outcome.ok) await store.markSent(id);
@@ -138,7 +138,7 @@ export function createCarrying({ store, settling, commands, silences, changeStat
   };
 }
 
-const statusIdOf = ({ id, checks }: Watched) => digestUuid(`decision ${id} status ${checks}`);
+const statusIdOf = ({ id, checks }: Watched) => hashUuid(`decision ${id} status ${checks}`);
 
 function whyNot({ reason, message }: ExecFailure): string {
   return reason === "invalid_params" ? "its name is none that a host takes" : message;

@@ -1,4 +1,4 @@
-import { sha256Hex } from "../lib/digest.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import type { AgentService } from "./model.ts";
 import type { FleetStore } from "./store.ts";
 

@@ -1,7 +1,7 @@
 import { createBatcher } from "../lib/batcher.ts";
 import type { Clock } from "../lib/clock.ts";
-import { sha256Hex } from "../lib/digest.ts";
 import { errorMessage } from "../lib/errors.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Authentication, TokenService } from "./model.ts";
 import type { FleetStore } from "./store.ts";

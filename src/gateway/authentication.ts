@@ -2,10 +2,10 @@ import type { Authentication, AuthenticationFailure, TokenService } from "../fle
 import type { Clock } from "../lib/clock.ts";
 import { withDeadline } from "../lib/deadline.ts";
 import { errorMessage } from "../lib/errors.ts";
-import type { FailureCounter } from "../lib/failures.ts";
+import type { FailureCounter } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Envelope, FrameErrorReason } from "../protocol/frames.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./agent-connection.ts";
 import { type GatewayLimits, REFUSAL_MS } from "./limits.ts";
 
 /** `ask`: only a look-up can tell. */

@@ -3,7 +3,7 @@ import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./agent-connection.ts";
 
 const RETRY = { minMs: 100, maxMs: 5_000 };
 

@@ -1,7 +1,7 @@
 import type { CommandDelivery } from "../commands/model.ts";
 import type { AgentSockets } from "../fleet/model.ts";
 import type { FlowControl } from "../ingest/model.ts";
-import { type Connection, Hold } from "./connection.ts";
+import { type Connection, Hold } from "./agent-connection.ts";
 
 /** This node's sockets: the ports of fleet, commands and ingest, and the gateway's own side. */
 export interface Connections extends AgentSockets, CommandDelivery, FlowControl {

@@ -7,8 +7,8 @@ import { encodeAck } from "../protocol/encode.ts";
 import type { Envelope } from "../protocol/frames.ts";
 import { ALERT_AGE_SECONDS_MAX } from "../protocol/limits.ts";
 import type { AlertPayload, HeartbeatPayload, ResultPayload } from "../protocol/payloads.ts";
+import type { Connection } from "./agent-connection.ts";
 import type { Verdict } from "./authentication.ts";
-import type { Connection } from "./connection.ts";
 import { SKEW_SECONDS } from "./limits.ts";
 import type { CountedType, GatewayMetrics } from "./metrics.ts";
 

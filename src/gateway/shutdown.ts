@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
-import { type Connection, Hold } from "./connection.ts";
+import { type Connection, Hold } from "./agent-connection.ts";
 import type { Connections } from "./connections.ts";
 
 /** A peer that is there answers a ping sooner than this; one that does not must not hold up the shutdown. */

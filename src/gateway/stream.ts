@@ -1,8 +1,8 @@
 import type { Log } from "../lib/log.ts";
 import { decodeEnvelope } from "../protocol/decode-envelope.ts";
 import type { Envelope } from "../protocol/frames.ts";
+import { type Connection, Hold } from "./agent-connection.ts";
 import type { Verdict } from "./authentication.ts";
-import { type Connection, Hold } from "./connection.ts";
 import type { Router } from "./router.ts";
 
 export interface StreamDeps {

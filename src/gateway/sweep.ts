@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./agent-connection.ts";
 import type { Connections } from "./connections.ts";
 import type { GatewayLimits } from "./limits.ts";
 

@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { FailureLimits } from "../lib/failures.ts";
+import type { FailureLimits } from "../lib/failure-counter.ts";
 import { createCredentialRule } from "./credentials.ts";
 import { checkBody } from "./json-body.ts";
 import { createPageRules } from "./page-rules.ts";

@@ -8,7 +8,7 @@ import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress, type PeerLookup } from "../lib/client-address.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { FailureLimits } from "../lib/failures.ts";
+import type { FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { SilenceService } from "../silences/model.ts";
 import { createAccessCheck } from "./access.ts";

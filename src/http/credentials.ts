@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
-import { createFailureCounter, FAILURE_LIMITS, type FailureLimits } from "../lib/failures.ts";
+import { createFailureCounter, FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
 import { HttpProblem } from "./problems.ts";
 
 /** Served to everybody; the stream has credentials of its own, the agents' tokens. */

@@ -1,4 +1,4 @@
-import { digestUuid } from "../lib/digest.ts";
+import { hashUuid } from "../lib/hash.ts";
 
 /** How much of a message tells two problems apart: what follows is detail. */
 const MESSAGE_CHARS = 512;
@@ -12,7 +12,7 @@ const SPACE = 32;
  * prefix, so that it costs 16 bytes in the row and in the index.
  */
 export function fingerprintOf(agentId: string, type: string, source: string, message: string): string {
-  return digestUuid(`${agentId}\0${type}\0${source}\0${normalise(message)}`);
+  return hashUuid(`${agentId}\0${type}\0${source}\0${normalise(message)}`);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 import type { Clock } from "../lib/clock.ts";
-import { digestUuid } from "../lib/digest.ts";
+import { hashUuid } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import { createDatabaseClock } from "./database-clock.ts";
 import type { IngestMetrics } from "./metrics.ts";
@@ -124,5 +124,5 @@ export function createIngestService(deps: IngestDeps): IngestService {
 
 /** That of agent and message id, so that a repeat is the same row; else a new one. */
 function uuidOf(frame: OfferedAlert | OfferedResult): string {
-  return frame.messageId === null ? Bun.randomUUIDv7() : digestUuid(`${frame.agentId}\0${frame.messageId}`);
+  return frame.messageId === null ? Bun.randomUUIDv7() : hashUuid(`${frame.agentId}\0${frame.messageId}`);
 }

@@ -3,7 +3,7 @@ import type { DecisionService } from "../decisions/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { meaningOf } from "./buttons.ts";
+import { meaningOf } from "./action-block.ts";
 import { asBlockActions, type BlockActions } from "./callback.ts";
 import type { People } from "./people.ts";
 import type { Whisper } from "./response-url.ts";

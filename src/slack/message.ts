@@ -1,8 +1,8 @@
 import type { DigestView, IncidentView, View } from "../announcements/model.ts";
 import { unreachable } from "../lib/errors.ts";
+import { actionsOf } from "./action-block.ts";
 import { type Block, context, header, INCIDENT_EVENT, LIMITS, link, type Message, moment, section } from "./blocks.ts";
-import { actionsOf } from "./buttons.ts";
-import { digestMessage } from "./digest-message.ts";
+import { digestMessage } from "./storm-message.ts";
 import { createTexts, type Redact, type Texts } from "./text.ts";
 
 export interface MessageOptions {

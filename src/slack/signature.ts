@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { sha256Hex } from "../lib/digest.ts";
+import { sha256Hex } from "../lib/hash.ts";
 
 /** Older, or so far ahead of our clock, and it may be a recorded one. */
 const WINDOW_MS = 5 * 60_000;

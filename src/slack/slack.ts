@@ -3,16 +3,16 @@ import type { AnnouncementService, Notifier } from "../announcements/model.ts";
 import type { SlackSettings } from "../config/slack.ts";
 import type { DecisionService } from "../decisions/model.ts";
 import type { Clock } from "../lib/clock.ts";
-import { sha256Hex } from "../lib/digest.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import { createCallbackStore } from "./callback-store.ts";
-import { connectionOf, type SlackConnection } from "./connection.ts";
 import { createInteractions, type Interactions } from "./interactions.ts";
 import { createPeople } from "./people.ts";
 import { createWhisper } from "./response-url.ts";
 import { type SignatureVerdict, type SignedCallback, verifySignature } from "./signature.ts";
 import { createSocketReceiver, type SocketReceiver } from "./socket-mode.ts";
 import type { Redact } from "./text.ts";
+import { type SlackTransport, transportOf } from "./transport.ts";
 import { createWebApi, type WebApi } from "./web-api.ts";
 import { createWebApiNotifier } from "./web-api-notifier.ts";
 import { createWebhookNotifier } from "./webhook-notifier.ts";
@@ -59,7 +59,7 @@ export interface SlackReceiver {
 /** Makes the way to Slack. Nothing is connected and no SDK loaded yet. */
 export function createSlack(deps: SlackDeps): Slack {
   const { settings } = deps;
-  const connection = connectionOf(settings);
+  const connection = transportOf(settings);
   const api = settings.token === null ? null : createWebApi({ token: settings.token, apiUrl: settings.apiUrl });
   const workspace = api && createWorkspace(api, settings.channel);
   return {
@@ -75,7 +75,7 @@ export function createSlack(deps: SlackDeps): Slack {
 
 function notifierOf(
   { settings, redact, log }: SlackDeps,
-  { posting, buttons }: SlackConnection,
+  { posting, buttons }: SlackTransport,
   api: WebApi | null,
   workspace: Workspace | null,
 ): Notifier | null {
@@ -87,7 +87,7 @@ function notifierOf(
 
 function interactionsOf(
   deps: SlackDeps & SlackServices,
-  { posting }: SlackConnection,
+  { posting }: SlackTransport,
   api: WebApi | null,
   workspace: Workspace | null,
 ): Interactions {

@@ -2,7 +2,7 @@ import type { Reply } from "../announcements/model.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { LIMITS, section } from "./blocks.ts";
-import { isNamed } from "./failures.ts";
+import { isNamed } from "./delivery-errors.ts";
 import { shareSnippet } from "./snippet.ts";
 import { createTexts, type Redact } from "./text.ts";
 import type { WebApi } from "./web-api.ts";

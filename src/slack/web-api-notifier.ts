@@ -3,7 +3,7 @@ import { DeliveryError } from "../lib/delivery-error.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Message } from "./blocks.ts";
-import { isNamed } from "./failures.ts";
+import { isNamed } from "./delivery-errors.ts";
 import { type MessageOptions, messageOf } from "./message.ts";
 import { type Place, sayInThread } from "./thread.ts";
 import type { WebApi } from "./web-api.ts";

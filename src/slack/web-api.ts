@@ -1,6 +1,6 @@
 import type { WebClient } from "@slack/web-api";
 import { createSlackFetch } from "./bounded-fetch.ts";
-import { webApiFailure } from "./failures.ts";
+import { webApiFailure } from "./delivery-errors.ts";
 import { createSilentSdkLog } from "./sdk-log.ts";
 
 /** One call may take so long; Slack answers in a tenth of a second as a rule. */

@@ -1,7 +1,7 @@
 import type { Notifier } from "../announcements/model.ts";
 import { DeliveryError } from "../lib/delivery-error.ts";
 import { createSlackFetch } from "./bounded-fetch.ts";
-import { webhookFailure } from "./failures.ts";
+import { webhookFailure } from "./delivery-errors.ts";
 import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
 import { OUTLET } from "./web-api-notifier.ts";
 

@@ -1,5 +1,5 @@
 import type { DigestView, IncidentView, View } from "../announcements/model.ts";
-import { digestUuid } from "../lib/digest.ts";
+import { hashUuid } from "../lib/hash.ts";
 
 /**
  * What a webhook is told. Events only grow: a receiver ignores what it does not know.
@@ -47,7 +47,7 @@ function nameOf(view: View, isFirst: boolean): EventName {
 /** An incident is announced once, whoever tries again; but it may be in one state twice, and both are news. */
 function deliveryOf(name: EventName, view: View): string {
   const id = view.kind === "incident" ? view.incident.id : view.digest.id;
-  return name.endsWith(".announced") ? digestUuid(`${name} ${id}`) : crypto.randomUUID();
+  return name.endsWith(".announced") ? hashUuid(`${name} ${id}`) : crypto.randomUUID();
 }
 
 function incidentOf(incident: IncidentView, redact: (text: string) => string) {

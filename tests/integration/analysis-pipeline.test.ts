@@ -105,7 +105,7 @@ describe("without a model", () => {
       },
       askLater: async () => undefined,
       explained: async () => undefined,
-      silence: null,
+      unasked: null,
       isBusy: () => false,
       clock: createSystemClock(),
       log: quiet,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sha256Hex } from "../../src/lib/digest.ts";
+import { sha256Hex } from "../../src/lib/hash.ts";
 import { runOpspilot } from "../support/command-line.ts";
 import { createEmptyDatabase, type TestDatabase } from "../support/postgres.ts";
 

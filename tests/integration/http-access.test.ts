@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createClientAddress } from "../../src/lib/client-address.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { createFailureCounter } from "../../src/lib/failures.ts";
+import { createFailureCounter } from "../../src/lib/failure-counter.ts";
 import { uuid } from "../support/fake-services.ts";
 import { ADMIN_TOKEN, call, OPEN_ACCESS, TOKEN_ACCESS, testApp } from "../support/http-app.ts";
 

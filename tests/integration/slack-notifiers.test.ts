@@ -3,7 +3,7 @@ import { redact } from "../../src/analysis/redact.ts";
 import type { Notifier, View } from "../../src/announcements/model.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { DeliveryError } from "../../src/lib/delivery-error.ts";
-import { checkSlack } from "../../src/slack/check.ts";
+import { checkSlack } from "../../src/slack/doctor.ts";
 import { createSlack } from "../../src/slack/slack.ts";
 import { type Behaviour, type FakeSlack, startFakeSlack } from "../support/fake-slack.ts";
 import { APP_TOKEN, BOT_TOKEN, CHANNEL } from "../support/fake-slack-api.ts";

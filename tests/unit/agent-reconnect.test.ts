@@ -1,8 +1,8 @@
 import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
-import { keepConnected } from "../../src/agent/connection.ts";
 import type { Delivery } from "../../src/agent/delivery.ts";
 import { createReconnectPolicy } from "../../src/agent/reconnect.ts";
+import { keepConnected } from "../../src/agent/server-connection.ts";
 import type { SessionEnd } from "../../src/agent/session.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { createTestClock } from "../support/clock.ts";

@@ -1,4 +1,4 @@
-import { sha256Hex } from "../../lib/digest.ts";
+import { sha256Hex } from "../../lib/hash.ts";
 import { KEY_CHARS_MAX } from "../model.ts";
 
 /** The key of an alert about what has a name of its own, whatever its length. */

@@ -2,8 +2,8 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../lib/log.ts";
 import { publish, removeContent, syncFileSystem } from "./durable.ts";
-import { cannotCreate, isDiskFull } from "./failures.ts";
 import { findPack, POSTGRES_VERSION } from "./pack.ts";
+import { cannotCreate, isDiskFull } from "./start-failures.ts";
 
 /**
  * Unpacks PostgreSQL into the data directory unless it is there. Returns the directory that has `bin/`. Only for while no

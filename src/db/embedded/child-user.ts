@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Log } from "../../lib/log.ts";
-import { cannotCreate } from "./failures.ts";
+import { cannotCreate } from "./start-failures.ts";
 
 /** Whom PostgreSQL runs as when the server is root. */
 export interface ChildUser {

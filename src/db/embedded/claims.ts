@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { type FileLock, lockDescription, tryLock } from "../../lib/file-lock.ts";
-import { cannotCreate, refused } from "./failures.ts";
 import { processStartTime } from "./processes.ts";
+import { cannotCreate, refused } from "./start-failures.ts";
 
 /** Unpacking and initdb on a slow disk, or the recovery after a crash. */
 const START_WAIT_MS = 330_000;

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Log } from "../../lib/log.ts";
 import { type ChildUser, makePrivateDirectory } from "./child-user.ts";
 import { publish, removeContent, syncFileSystem, writePrivateFile } from "./durable.ts";
-import { asStartupError, cannotCreate, isDiskFull, refused } from "./failures.ts";
 import { POSTGRES_MAJOR } from "./pack.ts";
 import { processesWithArgument, signalProcess } from "./processes.ts";
+import { asStartupError, cannotCreate, isDiskFull, refused } from "./start-failures.ts";
 
 /** The application's role, and its database. */
 export const APPLICATION_NAME = "opspilot";

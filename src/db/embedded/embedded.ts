@@ -8,11 +8,11 @@ import { ensureBinaries } from "./binaries.ts";
 import { chooseChildUser } from "./child-user.ts";
 import { type Claims, createClaims } from "./claims.ts";
 import { APPLICATION_NAME, checkData, createCluster, ensurePassword } from "./cluster.ts";
-import { asStartupError } from "./failures.ts";
 import { holdDatabase } from "./lock-session.ts";
 import { findPostmaster, type Postmaster, startPostmaster, stopPostmaster } from "./postmaster.ts";
 import { POSTGRES_PORT } from "./settings.ts";
 import { prepareSocketDirectory, removeSocketDirectory } from "./socket-directory.ts";
+import { asStartupError } from "./start-failures.ts";
 import { supervise } from "./supervisor.ts";
 
 /** How long a command waits, before it stops the postmaster that it started, for others that use it meanwhile. */

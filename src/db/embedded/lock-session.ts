@@ -5,7 +5,7 @@ import { errorMessage } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { openDatabase } from "../client.ts";
 import type { DatabaseTarget } from "../target.ts";
-import { refused } from "./failures.ts";
+import { refused } from "./start-failures.ts";
 
 /** The key of the advisory lock that the serving process has: "opspilot" in ASCII. */
 const LOCK_KEY = "8030045062243839860";

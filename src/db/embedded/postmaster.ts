@@ -14,10 +14,10 @@ import {
 import { basename, join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { CHILD_ENVIRONMENT, type Cluster } from "./cluster.ts";
-import { cannotCreate, isDiskFull } from "./failures.ts";
 import { postgresLogTail, rotatePostgresLog } from "./postgres-log.ts";
 import { processArguments, processStartTime, signalProcess } from "./processes.ts";
 import { POSTGRES_PORT, postmasterArguments } from "./settings.ts";
+import { cannotCreate, isDiskFull } from "./start-failures.ts";
 
 const POLL_MS = 10;
 const WATCH_MS = 200;

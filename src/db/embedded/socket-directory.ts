@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { type ChildUser, makePrivateDirectory } from "./child-user.ts";
-import { cannotCreate, errorCode } from "./failures.ts";
 import { POSTGRES_PORT, SOCKET_DIRECTORY_BYTES_MAX } from "./settings.ts";
+import { cannotCreate, errorCode } from "./start-failures.ts";
 
 const HASH_CHARACTERS = 16;
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { SlackSettings } from "../../src/config/slack.ts";
-import { connectionOf } from "../../src/slack/connection.ts";
 import { isSlackUrl } from "../../src/slack/hosts.ts";
 import { manifestYaml, slackManifest } from "../../src/slack/manifest.ts";
 import { SCOPES } from "../../src/slack/scopes.ts";
 import { verifySignature } from "../../src/slack/signature.ts";
+import { transportOf } from "../../src/slack/transport.ts";
 
 const NOTHING: SlackSettings = {
   webhookUrl: null,
@@ -41,7 +41,7 @@ describe("the way to Slack", () => {
     ["HTTP", { ...API, ...HTTP }, "web-api", "http", /interactions$/],
     ["everything", { ...API, ...HTTP, ...SOCKET, ...WEBHOOK }, "web-api", "socket", /SLACK_WEBHOOK_URL is not used/],
   ])("is found from the settings: %s", (_, settings, posting, buttons, words) => {
-    const found = connectionOf({ ...NOTHING, ...settings });
+    const found = transportOf({ ...NOTHING, ...settings });
     expect([found.posting.by, found.buttons]).toEqual([posting, buttons] as never);
     expect(found.description).toMatch(words);
     expect(found.description).not.toContain("secret");

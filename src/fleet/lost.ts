@@ -13,12 +13,12 @@
 import type { TransactionSql } from "postgres";
 import type { IngestService } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
-import { digestUuid } from "../lib/digest.ts";
 import { errorMessage } from "../lib/errors.ts";
+import { hashUuid } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import { type Running, repeat } from "../lib/repeat.ts";
 import type { AlertPayload } from "../protocol/payloads.ts";
-import type { SilentAgent, SilentStore } from "./silent-store.ts";
+import type { LostAgent, LostStore } from "./lost-store.ts";
 
 const LOOK_INTERVAL_MS = 2_000;
 /** Longest time that an agent has to come back once its socket is given up: with a short timeout, as long as that. */
@@ -34,8 +34,8 @@ const AFTER_RECOVERY_MS = 100;
 /** What the alert of a silent agent is: agent, type and source tie its recovery to it. */
 const SILENCE = { type: "host", source: "agent" } as const;
 
-export interface SilentWatchDeps {
-  store: SilentStore;
+export interface LostWatchDeps {
+  store: LostStore;
   ingest: Pick<IngestService, "accept">;
   nodeId: string;
   heartbeatTimeoutMs: number;
@@ -46,7 +46,7 @@ export interface SilentWatchDeps {
 }
 
 /** Looks for agents that fell silent, and for those that are back. */
-export interface SilentWatch {
+export interface LostWatch {
   /** One look; the other nodes' looks meanwhile see nothing. */
   look(): Promise<void>;
   start(): void;
@@ -63,7 +63,7 @@ interface Told {
 }
 
 /** Makes the watch of this node. */
-export function createSilentWatch(deps: SilentWatchDeps): SilentWatch {
+export function createLostWatch(deps: LostWatchDeps): LostWatch {
   const { store, ingest, nodeId, heartbeatTimeoutMs, clock, log } = deps;
   const limits = {
     silentAfterMs: heartbeatTimeoutMs + Math.min(GRACE_MS_MAX, heartbeatTimeoutMs),
@@ -97,7 +97,7 @@ export function createSilentWatch(deps: SilentWatchDeps): SilentWatch {
   }
 
   /** The silence first, then its end: frames of one agent keep their order. */
-  function toTell(agent: SilentAgent): Told[] {
+  function toTell(agent: LostAgent): Told[] {
     const silence = agent.silentMs < deps.retentionMs ? [silenceOf(agent)] : [];
     return agent.backMs === null ? silence : [...silence, recoveryOf(agent)];
   }
@@ -142,25 +142,25 @@ export function createSilentWatch(deps: SilentWatchDeps): SilentWatch {
 }
 
 /** The message names no number but the times, so that an agent's silences have one fingerprint. */
-function silenceOf(agent: SilentAgent): Told {
+function silenceOf(agent: LostAgent): Told {
   const message = `No sign of life from ${nameOf(agent)}: the agent was last heard of at ${inWords(agent.lastSeenAt)}`;
   const alert: AlertPayload = { ...SILENCE, message, severity: "critical", state: "firing" };
   return toldOf(agent, "silent", alert, agent.silentMs - AFTER_RECOVERY_MS);
 }
 
-function recoveryOf(agent: SilentAgent): Told {
+function recoveryOf(agent: LostAgent): Told {
   const alert: AlertPayload = { ...SILENCE, message: `${nameOf(agent)} is heard of again`, state: "resolved" };
   return toldOf(agent, "back", alert, agent.backMs ?? 0);
 }
 
-function toldOf(agent: SilentAgent, word: string, alert: AlertPayload, ageMs: number): Told {
+function toldOf(agent: LostAgent, word: string, alert: AlertPayload, ageMs: number): Told {
   const messageId = `opspilot:${word}:${agent.silentSince.getTime()}`;
   // As ingest makes it of agent and message id.
-  const uuid = digestUuid(`${agent.agentId}\0${messageId}`);
+  const uuid = hashUuid(`${agent.agentId}\0${messageId}`);
   return { agentId: agent.agentId, messageId, uuid, alert, ageMs };
 }
 
-function nameOf({ hostname, agentId }: SilentAgent): string {
+function nameOf({ hostname, agentId }: LostAgent): string {
   return hostname ?? `agent ${agentId}`;
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { sha256Hex } from "./digest.ts";
+import { sha256Hex } from "./hash.ts";
 
 /** How many wrong credentials are answered with a plain "no" before "not so fast". */
 export interface FailureLimits {

@@ -2,8 +2,8 @@ import type { SlackSettings } from "../config/slack.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
 import { adviceFor } from "./advice.ts";
-import { connectionOf } from "./connection.ts";
 import { SCOPES } from "./scopes.ts";
+import { transportOf } from "./transport.ts";
 import { createWebApi, type WebApi } from "./web-api.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
 
@@ -11,7 +11,7 @@ const NAME = "Slack";
 
 /** Looks whether Slack works as the settings have it, in words. It posts nothing, and never rejects. */
 export async function checkSlack(settings: SlackSettings, { signal }: { signal: AbortSignal }): Promise<Finding[]> {
-  const { posting, buttons, description } = connectionOf(settings);
+  const { posting, buttons, description } = transportOf(settings);
   const isHalf = /is missing|cannot be checked/.test(description);
   const overall = isHalf
     ? doubtful(NAME, description, "see .env.example for what belongs together")

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { Registry } from "prom-client";
-import { createSilentWatch } from "../../src/fleet/silent.ts";
-import { createSilentStore } from "../../src/fleet/silent-store.ts";
+import { createLostWatch } from "../../src/fleet/lost.ts";
+import { createLostStore } from "../../src/fleet/lost-store.ts";
 import { createFleetStore } from "../../src/fleet/store.ts";
 import { createAlertRecorder } from "../../src/incidents/recorder.ts";
 import { createIngestMetrics } from "../../src/ingest/metrics.ts";
@@ -72,8 +72,8 @@ function watchOf(nodeId = NODE, accept: typeof ingest.accept = (frame) => ingest
     const { settled: told } = frame;
     accept({ ...frame, settled: (outcome) => done.resolve(told?.(outcome)) });
   };
-  const watch = createSilentWatch({
-    store: createSilentStore(sql()),
+  const watch = createLostWatch({
+    store: createLostStore(sql()),
     ingest: { accept: waiting },
     nodeId,
     heartbeatTimeoutMs: TIMEOUT_MS,
@@ -179,8 +179,8 @@ describe("an agent", () => {
 
   test("is told by another node when the first one dies before it is stored", async () => {
     const id = await agentOf(SILENT_AFTER_S + 5);
-    const dying = createSilentWatch({
-      store: createSilentStore(sql()),
+    const dying = createLostWatch({
+      store: createLostStore(sql()),
       ingest: { accept: () => undefined },
       nodeId: NODE,
       heartbeatTimeoutMs: TIMEOUT_MS,
@@ -248,7 +248,7 @@ describe("an outage", () => {
   test("is forgotten after a while, except for the last", async () => {
     await sql()`
       insert into outages (kind, ended_at) select 'no_node', now() - days * interval '1 day' from generate_series(1, 5) days`;
-    expect(await createSilentStore(sql()).deleteOutages(3_600_000)).toBe(4);
+    expect(await createLostStore(sql()).deleteOutages(3_600_000)).toBe(4);
     expect(await outages()).toHaveLength(1);
   });
 });

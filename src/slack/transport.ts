@@ -4,7 +4,7 @@ import type { SlackSettings } from "../config/slack.ts";
 export type ButtonsWay = "socket" | "http" | "none";
 
 /** How Slack is reached, as the settings say. */
-export interface SlackConnection {
+export interface SlackTransport {
   readonly posting:
     | { readonly by: "web-api"; readonly token: string; readonly channel: string }
     | { readonly by: "webhook"; readonly url: string }
@@ -19,32 +19,32 @@ export interface SlackConnection {
  * come by Socket Mode with an app-level token, else over HTTP with a signing secret, and only where it can be checked who
  * pressed them: with a bot token Slack is asked, without one only people who are named may.
  */
-export function connectionOf(settings: SlackSettings): SlackConnection {
+export function transportOf(settings: SlackSettings): SlackTransport {
   const posting = postingOf(settings);
   const buttons = buttonsOf(settings, posting);
   return { posting, buttons, description: describe(settings, posting, buttons) };
 }
 
-function postingOf({ token, channel, webhookUrl }: SlackSettings): SlackConnection["posting"] {
+function postingOf({ token, channel, webhookUrl }: SlackSettings): SlackTransport["posting"] {
   if (token !== null && channel !== null) return { by: "web-api", token, channel };
   return webhookUrl === null ? { by: "none" } : { by: "webhook", url: webhookUrl };
 }
 
-function buttonsOf(settings: SlackSettings, posting: SlackConnection["posting"]): ButtonsWay {
+function buttonsOf(settings: SlackSettings, posting: SlackTransport["posting"]): ButtonsWay {
   const canCheck = settings.token !== null || settings.allowedUsers.length > 0;
   if (posting.by === "none" || !canCheck) return "none";
   if (settings.appToken !== null) return "socket";
   return settings.signingSecret === null ? "none" : "http";
 }
 
-function describe(settings: SlackSettings, posting: SlackConnection["posting"], buttons: ButtonsWay): string {
+function describe(settings: SlackSettings, posting: SlackTransport["posting"], buttons: ButtonsWay): string {
   const parts = [describePosting(settings, posting)];
   if (posting.by !== "none") parts.push(describeButtons(settings, buttons));
   const missing = missingOf(settings);
   return [...parts, ...(missing === undefined ? [] : [missing])].join("; ");
 }
 
-function describePosting({ webhookUrl }: SlackSettings, posting: SlackConnection["posting"]): string {
+function describePosting({ webhookUrl }: SlackSettings, posting: SlackTransport["posting"]): string {
   switch (posting.by) {
     case "web-api":
       return `posts, edits and threads in ${posting.channel} by the Web API${webhookUrl ? " (SLACK_WEBHOOK_URL is not used)" : ""}`;

@@ -4,7 +4,7 @@ export function sha256Hex(text: string): string {
 }
 
 /** The first 128 bits of the text's SHA-256, written as PostgreSQL writes a uuid. */
-export function digestUuid(text: string): string {
+export function hashUuid(text: string): string {
   const hex = sha256Hex(text);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
 }

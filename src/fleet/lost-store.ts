@@ -1,19 +1,19 @@
 import type { Sql, TransactionSql } from "postgres";
 
 /** "ops sil": who decides now which agents are silent. */
-const SILENT_LOCK = 0x6f70_7373;
+const LOST_LOCK = 0x6f70_7373;
 /** Agents that are looked at together: of a large fleet that is gone the rest comes with the next look. */
 const AGENTS_MAX = 1_000;
 const CHUNK_ROWS = 2_000;
 
 /** How long after the last sign of life, in milliseconds; see silent.ts. */
-export interface SilenceLimits {
+export interface LostLimits {
   silentAfterMs: number;
   goodbyeMs: number;
 }
 
 /** An agent that is silent, or was until a moment ago. Ages are by the database's clock. */
-export interface SilentAgent {
+export interface LostAgent {
   agentId: string;
   hostname: string | null;
   lastSeenAt: Date;
@@ -25,7 +25,7 @@ export interface SilentAgent {
 }
 
 /** The SQL of silent agents. */
-export function createSilentStore(sql: Sql) {
+export function createLostStore(sql: Sql) {
   return {
     /**
      * Of several nodes one decides at a time; the others get undefined. A node without a lease does not know yet whether
@@ -34,14 +34,14 @@ export function createSilentStore(sql: Sql) {
     alone<T>(nodeId: string, task: (tx: TransactionSql) => Promise<T>): Promise<T | undefined> {
       return sql.begin(async (tx) => {
         const [row] = await tx<{ may: boolean }[]>`
-          select pg_try_advisory_xact_lock(${SILENT_LOCK}) and exists (
+          select pg_try_advisory_xact_lock(${LOST_LOCK}) and exists (
             select from nodes where id = ${nodeId} and lease_until > now()) as may`;
         return row?.may === true ? task(tx) : undefined;
       }) as Promise<T | undefined>;
     },
 
     /** Agents that have been silent for too long are so from now on. */
-    async declare(tx: TransactionSql, { silentAfterMs, goodbyeMs }: SilenceLimits): Promise<number> {
+    async declare(tx: TransactionSql, { silentAfterMs, goodbyeMs }: LostLimits): Promise<number> {
       const rows = await tx`
         update agents a set silent_since = date_trunc('milliseconds', s.start)
         from (
@@ -56,8 +56,8 @@ export function createSilentStore(sql: Sql) {
     },
 
     /** All that are silent, those that were heard of again first. */
-    async find(tx: TransactionSql): Promise<SilentAgent[]> {
-      return tx<SilentAgent[]>`
+    async find(tx: TransactionSql): Promise<LostAgent[]> {
+      return tx<LostAgent[]>`
         select id as "agentId", hostname, seen as "lastSeenAt", silent_since as "silentSince",
           extract(epoch from now() - silent_since)::float8 * 1000 as "silentMs",
           case when seen > silent_since then
@@ -79,7 +79,7 @@ export function createSilentStore(sql: Sql) {
     },
 
     /** The silence is over, and its recovery is stored. */
-    async clear(tx: TransactionSql, agent: Pick<SilentAgent, "agentId" | "silentSince">): Promise<void> {
+    async clear(tx: TransactionSql, agent: Pick<LostAgent, "agentId" | "silentSince">): Promise<void> {
       await tx`
         update agents set silent_since = null where id = ${agent.agentId} and silent_since = ${agent.silentSince}`;
     },
@@ -108,4 +108,4 @@ export function createSilentStore(sql: Sql) {
   };
 }
 
-export type SilentStore = ReturnType<typeof createSilentStore>;
+export type LostStore = ReturnType<typeof createLostStore>;
