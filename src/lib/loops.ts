@@ -1,0 +1,119 @@
+import { backoffMs } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import { errorMessage } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { Running } from "./repeat.ts";
+
+/** What a loop does, and how often. */
+export interface LoopOptions {
+  /** As the log and /readyz name it: "decisions". */
+  readonly name: string;
+  /**
+   * One turn. Resolves with the milliseconds until the next is due, or nothing: then `everyMs` pass. The signal aborts at the
+   * stop; a turn that throws is logged, and tried again after a growing wait.
+   */
+  readonly turn: (signal: AbortSignal) => Promise<number | undefined>;
+  /** Longest rest: the guarantee, where nobody wakes the loop. */
+  readonly everyMs: number;
+  /** Least time from the end of a turn to the next one, however often it is woken; none when not said. */
+  readonly restMs?: number;
+  /** Whether the first turn waits for `everyMs` or a wake. */
+  readonly restsFirst?: boolean;
+  /** A turn that takes longer is reported. */
+  readonly turnLimitMs?: number;
+  /** For the log: "decisions could not be looked after". */
+  readonly failed: string;
+}
+
+/** Work that is done again and again, one turn at a time. */
+export interface Loop extends Running {
+  /** Something may be due: the next turn comes as soon as it may; a wake during a turn is for the next one. */
+  wake(): void;
+}
+
+/** All loops of a process. */
+export interface Loops {
+  start(options: LoopOptions): Loop;
+  /** Names of those whose turn takes too long now. */
+  late(): string[];
+}
+
+const TURN_LIMIT_MS = 15_000;
+const RETRY = { minMs: 200, maxMs: 15_000 };
+
+/** Makes the list of loops; each waits by `clock`. */
+export function createLoops(clock: Clock, log: Log): Loops {
+  const turns = new Map<object, { name: string; lateAtMs: number }>();
+
+  /** Runs one turn, and says so when it is late and when it has come to its end after all. */
+  async function runTurn(options: LoopOptions, signal: AbortSignal): Promise<number | undefined> {
+    const { name, turnLimitMs = TURN_LIMIT_MS } = options;
+    const key = {};
+    turns.set(key, { name, lateAtMs: clock.monotonicMs() + turnLimitMs });
+    const timer = setTimeout(
+      () => log.error({ loop: name, limitMs: turnLimitMs }, "a loop's turn is late"),
+      turnLimitMs,
+    );
+    try {
+      return await options.turn(signal);
+    } finally {
+      clearTimeout(timer);
+      turns.delete(key);
+    }
+  }
+
+  return {
+    start: (options) => startLoop(options, { clock, log, runTurn }),
+    late() {
+      const nowMs = clock.monotonicMs();
+      const names = [...turns.values()].filter(({ lateAtMs }) => lateAtMs <= nowMs).map(({ name }) => name);
+      return [...new Set(names)];
+    },
+  };
+}
+
+interface LoopDeps {
+  clock: Clock;
+  log: Log;
+  runTurn: (options: LoopOptions, signal: AbortSignal) => Promise<number | undefined>;
+}
+
+function startLoop(options: LoopOptions, { clock, log, runTurn }: LoopDeps): Loop {
+  const { everyMs, restMs = 0, restsFirst = false } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let waking = new AbortController();
+  let failures = 0;
+
+  async function turnOnce(): Promise<number> {
+    try {
+      const dueMs = await runTurn(options, signal);
+      failures = 0;
+      return Math.min(dueMs ?? everyMs, everyMs);
+    } catch (error) {
+      if (signal.aborted) return 0;
+      log.warn({ error: errorMessage(error), loop: options.name }, options.failed);
+      return Math.min(backoffMs(failures++, RETRY), everyMs);
+    }
+  }
+
+  async function run(): Promise<void> {
+    let waitMs = restsFirst ? everyMs : 0;
+    while (!signal.aborted) {
+      await clock.sleep(waitMs, AbortSignal.any([signal, waking.signal]));
+      if (signal.aborted) return;
+      waking = new AbortController();
+      waitMs = await turnOnce();
+      await clock.sleep(restMs, signal);
+    }
+  }
+
+  const running = run();
+  return {
+    wake: () => waking.abort(),
+    stop() {
+      stopping.abort();
+      return running;
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { describe, expect, test } from "bun:test";
+import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLoops, type LoopOptions } from "../../src/lib/loops.ts";
+import { quiet } from "../support/log.ts";
+import { until } from "../support/until.ts";
+
+const HOUR_MS = 3_600_000;
+const loops = createLoops(createSystemClock(), quiet);
+
+function start(turn: LoopOptions["turn"], options: Partial<LoopOptions> = {}) {
+  return loops.start({ name: "test", turn, everyMs: HOUR_MS, failed: "a turn failed", ...options });
+}
+
+describe("a loop", () => {
+  test("turns at once, then when it is woken, and not by itself before its time", async () => {
+    let turns = 0;
+    const loop = start(async () => void turns++);
+    await until(() => turns === 1, { what: "the first turn" });
+    loop.wake();
+    await until(() => turns === 2, { what: "the second turn" });
+    await loop.stop();
+    expect(turns).toBe(2);
+  });
+
+  test("does not lose a wake that comes during a turn", async () => {
+    let turns = 0;
+    const loop = start(
+      async () => {
+        turns++;
+        if (turns === 1) loop.wake();
+      },
+      { restsFirst: true },
+    );
+    loop.wake();
+    await until(() => turns === 2, { what: "the turn that was asked for" });
+    await loop.stop();
+  });
+
+  test("comes again when its turn says that something is due", async () => {
+    let turns = 0;
+    const loop = start(async () => (++turns < 3 ? 1 : undefined));
+    await until(() => turns === 3, { what: "three turns" });
+    await loop.stop();
+  });
+
+  test("goes on after a turn that failed", async () => {
+    let turns = 0;
+    const loop = start(async () => {
+      if (++turns === 1) throw new Error("for once");
+      return undefined;
+    });
+    await until(() => turns === 2, { what: "the turn after it" });
+    await loop.stop();
+  });
+
+  test("is named while its turn takes too long, and its turn hears of the stop", async () => {
+    const loop = start(
+      (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined))),
+      { turnLimitMs: 10 },
+    );
+    await until(() => loops.late().includes("test"), { what: "the loop is late" });
+    await loop.stop();
+    expect(loops.late()).toEqual([]);
+  });
+});
