@@ -5,7 +5,7 @@ import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
 import * as schema from "./schema.ts";
-import type { DatabaseTarget, DatabaseTls } from "./target.ts";
+import type { DatabaseTarget } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
 const ORM_CONNECTIONS = 4;
@@ -129,7 +129,7 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
     user: target.user,
     password: target.password,
     database: target.database,
-    ssl: sslOption(target.tls),
+    ssl: target.tls,
     sslnegotiation: null,
     max: options.connections ?? 1,
     idle_timeout: options.onNotify ? null : IDLE_S,
@@ -157,18 +157,4 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
 function reconnectDelayS(attempt: number): number {
   const ceilingS = Math.min(RECONNECT_S.min * 2 ** Math.min(attempt, 10), RECONNECT_S.max);
   return ceilingS * (0.5 + Math.random() / 2);
-}
-
-function sslOption({ mode, ca }: DatabaseTls): string | false | object {
-  switch (mode) {
-    case "disable":
-      return false;
-    case "prefer":
-    case "require":
-      return mode;
-    case "verify-ca":
-      return { rejectUnauthorized: true, ca, checkServerIdentity: () => undefined };
-    case "verify-full":
-      return { rejectUnauthorized: true, ca };
-  }
 }

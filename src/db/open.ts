@@ -1,11 +1,10 @@
 import { join } from "node:path";
-import type { Sql } from "postgres";
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Database, openDatabase } from "./client.ts";
-import { type DatabaseTarget, describeTarget, parseDatabaseUrl } from "./target.ts";
+import { type DatabaseAddress, DatabaseUrlError, describeTarget, parseDatabaseUrl, settleTls } from "./target.ts";
 
 /** How long a start waits for a database that is not there yet: whole stacks are often started at once. */
 const CONNECT_WAIT_MS = { serve: 15_000, command: 3_000 } as const;
@@ -53,17 +52,17 @@ async function acquireExternal(
   { clock, log, role }: AcquireOptions,
   { url, directUrl }: NonNullable<Config["database"]>,
 ): Promise<AcquiredDatabase> {
-  const target = parse("DATABASE_URL", url);
-  const direct = directUrl === null ? undefined : parse("DATABASE_URL_DIRECT", directUrl);
+  const endMs = clock.monotonicMs() + CONNECT_WAIT_MS[role];
+  const main = parse("DATABASE_URL", url);
+  const second = directUrl === null ? undefined : parse("DATABASE_URL_DIRECT", directUrl);
+  const target = await keepTrying(() => settleTls(main.address), main, clock, endMs);
+  const direct = second && (await keepTrying(() => settleTls(second.address), second, clock, endMs));
   const database = openDatabase({ target, direct, log });
-  const ask = (sql: Sql, name: string, whose: DatabaseTarget) =>
-    waitForAnswer(sql, clock, CONNECT_WAIT_MS[role]).catch((error) => {
-      const message = `the database ${describeTarget(whose)} (${name}) cannot be used: ${errorMessage(error)}`;
-      throw new StartupError(message, ExitCode.unavailable, { cause: error });
-    });
   try {
-    await ask(database.sql, "DATABASE_URL", target);
-    if (direct) await ask(database.createSession(), "DATABASE_URL_DIRECT", direct);
+    await keepTrying(() => database.sql`select 1`, main, clock, endMs);
+    const session = database.createSession();
+    if (second) await keepTrying(() => session`select 1`, second, clock, endMs);
+    await session.end({ timeout: 0 });
   } catch (error) {
     await database.close();
     throw error;
@@ -71,30 +70,37 @@ async function acquireExternal(
   return { database, description: describeTarget(target), stop: () => database.close() };
 }
 
-function parse(name: string, url: string) {
+/** A database as a setting names it. */
+interface Named {
+  readonly setting: string;
+  readonly address: DatabaseAddress;
+}
+
+function parse(setting: string, url: string): Named {
   try {
-    return parseDatabaseUrl(url);
+    return { setting, address: parseDatabaseUrl(url) };
   } catch (error) {
-    throw new StartupError(`${name}: ${errorMessage(error)}`, ExitCode.config, { cause: error });
+    throw new StartupError(`${setting}: ${errorMessage(error)}`, ExitCode.config, { cause: error });
   }
 }
 
 /** A wrong password or database name fails at once; what may pass is tried again. */
-async function waitForAnswer(sql: Sql, clock: Clock, limitMs: number): Promise<void> {
-  const endMs = clock.monotonicMs() + limitMs;
+async function keepTrying<T>(attempt: () => PromiseLike<T>, { setting, address }: Named, clock: Clock, endMs: number) {
   for (;;) {
     try {
-      await sql`select 1`;
-      return;
+      return await attempt();
     } catch (error) {
-      if (isFinal(error) || clock.monotonicMs() > endMs) throw error;
+      if (isFinal(error) || clock.monotonicMs() > endMs) {
+        const message = `the database ${describeTarget(address)} (${setting}) cannot be used: ${errorMessage(error)}`;
+        throw new StartupError(message, ExitCode.unavailable, { cause: error });
+      }
       await clock.sleep(CONNECT_POLL_MS);
     }
   }
 }
 
-/** SQLSTATE 28: the login is refused; 3D: there is no such database. */
+/** SQLSTATE 28: the login is refused; 3D: there is no such database; or its certificate is not trusted, or it has no TLS. */
 function isFinal(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code.startsWith("28") || code.startsWith("3D");
+  return /^(28|3D)...$|CERT|^UNABLE_TO_/.test(code) || error instanceof DatabaseUrlError;
 }

@@ -5,7 +5,7 @@
  * heartbeat ends, and given to another worker. What fails to the end is moved to the queue's dead letters and handed to
  * `gaveUp`, which must tell an operator. LISTEN/NOTIFY starts a job within milliseconds; polling is the guarantee.
  */
-import { type Job, type JobResult, PgBoss } from "pg-boss";
+import { type Db, type Job, type JobResult, PgBoss } from "pg-boss";
 import type { Sql, TransactionSql } from "postgres";
 import type { DatabaseTarget } from "../db/target.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -57,14 +57,7 @@ export interface Jobs {
 /** Makes the connection to the jobs; nothing happens before `start`. */
 export function createJobs({ target, log }: { target: DatabaseTarget; log: Log }): Jobs {
   const boss = new PgBoss({
-    host: target.host,
-    port: target.port,
-    user: target.user,
-    password: target.password,
-    database: target.database,
-    ssl: sslOf(target),
-    max: CONNECTIONS_MAX,
-    application_name: "opspilot jobs",
+    ...connectionOptions(target),
     useListenNotify: true,
     schedule: false,
     superviseIntervalSeconds: SUPERVISE_SECONDS,
@@ -146,21 +139,33 @@ export function createJobs({ target, log }: { target: DatabaseTarget; log: Log }
   };
 }
 
-function deadLettersOf(queue: QueueName): string {
-  return `${queue}.dead`;
+/** Whether the driver of the jobs gets on with a database: rejects with why not. Nothing is changed there. */
+export async function tryJobsDriver(target: DatabaseTarget): Promise<void> {
+  const driver = new PgBoss(connectionOptions(target)).getDb() as DriverOfJobs;
+  await driver.open();
+  try {
+    await driver.executeSql("select 1");
+  } finally {
+    await driver.close();
+  }
 }
 
-/** As the driver `pg` takes it. */
-function sslOf({ tls }: DatabaseTarget) {
-  switch (tls.mode) {
-    case "disable":
-      return false;
-    case "prefer":
-    case "require":
-      return { rejectUnauthorized: false };
-    case "verify-ca":
-      return { rejectUnauthorized: true, ca: tls.ca, checkServerIdentity: () => undefined };
-    case "verify-full":
-      return { rejectUnauthorized: true, ca: tls.ca };
-  }
+/** What pg-boss makes of its options; it opens and closes it by itself only when it starts to work. */
+type DriverOfJobs = Db & { open(): Promise<void>; close(): Promise<void> };
+
+function connectionOptions(target: DatabaseTarget) {
+  return {
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    password: target.password,
+    database: target.database,
+    ssl: target.tls,
+    max: CONNECTIONS_MAX,
+    application_name: "opspilot jobs",
+  };
+}
+
+function deadLettersOf(queue: QueueName): string {
+  return `${queue}.dead`;
 }

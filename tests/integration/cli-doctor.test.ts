@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkClock } from "../../src/cli/doctor/clock.ts";
@@ -138,6 +138,29 @@ describe("the database", () => {
     expect(JSON.stringify(findings)).not.toContain("hunter2");
     const wrong = await at("postgres://me:hunter2@127.0.0.1/ops?sslmode=perhaps");
     expect(wrong.findings).toMatchObject([{ status: "fail", text: expect.stringContaining("sslmode") }]);
+  });
+
+  test("fails when only the driver of the jobs cannot connect", async () => {
+    const port = await listener((client) => {
+      const upstream = connect(`${database.target.host}/.s.PGSQL.${database.target.port}`);
+      for (const end of [client, upstream]) end.on("error", () => client.destroy());
+      client.once("data", (first) => {
+        if (first.includes("opspilot jobs")) client.destroy();
+        else upstream.write(first) && client.pipe(upstream).pipe(client);
+      });
+      client.on("close", () => upstream.destroy());
+    });
+    const { user, password, database: name } = database.target;
+    const url = `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${name}?sslmode=disable`;
+    for (const findings of [(await at(url)).findings, (await at(database.url, url)).findings.slice(2)]) {
+      expect(findings.map(({ status }) => status)).toEqual(["ok", "ok", "fail"]);
+      expect(findings[2]).toMatchObject({
+        name: expect.stringContaining("database"),
+        text: expect.stringContaining("the jobs' driver"),
+      });
+    }
+    // Where sessions are made elsewhere, the jobs do not go over the pooler.
+    expect(statuses((await at(url, database.url)).findings).map(([, status]) => status)).toEqual(Array(4).fill("ok"));
   });
 
   test("that is built in is used where it runs, and never started", async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createServer, type Socket } from "node:net";
 import { openDatabase } from "../../src/db/client.ts";
 import { agents } from "../../src/db/schema.ts";
-import { parseDatabaseUrl } from "../../src/db/target.ts";
+import { type DatabaseAddress, parseDatabaseUrl, settleTls } from "../../src/db/target.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -132,6 +133,7 @@ describe("TLS", () => {
     ["sslmode=require", false, "127.0.0.1", "refused"],
     ["sslmode=verify-full", true, "localhost", "refused"],
     ["sslmode=verify-full&ca", true, "localhost", "tls"],
+    ["sslmode=verify-full&ca", true, "127.0.0.1", "tls"],
     ["sslmode=verify-ca&ca", true, "127.0.0.1", "tls"],
     ["sslmode=verify-ca", true, "localhost", "refused"],
   ];
@@ -139,15 +141,33 @@ describe("TLS", () => {
     const proxy = await startTlsProxy(own.target, { hasTls });
     const { user, password, database: name } = own.target;
     const url = `postgres://${user}:${encodeURIComponent(password)}@${host}:${proxy.port}/${name}?${query.replace("&ca", "")}`;
-    const target = parseDatabaseUrl(url);
-    const tls = query.endsWith("&ca") ? { ...target.tls, ca: CERTIFICATE } : target.tls;
-    const database = openDatabase({ target: { ...target, tls }, log: quiet });
-    const outcome = await database.sql`select 1`.then(
-      () => proxy.kinds[0],
-      () => "refused",
-    );
-    await database.close();
+    const address = parseDatabaseUrl(url);
+    const tls = query.endsWith("&ca") ? { ...address.tls, ca: CERTIFICATE } : address.tls;
+    expect(await connectionTo({ ...address, tls }).catch(() => "refused")).toBe(expected);
     proxy.stop();
-    expect(outcome).toBe(expected);
+
+    async function connectionTo(whole: DatabaseAddress): Promise<string | undefined> {
+      const database = openDatabase({ target: await settleTls(whole), log: quiet });
+      await database.sql`select 1`.finally(() => database.close());
+      return proxy.kinds.at(-1);
+    }
   });
+
+  test.each([
+    ["says nothing", () => undefined, "did not say within 5 s"],
+    ["hangs up", (client: Socket) => void client.end(), "hung up"],
+    ["is another program", (client: Socket) => void client.write("220 mail.example.com\r\n"), "no PostgreSQL"],
+  ])(
+    "cannot be settled with a server that %s",
+    async (_, answer, message) => {
+      const server = createServer(
+        (client) => void client.on("error", () => client.destroy()).once("data", () => answer(client)),
+      );
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as { port: number };
+      await expect(settleTls(parseDatabaseUrl(`postgres://me:secret@127.0.0.1:${port}/ops`))).rejects.toThrow(message);
+      server.close();
+    },
+    10_000,
+  );
 });

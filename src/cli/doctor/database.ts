@@ -1,9 +1,16 @@
 import { isAbsolute } from "node:path";
 import type { Sql } from "postgres";
 import type { Config } from "../../config.ts";
-import { type Database, openDatabase } from "../../db/client.ts";
+import { openDatabase } from "../../db/client.ts";
 import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../../db/migrate.ts";
-import { type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../../db/target.ts";
+import {
+  type DatabaseAddress,
+  type DatabaseTarget,
+  describeTarget,
+  parseDatabaseUrl,
+  settleTls,
+} from "../../db/target.ts";
+import { tryJobsDriver } from "../../jobs/jobs.ts";
 import { withDeadline } from "../../lib/deadline.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
@@ -19,13 +26,24 @@ export interface DatabaseFindings {
   readonly clocks: OtherClock[];
 }
 
-/** Looks at the database that the settings name. The built-in one is used where it runs, and never started. */
+/** How a database is looked at. */
+interface Place {
+  readonly name: string;
+  readonly todo: string;
+  /** Where sessions are made elsewhere, this is a transaction pooler, and the jobs do not come here. */
+  readonly isPooled: boolean;
+}
+
+/**
+ * Looks at the database that the settings name, over every driver that the server uses. The built-in one is used where it
+ * runs, and never started.
+ */
 export async function checkDatabase(config: Pick<Config, "database" | "dataDir">, log: Log): Promise<DatabaseFindings> {
   if (config.database === null) return checkBuiltIn(config.dataDir, log);
   const { url, directUrl } = config.database;
-  const main = await checkUrl("DATABASE_URL", url, "database", log);
+  const main = await checkUrl("DATABASE_URL", url, { name: "database", isPooled: directUrl !== null }, log);
   if (directUrl === null) return main;
-  const direct = await checkUrl("DATABASE_URL_DIRECT", directUrl, "database, direct", log);
+  const direct = await checkUrl("DATABASE_URL_DIRECT", directUrl, { name: "database, direct", isPooled: false }, log);
   return { findings: [...main.findings, ...direct.findings], clocks: main.clocks };
 }
 
@@ -33,7 +51,8 @@ async function checkBuiltIn(dataDir: string, log: Log): Promise<DatabaseFindings
   const { findRunning } = await import("../../db/embedded/find-running.ts");
   try {
     const target = findRunning(dataDir);
-    if (target) return await checkTarget(target, "database", "look at postgres.log in the data directory", log);
+    const place = { name: "database", todo: "look at postgres.log in the data directory", isPooled: false };
+    if (target) return await checkTarget(target, async () => target, place, log);
     const todo = "nothing, if no server is meant to run now; else start it: opspilot serve";
     return { findings: [doubtful("database", "the built-in PostgreSQL does not run", todo)], clocks: [] };
   } catch (error) {
@@ -42,33 +61,55 @@ async function checkBuiltIn(dataDir: string, log: Log): Promise<DatabaseFindings
   }
 }
 
-async function checkUrl(setting: string, url: string, name: string, log: Log): Promise<DatabaseFindings> {
+async function checkUrl(setting: string, url: string, place: Omit<Place, "todo">, log: Log): Promise<DatabaseFindings> {
   try {
-    const todo = `check ${setting}: host, port, user, password, database, and whether a firewall is between`;
-    return await checkTarget(parseDatabaseUrl(url), name, todo, log);
+    const address = parseDatabaseUrl(url);
+    const todo = `check ${setting}: host, port, user, password, database, sslmode, and whether a firewall is between`;
+    return await checkTarget(address, () => settleTls(address), { ...place, todo }, log);
   } catch (error) {
-    return { findings: [broken(name, `${setting} ${errorMessage(error)}`, `correct ${setting}`)], clocks: [] };
+    const finding = broken(place.name, `${setting} ${errorMessage(error)}`, `correct ${setting}`);
+    return { findings: [finding], clocks: [] };
   }
 }
 
-async function checkTarget(target: DatabaseTarget, name: string, todo: string, log: Log): Promise<DatabaseFindings> {
-  const where = describeTarget(target);
-  const database = openDatabase({ target, log });
+async function checkTarget(
+  address: Omit<DatabaseAddress, "tls">,
+  reach: () => Promise<DatabaseTarget>,
+  { name, todo, isPooled }: Place,
+  log: Log,
+): Promise<DatabaseFindings> {
+  const where = describeTarget(address);
+  const fails = (error: unknown) => broken(name, `${where} cannot be used: ${errorMessage(error)}`, todo);
   try {
-    const { facts, state, skewS } = await ask(database, log);
+    const target = await reach();
+    const { facts, state, skewS } = await ask({ ...target, pooled: isPooled }, log);
     const isOther = !isAbsolute(target.host);
     const clocks = isOther ? [{ whose: `the database (${target.host})`, skewS }] : [];
-    return { findings: [checkVersion(name, where, facts), checkTables(state)], clocks };
+    const jobs = isPooled ? [] : await checkJobsDriver(target, fails);
+    return { findings: [checkVersion(name, where, facts), checkTables(state), ...jobs], clocks };
   } catch (error) {
-    return { findings: [broken(name, `${where} cannot be used: ${errorMessage(error)}`, todo)], clocks: [] };
+    return { findings: [fails(error)], clocks: [] };
+  }
+}
+
+/** The jobs have a driver of their own, which may fail where ours gets on; nothing is said where it does too. */
+async function checkJobsDriver(target: DatabaseTarget, fails: (error: unknown) => Finding): Promise<Finding[]> {
+  try {
+    await tryJobsDriver(target);
+    return [];
+  } catch (error) {
+    return [fails(new Error(`the jobs' driver: ${errorMessage(error)}`, { cause: error }))];
+  }
+}
+
+async function ask(target: DatabaseTarget, log: Log) {
+  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "the database answered too late");
+  const database = openDatabase({ target, log });
+  try {
+    return await withDeadline(askAll(database.sql), ANSWER_LIMIT_MS, "the database's answer", late);
   } finally {
     await database.close();
   }
-}
-
-async function ask(database: Database, log: Log) {
-  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "the database answered too late");
-  return withDeadline(askAll(database.sql), ANSWER_LIMIT_MS, "the database's answer", late);
 }
 
 async function askAll(sql: Sql): Promise<{ facts: DatabaseFacts; state: MigrationState; skewS: number }> {

@@ -131,7 +131,7 @@ function targetOf({ postmaster, password }: Found): DatabaseTarget {
     user: APPLICATION_NAME,
     password,
     database: APPLICATION_NAME,
-    tls: { mode: "disable" },
+    tls: false,
   };
 }
 

@@ -19,6 +19,6 @@ export function findRunning(dataDir: string): DatabaseTarget | undefined {
     user: APPLICATION_NAME,
     password: readFileSync(join(path, "postgres.password"), "utf8").trim(),
     database: APPLICATION_NAME,
-    tls: { mode: "disable" },
+    tls: false,
   };
 }
