@@ -4,10 +4,8 @@ import type { Sql } from "postgres";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Database } from "./client.ts";
+import { MIGRATION_LOCK } from "./lock-keys.ts";
 import { embeddedMigrations } from "./migrations.ts";
-
-/** "opsm" as a number: the advisory lock that one node holds while it migrates. */
-const MIGRATION_LOCK = 0x6f70736d;
 
 /** How long to wait for another node's migration, and for each lock that our own needs. */
 const LOCK_LIMIT_MS = 60_000;

@@ -4,11 +4,10 @@ import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { openDatabase } from "../client.ts";
+import { SERVE_LOCK } from "../lock-keys.ts";
 import type { DatabaseTarget } from "../target.ts";
 import { refused } from "./start-failures.ts";
 
-/** The key of the advisory lock that the serving process has: "opspilot" in ASCII. */
-const LOCK_KEY = "8030045062243839860";
 const APPLICATION_PREFIX = "opspilot serve ";
 
 /** How long the session of a killed server may linger. */
@@ -88,7 +87,7 @@ async function takeFirst(sql: Sql, clock: Clock): Promise<void> {
 }
 
 async function take(sql: Sql): Promise<boolean> {
-  const rows = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${LOCK_KEY}::bigint) as taken`;
+  const rows = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${SERVE_LOCK}::bigint) as taken`;
   return rows[0]?.taken === true;
 }
 
@@ -96,6 +95,6 @@ async function holder(sql: Sql): Promise<string> {
   const rows = await sql<{ name: string }[]>`
     select application_name as name from pg_locks join pg_stat_activity using (pid)
     where locktype = 'advisory' and granted and objsubid = 1
-      and ((classid::bigint << 32) | objid::bigint) = ${LOCK_KEY}::bigint`;
+      and ((classid::bigint << 32) | objid::bigint) = ${SERVE_LOCK}::bigint`;
   return rows[0]?.name.replace(APPLICATION_PREFIX, "") ?? "unknown";
 }
