@@ -3,6 +3,7 @@ const CONNECTION_CODES = [
   "CONNECTION_CLOSED",
   "CONNECTION_ENDED",
   "CONNECTION_DESTROYED",
+  "CONNECTION_SILENT",
   "CONNECT_TIMEOUT",
   "ECONNREFUSED",
   "ECONNRESET",
@@ -13,8 +14,11 @@ const CONNECTION_CODES = [
   "ETIMEDOUT",
 ];
 
-/** SQLSTATE 08: the connection failed; 57P: the server is going down or coming up; 53300: it has no connection left. */
-const SQLSTATES = /^(08...|57P0[1-5]|53300)$/;
+/**
+ * SQLSTATE 08: the connection failed; 57P: the server is going down or coming up; 53300: it has no connection left; 57014, 25P03:
+ * a statement, or a transaction between two, took too long.
+ */
+const SQLSTATES = /^(08...|57P0[1-5]|53300|57014|25P03)$/;
 
 /** Drizzle wraps what the driver throws. */
 const CAUSES_MAX = 4;

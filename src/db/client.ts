@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";
 import { withDeadline } from "../lib/deadline.ts";
@@ -14,6 +15,19 @@ const IDLE_S = 60;
 const CLOSE_LIMIT_S = 5;
 const KEEP_ALIVE_S = 30;
 
+/** Longest run of a statement: the server ends it, waits for locks included. What could not be done by then is tried again. */
+const STATEMENT_LIMIT_MS = 8_000;
+
+/** Longest time between two statements of a transaction; a transaction whose client is gone holds its locks no longer. */
+const IDLE_IN_TRANSACTION_LIMIT_MS = 10_000;
+
+/** Above the statement's limit: so long the server is silent only when it, or the way to it, is gone. */
+const SILENCE_GRACE_MS = 1_000;
+const SILENCE_LOOK_MS = 500;
+
+/** The server notices within 20 s that a client is gone whose goodbye was lost, and gives its locks back. */
+const SERVER_KEEP_ALIVE = { tcp_keepalives_idle: 10, tcp_keepalives_interval: 5, tcp_keepalives_count: 2 };
+
 /** A database that restarts is found again within a second. */
 const RECONNECT_S = { min: 0.05, max: 1 };
 
@@ -26,17 +40,24 @@ export interface ClientOptions {
   readonly connections?: number;
   /** As pg_stat_activity shows it. */
   readonly applicationName?: string;
+  /** Longest run of a statement, 8 s when not said. 0: none, and no end to the wait for an answer either: for who waits on purpose. */
+  readonly statementLimitMs?: number;
 }
 
 /** What a session hears of by itself. */
-export interface SessionOptions {
-  readonly applicationName?: string;
+export interface SessionOptions extends Omit<ClientOptions, "connections"> {
+  /** The server ends a session that it has not heard for so long: for one that holds a lock and probes more often. */
+  readonly idleLimitMs?: number;
   readonly onNotify?: (channel: string, payload: string) => void;
   /** The connection is gone, or could not be made. */
   readonly onClose?: () => void;
 }
 
-/** All ways to one database. Connections are made when they are needed, and made again after they broke. */
+/**
+ * All ways to one database. Connections are made when they are needed, and made again after they broke. Every statement has a
+ * deadline: the server ends it; and when even that is not heard, the connection is destroyed, with all others on which nothing
+ * was heard for as long (a firewall that forgot one has forgotten them all). What waited rejects, see `isDatabaseAway`.
+ */
 export interface Database {
   /** For SQL that is written out. Times come as Date, bigint and numeric as text. */
   readonly sql: Sql;
@@ -48,6 +69,8 @@ export interface Database {
   createClient(options?: ClientOptions): Sql;
   /** A client with one connection that is a session (LISTEN, session locks): past a transaction pooler, if there is one. */
   createSession(options?: SessionOptions): Sql;
+  /** A socket for another driver, which is destroyed with the connections here that are silent. */
+  createSocket(): Socket;
   /** Whether it answers within `limitMs`, on a connection of its own. Never rejects. */
   ping(limitMs: number): Promise<boolean>;
   /** Ends all clients, those that were created too; what still runs after 5 s is cut. Safe to call twice. */
@@ -66,9 +89,10 @@ export interface DatabaseOptions {
 export function openDatabase({ target, direct, log }: DatabaseOptions): Database {
   const pooled = direct === undefined ? target : { ...target, pooled: true };
   const clients = new Set<Sql>();
+  const peers: Peers = new Set();
 
   function create(to: DatabaseTarget, options: ClientOptions & SessionOptions): Sql {
-    const client = createSql(to, options, log);
+    const client = createSql(to, options, peers, log);
     const end = client.end.bind(client);
     clients.add(client);
     client.end = (endOptions) => {
@@ -85,6 +109,12 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     createClient,
     sessionTarget: direct ?? target,
     createSession: (options = {}) => create(direct ?? target, options),
+    createSocket() {
+      const socket = new Socket();
+      const breakOff = () => void socket.destroy();
+      peers.add(breakOff);
+      return socket.once("close", () => peers.delete(breakOff));
+    },
     ping: createPing(() => createClient({ applicationName: "opspilot ping" }), log),
     close: async () => void (await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })))),
   };
@@ -118,9 +148,36 @@ function createPing(connect: () => Sql, log: Log): Database["ping"] {
   };
 }
 
+/** Each breaks its connection off if that has heard nothing since the time, in terms of `performance.now()`. */
+type Peers = Set<(heardBeforeMs: number) => void>;
+
+/** What a connection of any driver asks of the server as it connects; `pg` names it as `postgres` and the protocol do. */
+export function serverLimits(
+  target: DatabaseTarget,
+  options: ClientOptions & SessionOptions = {},
+): { options?: string } {
+  if (target.isBare) return {};
+  const { statementLimitMs = STATEMENT_LIMIT_MS, idleLimitMs = 0 } = options;
+  const settings = {
+    statement_timeout: statementLimitMs,
+    idle_in_transaction_session_timeout: statementLimitMs === 0 ? 0 : IDLE_IN_TRANSACTION_LIMIT_MS,
+    // PostgreSQL 13, which is to be told that it is too old, does not know it.
+    ...(idleLimitMs === 0 ? {} : { idle_session_timeout: idleLimitMs }),
+    ...SERVER_KEEP_ALIVE,
+  };
+  return {
+    options: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(" "),
+  };
+}
+
+/** How long connecting may take, and how long a statement's answer, for the other driver. */
+export const ANSWER_LIMITS_MS = { connect: CONNECT_LIMIT_S * 1_000, statement: STATEMENT_LIMIT_MS + SILENCE_GRACE_MS };
+
 type DriverOptions = postgres.Options<Record<string, never>>;
 
-function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptions, log: Log): Sql {
+function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptions, peers: Peers, log: Log): Sql {
   // Every setting is given that has a PG* variable: the driver looks for those of the others.
   const declared = postgres({
     host: [target.host],
@@ -143,15 +200,21 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
     fetch_types: false,
     publications: "alltables",
     target_session_attrs: "read-write",
-    connection: { application_name: options.applicationName ?? "opspilot" },
+    connection: { application_name: options.applicationName ?? "opspilot", ...serverLimits(target, options) },
     onnotice: (notice: postgres.Notice) => log.debug({ notice: notice.message }, "a notice from the database"),
     onnotify: options.onNotify,
     onclose: options.onClose,
   } as unknown as DriverOptions);
   // This one cannot be given empty, and what it asks for is a query whose failure nobody could catch.
-  const parsed = { ...declared.options, target_session_attrs: undefined };
+  const parsed = { ...declared.options, target_session_attrs: undefined, ...silence(options, peers) };
   addArrayTypes(parsed as unknown as Parameters<typeof addArrayTypes>[0]);
   return postgres(parsed as unknown as DriverOptions);
+}
+
+/** For our patch of the driver, which has no deadline of its own. */
+function silence({ statementLimitMs = STATEMENT_LIMIT_MS }: ClientOptions, peers: Peers) {
+  if (statementLimitMs === 0) return {};
+  return { look_s: SILENCE_LOOK_MS / 1_000, looks: (statementLimitMs + SILENCE_GRACE_MS) / SILENCE_LOOK_MS, peers };
 }
 
 function reconnectDelayS(attempt: number): number {

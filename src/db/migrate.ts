@@ -26,8 +26,8 @@ export interface MigrationState {
  * StartupError when the database is too old, or newer than this executable, or another node does not come to an end.
  */
 export async function migrate(database: Database, log: Log, lockLimitMs = LOCK_LIMIT_MS): Promise<void> {
-  // A session: behind a transaction pooler a lock would belong to nobody.
-  const client = database.createSession({ applicationName: "opspilot migrate" });
+  // A session: behind a transaction pooler a lock would belong to nobody. Without a limit: a new index on a table of millions takes minutes.
+  const client = database.createSession({ applicationName: "opspilot migrate", statementLimitMs: 0 });
   try {
     await requireSupported(client);
     await lock(client, lockLimitMs);

@@ -4,7 +4,14 @@ import type { Clock } from "../lib/clock.ts";
 import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Database, openDatabase } from "./client.ts";
-import { type DatabaseAddress, DatabaseUrlError, describeTarget, parseDatabaseUrl, settleTls } from "./target.ts";
+import {
+  type DatabaseAddress,
+  type DatabaseTarget,
+  DatabaseUrlError,
+  describeTarget,
+  parseDatabaseUrl,
+  settleTls,
+} from "./target.ts";
 
 /** How long a start waits for a database that is not there yet: whole stacks are often started at once. */
 const CONNECT_WAIT_MS = { serve: 15_000, command: 3_000 } as const;
@@ -55,19 +62,34 @@ async function acquireExternal(
   const endMs = clock.monotonicMs() + CONNECT_WAIT_MS[role];
   const main = parse("DATABASE_URL", url);
   const second = directUrl === null ? undefined : parse("DATABASE_URL_DIRECT", directUrl);
-  const target = await keepTrying(() => settleTls(main.address), main, clock, endMs);
-  const direct = second && (await keepTrying(() => settleTls(second.address), second, clock, endMs));
+  const target = await keepTrying(() => reachDatabase(main.address, log), main, clock, endMs);
+  const direct = second && (await keepTrying(() => reachDatabase(second.address, log), second, clock, endMs));
   const database = openDatabase({ target, direct, log });
-  try {
-    await keepTrying(() => database.sql`select 1`, main, clock, endMs);
-    const session = database.createSession();
-    if (second) await keepTrying(() => session`select 1`, second, clock, endMs);
-    await session.end({ timeout: 0 });
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
   return { database, description: describeTarget(target), stop: () => database.close() };
+}
+
+/**
+ * Settles by a first connection how all others are made: whether they are encrypted, and whether the limits of a connection
+ * may be told as it is made. Rejects with why it cannot be reached.
+ */
+export async function reachDatabase(address: DatabaseAddress, log: Log): Promise<DatabaseTarget> {
+  const target = await settleTls(address);
+  const isBare = await tryTarget(target, log).catch((error) => {
+    if (!/startup parameter/.test(errorMessage(error))) throw error;
+    return true;
+  });
+  if (isBare) await tryTarget({ ...target, isBare }, log);
+  return { ...target, isBare };
+}
+
+async function tryTarget(target: DatabaseTarget, log: Log): Promise<false> {
+  const database = openDatabase({ target, log });
+  try {
+    await database.sql`select 1`;
+    return false;
+  } finally {
+    await database.close();
+  }
 }
 
 /** A database as a setting names it. */

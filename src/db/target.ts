@@ -26,6 +26,8 @@ export interface DatabaseTarget extends Omit<DatabaseAddress, "tls"> {
   readonly tls: false | TlsOptions;
   /** A transaction pooler: a statement prepared on one of its sessions is unknown to the next. */
   readonly pooled?: boolean;
+  /** It takes no limits of a connection's as that is made: PgBouncer, unless told to. */
+  readonly isBare?: boolean;
 }
 
 interface TlsOptions {

@@ -7,7 +7,7 @@
  */
 import { type Db, type Job, type JobResult, PgBoss } from "pg-boss";
 import type { Sql, TransactionSql } from "postgres";
-import type { DatabaseTarget } from "../db/target.ts";
+import { ANSWER_LIMITS_MS, type Database, serverLimits } from "../db/client.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { executeSql } from "./job-store.ts";
@@ -54,10 +54,13 @@ export interface Jobs {
   stop(): Promise<void>;
 }
 
+/** Where the jobs lie: their driver needs sessions. */
+type JobsDatabase = Pick<Database, "sessionTarget" | "createSocket">;
+
 /** Makes the connection to the jobs; nothing happens before `start`. */
-export function createJobs({ target, log }: { target: DatabaseTarget; log: Log }): Jobs {
+export function createJobs({ database, log }: { database: JobsDatabase; log: Log }): Jobs {
   const boss = new PgBoss({
-    ...connectionOptions(target),
+    ...connectionOptions(database),
     useListenNotify: true,
     schedule: false,
     superviseIntervalSeconds: SUPERVISE_SECONDS,
@@ -140,8 +143,8 @@ export function createJobs({ target, log }: { target: DatabaseTarget; log: Log }
 }
 
 /** Whether the driver of the jobs gets on with a database: rejects with why not. Nothing is changed there. */
-export async function tryJobsDriver(target: DatabaseTarget): Promise<void> {
-  const driver = new PgBoss(connectionOptions(target)).getDb() as DriverOfJobs;
+export async function tryJobsDriver(database: JobsDatabase): Promise<void> {
+  const driver = new PgBoss(connectionOptions(database)).getDb() as DriverOfJobs;
   await driver.open();
   try {
     await driver.executeSql("select 1");
@@ -153,8 +156,12 @@ export async function tryJobsDriver(target: DatabaseTarget): Promise<void> {
 /** What pg-boss makes of its options; it opens and closes it by itself only when it starts to work. */
 type DriverOfJobs = Db & { open(): Promise<void>; close(): Promise<void> };
 
-function connectionOptions(target: DatabaseTarget) {
+function connectionOptions({ sessionTarget: target, createSocket }: JobsDatabase) {
   return {
+    ...serverLimits(target),
+    connectionTimeoutMillis: ANSWER_LIMITS_MS.connect,
+    query_timeout: ANSWER_LIMITS_MS.statement,
+    stream: createSocket,
     host: target.host,
     port: target.port,
     user: target.user,

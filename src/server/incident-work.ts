@@ -47,7 +47,7 @@ export function createIncidentWork(deps: IncidentWorkDeps) {
   const { config, database, notifications, registry, cleanups, clock, log } = deps;
   const { sql } = database;
   const redacted = (text: string) => redact(text);
-  const jobs = createJobs({ target: database.sessionTarget, log });
+  const jobs = createJobs({ database, log });
   const announceLater = (tx: TransactionSql, ids: readonly number[]) =>
     jobs.sendAll(tx, "incidents.announce", [{ ids: [...ids] }]);
   const wakeOutlets = (query: Parameters<typeof notifyAll>[0]) => notifyAll(query, ANNOUNCEMENTS_CHANNEL, "");

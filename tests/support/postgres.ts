@@ -70,7 +70,8 @@ async function start(): Promise<Shared> {
   const embedded = await startEmbedded({ dataDir, clock: createSystemClock(), log: quiet, role: "serve" });
   const { target } = embedded;
   const superuser = openDatabase({ target: await allowSuperuser(dataDir, embedded), log: quiet });
-  const admin = superuser.createSession();
+  // Copying a database on a machine that is busy with tests takes its time.
+  const admin = superuser.createSession({ statementLimitMs: 0 });
   await until(() => admin`select 1`.catch(() => null), { what: "the superuser is let in" });
   await admin`create database ${admin(TEMPLATE)} owner ${admin(target.user)}`;
   const template = openDatabase({ target: { ...target, database: TEMPLATE }, log: quiet });

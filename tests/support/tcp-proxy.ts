@@ -9,6 +9,8 @@ export interface TcpProxy {
   cut(): void;
   /** Swallows what comes from either side, without a word: a firewall that forgot the connection. */
   hold(): void;
+  /** Swallows what comes on the connections that are open now; new ones pass: as after the firewall was started anew. */
+  forget(): void;
   /** New connections pass again. */
   mend(): void;
   stop(): void;
@@ -19,6 +21,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const open = new Set<Socket>();
   let state: "passes" | "cut" | "holds" = "passes";
   let connections = 0;
+  let generation = 0;
   const breakOff = () => {
     for (const socket of open) socket.destroy();
     open.clear();
@@ -30,16 +33,18 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     open.add(client);
     if (state === "holds") return;
     const target = connect(targetPort, "127.0.0.1");
+    const born = generation;
+    const isSwallowed = () => state === "holds" || born !== generation;
     open.add(target);
     for (const [one, other] of [
       [client, target],
       [target, client],
     ] as const) {
       one.on("data", (chunk: Buffer) => {
-        if (state !== "holds") other.write(chunk);
+        if (!isSwallowed()) other.write(chunk);
       });
       one.on("close", () => {
-        if (state !== "holds") other.destroy();
+        if (!isSwallowed()) other.destroy();
       });
       one.on("error", () => other.destroy());
     }
@@ -57,6 +62,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     hold() {
       state = "holds";
+    },
+    forget() {
+      generation++;
     },
     mend() {
       state = "passes";

@@ -1,15 +1,10 @@
 import { isAbsolute } from "node:path";
 import type { Sql } from "postgres";
 import type { Config } from "../../config.ts";
-import { openDatabase } from "../../db/client.ts";
+import { type Database, openDatabase } from "../../db/client.ts";
 import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../../db/migrate.ts";
-import {
-  type DatabaseAddress,
-  type DatabaseTarget,
-  describeTarget,
-  parseDatabaseUrl,
-  settleTls,
-} from "../../db/target.ts";
+import { reachDatabase } from "../../db/open.ts";
+import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../../db/target.ts";
 import { tryJobsDriver } from "../../jobs/jobs.ts";
 import { withDeadline } from "../../lib/deadline.ts";
 import { errorMessage } from "../../lib/errors.ts";
@@ -65,7 +60,7 @@ async function checkUrl(setting: string, url: string, place: Omit<Place, "todo">
   try {
     const address = parseDatabaseUrl(url);
     const todo = `check ${setting}: host, port, user, password, database, sslmode, and whether a firewall is between`;
-    return await checkTarget(address, () => settleTls(address), { ...place, todo }, log);
+    return await checkTarget(address, () => reachDatabase(address, log), { ...place, todo }, log);
   } catch (error) {
     const finding = broken(place.name, `${setting} ${errorMessage(error)}`, `correct ${setting}`);
     return { findings: [finding], clocks: [] };
@@ -82,34 +77,34 @@ async function checkTarget(
   const fails = (error: unknown) => broken(name, `${where} cannot be used: ${errorMessage(error)}`, todo);
   try {
     const target = await reach();
-    const { facts, state, skewS } = await ask({ ...target, pooled: isPooled }, log);
-    const isOther = !isAbsolute(target.host);
-    const clocks = isOther ? [{ whose: `the database (${target.host})`, skewS }] : [];
-    const jobs = isPooled ? [] : await checkJobsDriver(target, fails);
-    return { findings: [checkVersion(name, where, facts), checkTables(state), ...jobs], clocks };
+    const database = openDatabase({ target: { ...target, pooled: isPooled }, log });
+    return await checkOpened(database).finally(() => database.close());
   } catch (error) {
     return { findings: [fails(error)], clocks: [] };
+  }
+
+  async function checkOpened(database: Database): Promise<DatabaseFindings> {
+    const { facts, state, skewS } = await ask(database, log);
+    const isOther = !isAbsolute(address.host);
+    const clocks = isOther ? [{ whose: `the database (${address.host})`, skewS }] : [];
+    const jobs = isPooled ? [] : await checkJobsDriver(database, fails);
+    return { findings: [checkVersion(name, where, facts), checkTables(state), ...jobs], clocks };
   }
 }
 
 /** The jobs have a driver of their own, which may fail where ours gets on; nothing is said where it does too. */
-async function checkJobsDriver(target: DatabaseTarget, fails: (error: unknown) => Finding): Promise<Finding[]> {
+async function checkJobsDriver(database: Database, fails: (error: unknown) => Finding): Promise<Finding[]> {
   try {
-    await tryJobsDriver(target);
+    await tryJobsDriver(database);
     return [];
   } catch (error) {
     return [fails(new Error(`the jobs' driver: ${errorMessage(error)}`, { cause: error }))];
   }
 }
 
-async function ask(target: DatabaseTarget, log: Log) {
+async function ask(database: Database, log: Log) {
   const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "the database answered too late");
-  const database = openDatabase({ target, log });
-  try {
-    return await withDeadline(askAll(database.sql), ANSWER_LIMIT_MS, "the database's answer", late);
-  } finally {
-    await database.close();
-  }
+  return withDeadline(askAll(database.sql), ANSWER_LIMIT_MS, "the database's answer", late);
 }
 
 async function askAll(sql: Sql): Promise<{ facts: DatabaseFacts; state: MigrationState; skewS: number }> {

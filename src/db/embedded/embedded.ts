@@ -7,10 +7,10 @@ import type { DatabaseTarget } from "../target.ts";
 import { ensureBinaries } from "./binaries.ts";
 import { chooseChildUser } from "./child-user.ts";
 import { type Claims, createClaims } from "./claims.ts";
-import { APPLICATION_NAME, checkData, createCluster, ensurePassword } from "./cluster.ts";
+import { checkData, createCluster, ensurePassword } from "./cluster.ts";
+import { embeddedTarget } from "./find-running.ts";
 import { holdDatabase } from "./lock-session.ts";
 import { findPostmaster, type Postmaster, startPostmaster, stopPostmaster } from "./postmaster.ts";
-import { POSTGRES_PORT } from "./settings.ts";
 import { prepareSocketDirectory, removeSocketDirectory } from "./socket-directory.ts";
 import { asStartupError } from "./start-failures.ts";
 import { supervise } from "./supervisor.ts";
@@ -87,7 +87,7 @@ async function startServing(options: EmbeddedOptions, claims: Claims): Promise<E
       const last = supervisor.current();
       if (last && isOurs) await claims.alone(() => shutDown(last, options));
     });
-    const target = targetOf(found);
+    const target = embeddedTarget(found.postmaster.socketDirectory, found.password);
     const session = await holdDatabase(target, clock, log);
     isOurs = true;
     cleanups.add("the database's lock", session.release);
@@ -103,7 +103,11 @@ async function startPassing(options: EmbeddedOptions, claims: Claims): Promise<E
   const cleanups = createCleanups(options.log);
   if (found.isOwn) cleanups.add("the postmaster", () => stopOwn(found.postmaster, options, claims));
   cleanups.add("the lock file", async () => using.release());
-  return { target: targetOf(found), postmasterPid: () => found.postmaster.pid, stop: cleanups.run };
+  return {
+    target: embeddedTarget(found.postmaster.socketDirectory, found.password),
+    postmasterPid: () => found.postmaster.pid,
+    stop: cleanups.run,
+  };
 }
 
 async function findOrStart({ dataDir, clock, log }: EmbeddedOptions): Promise<Found> {
@@ -122,17 +126,6 @@ async function findOrStart({ dataDir, clock, log }: EmbeddedOptions): Promise<Fo
   const postmaster = await startPostmaster(cluster, socketDirectory, clock);
   log.info({ pid: postmaster.pid }, "PostgreSQL is started");
   return { postmaster, password, isOwn: true };
-}
-
-function targetOf({ postmaster, password }: Found): DatabaseTarget {
-  return {
-    host: postmaster.socketDirectory,
-    port: POSTGRES_PORT,
-    user: APPLICATION_NAME,
-    password,
-    database: APPLICATION_NAME,
-    tls: false,
-  };
 }
 
 /** Leaves it to a server that came since, and waits for other commands; if these take too long, it is theirs to use on. */

@@ -13,11 +13,16 @@ export function findRunning(dataDir: string): DatabaseTarget | undefined {
   const path = resolve(dataDir);
   const running = peekPostmaster(path);
   if (!running) return undefined;
+  return embeddedTarget(running.socketDirectory, readFileSync(join(path, "postgres.password"), "utf8").trim());
+}
+
+/** The application's role, which is no superuser, over a Unix socket. */
+export function embeddedTarget(socketDirectory: string, password: string): DatabaseTarget {
   return {
-    host: running.socketDirectory,
+    host: socketDirectory,
     port: POSTGRES_PORT,
     user: APPLICATION_NAME,
-    password: readFileSync(join(path, "postgres.password"), "utf8").trim(),
+    password,
     database: APPLICATION_NAME,
     tls: false,
   };
