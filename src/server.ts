@@ -23,7 +23,6 @@ import { createGatewayMetrics } from "./gateway/metrics.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
-import type { Readiness } from "./http/system.ts";
 import { startAutoResolve } from "./incidents/quiet.ts";
 import { createQuietStore } from "./incidents/quiet-store.ts";
 import { createAlertRecorder } from "./incidents/recorder.ts";
@@ -35,13 +34,15 @@ import { createCleanups } from "./lib/cleanups.ts";
 import { createClientAddress } from "./lib/client-address.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
+import { createLoops } from "./lib/loops.ts";
 import { createIncidentWork } from "./server/incident-work.ts";
+import { createReadiness } from "./server/readiness.ts";
 
-/** The database answers a readiness check within this, or counts as away. */
-const READINESS_LIMIT_MS = 2_000;
 /** Together they stay below the unit's TimeoutStopSec of 60 s. */
 const SOCKETS_STOP_MS = 10_000;
 const INGEST_STOP_MS = 30_000;
+/** One incident may have millions of alerts, which are deleted with it. */
+const RETENTION_STATEMENT_MS = 300_000;
 
 export interface ServerOptions {
   config: Config;
@@ -74,6 +75,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createCleanups>): Promise<RunningServer> {
   const { config, log, clock, version } = options;
   const died = Promise.withResolvers<Error>();
+  const loops = createLoops(clock, log);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: "opspilot_" });
 
@@ -151,7 +153,7 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
     metrics: createGatewayMetrics(registry, connections),
     heartbeatTimeoutMs: config.heartbeatTimeoutMs,
   });
-  const readiness = createReadiness(database);
+  const readiness = createReadiness(database, loops.late);
   const app = createApp({
     config,
     log,
@@ -191,21 +193,6 @@ async function setUp(options: ServerOptions, cleanups: ReturnType<typeof createC
 }
 
 function deletions(database: Database, commands: CommandStore) {
-  const store = createRetentionStore(database.sql);
+  const store = createRetentionStore(database.createClient({ statementLimitMs: RETENTION_STATEMENT_MS }));
   return [store.deleteIncidents, store.deleteAlerts, store.deleteEvents, commands.deleteOld];
-}
-
-/** Ready while the database answers and no stop has begun. */
-function createReadiness(database: Database) {
-  let isStopping = false;
-  return {
-    stop: () => {
-      isStopping = true;
-    },
-    async check(): Promise<Readiness> {
-      const isAnswering = await database.ping(READINESS_LIMIT_MS);
-      const checks = { database: isAnswering ? "ok" : "away", server: isStopping ? "stopping" : "ok" };
-      return { ready: isAnswering && !isStopping, checks };
-    },
-  };
 }
