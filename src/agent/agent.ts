@@ -5,6 +5,7 @@ import { withDeadline } from "../lib/deadline.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { repeat } from "../lib/repeat.ts";
+import { isUuid } from "../lib/uuid.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { createClockSkew } from "./clock-skew.ts";
 import { createConnectionStatus } from "./connection-status.ts";
@@ -27,8 +28,6 @@ const DRAIN_MS = 1_500;
 const DRAIN_POLL_MS = 50;
 const RETRY_WRITING_MS = 30_000;
 const INBOX_POLL_MS = 1_000;
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export interface AgentDeps {
   readonly config: AgentConfig;
@@ -123,7 +122,7 @@ function createSettling(executor: Executor, inbox: Inbox, log: Log) {
 function createCommanding(executor: Executor, outbox: Outbox, { clock, log }: AgentDeps) {
   return ({ id, command, params, ttl_s }: Extract<ServerFrame, { type: "command" }>) => {
     // There would be nobody to send the result to.
-    if (!UUID.test(id)) return log.warn({ command }, "a command without a proper id is ignored");
+    if (!isUuid(id)) return log.warn({ command }, "a command without a proper id is ignored");
     executor
       .run({ id, command, params, ttl_s, receivedMs: clock.monotonicMs() })
       .then(outbox.result)

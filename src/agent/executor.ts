@@ -6,6 +6,7 @@
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { isUuid } from "../lib/uuid.ts";
 import { type AllowEntry, allowText, isUnitCommand, unitName } from "../protocol/allow.ts";
 import { commandTarget } from "../protocol/commands.ts";
 import type { ResultPayload } from "../protocol/payloads.ts";
@@ -18,7 +19,6 @@ import type { Executor, IncomingCommand } from "./model.ts";
 import { type CheckedCommand, runCommand } from "./run-command.ts";
 import { MissingProgramError, type RunProcess } from "./run-process.ts";
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const ID_CHARS_MAX = 64;
 
 /** More than a person or the server's own work asks at once; the ledger and the memory stay small. */
@@ -45,7 +45,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   const lines = new Map<string, Promise<unknown>>();
 
   function run(command: IncomingCommand): Promise<ResultPayload> {
-    if (typeof command.id !== "string" || !UUID.test(command.id)) return Promise.resolve(refuseNameless(command));
+    if (typeof command.id !== "string" || !isUuid(command.id)) return Promise.resolve(refuseNameless(command));
     const id = command.id.toLowerCase();
     const first = running.get(id);
     if (first) return first;

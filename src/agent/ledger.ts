@@ -12,6 +12,7 @@ import { Value } from "@sinclair/typebox/value";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { UUID } from "../lib/uuid.ts";
 import { ResultPayload } from "../protocol/payloads.ts";
 
 const STATES = ["started", "result", "settled"] as const;
@@ -21,7 +22,7 @@ type State = (typeof STATES)[number];
 const AGE_MS_MAX = 7 * 24 * 3_600_000;
 /** With outputs of 64 KiB at most, this bounds the disk to 32 MiB. */
 const COMMANDS_MAX = 500;
-const FILE_NAME = /^([0-9a-f-]{36})\.(started|result|settled)$/;
+const FILE_NAME = new RegExp(`^(${UUID})\\.(${STATES.join("|")})$`);
 const INTERRUPTED =
   "interrupted: the agent ended while this was running; whether it took effect is not known, and it is not run again";
 

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { UUID } from "../lib/uuid.ts";
 import { parseJsonObject } from "../protocol/json.ts";
 import { alertFrame } from "./frames.ts";
 import type { SpoolFrame } from "./spool-record.ts";
@@ -24,7 +25,6 @@ export interface TestAnswer {
   readonly detail: string;
 }
 
-const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 const REQUEST = new RegExp(`^(${UUID})\\.test$`);
 const REQUESTS_MAX = 10;
 

@@ -1,12 +1,11 @@
 import type { Sql, TransactionSql } from "postgres";
+import { splitRawError } from "../protocol/raw-error.ts";
 import type { Explanation, StoredAnalysis } from "./answer.ts";
 import type { AnalysisView, Evidence, ModelCall } from "./model.ts";
 import type { RecentIncident } from "./prompt.ts";
 
 type Query = Sql | TransactionSql;
 
-/** Between a message and its logs in `raw_error`. */
-const LOGS_MARK_CHARS = "\n\nLogs:\n".length;
 const CALLS_SHOWN_MAX = 20;
 /** Any number that is ours: who counts the day's calls to a model. */
 const BUDGET_LOCK = 7_316_202_402;
@@ -65,16 +64,14 @@ export function createAnalysisStore(sql: Sql) {
     /** Of these incidents those that nothing explains yet; `again` takes all. */
     async find(ids: readonly number[], again = false): Promise<ExplainedIncident[]> {
       const rows = await sql`
-        select id, agent_id, type, source, left(raw_error, message_chars) as message,
-          substr(raw_error, message_chars + ${LOGS_MARK_CHARS + 1}) as logs, exit_code, severity, analysis
+        select id, agent_id, type, source, raw_error, message_chars, exit_code, severity, analysis
         from incidents where id = any(${ids as number[]}::int[]) and (analysis is null or ${again}::boolean) order by id`;
       return rows.map((row) => ({
         id: row.id,
         agentId: row.agent_id,
         type: row.type,
         source: row.source,
-        message: row.message,
-        logs: row.logs,
+        ...splitRawError({ rawError: row.raw_error, messageChars: row.message_chars }),
         exitCode: row.exit_code,
         severity: row.severity,
         analysis: row.analysis,

@@ -1,9 +1,10 @@
 import type { Sql, TransactionSql } from "postgres";
+import type { DecisionAction } from "../protocol/actions.ts";
 
 /** What a decision looks like in a message. */
 export interface DecisionLine {
   id: string;
-  action: "restart" | "logs" | "ignore" | "acknowledge" | "resolve";
+  action: DecisionAction;
   variant: string | null;
   actorName: string;
   state: string;
@@ -52,7 +53,7 @@ export interface IncidentView {
   previousId: number | null;
   decisions: DecisionLine[];
   /** Which buttons make sense now. */
-  can: { restart: boolean; logs: boolean; ignore: boolean; acknowledge: boolean; resolve: boolean };
+  can: Record<DecisionAction, boolean>;
   /** The dashboard's page of it; null without PUBLIC_URL. */
   url: string | null;
 }

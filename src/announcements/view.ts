@@ -1,5 +1,5 @@
 import { sha256Hex } from "../lib/hash.ts";
-import { buttonsOf } from "./buttons.ts";
+import { possibleActions } from "../protocol/actions.ts";
 import type { IncidentView, View } from "./model.ts";
 import type { IncidentFacts, ViewStore } from "./view-store.ts";
 
@@ -35,7 +35,7 @@ export function createViews({ store, publicUrl }: { store: ViewStore; publicUrl:
       consequences: consequences.map(({ total, ...one }) => one),
       consequencesTotal: consequences[0]?.total ?? 0,
       decisions,
-      can: buttonsOf({ ...facts, decisions }),
+      can: possibleActions({ ...facts, decisions }),
       url: publicUrl === null ? null : `${publicUrl}/app/incidents/${id}`,
     };
     return { view: { kind: "incident", incident: view }, updatedAt };

@@ -2,9 +2,9 @@ import { userInfo } from "node:os";
 import type { Flags } from "../config/sources.ts";
 import type { Agent } from "../fleet/model.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
+import { isUuid } from "../lib/uuid.ts";
 import { withAgents } from "./with-agents.ts";
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const HOSTNAME_CHARS_MAX = 255;
 
 /** One statement of the database reads so many. */
@@ -43,7 +43,7 @@ export async function listTokens(flags: Flags & { json?: true }): Promise<number
 
 /** Removes an agent; 1 when there is none of this id. */
 export async function revokeToken(agentId: string, flags: Flags): Promise<number> {
-  if (!UUID.test(agentId))
+  if (!isUuid(agentId))
     throw new StartupError("expected an agent's id, as `opspilot token list` shows it", ExitCode.usage);
   const isRemoved = await withAgents(flags, (agents) => agents.remove(agentId, actor()));
   if (!isRemoved) throw new StartupError(`there is no agent ${agentId}`, ExitCode.failure);

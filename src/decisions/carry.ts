@@ -2,12 +2,13 @@ import type { TransactionSql } from "postgres";
 import type { CommandService, ExecFailure, ExecOutcome } from "../commands/model.ts";
 import type { DecidedStatus, StatusSetting } from "../incidents/model.ts";
 import { hashUuid } from "../lib/hash.ts";
+import { requestOf } from "../protocol/actions.ts";
 import type { SilenceService } from "../silences/model.ts";
 import type { Settling } from "./settle.ts";
 import type { Change, DecisionStore, Watched } from "./store.ts";
 import { unitStateOf } from "./unit-state.ts";
 import { checkedOf, ended, verdictOf } from "./verdict.ts";
-import { doneInWords, notDone, requestOf } from "./words.ts";
+import { doneInWords, notDone } from "./words.ts";
 
 /** An agent that is away may be on its way back, after a restart of the server or of itself. */
 const PATIENCE_S = 30;

@@ -1,10 +1,4 @@
-/** What a person may decide about an incident. */
-export const DECISION_ACTIONS = ["restart", "logs", "ignore", "acknowledge", "resolve"] as const;
-export type DecisionAction = (typeof DECISION_ACTIONS)[number];
-
-/** How long ignoring lasts. */
-export const IGNORE_VARIANTS = ["until_resolved", "1h", "until_worse", "for_good"] as const;
-export type IgnoreVariant = (typeof IGNORE_VARIANTS)[number];
+import type { DecisionAction, IgnoreVariant } from "../protocol/actions.ts";
 
 /** A button that was pressed, by somebody who may. */
 export interface Press {

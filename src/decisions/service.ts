@@ -12,12 +12,13 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Running, repeat } from "../lib/repeat.ts";
+import { requestOf } from "../protocol/actions.ts";
 import { type CarryDeps, createCarrying } from "./carry.ts";
 import type { DecisionReader, DecisionService, Press, PressOutcome } from "./model.ts";
 import { createSettling, type SettleDeps } from "./settle.ts";
 import type { DecisionStore, PressedIncident } from "./store.ts";
 import { isAnswered, verdictOf } from "./verdict.ts";
-import { promiseOf, requestOf } from "./words.ts";
+import { promiseOf } from "./words.ts";
 
 const LOOK_INTERVAL_MS = 1_000;
 /** A job that was not run by then is sent again. */

@@ -1,10 +1,10 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { AnnouncementService } from "../announcements/model.ts";
 import type { StatusSetting } from "../incidents/model.ts";
+import { LOG_LINES } from "../protocol/actions.ts";
 import { keepEnds } from "../protocol/text.ts";
 import type { Change, DecisionStore, Watched } from "./store.ts";
 import { answerOf, isAnswered, type UnitState, verdictOf } from "./verdict.ts";
-import { LOG_LINES } from "./words.ts";
 
 /** A reply's file has 64 KiB at most, with what redaction may add. */
 const LOG_BYTES_MAX = 60 * 1024;

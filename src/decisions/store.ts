@@ -1,5 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
-import type { Decision, DecisionAction, DecisionState, IgnoreVariant, Press } from "./model.ts";
+import type { DecisionAction, IgnoreVariant } from "../protocol/actions.ts";
+import type { Decision, DecisionState, Press } from "./model.ts";
 
 type Query = Sql | TransactionSql;
 

@@ -8,8 +8,9 @@
  *
  * A recovery may be reported before the command has returned, and counts.
  */
+import { requestOf } from "../protocol/actions.ts";
 import type { Change, Watched } from "./store.ts";
-import { firstLine, inSeconds, notDone, requestOf } from "./words.ts";
+import { firstLine, inSeconds, notDone } from "./words.ts";
 
 /** When the host is asked, seconds after it was carried out; the last decides. */
 export const CHECKS_S = [5, 15, 60] as const;

@@ -1,14 +1,6 @@
-import type { DecisionAction, Press } from "./model.ts";
+import { LOG_LINES } from "../protocol/actions.ts";
+import type { Press } from "./model.ts";
 import type { PressedIncident, Watched } from "./store.ts";
-
-/** What is asked of the host for a decision. */
-export interface HostRequest {
-  command: string;
-  params: Record<string, unknown>;
-}
-
-/** The last lines that people get to see. */
-export const LOG_LINES = 100;
 
 const IGNORED = {
   until_resolved: "until it is resolved",
@@ -16,19 +8,6 @@ const IGNORED = {
   until_worse: "until it gets worse",
   for_good: "for good",
 } as const;
-
-/** The command of a decision; undefined where the incident is about nothing that a host can restart or read logs of. */
-export function requestOf(action: DecisionAction, { type, source }: { type: string; source: string }) {
-  const params = type === "docker" ? { container: source } : { service: source };
-  const isKnown = type === "systemd" || type === "docker";
-  if (!isKnown) return undefined;
-  const isDocker = type === "docker";
-  if (action === "restart") return { command: isDocker ? "restart_container" : "restart_service", params };
-  if (action === "logs") {
-    return { command: isDocker ? "container_logs" : "get_logs", params: { ...params, lines: LOG_LINES } };
-  }
-  return undefined;
-}
 
 /** What the person is told at once. */
 export function promiseOf({ action, variant }: Press, { source, host }: PressedIncident): string {

@@ -1,13 +1,8 @@
 import { CloneType, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
-import {
-  DECISION_ACTIONS,
-  DECISION_STATES,
-  type DecisionReader,
-  type DecisionService,
-  IGNORE_VARIANTS,
-} from "../decisions/model.ts";
+import { DECISION_STATES, type DecisionReader, type DecisionService } from "../decisions/model.ts";
 import type { ActorOf } from "../lib/client-address.ts";
+import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
 import { parseJson } from "./json-body.ts";
 import { HttpProblem, invalid, notFound } from "./problems.ts";
 import {

@@ -7,6 +7,7 @@ import {
   type TUnsafe,
   Type,
 } from "@sinclair/typebox";
+import { UUID } from "../lib/uuid.ts";
 import { Problem } from "./problems.ts";
 
 /** A page's size when nothing is said, and at most: an incident has up to 4 KiB in a list. */
@@ -30,10 +31,8 @@ export function oneOf<const W extends string>(words: readonly W[]): TUnsafe<W> {
 /** The schema, or null. */
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-const UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
-
 /** A UUID in its usual form. */
-export const Uuid = Type.String({ pattern: UUID_PATTERN, description: "a UUID" });
+export const Uuid = Type.String({ pattern: `^${UUID}$`, description: "a UUID" });
 /** An instant, ISO 8601 in UTC. */
 export const Instant = Type.String({ format: "date-time" });
 

@@ -1,12 +1,10 @@
 import type { TransactionSql } from "postgres";
 import type { AcceptedAlert, AlertRecorder, TimedFrame } from "../ingest/model.ts";
+import { joinRawError } from "../protocol/raw-error.ts";
 import { readFacts, writePlan } from "./alert-store.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { planGrouping } from "./grouping.ts";
 import type { IncomingAlert } from "./grouping-model.ts";
-
-/** Between a message and its logs in `raw_error`. */
-const LOGS_MARK = "\n\nLogs:\n";
 
 export interface AlertRecorderDeps {
   incidentGroupWindowMs: number;
@@ -38,16 +36,8 @@ function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingA
     state: alert.state ?? "firing",
     severity: alert.severity ?? null,
     exitCode: alert.exit_code ?? null,
-    rawError: alert.logs ? alert.message + LOGS_MARK + alert.logs : alert.message,
-    messageChars: codePoints(alert.message),
+    ...joinRawError(alert.message, alert.logs),
     occurredAt: receivedAt - frame.ageMs,
     receivedAt,
   };
-}
-
-/** Characters as PostgreSQL counts them. */
-function codePoints(text: string): number {
-  let count = text.length;
-  for (let at = 0; at < text.length; at++) if ((text.charCodeAt(at) & 0xfc00) === 0xdc00) count--;
-  return count;
 }

@@ -1,4 +1,5 @@
-import { COMMAND_NAMES, type CommandName, commandTarget, isCommandName } from "./commands.ts";
+import { matchesGlob } from "../lib/glob.ts";
+import { COMMAND_NAMES, COMMANDS, type CommandName, commandTarget, isCommandName } from "./commands.ts";
 
 /** What may be done on a host: this command, on what the pattern matches. */
 export interface AllowEntry {
@@ -75,41 +76,33 @@ export function isAllowed(entries: readonly AllowEntry[], command: CommandName, 
   return entries.some((entry) => entry.command === command && matchesTarget(entry, target));
 }
 
-/** The same for a command's parameters. */
+/**
+ * The same by an agent's list of `command:pattern` as it was told; what is no such list permits. Other agents than ours may
+ * name commands by a pattern, too.
+ */
+export function allows(told: unknown, command: CommandName, target: string): boolean {
+  if (!Array.isArray(told)) return true;
+  return told.some((entry) => {
+    if (typeof entry !== "string") return false;
+    const [name = "", ...pattern] = entry.split(":");
+    const isNamed = matchesGlob(name, command);
+    return isNamed && (pattern.length === 0 || matchesTarget({ command, pattern: pattern.join(":") }, target));
+  });
+}
+
+/** Whether the command may be run with these parameters. */
 export function mayRun(entries: readonly AllowEntry[], command: CommandName, params: Record<string, unknown>): boolean {
   return isAllowed(entries, command, commandTarget(params));
 }
 
 /** True when the command's target is a unit of systemd. */
 export function isUnitCommand(command: CommandName): boolean {
-  return command.endsWith("_service") || command.startsWith("service_") || command === "get_logs";
+  return "service" in COMMANDS[command].properties;
 }
 
 /** The unit or container must match; names of services are compared without `.service` unless the pattern ends in a kind. */
-export function matchesTarget({ command, pattern }: AllowEntry, target: string): boolean {
-  if (!isUnitCommand(command)) return matches(pattern, target);
+function matchesTarget({ command, pattern }: AllowEntry, target: string): boolean {
+  if (!isUnitCommand(command)) return matchesGlob(pattern, target);
   const name = unitName(target);
-  return matches(pattern, UNIT_KIND.test(pattern) ? name : name.replace(/\.service$/, ""));
-}
-
-/** Wildcards over a whole text, in time of at most the product of both lengths. */
-export function matches(pattern: string, text: string): boolean {
-  let at = 0;
-  let star = -1;
-  let resume = 0;
-  let p = 0;
-  while (at < text.length) {
-    if (pattern[p] === "*") {
-      star = p++;
-      resume = at;
-    } else if (p < pattern.length && (pattern[p] === "?" || pattern[p] === text[at])) {
-      p++;
-      at++;
-    } else if (star >= 0) {
-      p = star + 1;
-      at = ++resume;
-    } else return false;
-  }
-  while (pattern[p] === "*") p++;
-  return p === pattern.length;
+  return matchesGlob(pattern, UNIT_KIND.test(pattern) ? name : name.replace(/\.service$/, ""));
 }

@@ -1,7 +1,8 @@
 import { type Static, type TObject, type TProperties, Type } from "@sinclair/typebox";
 
 /** Names of units and containers: no leading dash, nothing a shell would read, so that they can follow `--` as they are. */
-const Name = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9:_.@\\\\-]{0,254}$" });
+const NAME = /^[A-Za-z0-9][A-Za-z0-9:_.@\\-]{0,254}$/;
+const Name = Type.String({ pattern: NAME.source });
 const Lines = Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 }));
 
 const strict = <T extends TProperties>(properties: T): TObject<T> =>
@@ -31,6 +32,11 @@ export const CommandNameSchema = Type.Union(COMMAND_NAMES.map((name) => Type.Lit
 /** True for a word of the vocabulary. */
 export function isCommandName(name: string): name is CommandName {
   return Object.hasOwn(COMMANDS, name);
+}
+
+/** True for a name that commands take. */
+export function isTargetName(text: string): boolean {
+  return NAME.test(text);
 }
 
 /** What a command acts on, for the rule of one open command per agent, command and target; empty for the host itself. */

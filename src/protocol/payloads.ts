@@ -1,4 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox";
+import { UUID } from "../lib/uuid.ts";
 import { MESSAGE_BYTES_MAX } from "./limits.ts";
 
 /** What an agent sends. */
@@ -54,7 +55,7 @@ export type AlertPayload = Static<typeof AlertPayload>;
 
 /** What became of a command. */
 export const ResultPayload = Type.Object({
-  command_id: Type.String({ pattern: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$" }),
+  command_id: Type.String({ pattern: `^${UUID}$` }),
   status: Type.Union([Type.Literal("done"), Type.Literal("failed"), Type.Literal("rejected")]),
   exit_code: Type.Optional(Type.Integer({ minimum: -2147483648, maximum: 2147483647 })),
   output: Type.Optional(Type.String()),

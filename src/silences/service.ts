@@ -12,10 +12,10 @@ import type { Sql, TransactionSql } from "postgres";
 import type { Decided } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
+import { isSelective, matchesGlob } from "../lib/glob.ts";
 import type { Log } from "../lib/log.ts";
 import { type Running, repeat } from "../lib/repeat.ts";
 import type { Silenceable, SilenceEnd, SilenceService } from "./model.ts";
-import { isSelective, matchesPattern } from "./pattern.ts";
 import type { OpenSilence, SilencedIncident, SilenceStore } from "./store.ts";
 import { baselineOf, worseThan } from "./worse.ts";
 
@@ -175,7 +175,7 @@ const END_OF: Record<IgnoreEnds, SilenceEnd> = {
 /** Whether the silence is about this incident. */
 function speaksOf(silence: OpenSilence, incident: Silenceable | SilencedIncident): boolean {
   if (silence.fingerprint !== null) return silence.fingerprint === incident.fingerprint;
-  const fits = (pattern: string | null, text: string) => pattern === null || matchesPattern(pattern, text);
+  const fits = (pattern: string | null, text: string) => pattern === null || matchesGlob(pattern, text);
   return (
     fits(silence.type, incident.type) && fits(silence.source, incident.source) && fitsAgent(silence.agent, incident)
   );
@@ -185,7 +185,7 @@ function speaksOf(silence: OpenSilence, incident: Silenceable | SilencedIncident
 function fitsAgent(pattern: string | null, { agentId, hostname }: Silenceable): boolean {
   if (pattern === null) return true;
   const lower = pattern.toLowerCase();
-  return matchesPattern(lower, agentId.toLowerCase()) || matchesPattern(lower, (hostname ?? "").toLowerCase());
+  return matchesGlob(lower, agentId.toLowerCase()) || matchesGlob(lower, (hostname ?? "").toLowerCase());
 }
 
 function inWords(silence: OpenSilence): string {

@@ -1,5 +1,5 @@
 import type { IncidentView } from "../announcements/model.ts";
-import type { DecisionAction, IgnoreVariant } from "../decisions/model.ts";
+import type { DecisionAction, IgnoreVariant } from "../protocol/actions.ts";
 import { type Block, type Element, LIMITS, type Option, plainText } from "./blocks.ts";
 import type { Texts } from "./text.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { allowText, isAllowed, matches, parseAllow, unitName } from "../../src/protocol/allow.ts";
+import { allows, allowText, isAllowed, parseAllow, unitName } from "../../src/protocol/allow.ts";
 import type { CommandName } from "../../src/protocol/commands.ts";
 
 const listOf = (text: string) => {
@@ -65,26 +65,6 @@ describe("OPSPILOT_ALLOW", () => {
   });
 });
 
-describe("a pattern", () => {
-  test.each([
-    ["*", "", true],
-    ["?", "", false],
-    ["a*c", "abbbc", true],
-    ["a*c", "abbbcd", false],
-    ["*a*b*", "xxaxxbxx", true],
-    ["a?c", "abc", true],
-    ["a?c", "ac", false],
-    ["a.c", "abc", false],
-    ["**", "anything", true],
-  ])("%p matches %p: %p", (pattern, text, expected) => {
-    expect(matches(pattern, text)).toBe(expected);
-  });
-
-  test("with many stars is still answered", () => {
-    expect(matches(`${"a*".repeat(120)}b`, "a".repeat(255))).toBe(false);
-  });
-});
-
 test.each([
   ["nginx", "nginx.service"],
   ["nginx.service", "nginx.service"],
@@ -93,4 +73,38 @@ test.each([
   ["getty@tty1", "getty@tty1.service"],
 ])("the unit of %p is %p", (name, unit) => {
   expect(unitName(name)).toBe(unit);
+});
+
+describe("what an agent allows", () => {
+  test.each([
+    [undefined, true],
+    ["all", true],
+    [[], false],
+    [["restart_service:nginx"], true],
+    [["restart_service:ngin?"], true],
+    [["restart_service:*x"], true],
+    [["restart_*:*"], true],
+    [["restart_service"], true],
+    [["*:*"], true],
+    [["restart_service:apache*"], false],
+    [["restart_service:ngin"], false],
+    [["restart_service:"], false],
+    [[7, null], false],
+  ])("%p", (allow, may) => {
+    expect(allows(allow, "restart_service", "nginx")).toBe(may);
+  });
+
+  test.each([
+    [["restart_service:nginx"], "nginx.service", true],
+    [["restart_service:nginx.service"], "nginx", true],
+    [["restart_service:ngin?"], "nginx.service", true],
+    [["restart_service:nginx"], "nginx.timer", false],
+    [["restart_service:*.timer"], "nginx.service", false],
+  ])("%p of the unit %p", (allow, unit, may) => {
+    expect(allows(allow, "restart_service", unit)).toBe(may);
+  });
+
+  test("may name units with a colon in them", () => {
+    expect(allows(["restart_service:a:b*"], "restart_service", "a:bc")).toBe(true);
+  });
 });

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { isAllowed } from "../../src/announcements/buttons.ts";
 import { createPacer } from "../../src/announcements/pacer.ts";
 import { createTestClock } from "../support/clock.ts";
 
@@ -34,39 +33,5 @@ describe("the pace of an outlet", () => {
     const pacer = createPacer(createTestClock(), 100);
     pacer.failed(null);
     expect(pacer.succeeded()).toBe(false);
-  });
-});
-
-describe("what an agent allows", () => {
-  test.each([
-    [undefined, true],
-    ["all", true],
-    [[], false],
-    [["restart_service:nginx"], true],
-    [["restart_service:ngin?"], true],
-    [["restart_service:*x"], true],
-    [["restart_*:*"], true],
-    [["restart_service"], true],
-    [["*:*"], true],
-    [["restart_service:apache*"], false],
-    [["restart_service:ngin"], false],
-    [["restart_service:"], false],
-    [[7, null], false],
-  ])("%p", (allow, may) => {
-    expect(isAllowed(allow, "restart_service", "nginx")).toBe(may);
-  });
-
-  test.each([
-    [["restart_service:nginx"], "nginx.service", true],
-    [["restart_service:nginx.service"], "nginx", true],
-    [["restart_service:ngin?"], "nginx.service", true],
-    [["restart_service:nginx"], "nginx.timer", false],
-    [["restart_service:*.timer"], "nginx.service", false],
-  ])("%p of the unit %p", (allow, unit, may) => {
-    expect(isAllowed(allow, "restart_service", unit)).toBe(may);
-  });
-
-  test("may name units with a colon in them", () => {
-    expect(isAllowed(["restart_service:a:b*"], "restart_service", "a:bc")).toBe(true);
   });
 });

@@ -3,7 +3,6 @@ import type { Command } from "../../src/commands/model.ts";
 import type { Watched } from "../../src/decisions/store.ts";
 import { unitStateOf } from "../../src/decisions/unit-state.ts";
 import { checkedOf, isAnswered, verdictOf } from "../../src/decisions/verdict.ts";
-import { requestOf } from "../../src/decisions/words.ts";
 import { commandOf, uuid } from "../support/fake-services.ts";
 
 /** A restart that was carried out 5 s ago, 6 s after its command was sent. */
@@ -129,12 +128,4 @@ describe("what service_status prints", () => {
   test("counts only from a command that is done", () => {
     expect(done('{"active_state":"active"}', { status: "failed" })).toBeUndefined();
   });
-});
-
-test("only systemd's and docker's incidents have a command", () => {
-  expect(requestOf("restart", { type: "systemd", source: "a" })?.command).toBe("restart_service");
-  expect(requestOf("restart", { type: "docker", source: "a" })?.params).toEqual({ container: "a" });
-  expect(requestOf("logs", { type: "docker", source: "a" })?.params).toEqual({ container: "a", lines: 100 });
-  expect(requestOf("restart", { type: "host", source: "a" })).toBeUndefined();
-  expect(requestOf("ignore", { type: "systemd", source: "a" })).toBeUndefined();
 });

@@ -1,5 +1,6 @@
 import type { CollectorName, CollectorSettings, IgnoreEntry } from "../../config/agent-collectors.ts";
-import { matches, unitName } from "../../protocol/allow.ts";
+import { matchesGlob } from "../../lib/glob.ts";
+import { unitName } from "../../protocol/allow.ts";
 import type { Collector, HostAlert, ReportAlert } from "../model.ts";
 import type { CollectorDeps } from "./collector-model.ts";
 import { createDockerCollector } from "./docker.ts";
@@ -35,5 +36,5 @@ function ignoring(entries: readonly IgnoreEntry[], report: ReportAlert): ReportA
 /** `nginx` and `nginx.service` are one. */
 function isIgnored({ type, pattern }: IgnoreEntry, alert: HostAlert): boolean {
   if (type !== alert.type) return false;
-  return matches(pattern, alert.source) || (type === "systemd" && matches(unitName(pattern), alert.source));
+  return matchesGlob(pattern, alert.source) || (type === "systemd" && matchesGlob(unitName(pattern), alert.source));
 }

@@ -1,8 +1,8 @@
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
-import { matches } from "../../protocol/allow.ts";
 import type { DockerApi } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
 import { happeningKey } from "./happening.ts";
@@ -42,7 +42,7 @@ export function createLogContainers(options: LogContainersOptions) {
   let reason = "";
 
   async function follow({ id, name }: Container): Promise<void> {
-    const own = rules.filter(({ target }) => matches(target, name));
+    const own = rules.filter(({ target }) => matchesGlob(target, name));
     const source = alerts.sourceOf(name, own);
     const from = places.get(name) ?? startedAt;
     const cutters = { stdout: createLineCutter(LINE_BYTES_MAX), stderr: createLineCutter(LINE_BYTES_MAX) };
@@ -71,7 +71,7 @@ export function createLogContainers(options: LogContainersOptions) {
 
   async function look(): Promise<void> {
     const containers = await runningContainers(docker, signal);
-    const wanted = containers.filter(({ name }) => rules.some(({ target }) => matches(target, name)));
+    const wanted = containers.filter(({ name }) => rules.some(({ target }) => matchesGlob(target, name)));
     for (const container of wanted) {
       if (following.has(container.id) || following.size >= CONTAINERS_MAX) continue;
       following.set(container.id, followSafely(container));

@@ -1,7 +1,8 @@
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
-import { matches, unitName } from "../../protocol/allow.ts";
+import { unitName } from "../../protocol/allow.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
 import { happeningKey } from "./happening.ts";
 import { isBadCursor, type Journal } from "./journal.ts";
@@ -32,7 +33,7 @@ export function createLogUnits(options: LogUnitsOptions) {
 
   function sourceOf(unit: string): LogSource | undefined {
     if (sources.has(unit)) return sources.get(unit);
-    const own = patterns.filter(({ pattern }) => matches(pattern, unit)).map(({ rule }) => rule);
+    const own = patterns.filter(({ pattern }) => matchesGlob(pattern, unit)).map(({ rule }) => rule);
     const source = unit === AGENT_UNIT || own.length === 0 ? undefined : alerts.sourceOf(unit, own);
     if (sources.size >= UNITS_MAX) sources.clear();
     sources.set(unit, source);

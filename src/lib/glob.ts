@@ -2,7 +2,7 @@
  * Whether the pattern matches the whole text: `*` is any characters, `?` is one, all others are themselves. It looks back
  * to the last `*` only, so that no pattern takes longer than the product of the lengths.
  */
-export function matchesPattern(pattern: string, text: string): boolean {
+export function matchesGlob(pattern: string, text: string): boolean {
   let at = 0;
   let patternAt = 0;
   let starAt = -1;
