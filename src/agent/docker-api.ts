@@ -1,3 +1,4 @@
+import { readBounded } from "../lib/bounded-fetch.ts";
 import { DockerError, dockerErrorOf, dockerRefusal } from "./docker-error.ts";
 import { asStdout, demultiplex, type LogPiece } from "./docker-logs.ts";
 
@@ -60,7 +61,7 @@ export function createDockerApi({ socketPath }: { socketPath: string }): DockerA
     const signal = withLimit(AbortSignal.timeout(options.limitMs ?? CALL_LIMIT_MS), options.signal);
     return guarded(options.signal, async () => {
       const response = await request(method, url, options.query, signal);
-      const body = await readBounded(response, ANSWER_BYTES_MAX);
+      const body = (await readBounded(response, ANSWER_BYTES_MAX, signal)).toString();
       return body === "" ? undefined : parseJson(body);
     });
   }
@@ -92,7 +93,9 @@ export function createDockerApi({ socketPath }: { socketPath: string }): DockerA
       // Bun would end a stream that is silent for five minutes.
       timeout: false,
     } as BunFetchRequestInit);
-    if (!response.ok) throw dockerRefusal(response.status, await readBounded(response, LINE_BYTES_MAX));
+    if (!response.ok) {
+      throw dockerRefusal(response.status, (await readBounded(response, LINE_BYTES_MAX, signal)).toString());
+    }
     return response;
   }
 
@@ -179,17 +182,6 @@ function hasTerminal(container: unknown): boolean {
 
 function fieldsOf(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-async function readBounded(response: Response, limitBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > limitBytes) throw new DockerError("broken", `Docker's answer is longer than ${limitBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function parseJson(text: string): unknown {

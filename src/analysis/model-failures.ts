@@ -1,5 +1,5 @@
 import { APIConnectionError, APIError } from "openai";
-import { TooLargeError } from "./bounded-fetch.ts";
+import { TooLargeError } from "../lib/bounded-fetch.ts";
 import type { ModelFailure, ModelFailureReason } from "./model-reply.ts";
 import { redact } from "./redact.ts";
 

@@ -1,12 +1,13 @@
 import { ConsecutiveBreaker, circuitBreaker, handleWhenResult, isBrokenCircuitError } from "cockatiel";
 import { OpenAI } from "openai";
 import { backoffMs } from "../lib/backoff.ts";
+import type { Fetch } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { ANSWER_JSON_SCHEMA } from "./answer-schema.ts";
-import { createBoundedFetch, type Fetch } from "./bounded-fetch.ts";
 import { failure, failureOf, failureOfStatus, isAboutFormat, type TryFailure } from "./model-failures.ts";
+import { createModelFetch } from "./model-fetch.ts";
 import type { ModelFailure, ModelFailureReason, ModelReply, ModelRequest, ModelText } from "./model-reply.ts";
 
 /** Repetitions of a call whose failure can pass. */
@@ -156,7 +157,7 @@ function createSdk({ apiKey, baseUrl, timeoutMs, publicUrl, fetch: inner }: Mode
     timeout: timeoutMs,
     maxRetries: 0,
     logLevel: "off",
-    fetch: createBoundedFetch(inner ?? ((url, init) => fetch(url, init))),
+    fetch: createModelFetch(inner),
     defaultHeaders: {
       "HTTP-Referer": publicUrl ?? DEFAULT_REFERER,
       "X-Title": TITLE,

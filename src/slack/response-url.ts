@@ -1,8 +1,8 @@
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { LIMITS } from "./blocks.ts";
-import { createSlackFetch } from "./bounded-fetch.ts";
 import { isSlackUrl } from "./hosts.ts";
+import { createSlackFetch } from "./slack-fetch.ts";
 import { createTexts, type Redact } from "./text.ts";
 
 /** A person waits for it. */

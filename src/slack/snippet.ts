@@ -1,6 +1,6 @@
 import { DeliveryError } from "../lib/delivery-error.ts";
-import { createSlackFetch } from "./bounded-fetch.ts";
 import { isSlackUrl } from "./hosts.ts";
+import { createSlackFetch } from "./slack-fetch.ts";
 import type { WebApi } from "./web-api.ts";
 
 const UPLOAD_LIMIT_MS = 20_000;

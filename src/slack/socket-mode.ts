@@ -3,8 +3,8 @@ import type { Clock } from "../lib/clock.ts";
 import { withDeadline } from "../lib/deadline.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { createSlackFetch } from "./bounded-fetch.ts";
 import { createSilentSdkLog } from "./sdk-log.ts";
+import { createSlackFetch } from "./slack-fetch.ts";
 
 const CONNECT_LIMIT_MS = 20_000;
 const CLOSE_LIMIT_MS = 3_000;

@@ -1,7 +1,7 @@
 import type { WebClient } from "@slack/web-api";
-import { createSlackFetch } from "./bounded-fetch.ts";
 import { webApiFailure } from "./delivery-errors.ts";
 import { createSilentSdkLog } from "./sdk-log.ts";
+import { createSlackFetch } from "./slack-fetch.ts";
 
 /** One call may take so long; Slack answers in a tenth of a second as a rule. */
 const CALL_LIMIT_MS = 10_000;

@@ -1,8 +1,8 @@
 import type { Notifier } from "../announcements/model.ts";
 import { DeliveryError } from "../lib/delivery-error.ts";
-import { createSlackFetch } from "./bounded-fetch.ts";
 import { webhookFailure } from "./delivery-errors.ts";
 import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
+import { createSlackFetch } from "./slack-fetch.ts";
 import { OUTLET } from "./web-api-notifier.ts";
 
 const CALL_LIMIT_MS = 10_000;

@@ -1,0 +1,54 @@
+/** Asks for one HTTP exchange; `fetch`, or a stand-in for it. */
+export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
+
+/** A body was longer than the caller takes. */
+export class TooLargeError extends Error {}
+
+/** The body is whole and decoded once it was read; these would say otherwise. */
+const STALE_HEADERS = ["content-encoding", "content-length", "transfer-encoding"];
+
+/**
+ * One exchange that follows no redirect and has read the body, up to the limit, when it returns: a slow, cut or endless body
+ * then fails here, under the same signal as the rest.
+ */
+export async function fetchBounded(
+  input: string | URL | Request,
+  init: BunFetchRequestInit,
+  limitBytes: number,
+  send: Fetch = fetch,
+): Promise<Response> {
+  const url = input instanceof Request ? input.url : String(input);
+  const response = await send(url, { ...init, redirect: "manual" });
+  const body = await readBounded(response, limitBytes, init.signal ?? undefined);
+  const { status, statusText } = response;
+  const headers = new Headers(response.headers);
+  for (const name of STALE_HEADERS) headers.delete(name);
+  const hasNoBody = status === 204 || status === 205 || status === 304;
+  return new Response(hasNoBody ? null : body, { status, statusText, headers });
+}
+
+/** An answer's whole body; throws a TooLargeError when it is longer. */
+export async function readBounded(
+  { body }: Response,
+  limitBytes: number,
+  signal?: AbortSignal,
+): Promise<Buffer<ArrayBuffer>> {
+  const reader = body?.getReader();
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  try {
+    while (reader !== undefined) {
+      signal?.throwIfAborted();
+      const { done, value } = await reader.read();
+      if (done) break;
+      sizeBytes += value.byteLength;
+      if (sizeBytes > limitBytes) throw new TooLargeError(`the answer is longer than ${limitBytes} bytes`);
+      chunks.push(value);
+    }
+  } catch (error) {
+    // Nobody waits for the rest; that it cannot be cancelled any more is no news.
+    reader?.cancel().catch((late: unknown) => late);
+    throw error;
+  }
+  return Buffer.concat(chunks, sizeBytes);
+}
