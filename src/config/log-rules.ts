@@ -1,7 +1,6 @@
 import { isAbsolute } from "node:path";
 import { errorMessage } from "../lib/errors.ts";
-import { compileLinePattern, type LinePattern } from "../lib/linear-pattern/linear-pattern.ts";
-import { PatternError } from "../lib/linear-pattern/syntax.ts";
+import { compileLinePattern, type LinePattern, PatternError } from "../lib/linear-pattern.ts";
 import type { Severity } from "../protocol/payloads.ts";
 import { LOG_PRESETS } from "./log-presets.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { compileLinePattern } from "../../src/lib/linear-pattern/linear-pattern.ts";
+import { compileLinePattern } from "../../src/lib/linear-pattern.ts";
 
 /** Small patterns over few letters, so that texts of the same letters often match. */
 const PATTERN = fc.letrec<{ pattern: string; atom: string }>((tie) => ({
@@ -69,6 +69,16 @@ describe("a line's pattern", () => {
     ["[\\d-z]", "-", true],
     ["(?<name>x)+$", "axx", true],
     ["", "", true],
+    ["[[:alpha:]]", ":]", true],
+    ["[[:alpha:]]", "b", false],
+    ["[a-\\d]", "-", true],
+    ["[]", "a", false],
+    ["^[^]$", "\n", true],
+    ["^.$", "\r", false],
+    ["^\\s[\\s-x]$", "\u00a0-", true],
+    ["[^\\S]", "\v", true],
+    ["^[\\b\\]\\/]+$", "\b]/", true],
+    ["\\ud83d\\ude00", "\u{1f600}", true],
   ])("/%s/ on %j is %p", (source, text, expected) => {
     expect(compileLinePattern(source).test(text)).toBe(expected);
     expect(new RegExp(source).test(text)).toBe(expected);
@@ -100,7 +110,14 @@ describe("a line's pattern", () => {
     ["a{3,2}", "{3,2} ends before it begins"],
     ["a{5000}", "{5000} repeats more than 1000 times"],
     ["(a{100}){100}", "it repeats too much"],
+    ["a{1000}".repeat(4), "it repeats too much"],
     ["\\pL", "\\p is not supported"],
+    ["\\Aa", "\\A is not supported"],
+    ["(?P<name>a)", "(?P is not supported"],
+    ["\\x4", "\\x and \\u take 2 and 4 digits"],
+    ["\\b*", "nothing to repeat before a quantifier"],
+    ["a**", "two quantifiers follow each other"],
+    ["[c-a]", "a range in [ ] ends before it begins"],
     ["a\\", "it ends with a single \\"],
     ["x".repeat(1001), "it is longer than 1000 characters"],
     ["(".repeat(60), "its groups are nested deeper than 50"],
