@@ -1,5 +1,6 @@
 import { type AllowEntry, isAllowed } from "../protocol/allow.ts";
 import type { CommandName } from "../protocol/commands.ts";
+import { LOG_LINES } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { createBoundedOutput } from "./bounded-output.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
@@ -10,7 +11,6 @@ import { DockerError } from "./docker-error.ts";
 const STOP_SECONDS = 10;
 const RESTART_LIMIT_MS = 60_000;
 const LOGS_LIMIT_MS = 20_000;
-const LOG_LINES = 100;
 
 /** A container as Docker knows it. */
 interface FoundContainer {

@@ -35,24 +35,10 @@ export type RunProcess = (words: readonly string[], options: RunOptions) => Prom
 /** For what a killed program's children still hold open. */
 const DRAIN_LIMIT_MS = 1_000;
 
-/**
- * Programs run without a shell, without input, and with an environment of nothing but the path and the language: a child
- * learns neither the agent's token nor its proxy. Each has a session of its own, so that Ctrl-C at the agent's terminal does
- * not reach it and all of its children can be ended at once.
- */
+/** Each program has a session of its own, so that Ctrl-C at the agent's terminal does not reach it and all of its children can be ended at once. */
 export function createProcessRunner({ searchPath, clock }: { searchPath: string; clock: Clock }): RunProcess {
-  return async ([program = "", ...words], options) => {
-    const path = findProgram(program, searchPath);
-    if (path === undefined) throw new MissingProgramError(program, searchPath);
-    const { limitMs, signal, outputBytesMax = OUTPUT_BYTES_MAX } = options;
-    const child = Bun.spawn([path, ...words], {
-      cwd: "/",
-      env: { PATH: searchPath, LC_ALL: "C.UTF-8" },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      detached: true,
-    });
+  return async (command, { limitMs, signal, outputBytesMax = OUTPUT_BYTES_MAX }) => {
+    const child = startProgram(command, searchPath, { detached: true });
     const outputs = [createBoundedOutput(outputBytesMax), createBoundedOutput(outputBytesMax)] as const;
     const drains = [drain(child.stdout, outputs[0]), drain(child.stderr, outputs[1])];
     const ended = await whenOver(child, limitMs, signal, clock);
@@ -60,6 +46,27 @@ export function createProcessRunner({ searchPath, clock }: { searchPath: string;
     const [stdout, stderr] = [outputs[0].text(), outputs[1].text()];
     return { exitCode: await child.exited, stdout, stderr, ended };
   };
+}
+
+/**
+ * Starts a program without a shell, without input, and with an environment of nothing but the path and the language: a child
+ * learns neither the agent's token nor its proxy. Throws a MissingProgramError.
+ */
+export function startProgram(
+  [program = "", ...words]: readonly string[],
+  searchPath: string,
+  { detached = false } = {},
+) {
+  const path = findProgram(program, searchPath);
+  if (path === undefined) throw new MissingProgramError(program, searchPath);
+  return Bun.spawn([path, ...words], {
+    cwd: "/",
+    env: { PATH: searchPath, LC_ALL: "C.UTF-8" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    detached,
+  });
 }
 
 /** The file that a program's name stands for; undefined when there is none that may be executed. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { unitName } from "../protocol/allow.ts";
+import { LOG_LINES } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { keepEnds, keepHead } from "../protocol/text.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
@@ -8,7 +9,6 @@ import type { Finished } from "./run-process.ts";
 /** systemd gives a unit 90 s to start by default, but the server waits no longer than this for a result. */
 const CHANGE_LIMIT_MS = 60_000;
 const LOOK_LIMIT_MS = 20_000;
-const LOG_LINES = 100;
 const ERROR_BYTES_MAX = 2 * 1024;
 
 /** The agent's own unit, as `opspilot agent install` writes it. */

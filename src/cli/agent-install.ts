@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { installService } from "../agent/install/install.ts";
 import { uninstallService } from "../agent/install/uninstall.ts";
 import { createProcessRunner } from "../agent/run-process.ts";
-import type { AgentFlags } from "../config/agent.ts";
+import { type AgentFlags, givenBy } from "../config/agent.ts";
 import { AGENT_SETTINGS } from "../config/agent-settings.ts";
 import { readSurroundings, type Surroundings } from "../config/environment.ts";
 import { Mistakes } from "../config/mistakes.ts";
@@ -55,15 +55,8 @@ export async function uninstallAgent(flags: UninstallFlags): Promise<number> {
 
 /** Flags, then what surrounds this command: of the agent, and of proxies, which a service would not see. */
 function settingsOf(flags: InstallFlags, surroundings: Surroundings): Record<string, string | undefined> {
-  const given = {
-    OPSPILOT_SERVER: flags.server,
-    OPSPILOT_TOKEN: flags.token,
-    OPSPILOT_TOKEN_FILE: flags.tokenFile,
-    OPSPILOT_ALLOW: flags.allow,
-    OPSPILOT_CA: flags.ca,
-  };
   const mistakes = new Mistakes();
-  const raw = readKind(AGENT_SETTINGS, { given, envFile: undefined }, surroundings, mistakes);
+  const raw = readKind(AGENT_SETTINGS, { given: givenBy(flags), envFile: undefined }, surroundings, mistakes);
   mistakes.throwIfAny();
   const settings: Record<string, string | undefined> = Object.fromEntries(
     Object.entries(raw).filter(([name]) => /^OPSPILOT_|_PROXY$/i.test(name) && name !== "OPSPILOT_DATA_DIR"),

@@ -1,18 +1,16 @@
-const INSTALLED_PATH = "/usr/local/bin/opspilot";
+import { PATHS } from "../agent/install/paths.ts";
+import { HARDENING } from "../lib/hardening.ts";
 
 /** Where Bun keeps the modules of an executable. */
 export const EMBEDDED = "/$bunfs/";
 
 /** Prints the unit. */
 export function systemd(): number {
-  process.stdout.write(unitFile(Bun.main.startsWith(EMBEDDED) ? process.execPath : INSTALLED_PATH));
+  process.stdout.write(unitFile(Bun.main.startsWith(EMBEDDED) ? process.execPath : PATHS.executable));
   return 0;
 }
 
-/**
- * A unit for the server. KillMode=mixed: only the server is asked to stop, and it stops its database, after the last write.
- * There is no MemoryDenyWriteExecute: JavaScript and PostgreSQL compile at run time.
- */
+/** A unit for the server. KillMode=mixed: only the server is asked to stop, and it stops its database, after the last write. */
 export function unitFile(executable: string): string {
   return `# ${executable} systemd > /etc/systemd/system/opspilot.service
 # useradd --system --home-dir /var/lib/opspilot --shell /usr/sbin/nologin opspilot
@@ -43,29 +41,11 @@ RestartSec=2
 RestartPreventExitStatus=64 78
 LimitNOFILE=65536
 
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
-ProtectSystem=strict
+${HARDENING}
 ProtectHome=yes
 ProtectProc=invisible
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectControlGroups=yes
-PrivateTmp=yes
-PrivateDevices=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-RemoveIPC=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target

@@ -78,7 +78,8 @@ export function loadAgentConfig(flags: AgentFlags = {}, surroundings: Surroundin
   return Object.freeze(config);
 }
 
-function givenBy(flags: AgentFlags): Record<string, string | undefined> {
+/** What flags say, by the settings' names. */
+export function givenBy(flags: AgentFlags): Record<string, string | undefined> {
   return {
     OPSPILOT_SERVER: flags.server,
     OPSPILOT_TOKEN: flags.token,

@@ -1,7 +1,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { AnnouncementService } from "../announcements/model.ts";
 import type { StatusSetting } from "../incidents/model.ts";
-import { LOG_LINES } from "../protocol/actions.ts";
+import { LOG_LINES } from "../protocol/commands.ts";
 import { keepEnds } from "../protocol/text.ts";
 import type { Change, DecisionStore, Watched } from "./store.ts";
 import { answerOf, isAnswered, type UnitState, verdictOf } from "./verdict.ts";

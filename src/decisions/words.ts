@@ -1,4 +1,4 @@
-import { LOG_LINES } from "../protocol/actions.ts";
+import { LOG_LINES } from "../protocol/commands.ts";
 import type { Press } from "./model.ts";
 import type { PressedIncident, Watched } from "./store.ts";
 

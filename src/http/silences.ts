@@ -2,6 +2,7 @@ import { CloneType, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { ActorOf } from "../lib/client-address.ts";
 import type { Clock } from "../lib/clock.ts";
+import { isSelective } from "../lib/glob.ts";
 import { type NewSilence, SILENCE_ENDS, type SilenceService } from "../silences/model.ts";
 import { parseJson } from "./json-body.ts";
 import { type FieldError, HttpProblem, invalid, notFound } from "./problems.ts";
@@ -138,7 +139,7 @@ function patternErrors(patterns: Pick<NewSilence, "agent" | "type" | "source">, 
     const message = "at least one of agent, type and source is needed; * stands for all";
     return ["agent", "type", "source"].map((field) => ({ field, message }));
   }
-  if (until !== null || given.some((one) => !/^\*+$/.test(one))) return [];
+  if (until !== null || given.some(isSelective)) return [];
   return [{ field: "until", message: "a silence over everything needs an end" }];
 }
 

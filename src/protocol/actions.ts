@@ -1,5 +1,5 @@
 import { allows, isUnitCommand } from "./allow.ts";
-import { type CommandName, isTargetName } from "./commands.ts";
+import { type CommandName, isTargetName, LOG_LINES } from "./commands.ts";
 
 /** What a person may decide about an incident. */
 export const DECISION_ACTIONS = ["restart", "logs", "ignore", "acknowledge", "resolve"] as const;
@@ -14,9 +14,6 @@ const COMMANDS_OF_TYPE: ReadonlyMap<string, Partial<Record<DecisionAction, Comma
   ["systemd", { restart: "restart_service", logs: "get_logs" }],
   ["docker", { restart: "restart_container", logs: "container_logs" }],
 ]);
-
-/** The last lines that people get to see. */
-export const LOG_LINES = 100;
 
 /** What an incident is about. */
 export interface Subject {

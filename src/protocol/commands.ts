@@ -39,6 +39,9 @@ export function isTargetName(text: string): boolean {
   return NAME.test(text);
 }
 
+/** So many of the last lines are shown where nobody says how many. */
+export const LOG_LINES = 100;
+
 /** What a command acts on, for the rule of one open command per agent, command and target; empty for the host itself. */
 export function commandTarget(params: Record<string, unknown>): string {
   const target = params.service ?? params.container ?? "";

@@ -1,7 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { OpsPilotError } from "../../lib/errors.ts";
 import { createBoundedOutput } from "../bounded-output.ts";
-import { findProgram, MissingProgramError } from "../run-process.ts";
+import { startProgram } from "../run-process.ts";
 import { createLineCutter } from "./lines.ts";
 
 /** A program that was to run on has ended; its message is what it said last. */
@@ -32,19 +32,11 @@ const END_LIMIT_MS = 2_000;
  * MissingProgramError or a ChildEndedError. The program never outlives the generator.
  */
 export async function* childLines(
-  [program = "", ...words]: readonly string[],
+  command: readonly string[],
   { searchPath, clock, signal, lineBytesMax }: ChildLinesOptions,
 ): AsyncGenerator<string[]> {
-  const path = findProgram(program, searchPath);
-  if (path === undefined) throw new MissingProgramError(program, searchPath);
   if (signal.aborted) return;
-  const child = Bun.spawn([path, ...words], {
-    cwd: "/",
-    env: { PATH: searchPath, LC_ALL: "C.UTF-8" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+  const child = startProgram(command, searchPath);
   const said = createBoundedOutput(SAID_BYTES_MAX);
   const saying = drain(child.stderr, (bytes) => said.push(bytes));
   const end = () => void child.kill("SIGTERM");
@@ -59,7 +51,7 @@ export async function* childLines(
     const exitCode = await child.exited;
     if (exitCode === 0 || signal.aborted) return;
     await saying;
-    throw new ChildEndedError(program, exitCode, said.text().trim());
+    throw new ChildEndedError(command[0] ?? "", exitCode, said.text().trim());
   } finally {
     signal.removeEventListener("abort", end);
     await endChild(child, clock);

@@ -1,4 +1,5 @@
 import { errorMessage } from "../../lib/errors.ts";
+import { LOG_LINES } from "../../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../../protocol/limits.ts";
 import { keepHead } from "../../protocol/text.ts";
 import { createBoundedOutput } from "../bounded-output.ts";
@@ -16,7 +17,6 @@ export interface ContainerWatchOptions {
   readonly signal: AbortSignal;
 }
 
-const LOG_LINES = 100;
 const LOGS_LIMIT_MS = 10_000;
 const CONTAINERS_MAX = 1000;
 const HEALTH_BYTES_MAX = 500;

@@ -1,4 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
+import { LOG_LINES } from "../../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../../protocol/limits.ts";
 import type { RunProcess } from "../run-process.ts";
 import { ChildEndedError, childLines } from "./child-lines.ts";
@@ -36,7 +37,6 @@ export interface Journal {
 
 /** An entry with an attachment (a core dump's, say) is longer, and left out. */
 const ENTRY_BYTES_MAX = 1024 * 1024;
-const LOG_LINES = 100;
 const LIMIT_MS = 20_000;
 /**
  * A reader that follows hears of new entries by inotify, which tells nothing in some sandboxes (seen with systemd 252's

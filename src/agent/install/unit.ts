@@ -1,3 +1,4 @@
+import { HARDENING } from "../../lib/hardening.ts";
 import { PATHS } from "./paths.ts";
 
 export interface UnitOptions {
@@ -26,7 +27,7 @@ export function madeBy(unit: string): Made {
 /**
  * The agent's unit. It is asked to stop alone (KillMode=mixed): a restart that it has asked for is systemd's work and goes
  * on. ProtectHome is read-only and processes stay visible, since disks and processes are what it reports about; the journal
- * is read by group, units are restarted by a polkit rule. There is no MemoryDenyWriteExecute: JavaScript compiles at run time.
+ * is read by group, units are restarted by a polkit rule.
  */
 export function agentUnit({ user, groups, made }: UnitOptions): string {
   return `# Written by \`opspilot agent install\`, which writes it anew: put changes into a drop-in (systemctl edit opspilot-agent).
@@ -62,26 +63,8 @@ TasksMax=64
 CPUWeight=20
 LimitCORE=0
 
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
-ProtectSystem=strict
+${HARDENING}
 ProtectHome=read-only
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-PrivateTmp=yes
-PrivateDevices=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-RemoveIPC=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
