@@ -1,20 +1,20 @@
-import { CloneType, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AgentService } from "../fleet/model.ts";
 import type { ActorOf } from "../lib/client-address.ts";
-import { parseJson } from "./json-body.ts";
 import { notFound } from "./problems.ts";
 import {
   AnyObject,
   answers,
+  describing,
   Instant,
   idParams,
   input,
   limitOf,
-  nextLink,
   nullable,
   oneOf,
   onWire,
+  pageOf,
   pageQuery,
   resource,
   Uuid,
@@ -45,20 +45,15 @@ export interface AgentRoutesDeps {
 
 /** The hosts' agents: who there is, and their tokens. */
 export function agentRoutes({ agents, actorOf }: AgentRoutesDeps) {
-  const tags = ["agents"];
+  const describe = describing("agents");
   return new Elysia({ name: "agents", prefix: "/v1/agents", normalize: false })
     .get(
       "/",
       async ({ query, request, set }) => {
         const { agents: page, nextCursor } = await agents.list({ limit: limitOf(query), cursor: query.cursor });
-        if (nextCursor !== undefined) set.headers.link = nextLink(request, nextCursor);
-        return page.map(onWire);
+        return pageOf(page, nextCursor, { request, set });
       },
-      {
-        query: CloneType(pageQuery(Uuid, {})),
-        response: answers(200, Type.Array(Agent), 422),
-        detail: { tags, summary: "All agents, newest first" },
-      },
+      describe("All agents, newest first", { query: pageQuery(Uuid, {}) }, answers(200, Type.Array(Agent))),
     )
     .post(
       "/",
@@ -67,12 +62,7 @@ export function agentRoutes({ agents, actorOf }: AgentRoutesDeps) {
         set.status = 201;
         return { ...onWire(agent), token };
       },
-      {
-        parse: parseJson,
-        body: CloneType(NewAgent),
-        response: answers(201, AgentWithToken, 400, 413, 415, 422),
-        detail: { tags, summary: "A new agent and its token" },
-      },
+      describe("A new agent and its token", { body: NewAgent }, answers(201, AgentWithToken)),
     )
     .get(
       "/:id",
@@ -81,11 +71,7 @@ export function agentRoutes({ agents, actorOf }: AgentRoutesDeps) {
         if (!agent) throw notFound("agent");
         return onWire(agent);
       },
-      {
-        params: CloneType(idParams(Uuid)),
-        response: answers(200, Agent, 404, 422),
-        detail: { tags, summary: "One agent" },
-      },
+      describe("One agent", { params: idParams(Uuid) }, answers(200, Agent, 404)),
     )
     .delete(
       "/:id",
@@ -94,11 +80,11 @@ export function agentRoutes({ agents, actorOf }: AgentRoutesDeps) {
         if (!isRemoved) throw notFound("agent");
         set.status = 204;
       },
-      {
-        params: CloneType(idParams(Uuid)),
-        response: answers(204, Type.Void(), 404, 422),
-        detail: { tags, summary: "Removes an agent: its token is revoked; its incidents stay" },
-      },
+      describe(
+        "Removes an agent: its token is revoked; its incidents stay",
+        { params: idParams(Uuid) },
+        answers(204, Type.Void(), 404),
+      ),
     )
     .post(
       "/:id/rotate-token",
@@ -107,10 +93,10 @@ export function agentRoutes({ agents, actorOf }: AgentRoutesDeps) {
         if (!rotated) throw notFound("agent");
         return { ...onWire(rotated.agent), token: rotated.token };
       },
-      {
-        params: CloneType(idParams(Uuid)),
-        response: answers(200, AgentWithToken, 404, 422),
-        detail: { tags, summary: "A new token in place of the old one, which is revoked" },
-      },
+      describe(
+        "A new token in place of the old one, which is revoked",
+        { params: idParams(Uuid) },
+        answers(200, AgentWithToken, 404),
+      ),
     );
 }

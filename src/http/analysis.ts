@@ -1,9 +1,19 @@
-import { CloneType, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AnalysisService } from "../analysis/model.ts";
 import type { ActorOf } from "../lib/client-address.ts";
 import { notFound } from "./problems.ts";
-import { AnyObject, answers, IncidentIdText, Instant, idParams, nullable, onWire, resource } from "./schemas.ts";
+import {
+  AnyObject,
+  answers,
+  describing,
+  IncidentIdText,
+  Instant,
+  idParams,
+  nullable,
+  onWire,
+  resource,
+} from "./schemas.ts";
 
 const ModelCallSchema = resource("ModelCall", {
   asked_at: Instant,
@@ -33,7 +43,7 @@ export interface AnalysisRoutesDeps {
 
 /** What explains an incident, and who was asked. */
 export function analysisRoutes({ analysis, actorOf }: AnalysisRoutesDeps) {
-  const tags = ["incidents"];
+  const describe = describing("incidents");
   return new Elysia({ name: "analysis", prefix: "/v1", normalize: false })
     .post(
       "/incidents/:id/analyze",
@@ -43,11 +53,11 @@ export function analysisRoutes({ analysis, actorOf }: AnalysisRoutesDeps) {
         set.status = 202;
         return { status: "queued" as const };
       },
-      {
-        params: CloneType(idParams(IncidentIdText)),
-        response: answers(202, Request, 404, 422),
-        detail: { tags, summary: "Explain an incident again, by the heuristics and by a model" },
-      },
+      describe(
+        "Explain an incident again, by the heuristics and by a model",
+        { params: idParams(IncidentIdText) },
+        answers(202, Request, 404),
+      ),
     )
     .get(
       "/incidents/:id/analysis",
@@ -56,10 +66,10 @@ export function analysisRoutes({ analysis, actorOf }: AnalysisRoutesDeps) {
         if (!view) throw notFound("incident");
         return { ...view, calls: view.calls.map(onWire) };
       },
-      {
-        params: CloneType(idParams(IncidentIdText)),
-        response: answers(200, AnalysisSchema, 404, 422),
-        detail: { tags, summary: "What explains an incident: what was asked of whom, and what each answered" },
-      },
+      describe(
+        "What explains an incident: what was asked of whom, and what each answered",
+        { params: idParams(IncidentIdText) },
+        answers(200, AnalysisSchema, 404),
+      ),
     );
 }

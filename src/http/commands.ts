@@ -1,23 +1,23 @@
-import { CloneType, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { COMMAND_STATUSES, type Command, type CommandService, type ExecFailure } from "../commands/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { ActorOf } from "../lib/client-address.ts";
 import { unreachable } from "../lib/errors.ts";
-import { parseJson } from "./json-body.ts";
 import { HttpProblem, invalid, notFound } from "./problems.ts";
 import {
   AnyObject,
   answers,
+  describing,
   IncidentId,
   Instant,
   idParams,
   input,
   limitOf,
-  nextLink,
   nullable,
   oneOf,
   onWire,
+  pageOf,
   pageQuery,
   resource,
   Uuid,
@@ -70,7 +70,7 @@ export interface CommandRoutesDeps {
 
 /** What is asked of the hosts, and what came of it. */
 export function commandRoutes({ commands, agents, actorOf }: CommandRoutesDeps) {
-  const tags = ["commands"];
+  const describe = describing("commands");
   return new Elysia({ name: "commands", prefix: "/v1", normalize: false })
     .post(
       "/admin/exec",
@@ -81,12 +81,11 @@ export function commandRoutes({ commands, agents, actorOf }: CommandRoutesDeps) 
         if (!outcome.ok) throw refusal(outcome);
         return execution(outcome.command);
       },
-      {
-        parse: parseJson,
-        body: CloneType(ExecInput),
-        response: answers(200, Execution, 400, 404, 409, 413, 415, 422),
-        detail: { tags, summary: "Sends a command to an agent, and waits for its result up to wait_s seconds" },
-      },
+      describe(
+        "Sends a command to an agent, and waits for its result up to wait_s seconds",
+        { body: ExecInput },
+        answers(200, Execution, 404, 409),
+      ),
     )
     .get(
       "/commands/:id",
@@ -95,11 +94,7 @@ export function commandRoutes({ commands, agents, actorOf }: CommandRoutesDeps) 
         if (!command) throw notFound("command");
         return onWire(command);
       },
-      {
-        params: CloneType(idParams(Uuid)),
-        response: answers(200, CommandSchema, 404, 422),
-        detail: { tags, summary: "One command and its result" },
-      },
+      describe("One command and its result", { params: idParams(Uuid) }, answers(200, CommandSchema, 404)),
     )
     .get(
       "/agents/:id/commands",
@@ -107,15 +102,13 @@ export function commandRoutes({ commands, agents, actorOf }: CommandRoutesDeps) 
         if (!(await agents.get(params.id))) throw notFound("agent");
         const page = { agentId: params.id, limit: limitOf(query), cursor: query.cursor };
         const { commands: found, nextCursor } = await commands.list(page);
-        if (nextCursor !== undefined) set.headers.link = nextLink(request, nextCursor);
-        return found.map(onWire);
+        return pageOf(found, nextCursor, { request, set });
       },
-      {
-        params: CloneType(idParams(Uuid)),
-        query: CloneType(pageQuery(Uuid, {})),
-        response: answers(200, Type.Array(CommandSchema), 404, 422),
-        detail: { tags, summary: "An agent's commands, newest first" },
-      },
+      describe(
+        "An agent's commands, newest first",
+        { params: idParams(Uuid), query: pageQuery(Uuid, {}) },
+        answers(200, Type.Array(CommandSchema), 404),
+      ),
     );
 }
 

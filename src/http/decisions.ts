@@ -1,12 +1,12 @@
-import { CloneType, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { DECISION_STATES, type DecisionReader, type DecisionService } from "../decisions/model.ts";
 import type { ActorOf } from "../lib/client-address.ts";
 import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
-import { parseJson } from "./json-body.ts";
 import { HttpProblem, invalid, notFound } from "./problems.ts";
 import {
   answers,
+  describing,
   IncidentId,
   IncidentIdText,
   Instant,
@@ -43,7 +43,7 @@ export interface DecisionRoutesDeps {
 
 /** What Slack's buttons do, for every other program: one incident's restart, logs, ignoring. */
 export function decisionRoutes({ decisions, actorOf }: DecisionRoutesDeps) {
-  const tags = ["incidents"];
+  const describe = describing("incidents");
   return new Elysia({ name: "decisions", prefix: "/v1", normalize: false }).post(
     "/incidents/:id/decisions",
     async ({ params, body, request, server, set }) => {
@@ -62,15 +62,10 @@ export function decisionRoutes({ decisions, actorOf }: DecisionRoutesDeps) {
       set.status = 202;
       return onWire(decision);
     },
-    {
-      parse: parseJson,
-      params: CloneType(idParams(IncidentIdText)),
-      body: CloneType(DecisionInput),
-      response: answers(202, DecisionSchema, 400, 404, 409, 413, 415, 422),
-      detail: {
-        tags,
-        summary: "Decides about an incident as a button does; what comes of it is told by the incident's decisions",
-      },
-    },
+    describe(
+      "Decides about an incident as a button does; what comes of it is told by the incident's decisions",
+      { params: idParams(IncidentIdText), body: DecisionInput },
+      answers(202, DecisionSchema, 404, 409),
+    ),
   );
 }

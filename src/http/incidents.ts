@@ -1,29 +1,23 @@
-import { CloneType, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AgentService } from "../fleet/model.ts";
-import {
-  DECIDED_STATUSES,
-  INCIDENT_STATUSES,
-  type Incident,
-  type IncidentPage,
-  type IncidentService,
-} from "../incidents/model.ts";
+import { DECIDED_STATUSES, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/client-address.ts";
-import { parseJson } from "./json-body.ts";
 import { HttpProblem, notFound } from "./problems.ts";
 import {
   AnyObject,
   answers,
+  describing,
   IncidentId,
   IncidentIdText,
   Instant,
   idParams,
   input,
   limitOf,
-  nextLink,
   nullable,
   oneOf,
   onWire,
+  pageOf,
   pageQuery,
   resource,
   Uuid,
@@ -102,42 +96,35 @@ export interface IncidentRoutesDeps {
 
 /** What went wrong on the hosts, and what people decided. */
 export function incidentRoutes({ incidents, agents, actorOf }: IncidentRoutesDeps) {
-  const tags = ["incidents"];
-
-  async function list(page: IncidentPage, request: Request): Promise<{ page: Incident[]; link?: string }> {
-    const { incidents: found, nextCursor } = await incidents.list(page);
-    return nextCursor === undefined ? { page: found } : { page: found, link: nextLink(request, nextCursor) };
-  }
+  const describe = describing("incidents");
 
   return new Elysia({ name: "incidents", prefix: "/v1", normalize: false })
     .get(
       "/agents/:id/incidents",
       async ({ params, query, request, set }) => {
         if (!(await agents.get(params.id))) throw notFound("agent");
-        const { page, link } = await list({ ...query, limit: limitOf(query), agentId: params.id }, request);
-        if (link !== undefined) set.headers.link = link;
-        return page.map(onWire);
+        const page = { ...query, limit: limitOf(query), agentId: params.id };
+        const { incidents: found, nextCursor } = await incidents.list(page);
+        return pageOf(found, nextCursor, { request, set });
       },
-      {
-        params: CloneType(idParams(Uuid)),
-        query: CloneType(pageQuery(IncidentIdText, { status })),
-        response: answers(200, Type.Array(IncidentSchema), 404, 422),
-        detail: { tags, summary: "An agent's incidents, newest first" },
-      },
+      describe(
+        "An agent's incidents, newest first",
+        { params: idParams(Uuid), query: pageQuery(IncidentIdText, { status }) },
+        answers(200, Type.Array(IncidentSchema), 404),
+      ),
     )
     .get(
       "/incidents",
       async ({ query, request, set }) => {
         const { limit: _, agent_id: agentId, ...rest } = query;
-        const { page, link } = await list({ ...rest, agentId, limit: limitOf(query) }, request);
-        if (link !== undefined) set.headers.link = link;
-        return page.map(onWire);
+        const { incidents: found, nextCursor } = await incidents.list({ ...rest, agentId, limit: limitOf(query) });
+        return pageOf(found, nextCursor, { request, set });
       },
-      {
-        query: CloneType(pageQuery(IncidentIdText, { status, agent_id: Type.Optional(Uuid) })),
-        response: answers(200, Type.Array(IncidentSchema), 422),
-        detail: { tags, summary: "All incidents, newest first" },
-      },
+      describe(
+        "All incidents, newest first",
+        { query: pageQuery(IncidentIdText, { status, agent_id: Type.Optional(Uuid) }) },
+        answers(200, Type.Array(IncidentSchema)),
+      ),
     )
     .get(
       "/incidents/:id",
@@ -152,14 +139,11 @@ export function incidentRoutes({ incidents, agents, actorOf }: IncidentRoutesDep
           announcements: announcements.map(onWire),
         };
       },
-      {
-        params: CloneType(idParams(IncidentIdText)),
-        response: answers(200, IncidentWithTimeline, 404, 422),
-        detail: {
-          tags,
-          summary: "One incident with its whole story: its timeline, what people decided, and where they were told",
-        },
-      },
+      describe(
+        "One incident with its whole story: its timeline, what people decided, and where they were told",
+        { params: idParams(IncidentIdText) },
+        answers(200, IncidentWithTimeline, 404),
+      ),
     )
     .patch(
       "/incidents/:id",
@@ -169,12 +153,10 @@ export function incidentRoutes({ incidents, agents, actorOf }: IncidentRoutesDep
         if (change.reason === "not_found") throw notFound("incident");
         throw new HttpProblem(409, change.reason, change.message);
       },
-      {
-        parse: parseJson,
-        params: CloneType(idParams(IncidentIdText)),
-        body: CloneType(input({ status: oneOf(DECIDED_STATUSES) })),
-        response: answers(200, IncidentSchema, 400, 404, 409, 413, 415, 422),
-        detail: { tags, summary: "A person's decision on an incident; resolved is final" },
-      },
+      describe(
+        "A person's decision on an incident; resolved is final",
+        { params: idParams(IncidentIdText), body: input({ status: oneOf(DECIDED_STATUSES) }) },
+        answers(200, IncidentSchema, 404, 409),
+      ),
     );
 }

@@ -8,6 +8,7 @@ import {
   Type,
 } from "@sinclair/typebox";
 import { UUID } from "../lib/uuid.ts";
+import { parseJson } from "./json-body.ts";
 import { Problem } from "./problems.ts";
 
 /** A page's size when nothing is said, and at most: an incident has up to 4 KiB in a list. */
@@ -85,8 +86,27 @@ export function answers<Status extends number, S extends TSchema>(
   schema: S,
   ...problems: number[]
 ): Record<Status, S> {
-  const refusals = [...problems, ...COMMON_PROBLEMS].map((one) => [one, CloneType(Problem)]);
-  return Object.fromEntries([...refusals, [status, CloneType(schema)]]) as Record<Status, S>;
+  return { ...refusals([...problems, ...COMMON_PROBLEMS]), [status]: CloneType(schema) } as Record<Status, S>;
+}
+
+const refusals = (statuses: readonly number[]) =>
+  Object.fromEntries(statuses.map((status) => [status, CloneType(Problem)]));
+
+/** What a request brings. */
+interface Taken {
+  params?: TSchema;
+  query?: TSchema;
+  body?: TSchema;
+}
+
+/** The options of the routes with this tag: what each takes and answers, and how the API describes it. */
+export function describing(tag: string) {
+  return <const T extends Taken, const A extends Record<number, TSchema>>(summary: string, taken: T, answered: A) => {
+    const copies = Object.fromEntries(Object.entries(taken).map(([part, schema]) => [part, CloneType(schema)])) as T;
+    const wrong = taken.body ? [400, 413, 415, 422] : Object.keys(taken).length > 0 ? [422] : [];
+    const response = { ...refusals(wrong), ...answered } as A;
+    return { ...(taken.body ? { parse: parseJson } : {}), ...copies, response, detail: { tags: [tag], summary } };
+  };
 }
 
 /** Dates as they go over the wire. */
@@ -100,11 +120,18 @@ export function onWire<T extends object>(row: T): OnWire<T> {
   return Object.fromEntries(entries) as OnWire<T>;
 }
 
-/** The `Link` header that leads to the next page: this request with another cursor. */
-export function nextLink(request: Request, cursor: string | number): string {
-  const url = new URL(request.url);
-  url.searchParams.set("cursor", String(cursor));
-  return `<${url.pathname}${url.search}>; rel="next"`;
+/** A list's rows; its `Link` header leads to the next page: this request with another cursor. */
+export function pageOf<T extends object>(
+  rows: readonly T[],
+  nextCursor: string | number | undefined,
+  { request, set }: { request: Request; set: { headers: Record<string, unknown> } },
+): OnWire<T>[] {
+  if (nextCursor !== undefined) {
+    const url = new URL(request.url);
+    url.searchParams.set("cursor", String(nextCursor));
+    set.headers.link = `<${url.pathname}${url.search}>; rel="next"`;
+  }
+  return rows.map(onWire);
 }
 
 /** The page's size that was asked for, or the default. */

@@ -1,23 +1,23 @@
-import { CloneType, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { ActorOf } from "../lib/client-address.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isSelective } from "../lib/glob.ts";
 import { type NewSilence, SILENCE_ENDS, type SilenceService } from "../silences/model.ts";
-import { parseJson } from "./json-body.ts";
 import { type FieldError, HttpProblem, invalid, notFound } from "./problems.ts";
 import {
   answers,
+  describing,
   IncidentId,
   IncidentIdText,
   Instant,
   idParams,
   input,
   limitOf,
-  nextLink,
   nullable,
   oneOf,
   onWire,
+  pageOf,
   pageQuery,
   resource,
   Uuid,
@@ -75,21 +75,20 @@ export interface SilenceRoutesDeps {
 
 /** What is recorded and explained, but not announced. */
 export function silenceRoutes({ silences, actorOf, clock }: SilenceRoutesDeps) {
-  const tags = ["silences"];
+  const describe = describing("silences");
   return new Elysia({ name: "silences", prefix: "/v1", normalize: false })
     .get(
       "/silences",
       async ({ query, request, set }) => {
         const { cursor, ended } = query;
         const page = await silences.list({ cursor, limit: limitOf(query), ended: ended === "true" });
-        if (page.nextCursor !== undefined) set.headers.link = nextLink(request, page.nextCursor);
-        return page.silences.map(onWire);
+        return pageOf(page.silences, page.nextCursor, { request, set });
       },
-      {
-        query: CloneType(pageQuery(IncidentIdText, { ended: Type.Optional(oneOf(["true", "false"])) })),
-        response: answers(200, Type.Array(SilenceSchema), 422),
-        detail: { tags, summary: "Silences, newest first; those that are over with ended=true" },
-      },
+      describe(
+        "Silences, newest first; those that are over with ended=true",
+        { query: pageQuery(IncidentIdText, { ended: Type.Optional(oneOf(["true", "false"])) }) },
+        answers(200, Type.Array(SilenceSchema)),
+      ),
     )
     .post(
       "/silences",
@@ -99,12 +98,11 @@ export function silenceRoutes({ silences, actorOf, clock }: SilenceRoutesDeps) {
         set.status = 201;
         return onWire(made);
       },
-      {
-        parse: parseJson,
-        body: CloneType(BODY),
-        response: answers(201, SilenceSchema, 400, 409, 413, 415, 422),
-        detail: { tags, summary: "A new silence: incidents that fit all its patterns are not announced" },
-      },
+      describe(
+        "A new silence: incidents that fit all its patterns are not announced",
+        { body: BODY },
+        answers(201, SilenceSchema, 409),
+      ),
     )
     .delete(
       "/silences/:id",
@@ -112,11 +110,11 @@ export function silenceRoutes({ silences, actorOf, clock }: SilenceRoutesDeps) {
         if (!(await silences.end(params.id, actorOf(request, server)))) throw notFound("silence");
         set.status = 204;
       },
-      {
-        params: CloneType(idParams(IncidentIdText)),
-        response: answers(204, Type.Void(), 404, 422),
-        detail: { tags, summary: "Ends a silence; what it held back and is still open is announced" },
-      },
+      describe(
+        "Ends a silence; what it held back and is still open is announced",
+        { params: idParams(IncidentIdText) },
+        answers(204, Type.Void(), 404),
+      ),
     );
 }
 
