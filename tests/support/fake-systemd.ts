@@ -111,7 +111,8 @@ export class FakeSystemd {
   /** How a program was called so far. */
   calls(name: "journalctl" | "systemctl"): { pid: number; words: string[] }[] {
     const path = join(this.#folder, `${name}.calls`);
-    const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
+    // The last line is still being written where it has no end.
+    const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : [];
     return lines.map((line) => JSON.parse(line));
   }
 
