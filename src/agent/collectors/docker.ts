@@ -1,4 +1,3 @@
-import type { Running } from "../../lib/repeat.ts";
 import { DockerError } from "../docker-error.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, SAVE_INTERVAL_MS } from "./collector-model.ts";
@@ -7,7 +6,7 @@ import { type ContainerEvent, containerEventOf, EVENT_FILTERS } from "./docker-e
 import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
 import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
-import { supervise } from "./supervise.ts";
+import { supervised, type Work } from "./supervise.ts";
 
 interface DockerState {
   /** The last event's moment, "1706140800.000000001". */
@@ -28,16 +27,8 @@ const LOOK_MS = 1_000;
 export function createDockerCollector(deps: CollectorDeps): Collector {
   const { clock, log } = deps;
   const file = openStateFile(`${deps.stateDir}/docker.json`, isState, log);
-  let running: Running | undefined;
-  return {
-    name: "docker",
-    start(report) {
-      const options = { name: "docker", clock, log, backoff: BACKOFF };
-      running ??= supervise((signal) => watch({ deps, file, report, signal }), options);
-    },
-    stop: async () => running?.stop(),
-    check: () => check(deps),
-  };
+  const work: Work = (report, signal) => watch({ deps, file, report, signal });
+  return supervised(work, () => check(deps), { name: "docker", clock, log, backoff: BACKOFF });
 }
 
 interface WatchOptions {

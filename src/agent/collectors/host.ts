@@ -1,11 +1,10 @@
 import type { Thresholds } from "../../config/agent-collectors.ts";
 import { errorMessage } from "../../lib/errors.ts";
-import type { Running } from "../../lib/repeat.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import type { CollectorDeps } from "./collector-model.ts";
 import { createHostFigures, type Figure, type FigureName, type HostFiguresOptions, sourcesOf } from "./host-figures.ts";
 import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
-import { supervise } from "./supervise.ts";
+import { supervised, type Work } from "./supervise.ts";
 import { createThreshold, type Level, type Threshold, type ThresholdLimits } from "./threshold.ts";
 import { topByCpu, topByMemory } from "./top-processes.ts";
 
@@ -35,15 +34,8 @@ export interface HostCollectorOptions extends Pick<HostFiguresOptions, "root" | 
 export function createHostCollector(deps: CollectorDeps, options: HostCollectorOptions = {}): Collector {
   const { clock, log, settings } = deps;
   const file = openStateFile(`${deps.stateDir}/host.json`, isState, log);
-  let running: Running | undefined;
-  return {
-    name: "host",
-    start(report) {
-      running ??= supervise((signal) => watch({ deps, options, file, report, signal }), { name: "host", clock, log });
-    },
-    stop: async () => running?.stop(),
-    check: () => check(settings.thresholds, options),
-  };
+  const work: Work = (report, signal) => watch({ deps, options, file, report, signal });
+  return supervised(work, () => check(settings.thresholds, options), { name: "host", clock, log });
 }
 
 interface WatchOptions {

@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
-import type { Running } from "../../lib/repeat.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
@@ -11,7 +10,7 @@ import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import { createKernelReader } from "./kernel-lines.ts";
 import { readKmsg } from "./kmsg.ts";
 import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
-import { supervise } from "./supervise.ts";
+import { supervised, type Work } from "./supervise.ts";
 
 interface KernelState {
   /** In the journal, or, without one, `boot id:sequence` in the kernel's own log. */
@@ -46,16 +45,8 @@ export function createKernelCollector(deps: CollectorDeps, options: KernelCollec
   const journal = createJournal(deps);
   const file = openStateFile(`${deps.stateDir}/kernel.json`, isState, log);
   const kmsgPath = options.kmsgPath ?? KMSG;
-  let running: Running | undefined;
-  return {
-    name: "kernel",
-    start(report) {
-      const work = (signal: AbortSignal) => watch({ deps, journal, kmsgPath, file, report, signal });
-      running ??= supervise(work, { name: "kernel", clock, log });
-    },
-    stop: async () => running?.stop(),
-    check: () => check(journal, kmsgPath),
-  };
+  const work: Work = (report, signal) => watch({ deps, journal, kmsgPath, file, report, signal });
+  return supervised(work, () => check(journal, kmsgPath), { name: "kernel", clock, log });
 }
 
 interface WatchOptions {

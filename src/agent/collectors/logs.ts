@@ -1,7 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import type { LogRule, LogTargetKind } from "../../config/log-rules.ts";
 import { errorMessage } from "../../lib/errors.ts";
-import type { Running } from "../../lib/repeat.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
@@ -13,7 +12,7 @@ import { createLogFiles, pathsOf } from "./log-files.ts";
 import { createLogAlerts } from "./log-lines.ts";
 import { createLogUnits } from "./log-units.ts";
 import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
-import { supervise } from "./supervise.ts";
+import { supervised, type Work } from "./supervise.ts";
 
 interface LogsState {
   readonly cursor?: string;
@@ -35,20 +34,9 @@ export function createLogsCollector(deps: CollectorDeps, options: LogsCollectorO
   const { clock, log, settings } = deps;
   const file = openStateFile(`${deps.stateDir}/logs.json`, isState, log);
   const filePollMs = options.filePollMs ?? FILE_POLL_MS;
-  let running: Running | undefined;
-  return {
-    name: "logs",
-    start(report) {
-      if (settings.logRules.length === 0) return;
-      running ??= supervise((signal) => watch({ deps, filePollMs, file, report, signal }), {
-        name: "logs",
-        clock,
-        log,
-      });
-    },
-    stop: async () => running?.stop(),
-    check: async () => check(settings.logRules),
-  };
+  const work: Work = (report, signal) => watch({ deps, filePollMs, file, report, signal });
+  const collector = supervised(work, async () => check(settings.logRules), { name: "logs", clock, log });
+  return settings.logRules.length > 0 ? collector : { ...collector, start: () => undefined };
 }
 
 interface WatchOptions {

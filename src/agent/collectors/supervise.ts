@@ -3,6 +3,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { errorMessage, OpsPilotError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Running } from "../../lib/repeat.ts";
+import type { Collector, ReportAlert } from "../model.ts";
 
 export interface SuperviseOptions {
   readonly name: string;
@@ -59,5 +60,21 @@ export function supervise(work: (signal: AbortSignal) => Promise<void>, options:
       stopping.abort();
       return done;
     },
+  };
+}
+
+/** What a collector does from its start to its stop. */
+export type Work = (report: ReportAlert, signal: AbortSignal) => Promise<void>;
+
+/** A collector whose work is supervised; a second start changes nothing. */
+export function supervised(work: Work, check: Collector["check"], options: SuperviseOptions): Collector {
+  let running: Running | undefined;
+  return {
+    name: options.name,
+    start(report) {
+      running ??= supervise((signal) => work(report, signal), options);
+    },
+    stop: async () => running?.stop(),
+    check,
   };
 }

@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
-import type { Running } from "../../lib/repeat.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { MissingProgramError } from "../run-process.ts";
 import {
@@ -16,7 +15,7 @@ import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
 import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
-import { supervise } from "./supervise.ts";
+import { supervised, type Work } from "./supervise.ts";
 import { listFailed } from "./systemctl.ts";
 import { createUnitWatch } from "./systemd-units.ts";
 
@@ -37,20 +36,8 @@ export function createSystemdCollector(deps: CollectorDeps): Collector {
   const { clock, log } = deps;
   const journal = createJournal(deps);
   const file = openStateFile(`${deps.stateDir}/systemd.json`, isState, log);
-  let running: Running | undefined;
-
-  return {
-    name: "systemd",
-    start(report) {
-      running ??= supervise((signal) => watch({ deps, journal, file, report, signal }), {
-        name: "systemd",
-        clock,
-        log,
-      });
-    },
-    stop: async () => running?.stop(),
-    check: () => check(deps, journal),
-  };
+  const work: Work = (report, signal) => watch({ deps, journal, file, report, signal });
+  return supervised(work, () => check(deps, journal), { name: "systemd", clock, log });
 }
 
 interface WatchOptions {
