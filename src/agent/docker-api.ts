@@ -1,4 +1,5 @@
 import { readBounded } from "../lib/bounded-fetch.ts";
+import { fieldsOf } from "../lib/json.ts";
 import { DockerError, dockerErrorOf, dockerRefusal } from "./docker-error.ts";
 import { asStdout, demultiplex, type LogPiece } from "./docker-logs.ts";
 
@@ -178,10 +179,6 @@ function isOlder(one: string, other: string): boolean {
 
 function hasTerminal(container: unknown): boolean {
   return fieldsOf(fieldsOf(container).Config).Tty === true;
-}
-
-function fieldsOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,6 @@
 import { codeOf } from "../config/env-file.ts";
 import { errorMessage, OpsPilotError } from "../lib/errors.ts";
+import { fieldsOf, jsonOf } from "../lib/json.ts";
 
 /**
  * Why Docker gave no answer: `absent` (no daemon at the socket), `forbidden` (this user may not use the socket),
@@ -35,16 +36,7 @@ export function dockerErrorOf(error: unknown, socketPath: string, isAborted: boo
 
 /** What an answer that is no success means: Docker explains it as {"message": …}. */
 export function dockerRefusal(status: number, body: string): DockerError {
-  const message = messageIn(body) ?? `HTTP ${status}`;
-  return new DockerError(status === 404 ? "not_found" : "refused", message);
-}
-
-function messageIn(body: string): string | undefined {
-  try {
-    const { message } = JSON.parse(body) as { message?: unknown };
-    return typeof message === "string" && message !== "" ? message : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
-    throw error;
-  }
+  const { message } = fieldsOf(jsonOf(body));
+  const isSaid = typeof message === "string" && message !== "";
+  return new DockerError(status === 404 ? "not_found" : "refused", isSaid ? message : `HTTP ${status}`);
 }

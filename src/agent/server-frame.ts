@@ -1,3 +1,4 @@
+import { fieldsOf } from "../lib/json.ts";
 import { FRAME_ERRORS, type FrameErrorReason, type ServerFrame } from "../protocol/frames.ts";
 import { parseJsonObject } from "../protocol/json.ts";
 
@@ -52,12 +53,11 @@ function decodeError({ code, message, id, retry_after_s }: Record<string, unknow
 /** Its parameters are looked at by whoever runs it. */
 function decodeCommand({ id, command, params, ttl_s }: Record<string, unknown>): ServerFrame | undefined {
   if (typeof id !== "string" || typeof command !== "string") return undefined;
-  const isObject = typeof params === "object" && params !== null && !Array.isArray(params);
   return {
     type: "command",
     id,
     command,
-    params: isObject ? (params as Record<string, unknown>) : {},
+    params: fieldsOf(params),
     ttl_s: typeof ttl_s === "number" && ttl_s >= 0 ? ttl_s : 0,
   };
 }

@@ -1,3 +1,5 @@
+import { fieldsOf } from "../lib/json.ts";
+
 const TEXT_CHARS_MAX = 100;
 const DISKS_MAX = 8;
 /** What may be told of a host to a third party; everything else in `agents.meta` stays here. */
@@ -12,7 +14,7 @@ export function hostFacts(meta: Readonly<Record<string, unknown>>): string[] {
   });
   const uptimeS = numberOf(meta.uptime_s);
   if (uptimeS !== undefined) facts.push(`uptime: ${durationOf(uptimeS)}`);
-  return [...facts, ...metricFacts(objectOf(meta.metrics))];
+  return [...facts, ...metricFacts(fieldsOf(meta.metrics))];
 }
 
 /** The two largest units are enough: "3d 4h". */
@@ -48,7 +50,7 @@ function metricFacts(metrics: Readonly<Record<string, unknown>>): string[] {
 function diskFacts(disks: unknown): string[] {
   if (!Array.isArray(disks)) return [];
   return disks.slice(0, DISKS_MAX).flatMap((disk: unknown) => {
-    const { mount, used_bytes, total_bytes } = objectOf(disk);
+    const { mount, used_bytes, total_bytes } = fieldsOf(disk);
     const used = usage(used_bytes, total_bytes);
     return typeof mount === "string" && used ? [`disk ${mount.slice(0, TEXT_CHARS_MAX)}: ${used}`] : [];
   });
@@ -64,7 +66,3 @@ function usage(used: unknown, total: unknown): string | undefined {
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 const numberOf = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : undefined);
-
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}

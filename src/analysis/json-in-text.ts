@@ -1,3 +1,5 @@
+import { isRecord, jsonOf } from "../lib/json.ts";
+
 /** More is not an answer; it bounds the work below. */
 const TEXT_CHARS_MAX = 64 * 1024;
 /** Opening braces that are tried as an object's beginning. */
@@ -18,16 +20,8 @@ export function* objectsIn(text: string): Generator<Record<string, unknown>> {
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {
-  if (!text.startsWith("{")) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    // Not JSON: the next candidate is tried.
-    return undefined;
-  }
+  const value = text.startsWith("{") ? jsonOf(text) : undefined;
+  return isRecord(value) ? value : undefined;
 }
 
 function balanced(text: string): string[] {

@@ -1,3 +1,4 @@
+import { isRecord, jsonOf } from "../lib/json.ts";
 import { JSON_DEPTH_MAX, JSON_UNSCANNED_CHARS_MAX, JSON_VALUES_MAX } from "./limits.ts";
 
 /** Why a text gave no object. */
@@ -11,12 +12,10 @@ export function parseJsonObject(text: string): Record<string, unknown> | JsonFau
   const isScanned = text.length > JSON_UNSCANNED_CHARS_MAX;
   const fault = isScanned ? scanJson(text) : undefined;
   if (fault !== undefined) return fault;
-  const value = parse(text);
+  const value = jsonOf(text);
   if (value === undefined) return "malformed";
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return "not_object";
-  return isScanned || isFlat(value as Record<string, unknown>)
-    ? (value as Record<string, unknown>)
-    : (scanJson(text) ?? (value as Record<string, unknown>));
+  if (!isRecord(value)) return "not_object";
+  return isScanned || isFlat(value) ? value : (scanJson(text) ?? value);
 }
 
 /** What to tell the sender. */
@@ -30,14 +29,6 @@ export function describeJsonFault(fault: JsonFault): string {
       return `Expected at most ${JSON_DEPTH_MAX} levels of nesting`;
     case "too_many_values":
       return `Expected at most ${JSON_VALUES_MAX} values`;
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

@@ -4,6 +4,7 @@ import type { SlackSettings } from "../config/slack.ts";
 import type { DecisionService } from "../decisions/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
+import { jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { createCallbackStore } from "./callback-store.ts";
 import { createInteractions, type Interactions } from "./interactions.ts";
@@ -141,11 +142,5 @@ function receiverOf({ settings, clock, log }: SlackDeps, sql: Sql, interactions:
 /** The form's `payload`, JSON; undefined when there is none, which is nothing to act on. */
 function payloadOf(body: string): unknown {
   const text = new URLSearchParams(body).get("payload");
-  if (text === null) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
-    throw error;
-  }
+  return text === null ? undefined : jsonOf(text);
 }

@@ -1,4 +1,4 @@
-import { isRecord } from "./state-file.ts";
+import { isRecord } from "../../lib/json.ts";
 
 /** What Docker tells of a container. */
 export type ContainerEvent = {

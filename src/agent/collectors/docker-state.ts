@@ -1,6 +1,6 @@
+import { isRecord } from "../../lib/json.ts";
 import type { DockerApi } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
-import { isRecord } from "./state-file.ts";
 import type { Verdict } from "./steady.ts";
 
 /** A container as `/containers/{id}/json` describes it, as far as it matters here. */

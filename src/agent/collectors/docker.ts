@@ -1,3 +1,4 @@
+import { isRecord } from "../../lib/json.ts";
 import { DockerError } from "../docker-error.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, SAVE_INTERVAL_MS } from "./collector-model.ts";
@@ -5,7 +6,7 @@ import { createContainerWatch } from "./docker-containers.ts";
 import { type ContainerEvent, containerEventOf, EVENT_FILTERS } from "./docker-events.ts";
 import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
-import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
+import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 
 interface DockerState {

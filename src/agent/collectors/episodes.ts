@@ -9,9 +9,9 @@
  * flaps is one alert with a count, not an alert and a resolution a minute.
  */
 import type { Clock } from "../../lib/clock.ts";
+import { isRecord } from "../../lib/json.ts";
 import type { Severity } from "../../protocol/payloads.ts";
 import type { HostAlert, ReportAlert } from "../model.ts";
-import { isRecord } from "./state-file.ts";
 
 /** A source that is broken. It is kept over restarts of the agent. */
 export interface Episode {

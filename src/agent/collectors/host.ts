@@ -1,9 +1,10 @@
 import type { Thresholds } from "../../config/agent-collectors.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import type { CollectorDeps } from "./collector-model.ts";
 import { createHostFigures, type Figure, type FigureName, type HostFiguresOptions, sourcesOf } from "./host-figures.ts";
-import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
+import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 import { createThreshold, type Level, type Threshold, type ThresholdLimits } from "./threshold.ts";
 import { topByCpu, topByMemory } from "./top-processes.ts";

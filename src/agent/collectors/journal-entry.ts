@@ -1,4 +1,4 @@
-import { isRecord } from "./state-file.ts";
+import { fieldsOf, jsonOf } from "../../lib/json.ts";
 
 /** One entry of the journal. */
 export interface JournalEntry {
@@ -17,22 +17,12 @@ export interface JournalEntry {
  * null when it is longer than journalctl shows.
  */
 export function parseEntry(line: string): JournalEntry | undefined {
-  const fields = parseFields(line);
-  const cursor = fields?.__CURSOR;
-  if (!fields || typeof cursor !== "string") return undefined;
+  const fields = fieldsOf(jsonOf(line));
+  const cursor = fields.__CURSOR;
+  if (typeof cursor !== "string") return undefined;
   const field = (name: string) => (Object.hasOwn(fields, name) ? textOf(fields[name]) : undefined);
   const atMs = Math.floor(Number(field("__REALTIME_TIMESTAMP")) / 1000);
   return { cursor, atMs: Number.isFinite(atMs) ? atMs : 0, message: field("MESSAGE") ?? "", field };
-}
-
-function parseFields(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isRecord(value) ? value : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 function textOf(value: unknown): string | undefined {

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
+import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
@@ -9,7 +10,7 @@ import { happeningKey } from "./happening.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import { createKernelReader } from "./kernel-lines.ts";
 import { readKmsg } from "./kmsg.ts";
-import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
+import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 
 interface KernelState {

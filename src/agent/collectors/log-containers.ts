@@ -2,13 +2,13 @@ import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
+import { isRecord } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DockerApi } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
 import { happeningKey } from "./happening.ts";
 import { createLineCutter } from "./lines.ts";
 import type { LogAlerts } from "./log-lines.ts";
-import { isRecord } from "./state-file.ts";
 
 export interface LogContainersOptions {
   readonly rules: readonly LogRule[];

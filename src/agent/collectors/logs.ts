@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import type { LogRule, LogTargetKind } from "../../config/log-rules.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
@@ -11,7 +12,7 @@ import { createLogContainers } from "./log-containers.ts";
 import { createLogFiles, pathsOf } from "./log-files.ts";
 import { createLogAlerts } from "./log-lines.ts";
 import { createLogUnits } from "./log-units.ts";
-import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
+import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 
 interface LogsState {

@@ -55,8 +55,3 @@ function readJson(path: string, log: Log): unknown {
     return undefined;
   }
 }
-
-/** True for an object that is no array. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

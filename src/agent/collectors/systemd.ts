@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
+import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { MissingProgramError } from "../run-process.ts";
 import {
@@ -14,7 +15,7 @@ import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
-import { isRecord, openStateFile, type StateFile } from "./state-file.ts";
+import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 import { listFailed } from "./systemctl.ts";
 import { createUnitWatch } from "./systemd-units.ts";

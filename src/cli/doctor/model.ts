@@ -1,5 +1,6 @@
 import type { Config } from "../../config.ts";
 import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
+import { fieldsOf, jsonOf } from "../../lib/json.ts";
 import type { OtherClock } from "./clock.ts";
 import { type Exchange, get } from "./exchange.ts";
 
@@ -31,12 +32,7 @@ function judge(host: string, model: string, list: Exchange, proof: Exchange): Fi
   const failed = [list, proof].find((one) => !one.ok || one.status >= 300);
   if (failed) return judgeFailure(host, failed);
   const ids = list.ok ? idsOf(list.body) : undefined;
-  if (!ids)
-    return doubtful(
-      NAME,
-      `${host} answers, but with no list of models`,
-      "check OPENROUTER_BASE_URL: it usually ends in /v1",
-    );
+  if (!ids) return withoutList(host);
   if (ids.includes(model)) return fine(NAME, `${host} answers and has ${model}`);
   return doubtful(NAME, `${host} answers, but does not list ${model}`, "set AI_MODEL to a model that it has");
 }
@@ -53,23 +49,17 @@ function judgeFailure(host: string, failed: Exchange): Finding {
       "set OPENROUTER_KEY to a key that is valid there",
     );
   }
-  if (failed.status === 404) {
-    return doubtful(
-      NAME,
-      `${host} answers, but has no list of models`,
-      "check OPENROUTER_BASE_URL: it usually ends in /v1",
-    );
-  }
+  if (failed.status === 404) return withoutList(host);
   return broken(NAME, `${host} answers with status ${failed.status}`, "try again later; check OPENROUTER_BASE_URL");
+}
+
+function withoutList(host: string): Finding {
+  const todo = "check OPENROUTER_BASE_URL: it usually ends in /v1";
+  return doubtful(NAME, `${host} answers, but with no list of models`, todo);
 }
 
 /** Undefined where it is no list as OpenAI's API has it. */
 function idsOf(body: string): string[] | undefined {
-  try {
-    const { data } = JSON.parse(body);
-    return Array.isArray(data) ? data.map((one) => String(one?.id)) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
-    throw error;
-  }
+  const { data } = fieldsOf(jsonOf(body));
+  return Array.isArray(data) ? data.map((one) => String(one?.id)) : undefined;
 }

@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import type { Config } from "../../config.ts";
 import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
+import { fieldsOf, jsonOf } from "../../lib/json.ts";
 import { type Exchange, get } from "./exchange.ts";
 
 const LIMIT_MS = 5_000;
@@ -53,13 +54,8 @@ function judgeReadiness(where: string, version: string, ready: Exchange): Findin
 
 /** Of an answer that only OpsPilot gives. */
 function versionOf(body: string): string | undefined {
-  try {
-    const { service, version } = JSON.parse(body);
-    return service === "opspilot" ? String(version) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
-    throw error;
-  }
+  const { service, version } = fieldsOf(jsonOf(body));
+  return service === "opspilot" ? String(version) : undefined;
 }
 
 /** Where one connects to reach a server that listens on all addresses. */
