@@ -1,78 +1,103 @@
 /**
- * What happens to an incident, step by step. Each step is a queue: a job of it is sent in the transaction that makes it
- * necessary, so a crash loses nothing, and a step bears a second run, so a crash stores nothing twice.
+ * What happens to an incident, step by step. Steps are joined by rows of the database, so a crash loses nothing, and each bears
+ * a second run, so a crash does nothing twice.
  *
- *   opened      ingest has stored a batch of alerts; one job for all incidents that it opened
- *      ↓
- *   explained   the heuristics' answer stands in the row, and the incident is `analyzed`; in the same transaction a job for
- *      │        each that wants a model's opinion, and one for all that people may be told of
- *      ├─▶ asked       the model's answer replaces the heuristics' in the row, or the incident says why it does not
- *      ↓
- *   announced   for each outlet a row: it is told, or not, and why. Who leads an outlet sends what waits, and edits what
- *      ↓        has changed since (announcements/delivery.ts)
- *   decided     a person pressed a button; a job in the transaction of the decision's row
- *      ↓
- *   carried     the decision is carried out: the incident's status, or a command to the host
- *      ↓        (the command's answer is a row that each node looks for)
- *   verified    whether it helped is found out, 5, 15 and 60 s after it was carried out
+ *   opened      ingest has stored a batch of alerts, in one transaction with one job for all incidents that it opened;
+ *      │        later alerts join the incident, resolve it, or supersede it (incidents/grouping.ts)
+ *      ▼
+ *   explained   a job: the heuristics' answer stands in the row, linked with the last incident of the same problem and tied to
+ *      │        what it follows from; in the same transaction a row for each outlet, and a job for each that wants a model
+ *      ├─▶ asked       a job: the model's answer replaces the heuristics', or the incident says why it does not
+ *      ▼
+ *   muted?      by the leader of each outlet, again whenever the incident changed: the muters below are asked in their order,
+ *      │        and the first that answers withholds the message, and says why in the timeline
+ *      ▼
+ *   notified    the leader posts what is to be told, and edits each message whose incident has a newer revision than it shows
+ *      ▼
+ *   decided     a person pressed a button: a row that is due at once
+ *      ▼
+ *   carried out what is due is done: the incident's status, or a command to the host, whose result is a row again
+ *      ▼
+ *   verified    whether it helped: by alerts, the agent's recovery report, and looks at the host after 5, 15 and 60 s
+ *      ▼
+ *   resolved    by the agent's report, a person, a verified restart, or AUTO_RESOLVE; its messages say so
  *
- * A step that fails is tried again with back-off; one that fails to the end goes to the dead letters: it is counted in
- * /metrics and stands in the incident's timeline, and what the step before it wrote goes on to stand.
+ * Whoever follows incidents is woken by NOTIFY at each commit that changes one, and by the next due time; a slow look is the
+ * guarantee. A job that fails is tried again with back-off; one that fails to the end is counted in /metrics, stands in the
+ * timeline, and what the step before it wrote goes on to stand: people are told of what could not be explained, too.
  */
+import type { TransactionSql } from "postgres";
+import { alreadyOver } from "./announcements/decide.ts";
+import type { Announcements } from "./announcements/service.ts";
+import { stormMuter } from "./announcements/storm-store.ts";
+import { consequencesMuter } from "./incidents/causes.ts";
+import type { IncidentWriter, Muter } from "./incidents/model.ts";
 import type { Jobs, Worker } from "./jobs/jobs.ts";
 import type { QueueName } from "./jobs/queues.ts";
+import type { Log } from "./lib/log.ts";
+
+/** Reasons to withhold a message, in the order in which they are asked. Storms come last: they count what is left. */
+export function mutersInOrder(silences: Muter): readonly Muter[] {
+  return [silences, alreadyOver, consequencesMuter, stormMuter];
+}
 
 export interface PipelineDeps {
   jobs: Jobs;
+  begin: (work: (tx: TransactionSql) => Promise<void>) => Promise<unknown>;
   explain: (ids: readonly number[], signal: AbortSignal) => Promise<void>;
   ask: (id: number, actor: string | null, signal: AbortSignal) => Promise<void>;
-  /** Whether, and how, people are told of these. */
-  announce: (ids: readonly number[]) => Promise<void>;
   /** Longest wait for a model, seconds. */
   askDeadlineS: number;
-  decisions: {
-    carry: (id: string, signal: AbortSignal) => Promise<void>;
-    verify: (id: string, signal: AbortSignal) => Promise<void>;
-    gaveUp: (id: string) => Promise<void>;
-  };
-  /** Tells an operator that a step was given up. */
-  gaveUp: (queue: QueueName, ids: readonly number[]) => Promise<void>;
+  announcements: Pick<Announcements, "expect">;
+  writer: Pick<IncidentWriter, "note" | "touch">;
+  countGivenUp: (queue: QueueName) => void;
+  log: Log;
 }
 
-/** The steps, in order. A new one is an entry here, a queue in jobs/queues.ts, and a `send` in the step before it. */
-export function createPipeline({ jobs, explain, ask, askDeadlineS, announce, decisions, gaveUp }: PipelineDeps) {
+/** The job of all incidents that a batch opened, in the batch's transaction. */
+export function explainLater(jobs: Jobs, tx: TransactionSql, ids: readonly number[]): Promise<void> {
+  return jobs.sendAll(tx, "incidents.explain", [{ ids: [...ids] }]);
+}
+
+/** Begins to work on what is opened. */
+export async function startPipeline(deps: PipelineDeps): Promise<void> {
   const explained: Worker<"incidents.explain"> = {
     queue: "incidents.explain",
-    limits: { batch: 20, together: false, deadlineS: 120, retries: 5 },
-    run: ({ ids }, signal) => explain(ids, signal),
-    gaveUp: ({ ids }) => gaveUp("incidents.explain", ids),
+    limits: { batch: 4, together: false, deadlineS: 120, retries: 5 },
+    run: ({ ids }, signal) => deps.explain(ids, signal),
+    gaveUp: ({ ids }) => giveUp(deps, "incidents.explain", ids),
   };
   const asked: Worker<"incidents.ask"> = {
     queue: "incidents.ask",
-    limits: { batch: 8, together: true, deadlineS: askDeadlineS, retries: 3 },
-    run: ({ id, actor }, signal) => ask(id, actor, signal),
-    gaveUp: ({ id }) => gaveUp("incidents.ask", [id]),
+    limits: { batch: 8, together: true, deadlineS: deps.askDeadlineS, retries: 3 },
+    run: ({ id, actor }, signal) => deps.ask(id, actor, signal),
+    gaveUp: ({ id }) => giveUp(deps, "incidents.ask", [id]),
   };
-  const announced: Worker<"incidents.announce"> = {
-    queue: "incidents.announce",
-    limits: { batch: 20, together: false, deadlineS: 60, retries: 5 },
-    run: ({ ids }) => announce(ids),
-    gaveUp: ({ ids }) => gaveUp("incidents.announce", ids),
-  };
-  const carried: Worker<"decisions.carry"> = {
-    queue: "decisions.carry",
-    limits: { batch: 8, together: true, deadlineS: 20, retries: 3 },
-    run: ({ id }, signal) => decisions.carry(id, signal),
-    gaveUp: ({ id }) => decisions.gaveUp(id),
-  };
-  const verified: Worker<"decisions.verify"> = {
-    queue: "decisions.verify",
-    limits: { batch: 8, together: true, deadlineS: 20, retries: 3 },
-    run: ({ id }, signal) => decisions.verify(id, signal),
-    gaveUp: ({ id }) => decisions.gaveUp(id),
-  };
-  return {
-    start: () => jobs.start([explained, asked, announced, carried, verified] as unknown as Worker<QueueName>[]),
-    stop: jobs.stop,
-  };
+  await deps.jobs.start([explained, asked] as unknown as Worker<QueueName>[], (tx, ids) => handOn(deps, tx, ids));
+}
+
+/** What a former version still had to announce: a row that waits is made, one that was withheld is decided again. */
+async function handOn(
+  { announcements, writer }: PipelineDeps,
+  tx: TransactionSql,
+  ids: readonly number[],
+): Promise<void> {
+  await announcements.expect(tx, ids);
+  await writer.touch(tx, ids);
+}
+
+async function giveUp(
+  { begin, announcements, writer, countGivenUp, log }: PipelineDeps,
+  queue: QueueName,
+  ids: readonly number[],
+): Promise<void> {
+  log.error({ queue, incidents: ids }, "a step was given up after its last try");
+  countGivenUp(queue);
+  await begin(async (tx) => {
+    if (queue === "incidents.explain") await announcements.expect(tx, ids);
+    await writer.note(
+      tx,
+      ids.map((incidentId) => ({ kind: "given_up", actor: "system", incidentId, data: { step: queue } })),
+    );
+  });
 }

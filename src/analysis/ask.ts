@@ -1,14 +1,16 @@
+import type { Sql, TransactionSql } from "postgres";
+import type { IncidentWriter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
-import { fromHeuristics, fromModel } from "./answer.ts";
+import { type Explanation, fromHeuristics, fromModel } from "./answer.ts";
 import type { AnalysisMetrics } from "./metrics.ts";
 import type { Evidence, HeuristicAnswer } from "./model.ts";
 import { parseModelAnswer } from "./model-answer.ts";
 import type { ModelText } from "./model-reply.ts";
 import type { ModelClient } from "./openrouter.ts";
 import { buildPrompt, type Prompt } from "./prompt.ts";
-import type { AnalysisStore, ExplainedIncident } from "./store.ts";
+import type { AnalysisStore, ExplainableIncident } from "./store.ts";
 
 /** Incidents of the same agent that a model is told of. */
 const RECENT_INCIDENTS = 5;
@@ -19,8 +21,12 @@ const RETRY_AFTER_SECONDS_MAX = 600;
 
 export interface AskDeps {
   store: AnalysisStore;
+  sql: Sql;
+  writer: Pick<IncidentWriter, "explain" | "unask" | "note">;
   client: ModelClient;
   heuristics: (evidence: Evidence) => HeuristicAnswer;
+  /** What follows once an incident is explained for the first time, in that transaction. */
+  explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   /** Sends the question again, later. */
   askAgain: (id: number, actor: string | null, delaySeconds: number) => Promise<void>;
   dailyLimit: number;
@@ -32,17 +38,17 @@ export interface AskDeps {
 }
 
 interface Question {
-  incident: ExplainedIncident;
+  incident: ExplainableIncident;
   heuristic: HeuristicAnswer;
   prompt: Prompt;
-  digest: string;
+  questionHash: string;
   /** Who asked for it, null when nobody did. */
   actor: string | null;
 }
 
 /** Asks a model about one incident. Whatever fails, the heuristics' answer stands and the incident says why. */
 export function createAsker(deps: AskDeps) {
-  const { store, client, metrics, clock } = deps;
+  const { store, sql, writer, client, metrics, clock } = deps;
 
   async function ask(id: number, actor: string | null, signal: AbortSignal): Promise<void> {
     const [incident] = await store.find([id], true);
@@ -51,8 +57,8 @@ export function createAsker(deps: AskDeps) {
     if (!client.isConfigured) return;
     const surroundings = await store.surroundings(incident, RECENT_INCIDENTS);
     const prompt = buildPrompt({ incident, heuristic, ...surroundings, nonce: crypto.randomUUID() });
-    const question = { incident, heuristic, prompt, digest: digestOf(incident, deps.model), actor };
-    const known = actor === null ? await store.findAnswer(question.digest, ANSWER_REUSED_SECONDS) : undefined;
+    const question = { incident, heuristic, prompt, questionHash: questionHashOf(incident, deps.model), actor };
+    const known = actor === null ? await store.findAnswer(question.questionHash, ANSWER_REUSED_SECONDS) : undefined;
     if (known) await reuse(question, known);
     else await askNow(question, signal);
   }
@@ -62,30 +68,31 @@ export function createAsker(deps: AskDeps) {
     await take(question, known.answer, 0, [`the answer to an identical incident, of ${known.askedAt.toISOString()}`]);
   }
 
-  /** Anew on request: the rules may be newer than the answer. */
-  async function ensureHeuristics(incident: ExplainedIncident, anew: boolean): Promise<HeuristicAnswer> {
+  /** Anew on request: the rules may be newer than the answer. Somebody may ask before the first explanation stands. */
+  async function ensureHeuristics(incident: ExplainableIncident, anew: boolean): Promise<HeuristicAnswer> {
     if (incident.analysis && !anew) return incident.analysis.heuristic;
     const answer = deps.heuristics(incident);
     const unasked = client.isConfigured ? null : { outcome: "no_key", why: "no model is set up (OPENROUTER_KEY)" };
-    await store.writeOne({ id: incident.id, explanation: fromHeuristics(answer, unasked, 0) }, !anew);
+    const explanation = fromHeuristics(answer, unasked, 0);
+    const isFirst = incident.analysis === null;
+    await sql.begin(async (tx) => {
+      const written = await writer.explain(tx, [{ id: incident.id, ...explanation }], { isFirst });
+      if (isFirst && written.length > 0) await deps.explained(tx, written);
+    });
     return answer;
   }
 
   async function askNow(question: Question, signal: AbortSignal): Promise<void> {
-    const { incident, digest, actor } = question;
+    const { incident, questionHash, actor } = question;
     const { system, user: prompt } = question.prompt;
     const { model, endpoint } = deps;
     const call = await store.beginCall(
-      { incidentId: incident.id, model, endpoint, digest, system, prompt },
+      { incidentId: incident.id, model, endpoint, questionHash, system, prompt },
       deps.dailyLimit,
     );
     if (call === undefined) {
       metrics.calls.inc({ outcome: "budget" });
-      await store.writeUnasked(
-        incident.id,
-        "budget",
-        `the day's ${deps.dailyLimit} calls are used up (AI_DAILY_LIMIT)`,
-      );
+      await unask(incident.id, "budget", `the day's ${deps.dailyLimit} calls are used up (AI_DAILY_LIMIT)`);
       return;
     }
     const startedMs = clock.monotonicMs();
@@ -110,11 +117,11 @@ export function createAsker(deps: AskDeps) {
     await store.endCall(call, { outcome, answer: reply.text, promptTokens, completionTokens, costUsd, tookMs });
   }
 
-  async function fail(call: number, incident: ExplainedIncident, outcome: string, why: string, tookMs: number) {
+  async function fail(call: number, incident: ExplainableIncident, outcome: string, why: string, tookMs: number) {
     metrics.calls.inc({ outcome });
     const nothing = { answer: null, promptTokens: null, completionTokens: null, costUsd: null };
     await store.endCall(call, { outcome, ...nothing, tookMs });
-    await store.writeUnasked(incident.id, outcome, why);
+    await unask(incident.id, outcome, why);
     deps.log.warn({ incident: incident.id, outcome, why }, "the model did not answer, the heuristics' answer stands");
   }
 
@@ -122,19 +129,36 @@ export function createAsker(deps: AskDeps) {
     const { incident, heuristic, prompt } = question;
     const parsed = parseModelAnswer(text, prompt.quotable);
     if (!parsed.ok) {
-      await store.writeUnasked(incident.id, parsed.reason, parsed.message);
+      await unask(incident.id, parsed.reason, parsed.message);
       return false;
     }
     const context = { heuristic, model: deps.model, notes: [...notes, ...parsed.notes], tookMs };
-    await store.writeModelAnswer({ id: incident.id, explanation: fromModel(parsed.answer, context) }, deps.model);
+    await writeAnswer(incident.id, fromModel(parsed.answer, context));
     return true;
+  }
+
+  /** The answer and its line in the timeline: both or none. */
+  async function writeAnswer(id: number, explanation: Explanation): Promise<void> {
+    await sql.begin(async (tx) => {
+      const written = await writer.explain(tx, [{ id, ...explanation }], { isFirst: false });
+      const data = { model: deps.model };
+      await writer.note(
+        tx,
+        written.map((incidentId) => ({ kind: "explained_by_model", actor: "system", incidentId, data })),
+      );
+    });
+  }
+
+  /** Says in the incident why no model's answer stands there. */
+  async function unask(id: number, outcome: string, why: string): Promise<void> {
+    await sql.begin((tx) => writer.unask(tx, [id], { outcome, why }));
   }
 
   return { ask };
 }
 
 /** What makes two incidents the same question. */
-function digestOf(incident: ExplainedIncident, model: string): string {
+function questionHashOf(incident: ExplainableIncident, model: string): string {
   const { type, source, message, logs, exitCode } = incident;
   return sha256Hex(JSON.stringify([model, type, source, message, logs, exitCode]));
 }

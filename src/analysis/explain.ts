@@ -1,19 +1,23 @@
 import type { Sql, TransactionSql } from "postgres";
+import type { ExplainedIncident, IncidentWriter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { type Explanation, fromHeuristics, type Unasked } from "./answer.ts";
+import { fromHeuristics, type Unasked } from "./answer.ts";
 import type { AnalysisMetrics } from "./metrics.ts";
 import type { Evidence, HeuristicAnswer } from "./model.ts";
-import { createPace, type Pace } from "./pace.ts";
-import type { AnalysisStore, ExplainedIncident } from "./store.ts";
+import { createPace } from "./pace.ts";
+import type { AnalysisStore, ExplainableIncident } from "./store.ts";
 
-/** Incidents that are read, explained and written together. */
-const CHUNK = 50;
+/** Incidents that are read together: their logs are large. */
+const READ_CHUNK = 50;
+/** Explanations that are written together: each transaction costs a dozen statements, and holds the incidents' alerts up. */
+const WRITE_CHUNK = 250;
 
 export interface ExplainDeps {
-  store: AnalysisStore;
+  store: Pick<AnalysisStore, "find">;
   sql: Sql;
+  writer: Pick<IncidentWriter, "explain">;
   heuristics: (evidence: Evidence) => HeuristicAnswer;
   /** Enqueues the question to a model, in the transaction of the heuristics' answers. */
   askLater: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
@@ -32,16 +36,18 @@ export interface ExplainDeps {
  * incident that the rules stumble over is marked alone, as unknown, and the others go on.
  */
 export function createExplainer(deps: ExplainDeps) {
-  const { store, clock } = deps;
+  const { store, writer, clock } = deps;
+  // One pace for all jobs, which are run one after the other.
+  const pace = createPace(clock, deps.isBusy);
 
-  async function explainOne(incident: ExplainedIncident): Promise<{ id: number; explanation: Explanation }> {
+  function explainOne(incident: ExplainableIncident): ExplainedIncident {
     const startedMs = clock.monotonicMs();
     const answer = tryHeuristics(incident);
     deps.metrics.explained.inc({ category: answer.category });
-    return { id: incident.id, explanation: fromHeuristics(answer, deps.unasked, clock.monotonicMs() - startedMs) };
+    return { id: incident.id, ...fromHeuristics(answer, deps.unasked, clock.monotonicMs() - startedMs) };
   }
 
-  function tryHeuristics(incident: ExplainedIncident): HeuristicAnswer {
+  function tryHeuristics(incident: ExplainableIncident): HeuristicAnswer {
     try {
       return deps.heuristics(incident);
     } catch (error) {
@@ -50,15 +56,22 @@ export function createExplainer(deps: ExplainDeps) {
     }
   }
 
-  async function explainChunk(ids: readonly number[], pace: Pace): Promise<void> {
-    const explained: { id: number; explanation: Explanation }[] = [];
-    for (const incident of await store.find(ids)) {
-      explained.push(await explainOne(incident));
-      await pace();
+  /** Explains them, a few at a time. */
+  async function explainAll(ids: readonly number[], signal: AbortSignal): Promise<ExplainedIncident[]> {
+    const explained: ExplainedIncident[] = [];
+    for (let at = 0; at < ids.length; at += READ_CHUNK) {
+      for (const incident of await store.find(ids.slice(at, at + READ_CHUNK))) {
+        explained.push(explainOne(incident));
+        await pace.rest(signal);
+      }
     }
+    return explained;
+  }
+
+  async function write(explained: readonly ExplainedIncident[]): Promise<void> {
     if (explained.length === 0) return;
     await deps.sql.begin(async (tx) => {
-      const written = await store.write(tx, explained, true);
+      const written = await writer.explain(tx, explained, { isFirst: true });
       if (deps.unasked === null) await deps.askLater(tx, written);
       if (written.length > 0) await deps.explained(tx, written);
     });
@@ -66,17 +79,16 @@ export function createExplainer(deps: ExplainDeps) {
 
   return {
     async explain(ids: readonly number[], signal: AbortSignal): Promise<void> {
-      const pace = createPace(clock, deps.isBusy);
-      for (let at = 0; at < ids.length && !signal.aborted; at += CHUNK) {
-        await explainChunk(ids.slice(at, at + CHUNK), pace);
-        await pace();
+      pace.start();
+      for (let at = 0; at < ids.length; at += WRITE_CHUNK) {
+        await write(await explainAll(ids.slice(at, at + WRITE_CHUNK), signal));
+        await pace.rest(signal);
       }
-      signal.throwIfAborted();
     },
   };
 }
 
-function stumbled(incident: ExplainedIncident, why: string): HeuristicAnswer {
+function stumbled(incident: ExplainableIncident, why: string): HeuristicAnswer {
   return {
     category: "unknown",
     confidence: 0,

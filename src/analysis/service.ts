@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
+import type { IncidentWriter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { createAsker } from "./ask.ts";
@@ -22,6 +23,7 @@ export interface AnalysisOptions {
 export interface AnalysisDeps {
   store: AnalysisStore;
   sql: Sql;
+  writer: Pick<IncidentWriter, "explain" | "unask" | "note">;
   options: AnalysisOptions;
   publicUrl: string | null;
   /** Sends the question to a model as a job. */
@@ -40,7 +42,7 @@ export interface AnalysisDeps {
 
 /** All of this node that is about explaining: the two steps of the pipeline, and the API's side. */
 export function createAnalysis(deps: AnalysisDeps) {
-  const { store, sql, options, sendAsk } = deps;
+  const { store, sql, writer, options, sendAsk } = deps;
   const heuristics = createHeuristics();
   const client = createModelClient({
     apiKey: options.key,
@@ -75,8 +77,10 @@ export function createAnalysis(deps: AnalysisDeps) {
     async request(id, actor) {
       const [incident] = await store.find([id], true);
       if (!incident) return false;
-      await store.note(id, "analysis_requested", actor, {});
-      await sendAsk(sql, [{ id, actor }]);
+      await sql.begin(async (tx) => {
+        await writer.note(tx, [{ kind: "analysis_requested", actor, incidentId: id }]);
+        await sendAsk(tx, [{ id, actor }]);
+      });
       return true;
     },
     view: (id) => store.view(id),

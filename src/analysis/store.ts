@@ -1,17 +1,14 @@
-import type { Sql, TransactionSql } from "postgres";
+import type { Sql } from "postgres";
+import { LockKey } from "../db/lock-keys.ts";
 import { splitRawError } from "../protocol/raw-error.ts";
-import type { Explanation, StoredAnalysis } from "./answer.ts";
+import type { StoredAnalysis } from "./answer.ts";
 import type { AnalysisView, Evidence, ModelCall } from "./model.ts";
 import type { RecentIncident } from "./prompt.ts";
 
-type Query = Sql | TransactionSql;
-
 const CALLS_SHOWN_MAX = 20;
-/** Any number that is ours: who counts the day's calls to a model. */
-const BUDGET_LOCK = 7_316_202_402;
 
 /** An incident as it is explained. */
-export interface ExplainedIncident extends Evidence {
+export interface ExplainableIncident extends Evidence {
   id: number;
   agentId: string;
   severity: string | null;
@@ -34,35 +31,11 @@ export interface CallOutcome {
   tookMs: number;
 }
 
-/** An incident's id and what is to stand in its row. */
-export interface Explained {
-  id: number;
-  explanation: Explanation;
-}
-
-/** Writes explanations; a new incident becomes analyzed. With `first`, only where there is none yet. Returns whose were. */
-async function write(query: Query, explained: readonly Explained[], first: boolean): Promise<number[]> {
-  const rows = await query<{ id: number }[]>`
-    update incidents i set ai_analysis = e.ai_analysis, ai_solution = e.ai_solution, analysis = e.analysis::jsonb,
-      status = case when i.status = 'new' then 'analyzed' else i.status end, updated_at = now()
-    from unnest(${explained.map((one) => one.id)}::int[], ${explained.map((one) => one.explanation.aiAnalysis)}::text[],
-      ${explained.map((one) => one.explanation.aiSolution)}::text[],
-      ${explained.map((one) => JSON.stringify(one.explanation.analysis))}::text[]) e (id, ai_analysis, ai_solution, analysis)
-    where i.id = e.id and (i.analysis is null or not ${first}::boolean) returning i.id`;
-  return rows.map((row) => row.id);
-}
-
-async function note(query: Query, id: number, kind: string, actor: string, data: object): Promise<void> {
-  await query`
-    insert into events (kind, actor, agent_id, incident_id, data)
-    select ${kind}, ${actor}, agent_id, id, ${query.json(data as never)} from incidents where id = ${id}`;
-}
-
 /** The SQL of explanations. */
 export function createAnalysisStore(sql: Sql) {
   return {
     /** Of these incidents those that nothing explains yet; `again` takes all. */
-    async find(ids: readonly number[], again = false): Promise<ExplainedIncident[]> {
+    async find(ids: readonly number[], again = false): Promise<ExplainableIncident[]> {
       const rows = await sql`
         select id, agent_id, type, source, raw_error, message_chars, exit_code, severity, analysis
         from incidents where id = any(${ids as number[]}::int[]) and (analysis is null or ${again}::boolean) order by id`;
@@ -78,28 +51,7 @@ export function createAnalysisStore(sql: Sql) {
       }));
     },
 
-    write: (query: Query, explained: readonly Explained[], first: boolean) => write(query, explained, first),
-
-    writeOne: (explained: Explained, first: boolean) => write(sql, [explained], first),
-
-    /** The answer and its line in the timeline: both or none. */
-    async writeModelAnswer(explained: Explained, model: string): Promise<void> {
-      await sql.begin(async (tx) => {
-        await write(tx, [explained], false);
-        await note(tx, explained.id, "explained_by_model", "system", { model });
-      });
-    },
-
-    /** Says in the incident why no model's answer stands there. */
-    async writeUnasked(id: number, outcome: string, why: string): Promise<void> {
-      await sql`
-        update incidents set analysis = jsonb_set(analysis, '{model}', ${sql.json({ outcome, why })}), updated_at = now()
-        where id = ${id} and analysis is not null and analysis->>'by' = 'heuristic'`;
-    },
-
-    note: (id: number, kind: string, actor: string, data: Record<string, unknown>) => note(sql, id, kind, actor, data),
-
-    async surroundings(incident: ExplainedIncident, limit: number): Promise<Surroundings> {
+    async surroundings(incident: ExplainableIncident, limit: number): Promise<Surroundings> {
       const [agent] = await sql`select meta from agents where id = ${incident.agentId}`;
       const rows = await sql`
         select id, type, source, left(split_part(raw_error, E'\n', 1), 300) as first_line, analysis->>'category' as category,
@@ -118,24 +70,31 @@ export function createAnalysisStore(sql: Sql) {
     },
 
     /** The last answer to the same question, not older than `maxAgeS`. */
-    async findAnswer(digest: string, maxAgeS: number): Promise<{ answer: string; askedAt: Date } | undefined> {
+    async findAnswer(questionHash: string, maxAgeS: number): Promise<{ answer: string; askedAt: Date } | undefined> {
       const [row] = await sql`
         select answer, asked_at from model_calls
-        where digest = ${digest} and outcome = 'ok' and asked_at > now() - make_interval(secs => ${maxAgeS})
+        where question_hash = ${questionHash} and outcome = 'ok' and asked_at > now() - make_interval(secs => ${maxAgeS})
         order by asked_at desc limit 1`;
       return row ? { answer: row.answer, askedAt: row.asked_at } : undefined;
     },
 
     /** Notes a call that is about to be made; undefined when the day's budget (UTC) is spent. */
     async beginCall(
-      call: { incidentId: number; model: string; endpoint: string; digest: string; system: string; prompt: string },
+      call: {
+        incidentId: number;
+        model: string;
+        endpoint: string;
+        questionHash: string;
+        system: string;
+        prompt: string;
+      },
       dailyLimit: number,
     ): Promise<number | undefined> {
       const [row] = await sql.begin(async (tx) => {
-        await tx`select pg_advisory_xact_lock(${BUDGET_LOCK})`;
+        await tx`select pg_advisory_xact_lock(${LockKey.budget})`;
         return tx<{ id: string }[]>`
-          insert into model_calls (incident_id, model, endpoint, digest, system, prompt)
-          select ${call.incidentId}, ${call.model}, ${call.endpoint}, ${call.digest}, ${call.system}, ${call.prompt}
+          insert into model_calls (incident_id, model, endpoint, question_hash, system, prompt)
+          select ${call.incidentId}, ${call.model}, ${call.endpoint}, ${call.questionHash}, ${call.system}, ${call.prompt}
           where (select count(*) from model_calls where asked_at >= date_trunc('day', now(), 'UTC')) < ${dailyLimit}
           returning id`;
       });

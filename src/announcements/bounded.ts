@@ -1,7 +1,7 @@
 import { DeliveryError } from "../lib/delivery-error.ts";
 
 /** An outlet that does not answer within this is taken to be away. */
-const CALL_LIMIT_MS = 15_000;
+export const CALL_LIMIT_MS = 15_000;
 
 /**
  * The call's outcome; a DeliveryError `unknown` as soon as the signal aborts or the time is up, whether or not the call

@@ -1,194 +1,138 @@
 /**
- * Whether, and how, people are told of incidents that were just explained. In this order:
+ * Whether people are notified of incidents, decided for one outlet by its leader: again and again, of rows whose incident changed
+ * since, or whose time has come. The muters are asked in their order, and the first that answers for an incident counts:
  *
- *   silenced          withheld; decided again when the silence ends (the job comes a second time)
- *   already resolved  withheld, unless critical: nobody needs to get up for what is over
- *   a consequence     withheld, attached to its cause; told if it is still open 5 minutes after the cause was resolved
- *   a storm           told in the storm's one digest message
- *   else              a message of its own
+ *   muted                     withheld, and why; decided again when the incident changes (a silence that ends changes it)
+ *   muted by a storm          told in the storm's one message: nothing more happens to its row
+ *   else                      waiting: it gets a message of its own
  *
- * Each outlet has one row for an incident, and a row that is decided stays so: a second run changes nothing.
+ * When deciding throws for a reason of ours, the batch is halved until the culprit is alone: all others are decided at once, that
+ * one is tried again later.
  */
-import type { TransactionSql } from "postgres";
-import type { Silenceable } from "../silences/model.ts";
-import { causeOf } from "./consequences.ts";
-import type { Cause, Undecided } from "./decide-model.ts";
-import type { Decided, DecideStore, Verdict } from "./decide-store.ts";
-import type { AnnouncementService } from "./model.ts";
-import { STORM_LIMIT, type StormStore } from "./storm-store.ts";
+import type { Sql, TransactionSql } from "postgres";
+import { isDatabaseAway } from "../db/away.ts";
+import type { Candidate, IncidentWriter, Mute, Muter, Note } from "../incidents/model.ts";
+import { type BackoffOptions, backoffMs } from "../lib/backoff.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { AnnouncementMetrics } from "./metrics.ts";
+import type { CandidateRow, NotifyChoice, OutletStore, UndecidedRow } from "./outlet-store.ts";
 
-export interface DecideDeps {
-  store: DecideStore;
-  storms: StormStore;
-  /** Names of the outlets that are set up. */
-  outlets: readonly string[];
-  /** SilenceService.match. */
-  silenced: (tx: TransactionSql, incidents: readonly Silenceable[]) => Promise<Map<number, string>>;
-  reply: AnnouncementService["reply"];
-  /** Wakes who delivers, at the commit. */
-  notify: (tx: TransactionSql) => Promise<void>;
+/** Rows that are decided in one transaction. */
+const CHUNK_ROWS = 200;
+/** Of which so many come before the next message is posted. */
+const CHUNKS_MAX = 5;
+const RETRY: BackoffOptions = { minMs: 1_000, maxMs: 300_000 };
+const SYSTEM = "system";
+
+/** Withheld when it is found so before the first message, however that comes. */
+export const OVER_BEFORE = "it was resolved before anybody was told";
+
+/** Mutes what is over, unless it is critical: nobody needs to get up for it. */
+export const alreadyOver: Muter = {
+  name: "already over",
+  mutes: async (_, incidents) => {
+    const over = incidents.filter(({ status, severity }) => status === "resolved" && severity !== "critical");
+    return new Map(over.map(({ id }) => [id, { why: OVER_BEFORE }]));
+  },
+};
+
+export interface DeciderDeps {
+  outlet: string;
+  sql: Sql;
+  store: OutletStore;
+  /** In the order in which they are asked. */
+  muters: readonly Muter[];
+  writer: Pick<IncidentWriter, "note">;
+  log: Log;
+  metrics: AnnouncementMetrics;
 }
 
-/** What is known when a batch is decided. */
-interface Known {
-  decided: ReadonlyMap<string, Decided>;
-  silenced: ReadonlyMap<number, string>;
-  causes: readonly Cause[];
-}
-
-type Finding =
-  | { kind: "withheld"; why: string }
-  | { kind: "consequence"; causeId: number; why: string }
-  | { kind: "told"; why: string };
-
-/** Decides about a batch of incidents, in one transaction, alone over all nodes. */
-export function createDecider(deps: DecideDeps) {
-  const { store, storms, outlets } = deps;
-
-  async function decideAll(tx: TransactionSql, ids: readonly number[]): Promise<void> {
-    await storms.endOver(tx);
-    const incidents = await store.find(tx, ids);
-    const decided = await store.findDecided(tx, ids);
-    const known: Known = {
-      decided: new Map(decided.map((one) => [keyOf(one.incidentId, one.outlet), one])),
-      silenced: await deps.silenced(tx, incidents),
-      causes: await store.findCauses(tx, [...new Set(incidents.map((one) => one.agentId))]),
-    };
-    const open = incidents.filter(
-      (one) => outlets.length === 0 || outlets.some((outlet) => isUndecided(one, outlet, known)),
-    );
-    await carryOut(
-      tx,
-      open.map((incident) => ({ incident, finding: findingOf(incident, known) })),
-      known,
-    );
-    await tellEndedSilences(tx, ids);
-  }
-
-  async function carryOut(
-    tx: TransactionSql,
-    found: readonly { incident: Undecided; finding: Finding }[],
-    known: Known,
-  ): Promise<void> {
-    await store.attach(
-      tx,
-      found.flatMap(({ incident: { id }, finding }) =>
-        finding.kind === "consequence" ? [{ id, causeId: finding.causeId, reason: finding.why }] : [],
-      ),
-    );
-    const withheld = found.filter(
-      ({ finding, incident }) => finding.kind !== "told" && isNews(incident, finding, outlets, known),
-    );
-    await store.note(
-      tx,
-      withheld.map(({ incident, finding }) => ({ id: incident.id, kind: "withheld", data: { why: finding.why } })),
-    );
-    for (const outlet of outlets) {
-      const mine = found.filter(({ incident }) => isUndecided(incident, outlet, known));
-      await store.write(
-        tx,
-        mine.flatMap(({ incident, finding }) =>
-          finding.kind === "told" ? [] : [verdict(incident.id, outlet, "withheld", finding.why)],
-        ),
-      );
-      await tell(
-        tx,
-        outlet,
-        mine.filter(({ finding }) => finding.kind === "told"),
-      );
+/** Decides for one outlet. Only its leader does. */
+export function createDecider({ outlet, sql, store, muters, writer, log, metrics }: DeciderDeps) {
+  async function decideApart(rows: readonly UndecidedRow[]): Promise<void> {
+    try {
+      await sql.begin((tx) => decideTogether(tx, rows));
+    } catch (error) {
+      if (isDatabaseAway(error)) throw error;
+      const [first] = rows;
+      if (rows.length === 1 && first) return postpone(first, error);
+      const half = rows.length >> 1;
+      await decideApart(rows.slice(0, half));
+      await decideApart(rows.slice(half));
     }
   }
 
-  /** A message each, up to the limit; the rest into the storm's digest. */
-  async function tell(tx: TransactionSql, outlet: string, told: readonly { incident: Undecided; finding: Finding }[]) {
-    if (told.length === 0) return;
-    let digestId = await storms.findOpen(tx, outlet);
-    const room = digestId === undefined ? Math.max(0, STORM_LIMIT - (await storms.countRecent(tx, outlet))) : 0;
-    const own = told.slice(0, room);
-    const rest = told.slice(room);
-    await store.write(
+  async function decideTogether(tx: TransactionSql, rows: readonly UndecidedRow[]): Promise<void> {
+    const ids = new Set(rows.map(({ id }) => id));
+    const all = await store.lockRows(
       tx,
-      own.map(({ incident, finding }) => verdict(incident.id, outlet, "waiting", finding.why)),
+      rows.map(({ incidentId }) => incidentId),
     );
-    if (rest.length > 0) {
-      digestId ??= await storms.begin(tx, outlet);
-      const why = `one of more than ${STORM_LIMIT} new incidents a minute: told in one message for all of them`;
-      await store.write(
-        tx,
-        rest.map(({ incident }) => ({ ...verdict(incident.id, outlet, "withheld", why), digestId: digestId ?? null })),
-      );
-      await store.note(
-        tx,
-        rest.map(({ incident: { id } }) => ({ id, kind: "announced", data: { outlet, why } })),
-      );
-    }
-    await deps.notify(tx);
+    const mine = all.filter((row) => ids.has(row.id) && row.isOpen && isUndecided(row));
+    const mutes = await askMuters(
+      tx,
+      mine.map(({ incident }) => incident),
+    );
+    const choices = mine.map((row) => choiceOf(row, mutes.get(row.incident.id)));
+    await store.writeChoices(tx, choices);
+    await writer.note(
+      tx,
+      mine.flatMap(({ incident }, at) => noteOf(incident.id, choices[at], all)),
+    );
   }
 
-  /** A problem that people know of, and had silenced, goes on: said beneath its message. */
-  async function tellEndedSilences(tx: TransactionSql, ids: readonly number[]): Promise<void> {
-    for (const { incidentId, silenceId, reason } of await store.findEndedSilences(tx, ids)) {
-      const text = `No longer silenced (${reason}), and it goes on.`;
-      await deps.reply(tx, incidentId, `silence-ended:${silenceId}`, { text, file: null });
+  async function askMuters(tx: TransactionSql, incidents: readonly Candidate[]): Promise<Map<number, Mute>> {
+    const mutes = new Map<number, Mute>();
+    for (const muter of muters) {
+      const left = incidents.filter(({ id }) => !mutes.has(id));
+      if (left.length === 0) break;
+      for (const [id, mute] of await muter.mutes(tx, left, outlet)) mutes.set(id, mute);
     }
+    return mutes;
+  }
+
+  /** What the timeline is told; nothing where it says so already, of this outlet or of another. */
+  function noteOf(incidentId: number, choice: NotifyChoice | undefined, all: readonly CandidateRow[]): Note[] {
+    if (choice?.state !== "withheld") return [];
+    const { why, stormId } = choice;
+    if (stormId !== null) return [{ kind: "announced", actor: SYSTEM, incidentId, data: { outlet, why } }];
+    const isSaid = all.some((row) => row.incident.id === incidentId && row.state === "withheld" && row.why === why);
+    return isSaid ? [] : [{ kind: "withheld", actor: SYSTEM, incidentId, data: { why } }];
+  }
+
+  async function postpone(row: UndecidedRow, error: unknown): Promise<void> {
+    metrics.attempts.inc({ outlet, outcome: "decide_failed" });
+    log.error({ outlet, incident: row.incidentId, error }, "it could not be decided whether people are notified");
+    await store.postpone(row, backoffMs(row.failures, RETRY), errorMessage(error));
   }
 
   return {
-    async decide(ids: readonly number[]): Promise<void> {
-      if (ids.length > 0) await store.alone((tx) => decideAll(tx, ids));
-    },
-    /** Tells of incidents that were withheld, for a reason of its own; a storm and a silence hold them back as others. */
-    async tellWithheld(tx: TransactionSql, whys: ReadonlyMap<number, string>): Promise<void> {
-      const incidents = await store.find(tx, [...whys.keys()]);
-      const silenced = await deps.silenced(tx, incidents);
-      const told = incidents
-        .filter(({ id }) => !silenced.has(id))
-        .map((incident) => ({ incident, finding: { kind: "told", why: whys.get(incident.id) ?? "" } as const }));
-      for (const outlet of outlets) await tell(tx, outlet, told);
+    /** Decides what is due; true when there is more, which is left for later so that what is decided can be posted. */
+    async decideDue(signal: AbortSignal): Promise<boolean> {
+      for (let chunks = 0; chunks < CHUNKS_MAX && !signal.aborted; chunks++) {
+        const rows = await store.findUndecided(CHUNK_ROWS);
+        if (rows.length > 0) await decideApart(rows);
+        if (rows.length < CHUNK_ROWS) return false;
+      }
+      return true;
     },
   };
 }
 
 export type Decider = ReturnType<typeof createDecider>;
 
-const keyOf = (incidentId: number, outlet: string) => `${incidentId} ${outlet}`;
+const isUndecided = ({ state }: CandidateRow) => state === "undecided" || state === "withheld";
 
-const verdict = (incidentId: number, outlet: string, state: Verdict["state"], why: string): Verdict => ({
-  incidentId,
-  outlet,
-  state,
-  why,
-  digestId: null,
-});
-
-/** No row yet, or one that was withheld for something that may have ended since. */
-function isUndecided({ id, parentId }: Undecided, outlet: string, { decided }: Known): boolean {
-  const row = decided.get(keyOf(id, outlet));
-  return row === undefined || (row.state === "withheld" && row.digestId === null && parentId === null);
+function choiceOf({ id, revision, incident }: CandidateRow, mute: Mute | undefined): NotifyChoice {
+  const { why = whyNotified(incident), stormId = null, againInS = null } = mute ?? {};
+  return { id, state: mute ? "withheld" : "waiting", why, revision, stormId, againInS };
 }
 
-/** Whether the timeline does not say so yet; without an outlet it is told only what is done once. */
-function isNews({ id }: Undecided, { kind, why }: Finding, outlets: readonly string[], { decided }: Known): boolean {
-  if (outlets.length === 0) return kind === "consequence";
-  return ![...decided.values()].some((row) => row.incidentId === id && row.why === why);
-}
-
-function findingOf(incident: Undecided, { silenced, causes }: Known): Finding {
-  const silence = silenced.get(incident.id);
-  if (silence !== undefined) return { kind: "withheld", why: silence };
-  if (incident.status === "resolved" && incident.severity !== "critical") {
-    return { kind: "withheld", why: "it was resolved before anybody was told" };
-  }
-  if (incident.parentId !== null)
-    return { kind: "withheld", why: incident.reason ?? `consequence of incident #${incident.parentId}` };
-  const cause = causeOf(incident, causes);
-  return cause
-    ? { kind: "consequence", causeId: cause.causeId, why: cause.reason }
-    : { kind: "told", why: whyTold(incident) };
-}
-
-function whyTold({ previousId, status }: Undecided): string {
+/** A consequence that nobody mutes has outlived its cause. */
+function whyNotified({ previousId, parentId, status }: Candidate): string {
   if (status === "resolved") return "critical; it was resolved before anybody was told";
+  if (parentId !== null) return `still open 5 minutes after its cause, incident #${parentId}, was resolved`;
   return previousId === null
     ? "a new problem on this host"
     : `it is back: incident #${previousId} was the same problem`;

@@ -2,11 +2,11 @@ import { Counter, Gauge, type Registry } from "prom-client";
 
 /** The figures of announcing. */
 export interface AnnouncementMetrics {
-  /** What came of each attempt: sent, adopted, edited, replied, later, unknown, failed, edit_later, edit_failed. */
+  /** What came of each attempt: sent, adopted, edited, replied, later, unknown, failed, edit_later, edit_failed; decide_failed. */
   attempts: Counter<"outlet" | "outcome">;
 }
 
-/** What waits to be said on an outlet, and for how long the oldest of it has. */
+/** What waits for an outlet, and for how long the oldest of it has. */
 export interface Backlog {
   outlet: string;
   waiting: number;
@@ -29,7 +29,7 @@ export function createAnnouncementMetrics(
         for (const one of await backlog()) this.set({ outlet: one.outlet }, figure(one));
       },
     });
-  gauge("opspilot_announcements_waiting", "Messages that wait to be said", (one) => one.waiting);
+  gauge("opspilot_announcements_waiting", "Messages that wait to be sent", (one) => one.waiting);
   gauge("opspilot_announcements_oldest_seconds", "Age of the oldest message that waits", (one) => one.oldestS);
   return {
     attempts: new Counter({

@@ -59,7 +59,7 @@ export interface IncidentView {
 }
 
 /** Many incidents of a storm, in one message. */
-export interface DigestView {
+export interface StormView {
   id: number;
   startedAt: Date;
   /** Null while the storm goes on. */
@@ -80,7 +80,7 @@ export interface DigestView {
   url: string | null;
 }
 
-export type View = { kind: "incident"; incident: IncidentView } | { kind: "digest"; digest: DigestView };
+export type View = { kind: "incident"; incident: IncidentView } | { kind: "storm"; storm: StormView };
 
 /** Said beneath an incident's message. */
 export interface Reply {
@@ -115,10 +115,13 @@ export interface Notifier {
 
 /** Announcements as other features use them. */
 export interface AnnouncementService {
-  /** Says something beneath the incident's messages, once for each `subject` (at most 100 characters). */
+  /**
+   * Puts something beneath the incident's messages, once for each `subject` (at most 100 characters). It comes with the next look at
+   * the outlet: at once when the transaction changes the incident, too.
+   */
   reply(sql: Sql | TransactionSql, incidentId: number, subject: string, reply: Reply): Promise<void>;
   /** The incident that a message is about; undefined when the message is none of ours. */
   incidentOf(outlet: string, externalId: string): Promise<number | undefined>;
   /** Whether a message of the incident may stand in the outlet already, although nobody has heard so yet. */
-  isBeingSaid(outlet: string, incidentId: number): Promise<boolean>;
+  isInFlight(outlet: string, incidentId: number): Promise<boolean>;
 }

@@ -39,3 +39,41 @@ export function createPacer(clock: Clock, intervalMs: number): Pacer {
     },
   };
 }
+
+/** When the database may be looked at again. */
+export interface LookPacer {
+  /** Milliseconds until then; 0 for now. */
+  waitMs(): number;
+  /** A look took so long. */
+  spent(tookMs: number): void;
+}
+
+/** At most a tenth of the time is spent looking, however often there may be something to see. */
+const LOOKING_SHARE = 0.1;
+/** After some quiet, and what may be owed at most: a few looks come at once, and the next one within a second. */
+const LOOK_CREDIT_MS = 100;
+/** A quick look counts as this, so that looks are 100 ms apart. */
+const LOOK_MS_MIN = 10;
+
+/** Lets looks come at once after quiet, and thins them out while they are asked for all the time. */
+export function createLookPacer(clock: Clock): LookPacer {
+  let creditMs = LOOK_CREDIT_MS;
+  let countedMs = clock.monotonicMs();
+
+  function count(): void {
+    const nowMs = clock.monotonicMs();
+    creditMs = Math.min(LOOK_CREDIT_MS, creditMs + (nowMs - countedMs) * LOOKING_SHARE);
+    countedMs = nowMs;
+  }
+
+  return {
+    waitMs() {
+      count();
+      return creditMs >= 0 ? 0 : Math.ceil(-creditMs / LOOKING_SHARE);
+    },
+    spent(tookMs) {
+      count();
+      creditMs = Math.max(-LOOK_CREDIT_MS, creditMs - Math.max(LOOK_MS_MIN, tookMs));
+    },
+  };
+}

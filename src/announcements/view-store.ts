@@ -1,5 +1,5 @@
 import type { Sql } from "postgres";
-import type { DecisionLine, DigestView, IncidentView } from "./model.ts";
+import type { DecisionLine, IncidentView, StormView } from "./model.ts";
 
 /** Of an incident's message; outlets shorten further. */
 const MESSAGE_CHARS_MAX = 8_192;
@@ -32,8 +32,7 @@ export interface IncidentFacts {
   analysis: Record<string, unknown> | null;
   parentId: number | null;
   previousId: number | null;
-  /** Exact to the microsecond. */
-  updatedAt: string;
+  revision: number;
 }
 
 /** The SQL of what messages show. */
@@ -46,7 +45,7 @@ export function createViewStore(sql: Sql) {
           i.last_seen_at as "lastSeenAt", i.resolved_at as "resolvedAt", i.reason,
           left(i.raw_error, least(i.message_chars, ${MESSAGE_CHARS_MAX})) as message, i.ai_analysis as "aiAnalysis",
           i.ai_solution as "aiSolution", i.analysis, i.parent_id as "parentId", i.previous_id as "previousId",
-          i.updated_at::text as "updatedAt"
+          i.revision
         from incidents i join agents a on a.id = i.agent_id where i.id = ${id}`;
       return row;
     },
@@ -87,30 +86,33 @@ export function createViewStore(sql: Sql) {
       return [...rows].reverse();
     },
 
-    /** The storm's figures; undefined when there is no such digest. */
-    async digest(id: number): Promise<Omit<DigestView, "url"> | undefined> {
-      const [row] = await sql<Pick<DigestView, "startedAt" | "endedAt" | "total" | "open">[]>`
+    /** The storm's figures, and the sum of its incidents' revisions; undefined when there is no such storm. */
+    async storm(id: number): Promise<{ storm: Omit<StormView, "url">; revision: number } | undefined> {
+      const [row] = await sql<(Pick<StormView, "startedAt" | "endedAt" | "total" | "open"> & { revision: number })[]>`
         select d.created_at as "startedAt", (d.content->>'ended_at')::timestamptz as "endedAt",
-          count(i.id)::int as total, (count(i.id) filter (where i.status <> 'resolved'))::int as open
+          count(i.id)::int as total, (count(i.id) filter (where i.status <> 'resolved'))::int as open,
+          coalesce(sum(i.revision), 0)::int as revision
         from announcements d
-        left join announcements a on a.digest_id = d.id and a.kind = 'incident'
+        left join announcements a on a.storm_id = d.id and a.kind = 'incident'
         left join incidents i on i.id = a.incident_id
         where d.id = ${id} group by d.id`;
       if (row === undefined) return undefined;
-      const byHost = await sql<DigestView["byHost"]>`
+      const { revision, ...figures } = row;
+      const byHost = await sql<StormView["byHost"]>`
         select coalesce(g.hostname, g.id::text) as hostname, count(*)::int as count from announcements a
         join incidents i on i.id = a.incident_id join agents g on g.id = i.agent_id
-        where a.digest_id = ${id} and a.kind = 'incident'
+        where a.storm_id = ${id} and a.kind = 'incident'
         group by g.id order by count(*) desc, g.id limit ${GROUPS_SHOWN_MAX}`;
-      const byCategory = await sql<DigestView["byCategory"]>`
+      const byCategory = await sql<StormView["byCategory"]>`
         select coalesce(i.analysis->>'category', 'unknown') as category, count(*)::int as count from announcements a
         join incidents i on i.id = a.incident_id
-        where a.digest_id = ${id} and a.kind = 'incident' group by 1 order by count(*) desc, 1 limit ${GROUPS_SHOWN_MAX}`;
-      const newest = await sql<DigestView["newest"]>`
+        where a.storm_id = ${id} and a.kind = 'incident' group by 1 order by count(*) desc, 1 limit ${GROUPS_SHOWN_MAX}`;
+      const newest = await sql<StormView["newest"]>`
         select i.id, g.hostname, i.type, i.source, left(i.raw_error, least(i.message_chars, 300)) as message, i.severity
         from announcements a join incidents i on i.id = a.incident_id join agents g on g.id = i.agent_id
-        where a.digest_id = ${id} and a.kind = 'incident' order by i.id desc limit ${NEWEST_SHOWN_MAX}`;
-      return { id, ...row, byHost: [...byHost], byCategory: [...byCategory], newest: [...newest] };
+        where a.storm_id = ${id} and a.kind = 'incident' order by i.id desc limit ${NEWEST_SHOWN_MAX}`;
+      const storm = { id, ...figures, byHost: [...byHost], byCategory: [...byCategory], newest: [...newest] };
+      return { storm, revision };
     },
   };
 }

@@ -7,10 +7,10 @@ import type { IncidentFacts, ViewStore } from "./view-store.ts";
 const FLAPPING_TIMES = 4;
 const FLAPPING_WINDOW_MS = 3_600_000;
 
-/** A view, and of which state of its incident it is; null for a digest. */
+/** A view, and of which revision of its incident it is; of a storm, the sum over its incidents. */
 export interface BuiltView {
   view: View;
-  updatedAt: string | null;
+  revision: number;
 }
 
 /** Makes what outlets show. */
@@ -25,7 +25,7 @@ export function createViews({ store, publicUrl }: { store: ViewStore; publicUrl:
       store.consequences(id),
       store.decisions(id),
     ]);
-    const { isDeleted, allow, fingerprint, aiAnalysis, aiSolution, analysis, updatedAt, ...shown } = facts;
+    const { isDeleted, allow, fingerprint, aiAnalysis, aiSolution, analysis, revision, ...shown } = facts;
     const view: IncidentView = {
       ...shown,
       explanation: explanationOf(facts),
@@ -38,27 +38,27 @@ export function createViews({ store, publicUrl }: { store: ViewStore; publicUrl:
       can: possibleActions({ ...facts, decisions }),
       url: publicUrl === null ? null : `${publicUrl}/app/incidents/${id}`,
     };
-    return { view: { kind: "incident", incident: view }, updatedAt };
+    return { view: { kind: "incident", incident: view }, revision };
   }
 
-  async function digest(id: number): Promise<BuiltView | undefined> {
-    const facts = await store.digest(id);
+  async function storm(id: number): Promise<BuiltView | undefined> {
+    const facts = await store.storm(id);
     if (facts === undefined) return undefined;
     const url = publicUrl === null ? null : `${publicUrl}/app/incidents`;
-    return { view: { kind: "digest", digest: { ...facts, url } }, updatedAt: null };
+    return { view: { kind: "storm", storm: { ...facts.storm, url } }, revision: facts.revision };
   }
 
-  return { incident, digest };
+  return { incident, storm };
 }
 
 export type Views = ReturnType<typeof createViews>;
 
-/** The digest of what is shown: its first half of all but the counters, so that it can be told what changed. */
-export function digestOf(view: View): string {
+/** A hash of what is shown: its first half of all but the counters, so that it can be told what changed. */
+export function hashOf(view: View): string {
   return half(withoutCounters(view)) + half(view);
 }
 
-/** Whether two digests differ in more than counters; what was never shown does. */
+/** Whether two hashes differ in more than counters; what was never shown does. */
 export function isStateChanged(before: string | null, after: string): boolean {
   return before === null || before.slice(0, 32) !== after.slice(0, 32);
 }
@@ -68,7 +68,7 @@ function half(value: unknown): string {
 }
 
 function withoutCounters(view: View): unknown {
-  if (view.kind === "digest") return { id: view.digest.id, endedAt: view.digest.endedAt };
+  if (view.kind === "storm") return { id: view.storm.id, endedAt: view.storm.endedAt };
   const { occurrences, lastSeenAt, ...rest } = view.incident;
   return rest;
 }

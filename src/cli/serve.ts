@@ -17,7 +17,7 @@ export async function serve(flags: Flags, stop: AbortSignal): Promise<number> {
   const { startServer } = await import("../server.ts");
   const server = await startServer({ config, log, clock: createSystemClock(), version: VERSION });
   announce(config, { version: VERSION, url: server.url, database: server.describe.database }, log, readable);
-  const end = await Promise.race([stopped(stop), server.died, surprise]);
+  const end = await Promise.race([stopped(stop), surprise]);
   if (end instanceof Error) log.fatal({ error: end }, "the server cannot go on");
   else log.info("stopping");
   await server.stop();

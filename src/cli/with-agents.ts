@@ -6,6 +6,7 @@ import { createAgentService } from "../fleet/agents.ts";
 import type { AgentService } from "../fleet/model.ts";
 import { createNotices } from "../fleet/notices.ts";
 import { createFleetStore } from "../fleet/store.ts";
+import { createIncidentWriter } from "../incidents/write-store.ts";
 import { withDatabase } from "./with-database.ts";
 
 /**
@@ -19,7 +20,7 @@ export function withAgents<T>(flags: Flags, use: (agents: AgentService) => Promi
       nodeId: crypto.randomUUID(),
       notify: (channel, payload) => notifyAll(database.sql, channel, payload),
     });
-    const store = createFleetStore(database.sql, database.orm);
+    const store = createFleetStore(database.sql, createIncidentWriter());
     return use(createAgentService({ store, revoked: notices.revoked }));
   });
 }

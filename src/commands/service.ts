@@ -3,19 +3,17 @@
  *
  * A command is a row before anything else. The node that holds the agent's socket takes it from pending to sent, commits
  * that, and only then writes it to the socket: it is never written twice, and one that was lost between the two expires.
- * Where another node holds the socket, a NOTIFY wakes that one; it also looks every second for what it may have missed.
+ * Where another node holds the socket, a NOTIFY wakes that one; while a command is pending every node looks again and again.
  * A result ends the command; without one it expires ttl_s + 30 s after it was sent. A result after that is kept, marked
  * late.
  */
+import { Value } from "@sinclair/typebox/value";
+import type { ResultRecorder } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
-import type { Log } from "../lib/log.ts";
-import { type Running, repeat } from "../lib/repeat.ts";
-import { commandTarget } from "../protocol/commands.ts";
-import type { Command, CommandDelivery, CommandService, ExecOutcome, ExecRequest } from "./model.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
+import { COMMAND_NAMES, COMMANDS, commandTarget, isCommandName } from "../protocol/commands.ts";
+import type { Command, CommandDelivery, CommandService, ExecFailure, ExecOutcome, ExecRequest } from "./model.ts";
 import type { CommandStore } from "./store.ts";
-import { checkCommand } from "./validate.ts";
-import { createWaiters } from "./waiters.ts";
 
 /** How long an agent may take to begin: it refuses a command that is older. */
 const TTL_SECONDS = 60;
@@ -23,45 +21,46 @@ const TTL_SECONDS = 60;
 const RESULT_GRACE_SECONDS = 30;
 /** How long the node that holds the agent has to take a command; then its caller is told that the agent is not there. */
 const PENDING_SECONDS = 5;
-const SWEEP_INTERVAL_MS = 1_000;
-
-/** The channel on which nodes wake each other about commands; ids only. */
-export const COMMANDS_CHANNEL = "opspilot_commands";
+/** While a command is pending its agent may be on its way to another node. */
+const PENDING_LOOK_MS = 500;
+/** Notices may be missed; then commands are looked at after this. */
+const LOOK_EVERY_MS = 30_000;
+const LOOK_REST_MS = 50;
+/** Who waits for a command reads its row again after this, when no notice came. */
+const WAIT_POLL_MS = 2_000;
 
 export interface CommandDeps {
   store: CommandStore;
   delivery: CommandDelivery;
   /** Whether the agent exists, and whether some node holds a live socket of it. */
   whereabouts: (agentId: string) => Promise<"unknown" | "offline" | "online">;
-  /** The agents that this node holds. */
-  heldAgents: () => string[];
-  notify: (payload: string) => Promise<void>;
+  /** This node, as the agents that it holds name it. */
+  nodeId: string;
+  loops: Loops;
   clock: Clock;
-  log: Log;
 }
 
 /** The service, and what the composition root does with it. */
 export interface Commands extends CommandService {
-  /** A command changed, here or on another node: wakes who waits for it, and sends what is pending for an agent held here. */
+  /** A notice of COMMANDS_CHANNEL; an empty one looks for what is to be sent, also when notices may have been missed. */
   onNotice(payload: string): void;
   start(): void;
   stop(): Promise<void>;
 }
 
 /** Makes the command service of this node. */
-export function createCommandService(deps: CommandDeps): Commands {
-  const { store, delivery, log } = deps;
-  const waiters = createWaiters(deps.clock, store.get);
-  const running: Running[] = [];
+export function createCommandService({ store, delivery, whereabouts, nodeId, loops, clock }: CommandDeps): Commands {
+  const waiters = createWaiters(clock, store.get);
+  let loop: Loop | undefined;
 
   async function exec(request: ExecRequest, signal?: AbortSignal): Promise<ExecOutcome> {
     const check = checkCommand(request.command, request.params);
     if (!check.ok) return check;
     const asked = request.id === undefined ? undefined : await store.get(request.id);
     if (asked) return dispatch(asked, request.waitS, signal);
-    const whereabouts = await deps.whereabouts(request.agentId);
-    if (whereabouts === "unknown") return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
-    if (whereabouts === "offline") return { ok: false, reason: "agent_offline", message: "the agent is not connected" };
+    const where = await whereabouts(request.agentId);
+    if (where === "unknown") return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
+    if (where === "offline") return { ok: false, reason: "agent_offline", message: "the agent is not connected" };
     const command = (await create(request, check.params)) ?? (await askedMeanwhile(request));
     if (!command)
       return { ok: false, reason: "command_open", message: "the same command is still open for this agent" };
@@ -71,21 +70,14 @@ export function createCommandService(deps: CommandDeps): Commands {
   const askedMeanwhile = async ({ id }: ExecRequest) => (id === undefined ? undefined : store.get(id));
 
   function create(request: ExecRequest, params: Record<string, unknown>): Promise<Command | undefined> {
-    const { agentId, command, actor } = request;
-    const row = {
-      id: request.id ?? crypto.randomUUID(),
-      agentId,
-      command,
-      params,
-      actor,
-      target: commandTarget(params),
-    };
-    return store.create({ ...row, incidentId: request.incidentId ?? null, ttlS: TTL_SECONDS }, PENDING_SECONDS);
+    const { id = crypto.randomUUID(), agentId, command, actor, incidentId = null } = request;
+    const row = { id, agentId, command, params, actor, incidentId, target: commandTarget(params), ttlS: TTL_SECONDS };
+    return store.create(row, PENDING_SECONDS);
   }
 
   async function dispatch(command: Command, waitS: number, signal?: AbortSignal): Promise<ExecOutcome> {
-    if (delivery.holds(command.agent_id)) await send(command.id, command.agent_id);
-    else await deps.notify(JSON.stringify({ pending: command.agent_id }));
+    if (delivery.holds(command.agent_id)) await send([command.id]);
+    else if (command.status === "pending") await callForSending();
     const sent = await waiters.until(command.id, (now) => now.status !== "pending", PENDING_SECONDS + 2, signal);
     if (sent === undefined || sent.status === "pending" || sent.sent_at === null) {
       return { ok: false, reason: "agent_offline", message: "the agent left before the command could be sent" };
@@ -95,34 +87,31 @@ export function createCommandService(deps: CommandDeps): Commands {
     return { ok: true, command: finished ?? sent };
   }
 
-  async function send(id: string, agentId: string): Promise<void> {
-    const command = await store.markSent(id, RESULT_GRACE_SECONDS);
-    if (!command) return;
-    const frame = {
-      type: "command",
-      id,
-      command: command.command,
-      params: command.params,
-      ttl_s: command.ttl_s,
-    } as const;
-    const isWritten = delivery.deliver(agentId, frame);
-    if (!isWritten) await store.markFailed(id, "the agent's connection closed before the command was written");
-    await deps.notify(JSON.stringify({ changed: id }));
+  async function callForSending(): Promise<void> {
+    await store.tell([]);
+    loop?.wake();
   }
 
-  async function sendPending(agentIds: readonly string[]): Promise<void> {
-    if (agentIds.length === 0) return;
-    for (const { id, agentId } of await store.findPending(agentIds)) {
-      if (delivery.holds(agentId)) await send(id, agentId);
+  async function send(ids: readonly string[]): Promise<void> {
+    const commands = await store.markSent(ids, RESULT_GRACE_SECONDS);
+    const lost = commands.filter((command) => !delivery.deliver(command.agent_id, frameOf(command)));
+    const idsOf = (some: readonly Command[]) => some.map(({ id }) => id);
+    if (lost.length > 0) {
+      await store.markFailed(idsOf(lost), "the agent's connection closed before the command was written");
     }
+    if (commands.length > 0) await store.tell(idsOf(commands));
   }
 
-  async function sweep(): Promise<void> {
-    await sendPending(deps.heldAgents());
-    for (const id of await store.expire()) await deps.notify(JSON.stringify({ changed: id }));
+  /** Sends what is pending for agents of this node, and ends what is over; the milliseconds until there is more to do. */
+  async function look(): Promise<number | undefined> {
+    const { expiresMs, isPending } = await store.due();
+    if (isPending) {
+      const held = (await store.findPending(nodeId)).filter(({ agentId }) => delivery.holds(agentId));
+      if (held.length > 0) await send(held.map(({ id }) => id));
+    }
+    if (expiresMs !== null && expiresMs <= 0) await store.expire();
+    return isPending ? PENDING_LOOK_MS : (expiresMs ?? undefined);
   }
-
-  const failed = (error: unknown) => log.warn({ error: errorMessage(error) }, "commands could not be looked after");
 
   return {
     exec,
@@ -134,13 +123,81 @@ export function createCommandService(deps: CommandDeps): Commands {
       return commands.length > limit && last ? { commands: page, nextCursor: last.id } : { commands: page };
     },
     onNotice(payload) {
-      const notice = JSON.parse(payload) as { pending?: string; changed?: string };
-      if (notice.changed !== undefined) waiters.wake(notice.changed);
-      if (notice.pending !== undefined && delivery.holds(notice.pending)) sendPending([notice.pending]).catch(failed);
+      if (payload === "") loop?.wake();
+      else for (const id of payload.split(",")) waiters.wake(id);
     },
-    start: () => void running.push(repeat(deps.clock, SWEEP_INTERVAL_MS, sweep, failed)),
-    async stop() {
-      await Promise.all(running.splice(0).map((task) => task.stop()));
+    start() {
+      const failed = "commands could not be looked after";
+      loop ??= loops.start({ name: "commands", turn: look, everyMs: LOOK_EVERY_MS, restMs: LOOK_REST_MS, failed });
+    },
+    stop: async () => loop?.stop(),
+  };
+}
+
+function frameOf({ id, command, params, ttl_s }: Command) {
+  return { type: "command", id, command, params, ttl_s } as const;
+}
+
+/** Agents' results to rows. A repeat has no effect, and is acknowledged like the first. */
+export function createResultRecorder(store: Pick<CommandStore, "recordResults">): ResultRecorder {
+  return {
+    async record(tx, results) {
+      const effects = await store.recordResults(tx, results);
+      return effects.map((effect) =>
+        effect === "unknown"
+          ? { ok: false, reason: "bad_payload", message: "command_id: this agent was sent no such command" }
+          : { ok: true },
+      );
+    },
+  };
+}
+
+/** Whether a command is of the vocabulary and its parameters are as that says; names the field that is not. */
+function checkCommand(
+  command: string,
+  params: Record<string, unknown>,
+): { ok: true; params: Record<string, unknown> } | ExecFailure {
+  if (!isCommandName(command)) {
+    const message = `command: expected one of ${COMMAND_NAMES.join(", ")}`;
+    return { ok: false, reason: "unknown_command", message, field: "command" };
+  }
+  const schema = COMMANDS[command];
+  if (Value.Check(schema, params)) return { ok: true, params };
+  const first = Value.Errors(schema, params).First();
+  const field = `params${(first?.path ?? "").replaceAll("/", ".")}`;
+  return { ok: false, reason: "invalid_params", message: `${field}: ${first?.message ?? "invalid"}`, field };
+}
+
+/** Waiting for a command's row to reach a state: woken by notices, and by a slow poll that does not depend on them. */
+function createWaiters(clock: Clock, read: (id: string) => Promise<Command | undefined>) {
+  const waiting = new Set<{ id: string; alarm: AbortController }>();
+
+  return {
+    /** The row once it `holds`, or as it is after `limitS` seconds, or when the signal aborts. */
+    async until(
+      id: string,
+      holds: (command: Command) => boolean,
+      limitS: number,
+      signal?: AbortSignal,
+    ): Promise<Command | undefined> {
+      const endMs = clock.monotonicMs() + limitS * 1000;
+      for (;;) {
+        // Before the row is read: a notice that comes meanwhile is not lost.
+        const waiter = { id, alarm: new AbortController() };
+        waiting.add(waiter);
+        try {
+          const command = await read(id);
+          const leftMs = endMs - clock.monotonicMs();
+          if (!command || holds(command) || leftMs <= 0 || signal?.aborted) return command;
+          const signals = [waiter.alarm.signal, ...(signal ? [signal] : [])];
+          await clock.sleep(Math.min(leftMs, WAIT_POLL_MS), AbortSignal.any(signals));
+        } finally {
+          waiting.delete(waiter);
+        }
+      }
+    },
+    wake(id: string): void {
+      for (const waiter of waiting) if (waiter.id === id) waiter.alarm.abort();
     },
   };
 }

@@ -1,32 +1,20 @@
-import { and, desc, eq, sql as raw } from "drizzle-orm";
-import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { Sql, TransactionSql } from "postgres";
-import type * as schema from "../db/schema.ts";
-import { commands, events } from "../db/schema.ts";
+import type { IncidentWriter } from "../incidents/model.ts";
 import type { ResultPayload } from "../protocol/payloads.ts";
-import type { Command } from "./model.ts";
+import type { Command, CommandStatus } from "./model.ts";
 
-type Orm = PostgresJsDatabase<typeof schema>;
+type Query = Sql | TransactionSql;
 
-const COLUMNS = {
-  id: commands.id,
-  agent_id: commands.agentId,
-  incident_id: commands.incidentId,
-  command: commands.command,
-  params: commands.params,
-  status: commands.status,
-  actor: commands.actor,
-  ttl_s: commands.ttlS,
-  created_at: commands.createdAt,
-  sent_at: commands.sentAt,
-  finished_at: commands.finishedAt,
-  expires_at: commands.expiresAt,
-  exit_code: commands.exitCode,
-  output: commands.output,
-  error: commands.error,
-  duration_ms: commands.durationMs,
-  late: commands.late,
-};
+/**
+ * The channel on which nodes wake each other about commands: the ids of those that changed, with commas between them, or nothing,
+ * which means that one waits to be sent.
+ */
+export const COMMANDS_CHANNEL = "opspilot_commands";
+
+/** Ids of one notice: a payload has less than 8,000 bytes. */
+const NOTICE_IDS_MAX = 200;
+/** Commands of one look. */
+const LOOK_MAX = 500;
 
 /** A command before it is a row. */
 export interface NewCommand {
@@ -40,91 +28,104 @@ export interface NewCommand {
   ttlS: number;
 }
 
+/** A result, and the agent that sent it. */
+export interface AgentResult {
+  agentId: string;
+  result: ResultPayload;
+}
+
 /** What a result did: `unknown` when the agent has no such command, `repeated` when it had one already. */
 export type ResultEffect = "stored" | "late" | "repeated" | "unknown";
 
-/** The SQL of commands. */
-export function createCommandStore(sql: Sql, orm: Orm) {
+const columns = (query: Query) => query`
+  id, agent_id, incident_id, command, params, status, actor, ttl_s, created_at, sent_at, finished_at, expires_at, exit_code,
+  output, error, duration_ms::float8 as duration_ms, late`;
+
+/** The SQL of commands. What people should read of them later goes to the timeline in the same transaction. */
+export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note">) {
   return {
+    /** Tells every node which commands changed; none: that one waits to be sent. */
+    tell: (ids: readonly string[]) => tell(sql, ids),
+
     /** Stores it as pending, to be taken within `pendingSeconds`; undefined when one like it is open. */
     async create(command: NewCommand, pendingSeconds: number): Promise<Command | undefined> {
-      return orm.transaction(async (tx) => {
-        const [row] = await tx
-          .insert(commands)
-          .values({ ...command, expiresAt: raw`now() + make_interval(secs => ${pendingSeconds})` })
-          .onConflictDoNothing()
-          .returning(COLUMNS);
-        if (!row) return undefined;
-        await tx.insert(events).values({
-          kind: "command",
-          actor: command.actor,
-          agentId: command.agentId,
-          incidentId: command.incidentId,
-          commandId: command.id,
-          data: { command: command.command, params: command.params },
-        });
-        return row as Command;
-      });
+      const { id, agentId, incidentId, command: name, params, target, actor, ttlS } = command;
+      return (await sql.begin(async (tx) => {
+        const [row] = await tx<Command[]>`
+          insert into commands (id, agent_id, incident_id, command, params, target, actor, ttl_s, expires_at)
+          values (${id}, ${agentId}, ${incidentId}, ${name}, ${tx.json(params as never)}, ${target}, ${actor}, ${ttlS},
+            now() + make_interval(secs => ${pendingSeconds}))
+          on conflict do nothing returning ${columns(tx)}`;
+        const data = { command: name, params };
+        if (row) await writer.note(tx, [{ kind: "command", actor, agentId, incidentId, commandId: id, data }]);
+        return row;
+      })) as Command | undefined;
     },
 
-    /** pending → sent, for the one caller that may then write it to the socket; undefined when it is pending no more. */
-    async markSent(id: string, graceSeconds: number): Promise<Command | undefined> {
-      const [row] = await orm
-        .update(commands)
-        .set({
-          status: "sent",
-          sentAt: raw`now()`,
-          expiresAt: raw`now() + make_interval(secs => ${commands.ttlS} + ${graceSeconds})`,
-        })
-        .where(and(eq(commands.id, id), eq(commands.status, "pending")))
-        .returning(COLUMNS);
-      return row as Command | undefined;
+    /** pending → sent, for the one caller that may then write them to sockets: those that were pending still. */
+    async markSent(ids: readonly string[], graceSeconds: number): Promise<Command[]> {
+      return sql<Command[]>`
+        update commands set status = 'sent', sent_at = now(), expires_at = now() + make_interval(secs => ttl_s + ${graceSeconds})
+        where id = any(${ids as string[]}::uuid[]) and status = 'pending' returning ${columns(sql)}`;
     },
 
-    /** Ends a command that could not be sent. */
-    async markFailed(id: string, error: string): Promise<void> {
+    /** Ends commands that could not be sent. */
+    async markFailed(ids: readonly string[], error: string): Promise<void> {
       await sql`
         update commands set status = 'failed', error = ${error}, finished_at = now()
-        where id = ${id} and status in ('pending', 'sent')`;
+        where id = any(${ids as string[]}::uuid[]) and status in ('pending', 'sent')`;
     },
 
     async get(id: string): Promise<Command | undefined> {
-      const [row] = await orm.select(COLUMNS).from(commands).where(eq(commands.id, id));
-      return row as Command | undefined;
+      const [row] = await sql<Command[]>`select ${columns(sql)} from commands where id = ${id}`;
+      return row;
     },
 
     async list(agentId: string, limit: number, cursor: string | undefined): Promise<Command[]> {
       const after = cursor
-        ? raw`(${commands.createdAt}, ${commands.id}) < (select created_at, id from commands where id = ${cursor}::uuid)`
-        : undefined;
-      const rows = await orm
-        .select(COLUMNS)
-        .from(commands)
-        .where(and(eq(commands.agentId, agentId), after))
-        .orderBy(desc(commands.createdAt), desc(commands.id))
-        .limit(limit);
-      return rows as Command[];
+        ? sql`and (created_at, id) < (select created_at, id from commands where id = ${cursor}::uuid)`
+        : sql``;
+      return sql<Command[]>`
+        select ${columns(sql)} from commands where agent_id = ${agentId} ${after}
+        order by created_at desc, id desc limit ${limit}`;
     },
 
-    /** Pending commands of these agents, oldest first: what a node that holds them must send. */
-    async findPending(agentIds: readonly string[]): Promise<{ id: string; agentId: string }[]> {
-      const rows = await sql<{ id: string; agent_id: string }[]>`
-        select id, agent_id from commands where agent_id = any(${agentIds as string[]}) and status = 'pending'
-          and expires_at > now() order by created_at`;
-      return rows.map((row) => ({ id: row.id, agentId: row.agent_id }));
+    /** Milliseconds until the next open command expires, null where none is open, and whether one waits to be sent. */
+    async due(): Promise<{ expiresMs: number | null; isPending: boolean }> {
+      const [row] = await sql<{ expiresMs: number | null; isPending: boolean }[]>`
+        select extract(epoch from min(expires_at) - now())::float8 * 1000 as "expiresMs",
+          exists(select from commands where status = 'pending') as "isPending"
+        from commands where status in ('pending', 'sent')`;
+      return row ?? { expiresMs: null, isPending: false };
     },
 
-    /** Commands whose time is over; returns their ids. */
-    async expire(): Promise<string[]> {
-      const rows = await sql<{ id: string }[]>`
-        with expired as (
+    /** Pending commands of the agents that this node holds, oldest first. */
+    async findPending(nodeId: string): Promise<{ id: string; agentId: string }[]> {
+      return sql<{ id: string; agentId: string }[]>`
+        select c.id, c.agent_id as "agentId" from commands c join agents a on a.id = c.agent_id
+        where c.status = 'pending' and c.expires_at > now() and a.node_id = ${nodeId}
+        order by c.created_at limit ${LOOK_MAX}`;
+    },
+
+    /** Ends commands whose time is over, and says so to every node. */
+    async expire(): Promise<void> {
+      await sql.begin(async (tx) => {
+        const expired = await tx<{ commandId: string; agentId: string; incidentId: number | null }[]>`
           update commands set status = 'expired', finished_at = now()
-          where status in ('pending', 'sent') and expires_at < now() returning id, agent_id, incident_id),
-        noted as (
-          insert into events (kind, actor, agent_id, incident_id, command_id)
-          select 'command.expired', 'system', agent_id, incident_id, id from expired)
-        select id from expired`;
-      return rows.map((row) => row.id);
+          where id in (
+            select id from commands where status in ('pending', 'sent') and expires_at < now()
+            order by expires_at limit ${LOOK_MAX} for update skip locked)
+          returning id as "commandId", agent_id as "agentId", incident_id as "incidentId"`;
+        if (expired.length === 0) return;
+        await writer.note(
+          tx,
+          expired.map((one) => ({ ...one, kind: "command.expired", actor: "system" })),
+        );
+        await tell(
+          tx,
+          expired.map(({ commandId }) => commandId),
+        );
+      });
     },
 
     /** Forgets a chunk of the commands that are older than `retentionMs`; returns how many. */
@@ -136,26 +137,89 @@ export function createCommandStore(sql: Sql, orm: Orm) {
       return deleted.count;
     },
 
-    /** Stores a result, once. One that comes after the command expired is kept beside the status, marked late. */
-    async recordResult(tx: TransactionSql, agentId: string, result: ResultPayload): Promise<ResultEffect> {
-      const [command] = await tx<{ status: string; late: boolean; incident_id: number | null }[]>`
-        select status, late, incident_id from commands where id = ${result.command_id} and agent_id = ${agentId} for update`;
-      if (!command) return "unknown";
-      const isOpen = command.status === "pending" || command.status === "sent";
-      if (!isOpen && (command.status !== "expired" || command.late)) return "repeated";
-      await tx`
-        update commands set status = ${isOpen ? result.status : command.status}, late = ${!isOpen},
-          exit_code = ${result.exit_code ?? null}, output = ${result.output ?? null}, error = ${result.error ?? null},
-          duration_ms = ${result.duration_ms === undefined ? null : Math.round(result.duration_ms)},
-          finished_at = coalesce(to_timestamp(${result.finished_at ?? null}::float8), now())
-        where id = ${result.command_id}`;
-      await tx`
-        insert into events (kind, actor, agent_id, incident_id, command_id, data)
-        values ('result', 'agent', ${agentId}, ${command.incident_id}, ${result.command_id},
-          ${tx.json({ status: result.status, late: !isOpen, exit_code: result.exit_code ?? null })})`;
-      return isOpen ? "stored" : "late";
+    /**
+     * Stores results, each command's first one; what each did, in order. One that comes after its command expired is kept beside the
+     * status, marked late. The number of statements does not depend on the number of results.
+     */
+    async recordResults(tx: TransactionSql, results: readonly AgentResult[]): Promise<ResultEffect[]> {
+      const rows = await tx<OpenCommand[]>`
+        select id, agent_id as "agentId", incident_id as "incidentId", status, late from commands
+        where (id, agent_id) in (
+          select * from unnest(${results.map(({ result }) => result.command_id)}::uuid[],
+            ${results.map(({ agentId }) => agentId)}::uuid[]))
+        order by id for update`;
+      const news: News[] = [];
+      const effects = effectsOf(results, rows, news);
+      if (news.length === 0) return effects;
+      await write(tx, news);
+      await writer.note(
+        tx,
+        news.map(({ command: { id, agentId, incidentId }, result: { status, exit_code = null }, isLate: late }) => {
+          const data = { status, late, exit_code };
+          return { kind: "result", actor: "agent", agentId, incidentId, commandId: id, data };
+        }),
+      );
+      await tell(
+        tx,
+        news.map(({ command }) => command.id),
+      );
+      return effects;
     },
   };
 }
 
 export type CommandStore = ReturnType<typeof createCommandStore>;
+
+/** Within a transaction, at its commit. */
+async function tell(query: Query, ids: readonly string[]): Promise<void> {
+  const notices = Array.from({ length: Math.max(1, Math.ceil(ids.length / NOTICE_IDS_MAX)) }, (_, at) =>
+    ids.slice(at * NOTICE_IDS_MAX, (at + 1) * NOTICE_IDS_MAX).join(","),
+  );
+  await query`select pg_notify(${COMMANDS_CHANNEL}, notice) from unnest(${notices}::text[]) notice`;
+}
+
+/** A command as a result finds it, locked. */
+interface OpenCommand {
+  id: string;
+  agentId: string;
+  incidentId: number | null;
+  status: CommandStatus;
+  late: boolean;
+}
+
+/** A result that is to be stored. */
+interface News {
+  command: OpenCommand;
+  result: ResultPayload;
+  isLate: boolean;
+}
+
+/** In the order in which they came: of several results of a command only the first is news. */
+function effectsOf(results: readonly AgentResult[], rows: readonly OpenCommand[], news: News[]): ResultEffect[] {
+  const commands = new Map(rows.map((row) => [`${row.id} ${row.agentId}`, row]));
+  const told = new Set<OpenCommand>();
+  return results.map(({ agentId, result }) => {
+    const command = commands.get(`${result.command_id.toLowerCase()} ${agentId}`);
+    if (!command) return "unknown";
+    const isOpen = command.status === "pending" || command.status === "sent";
+    if (told.has(command) || (!isOpen && (command.status !== "expired" || command.late))) return "repeated";
+    told.add(command);
+    news.push({ command, result, isLate: !isOpen });
+    return isOpen ? "stored" : "late";
+  });
+}
+
+/** One that came late leaves its command expired. */
+async function write(tx: TransactionSql, news: readonly News[]): Promise<void> {
+  const results = news.map(({ result }) => result);
+  await tx`
+    update commands c set status = r.status, late = (r.status = 'expired'), exit_code = r.exit_code, output = r.output,
+      error = r.error, duration_ms = round(r.duration_ms), finished_at = coalesce(to_timestamp(r.finished_at), now())
+    from unnest(${news.map(({ command }) => command.id)}::uuid[],
+      ${news.map(({ result, isLate }) => (isLate ? "expired" : result.status))}::text[],
+      ${results.map((one) => one.exit_code ?? null)}::int[], ${results.map((one) => one.output ?? null)}::text[],
+      ${results.map((one) => one.error ?? null)}::text[], ${results.map((one) => one.duration_ms ?? null)}::float8[],
+      ${results.map((one) => one.finished_at ?? null)}::float8[])
+      r (id, status, exit_code, output, error, duration_ms, finished_at)
+    where c.id = r.id`;
+}

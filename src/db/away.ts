@@ -23,15 +23,25 @@ const SQLSTATES = /^(08...|57P0[1-5]|53300|57014|25P03)$/;
 /** Drizzle wraps what the driver throws. */
 const CAUSES_MAX = 4;
 
+/** The error that PostgreSQL answered with, also where somebody wrapped it: its SQLSTATE; undefined when it was not PostgreSQL. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const answer = causesOf(error).find((cause) => cause.name === "PostgresError");
+  return answer && "code" in answer ? String(answer.code) : undefined;
+}
+
 /** Whether the database could not be reached, so that the same may work later; false for a mistake in what was asked. */
 export function isDatabaseAway(error: unknown): boolean {
-  let current = error;
-  for (let depth = 0; depth < CAUSES_MAX && current instanceof Error; depth++) {
-    const code = "code" in current ? String(current.code) : "";
+  return causesOf(error).some((cause) => {
+    const code = "code" in cause ? String(cause.code) : "";
     // A Unix socket that is not there.
-    const isNoSocket = code === "ENOENT" && "syscall" in current && current.syscall === "connect";
-    if (isNoSocket || CONNECTION_CODES.includes(code) || SQLSTATES.test(code)) return true;
-    current = current.cause;
-  }
-  return false;
+    const isNoSocket = code === "ENOENT" && "syscall" in cause && cause.syscall === "connect";
+    return isNoSocket || CONNECTION_CODES.includes(code) || SQLSTATES.test(code);
+  });
+}
+
+function causesOf(error: unknown): Error[] {
+  const causes: Error[] = [];
+  for (let current = error; causes.length < CAUSES_MAX && current instanceof Error; current = current.cause)
+    causes.push(current);
+  return causes;
 }

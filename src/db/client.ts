@@ -12,7 +12,7 @@ const POOL_CONNECTIONS = 8;
 const ORM_CONNECTIONS = 4;
 const CONNECT_LIMIT_S = 5;
 const IDLE_S = 60;
-const CLOSE_LIMIT_S = 5;
+const CLOSE_LIMIT_S = 2;
 const KEEP_ALIVE_S = 30;
 
 /** Longest run of a statement: the server ends it, waits for locks included. What could not be done by then is tried again. */
@@ -73,7 +73,7 @@ export interface Database {
   createSocket(): Socket;
   /** Whether it answers within `limitMs`, on a connection of its own. Never rejects. */
   ping(limitMs: number): Promise<boolean>;
-  /** Ends all clients, those that were created too; what still runs after 5 s is cut. Safe to call twice. */
+  /** Ends all clients, those that were created too; what still runs after 2 s is cut. Safe to call twice. */
   close(): Promise<void>;
 }
 

@@ -1,33 +1,34 @@
 /** The keys of all advisory locks, in one place, so that no two mean different things by one number. */
 import type { Sql, TransactionSql } from "postgres";
 
-/** Who brings the tables up to date: "opsm". */
-export const MIGRATION_LOCK = 0x6f70_736d;
+/** Locks of one number, each held by whoever does that work now. */
+export const LockKey = {
+  /** Brings the tables up to date: "opsm". */
+  migration: 0x6f70_736d,
+  /** Resolves quiet incidents: "opsq". */
+  quiet: 0x6f70_7371,
+  /** Declares agents lost: "opss". */
+  lost: 0x6f70_7373,
+  /** Clears the queues of former versions: "opsr". */
+  retiredQueues: 0x6f70_7372,
+  /** Ends silences, or, shared, relies on them: "opsw". */
+  silences: 0x6f70_7377,
+  /** Counts the day's calls to a model. */
+  budget: 7_316_202_402,
+} as const;
 
-/** Who serves a built-in database: "opspilot". */
+/** Who serves a built-in database: "opspilot", which is more than a number of JavaScript's holds. */
 export const SERVE_LOCK = "8030045062243839860";
 
-/** Who resolves by quiet now: "opsq". */
-export const QUIET_LOCK = 0x6f70_7371;
-
-/** Who looks now for silences that are over: "opsw". */
-export const SILENCES_LOCK = 0x6f70_7377;
-
 /** The first half of the keys of who leads an outlet, "opsa"; the second is the hash of its name. */
-export const LEADER_LOCK = 0x6f70_7361;
+export const LEAD_LOCK_KEY = 0x6f70_7361;
 
-/** Who decides what is announced, one at a time over all nodes, so that a storm is counted once: "opsd". */
-export const DECIDE_LOCK = 0x6f70_7364;
-
-/** Who decides now which agents are lost: "opss". */
-export const LOST_LOCK = 0x6f70_7373;
-
-/** Who counts the day's calls to a model. */
-export const BUDGET_LOCK = 7_316_202_402;
-
-/** Keeps the alerts of these agents out until the end of the transaction. */
+/**
+ * Keeps the alerts of these agents out until the end of the transaction, and everybody else who resolves their incidents. Taken before
+ * any row of `incidents` is locked, never after.
+ */
 export async function lockAgents(tx: TransactionSql, agentIds: readonly string[]): Promise<void> {
-  await tx`select ${agentLocks(tx, agentIds)}`;
+  if (agentIds.length > 0) await tx`select ${agentLocks(tx, agentIds)}`;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Sql } from "postgres";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Database } from "./client.ts";
-import { MIGRATION_LOCK } from "./lock-keys.ts";
+import { LockKey } from "./lock-keys.ts";
 import { embeddedMigrations } from "./migrations.ts";
 
 /** How long to wait for another node's migration, and for each lock that our own needs. */
@@ -56,7 +56,7 @@ async function requireSupported(sql: Sql): Promise<void> {
 async function lock(sql: Sql, limitMs: number): Promise<void> {
   await sql`select set_config('lock_timeout', ${String(limitMs)}, false)`;
   try {
-    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
+    await sql`select pg_advisory_lock(${LockKey.migration})`;
   } catch (error) {
     const isLate = error instanceof Error && "code" in error && error.code === "55P03";
     if (!isLate) throw error;

@@ -30,7 +30,7 @@ const RETRY = { minMs: 100, maxMs: 1_000 };
 const ANSWER_LIMIT_MS = 5_000;
 
 /** A connection that only waits does not notice by itself that the other end is gone. */
-const PROBE_INTERVAL_MS = 15_000;
+const PROBE_INTERVAL_MS = 30_000;
 
 /** One session for all channels. */
 export function createNotifications(deps: { database: Database; clock: Clock; log: Log }): Notifications {

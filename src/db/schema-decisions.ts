@@ -16,11 +16,12 @@ import {
 const at = (name: string) => timestamp(name, { withTimezone: true });
 
 /**
- * What an outlet (Slack, a webhook) says, or was to say: a row before the first attempt, so that a crash neither loses a
- * message nor says it twice. `kind` is incident, digest (many incidents of a storm, `incidentId` null) or reply (beneath the
- * incident's message; `subject` names it). What is shown follows the incident: a row whose incident changed after
- * `shownAt` is edited.
+ * What an outlet (Slack, a webhook) says, or was to say: a row before it is decided whether people are notified, so that a crash
+ * neither loses a message nor says it twice. `kind` is incident, storm (many incidents at once, `incidentId` null) or reply
+ * (beneath the incident's message; `subject` names it). Rows follow their incident by its revision: one that was decided, or
+ * shown, at an older one is looked at again.
  *
+ *   undecided  → withheld | waiting
  *   withheld   not said, `why` says for what reason
  *   waiting    → sending → sent; sending → waiting when the outlet refused it for now, → failed when for good
  *   unknown    it was being sent when its server or the connection died: it is looked for before it is said again
@@ -35,21 +36,28 @@ export const announcements = pgTable(
     subject: varchar("subject", { length: 100 }).notNull().default(""),
     state: varchar("state", { length: 10 }).notNull(),
     why: text("why").notNull(),
-    /** The storm's digest that this incident is told in, in place of a message of its own. */
-    digestId: bigint("digest_id", { mode: "number" }),
-    /** A reply's {text, file}; a digest's {ended_at}. */
+    /** The storm's message that this incident is told in, in place of one of its own. */
+    stormId: bigint("storm_id", { mode: "number" }),
+    /** A reply's {text, file}; a storm's {ended_at}. */
     content: jsonb("content").$type<Record<string, unknown>>(),
     /** What the outlet calls it; Slack's `ts`, with its channel before a slash. */
     externalId: varchar("external_id", { length: 255 }),
     attempts: integer("attempts").notNull().default(0),
-    /** Attempts of which nobody knows how they ended. */
+    /** Attempts of which nobody knows how they ended; once it is sent, calls of an earlier leader that may still land. */
     unknowns: integer("unknowns").notNull().default(0),
+    /** Of a post, or of an edit. */
     attemptedAt: at("attempted_at"),
+    /** When somebody looks next: to decide, to send, or to edit. */
     nextAttemptAt: at("next_attempt_at").notNull().defaultNow(),
+    /** The incident's revision at which it was decided, or, once it is sent, looked at last. */
+    decidedRevision: integer("decided_revision"),
+    decidedAt: at("decided_at"),
+    /** Times in a row that deciding, or editing, threw. */
+    failures: integer("failures").notNull().default(0),
     sentAt: at("sent_at"),
-    /** The incident's `updatedAt` that the outlet shows, and a digest of what it shows. */
-    shownAt: at("shown_at"),
-    shownDigest: varchar("shown_digest", { length: 64 }),
+    /** The incident's revision that the outlet shows, and a hash of what it shows. */
+    shownRevision: integer("shown_revision"),
+    shownHash: varchar("shown_hash", { length: 64 }),
     lastError: text("last_error"),
     createdAt: at("created_at").notNull().defaultNow(),
     /** Nothing more will be said or edited. */
@@ -59,10 +67,22 @@ export const announcements = pgTable(
     uniqueIndex("announcements_subject").on(table.incidentId, table.outlet, table.kind, table.subject),
     index("announcements_due").on(table.outlet, table.nextAttemptAt).where(sql`closed_at is null`),
     index("announcements_external").on(table.outlet, table.externalId).where(sql`external_id is not null`),
-    index("announcements_digest").on(table.digestId).where(sql`digest_id is not null`),
+    index("announcements_storm").on(table.stormId).where(sql`storm_id is not null`),
+    // How many were decided within the last minute says whether there is a storm.
+    index("announcements_decided").on(table.outlet, table.decidedAt),
     index("announcements_created").using("brin", table.createdAt),
   ],
 );
+
+/**
+ * Who leads an outlet, by number: each lead has its own, and what a leader writes counts only while the number is still its. One
+ * that lost its lead without knowing so writes nothing.
+ */
+export const outlets = pgTable("outlets", {
+  outlet: varchar("outlet", { length: 20 }).primaryKey(),
+  lead: bigint("lead", { mode: "number" }).notNull(),
+  takenAt: at("taken_at").notNull().defaultNow(),
+});
 
 /**
  * What is recorded and explained, but not announced: a person's patterns (null matches all), or a decision about one
@@ -117,7 +137,12 @@ export const decisions = pgTable(
     commandId: uuid("command_id"),
     /** In words, as the message shows it. */
     outcome: text("outcome"),
+    /** Commands that were tried to be sent. */
+    sends: integer("sends").notNull().default(0),
+    /** Looks at the host after it was carried out. */
     checks: integer("checks").notNull().default(0),
+    /** Tries in a row that threw. */
+    failures: integer("failures").notNull().default(0),
     requestedAt: at("requested_at").notNull().defaultNow(),
     /** The command's result says when it was carried out, by the host's clock moved to the database's. */
     carriedOutAt: at("carried_out_at"),
@@ -128,14 +153,25 @@ export const decisions = pgTable(
     index("decisions_incident").on(table.incidentId),
     uniqueIndex("decisions_restart").on(table.incidentId).where(sql`action = 'restart' and ended_at is null`),
     index("decisions_due").on(table.dueAt).where(sql`ended_at is null`),
+    index("decisions_unanswered").on(table.commandId).where(sql`state = 'no_answer'`),
   ],
 );
 
-/** Signatures of Slack's callbacks that were taken: one that comes again is a replay. */
-export const slackCallbacks = pgTable("slack_callbacks", {
-  digest: varchar("digest", { length: 64 }).primaryKey(),
-  seenAt: at("seen_at").notNull().defaultNow(),
-});
+/**
+ * Slack's callbacks that were taken, by a hash of their signature or envelope: one that comes again is a replay. A press is kept
+ * until something came of it, so that one which Slack was told is taken survives its server: who finds it due handles it.
+ */
+export const slackCallbacks = pgTable(
+  "slack_callbacks",
+  {
+    hash: varchar("hash", { length: 64 }).primaryKey(),
+    seenAt: at("seen_at").notNull().defaultNow(),
+    payload: jsonb("payload").$type<Record<string, unknown>>(),
+    /** When somebody takes it up again; null once it is handled. */
+    dueAt: at("due_at"),
+  },
+  (table) => [index("slack_callbacks_due").on(table.dueAt).where(sql`due_at is not null`)],
+);
 
 /** Times in which nobody could hear agents: no server ran, or the database was away. */
 export const outages = pgTable("outages", {

@@ -34,8 +34,8 @@ export const agents = pgTable("agents", {
   heartbeats: integer("heartbeats").notNull().default(0),
   /** The agent closed its last connection in good order; null once it is back. */
   goodbyeAt: at("goodbye_at"),
-  /** Since then the incident of its silence is open: names that incident's alert, which is paired with one recovery. */
-  silentSince: at("silent_since"),
+  /** Since then the agent is lost, and an incident says so: names that incident's alert, which is paired with one recovery. */
+  lostSince: at("lost_since"),
 });
 
 /**
@@ -49,6 +49,8 @@ export const incidents = pgTable(
     agentId: uuid("agent_id")
       .notNull()
       .references(() => agents.id),
+    /** Who says so: the agent, or the server itself. Set by who writes it, never by what an alert says. */
+    origin: varchar("origin", { length: 20 }).notNull().default("agent"),
     type: varchar("type", { length: 50 }).notNull(),
     source: varchar("source", { length: 255 }).notNull(),
     rawError: text("raw_error").notNull(),
@@ -64,6 +66,8 @@ export const incidents = pgTable(
     createdAt: at("created_at").notNull().defaultNow(),
     lastSeenAt: at("last_seen_at").notNull(),
     updatedAt: at("updated_at").notNull().defaultNow(),
+    /** Rises with each change: who shows the incident remembers which one it shows. */
+    revision: integer("revision").notNull().default(1),
     /** When the problem ended: the resolving alert's occurred_at, or the moment of the decision. */
     resolvedAt: at("resolved_at"),
     parentId: integer("parent_id"),
@@ -75,6 +79,10 @@ export const incidents = pgTable(
     index("incidents_agent").on(table.agentId, table.id),
     // Of resolved ones only: an incident that opens, of which there may be thousands a second, pays nothing for it.
     index("incidents_fingerprint").on(table.fingerprint, table.id).where(sql`status = 'resolved'`),
+    index("incidents_status").on(table.status, table.id).where(sql`status <> 'resolved'`),
+    // What other incidents may follow from: few, looked for as each incident is explained.
+    index("incidents_lost").on(table.agentId).where(sql`origin = 'server'`),
+    index("incidents_full").on(table.agentId).where(sql`analysis->>'category' = 'disk_full' and status <> 'resolved'`),
     index("incidents_parent").on(table.parentId).where(sql`parent_id is not null`),
     uniqueIndex("incidents_open")
       .on(table.agentId, table.type, table.source, table.fingerprint)
@@ -101,6 +109,7 @@ export const alerts = pgTable(
     occurredAt: at("occurred_at").notNull(),
     receivedAt: at("received_at").notNull(),
     /** Only of a resolution: a firing alert's are those of its incident. */
+    origin: varchar("origin", { length: 20 }),
     type: varchar("type", { length: 50 }),
     source: varchar("source", { length: 255 }),
     /** Null for an incident's first alert, whose text is the incident's. */
@@ -115,6 +124,21 @@ export const alerts = pgTable(
     index("alerts_received").using("brin", table.receivedAt),
   ],
 );
+
+/**
+ * Frames that a fault of our own kept from being stored: acknowledged, so that the agent may forget them, and kept here whole
+ * until somebody has looked.
+ */
+export const quarantine = pgTable("quarantine", {
+  id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  uuid: uuid("uuid").notNull().unique(),
+  at: at("at").notNull().defaultNow(),
+  agentId: uuid("agent_id").notNull(),
+  messageId: varchar("message_id", { length: 64 }),
+  kind: varchar("kind", { length: 20 }).notNull(),
+  payload: jsonb("payload").$type<Record<string, unknown>>().notNull(),
+  error: text("error").notNull(),
+});
 
 /** What a person (or a rule) asked of an agent, and what became of it. */
 export const commands = pgTable(
@@ -197,7 +221,7 @@ export const modelCalls = pgTable(
     model: varchar("model", { length: 255 }).notNull(),
     endpoint: varchar("endpoint", { length: 255 }).notNull(),
     /** Of the evidence and the model: an identical incident is answered from the last answer. */
-    digest: varchar("digest", { length: 64 }).notNull(),
+    questionHash: varchar("question_hash", { length: 64 }).notNull(),
     system: text("system").notNull(),
     prompt: text("prompt").notNull(),
     outcome: varchar("outcome", { length: 50 }),
@@ -210,6 +234,6 @@ export const modelCalls = pgTable(
   (table) => [
     index("model_calls_incident").on(table.incidentId),
     index("model_calls_asked").on(table.askedAt),
-    index("model_calls_digest").on(table.digest, table.askedAt).where(sql`outcome = 'ok'`),
+    index("model_calls_question").on(table.questionHash, table.askedAt).where(sql`outcome = 'ok'`),
   ],
 );

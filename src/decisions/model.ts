@@ -2,6 +2,8 @@ import type { DecisionAction, IgnoreVariant } from "../protocol/actions.ts";
 
 /** A button that was pressed, by somebody who may. */
 export interface Press {
+  /** Who may press twice, after a crash, chooses the id: there is one decision of it, and the second is told as the first. */
+  id?: string;
   incidentId: number;
   action: DecisionAction;
   /** Of ignore only. */
@@ -13,14 +15,14 @@ export interface Press {
   outlet: string;
 }
 
-/** What the person is told at once. The work is a job: the outcome comes later, in the message. */
+/** What the person is told at once. What comes of it is told later, in the message. */
 export type PressOutcome =
   | { ok: true; decisionId: string; text: string }
   | { ok: false; reason: "not_found" | "resolved" | "already_decided" | "not_possible"; text: string };
 
 /** Decisions of people. */
 export interface DecisionService {
-  /** Stores the decision and the job that carries it out, in one transaction. Two presses of one button make one decision. */
+  /** Stores the decision, which is due at once. Two presses of one button make one decision. */
   press(press: Press): Promise<PressOutcome>;
 }
 

@@ -2,53 +2,46 @@
  * Decisions of people: pressed, carried out, and looked after until it is known whether they helped (the states stand in
  * model.ts).
  *
- * A press is a row and a job in one transaction. The job sends the command, whose id follows from the decision's, so that a
- * second run makes no second command. From then on rows alone lead on: each second every node looks, in one query, for
- * decisions whose command has its answer, whose problem came back or is reported as over, and for those that are due (a
- * check of the host, or a job that was lost); what is due is taken by one node, for a while, and becomes a job.
+ * A press is a row that is due at once. Rows alone lead on: whenever a command or an incident changes, and when the next row is
+ * due, every node looks. What is due is taken by one node, for a while, and carried out or verified; so is that whose command has
+ * its answer, and whose problem came back or is over. Many are under way at once, so that none waits for another's host. A try that
+ * throws is repeated later; after the last one the person is told, and may press again.
  */
-import type { Sql, TransactionSql } from "postgres";
+import type { TransactionSql } from "postgres";
+import { Counter, type Registry } from "prom-client";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { type Running, repeat } from "../lib/repeat.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
 import { requestOf } from "../protocol/actions.ts";
-import { type CarryDeps, createCarrying } from "./carry.ts";
 import type { DecisionReader, DecisionService, Press, PressOutcome } from "./model.ts";
-import { createSettling, type SettleDeps } from "./settle.ts";
-import type { DecisionStore, PressedIncident } from "./store.ts";
-import { isAnswered, verdictOf } from "./verdict.ts";
-import { promiseOf } from "./words.ts";
+import { promiseOf } from "./outcomes.ts";
+import { createSteps, type StepDeps } from "./steps.ts";
+import type { PressedIncident } from "./store.ts";
 
-const LOOK_INTERVAL_MS = 1_000;
-/** A job that was not run by then is sent again. */
-const GUARD_SECONDS = 20;
+/** Notices may be missed; then decisions are looked at after this. */
+const LOOK_EVERY_MS = 60_000;
+/** Incidents may change a thousand times a second. */
+const LOOK_REST_MS = 100;
+/** Most of them wait for hosts, not for the database. */
+const UNDER_WAY_MAX = 32;
+/** After its first failure. */
+const RETRIES_MAX = 3;
+/** What is not done by then is done by another node, or by the next server. */
+const STOP_LIMIT_MS = 5_000;
 
-export interface DecisionDeps {
-  sql: Sql;
-  store: DecisionStore;
-  commands: CarryDeps["commands"];
-  silences: CarryDeps["silences"];
-  announcements: SettleDeps["announcements"];
-  changeStatus: SettleDeps["changeStatus"];
-  notify: SettleDeps["notify"];
-  /** Jobs that start when the transaction commits. */
-  send: (tx: TransactionSql, queue: "decisions.carry" | "decisions.verify", ids: readonly string[]) => Promise<void>;
+export interface DecisionDeps extends StepDeps {
+  loops: Loops;
+  registry?: Registry;
   clock: Clock;
   log: Log;
 }
 
 /** Decisions, and what the composition root does with them. */
 export interface Decisions extends DecisionService, DecisionReader {
-  /** The job decisions.carry. Bears a second run. */
-  carry(id: string, signal?: AbortSignal): Promise<void>;
-  /** The job decisions.verify. Bears a second run. */
-  verify(id: string, signal?: AbortSignal): Promise<void>;
-  /** A job failed to the end. */
-  gaveUp(id: string): Promise<void>;
-  /** Looks after all decisions once. */
+  /** Looks after all decisions once, and resolves when what that began has ended. */
   look(): Promise<void>;
-  /** A command changed, here or on another node: no need to wait for the next look. */
+  /** A command or an incident changed, here or on another node. */
   wake(): void;
   deleteOld(retentionMs: number): Promise<number>;
   start(): void;
@@ -57,101 +50,139 @@ export interface Decisions extends DecisionService, DecisionReader {
 
 /** Makes the decisions of this node. */
 export function createDecisions(deps: DecisionDeps): Decisions {
-  const { sql, store, clock, log } = deps;
-  const settling = createSettling(deps);
-  const carrying = createCarrying({ ...deps, settling });
-  let running: Running | undefined;
-  let looking: Promise<void> | undefined;
-  let isAgain = false;
+  const { sql, store, writer, loops, registry, clock, log } = deps;
+  const steps = createSteps(deps);
+  const stopping = new AbortController();
+  const underWay = new Map<string, Promise<void>>();
+  const givenUp = new Counter({
+    name: "opspilot_decisions_given_up_total",
+    help: "Decisions of people that could not be carried out or verified, since the server failed at it",
+    registers: registry ? [registry] : [],
+  });
+  let loop: Loop | undefined;
 
   async function press(press: Press): Promise<PressOutcome> {
-    return (await sql.begin(async (tx) => {
-      const incident = await store.incident(tx, press.incidentId);
-      if (!incident) return refusal("not_found", "There is no such incident.");
-      const refused = notPossible(press, incident) ?? (await alreadyDecided(tx, press, incident));
-      if (refused) return refused;
-      const id = crypto.randomUUID();
-      if (!(await store.add(tx, id, press, GUARD_SECONDS)))
-        return refusal("already_decided", "Somebody decided that already.");
-      await deps.send(tx, "decisions.carry", [id]);
-      await deps.notify(tx);
-      return { ok: true, decisionId: id, text: promiseOf(press, incident) };
-    })) as PressOutcome;
+    const id = press.id ?? crypto.randomUUID();
+    const outcome = await sql.begin((tx) => add(tx, id, press)).catch(refusalOf);
+    loop?.wake();
+    return outcome as PressOutcome;
   }
 
-  async function alreadyDecided(tx: TransactionSql, press: Press, { status }: PressedIncident) {
-    const pending = await store.openLike(tx, press.incidentId, press.action);
-    if (pending !== undefined) return refusal("already_decided", `${pending} decided that already; it is under way.`);
+  /** First the row, then the incident, as everybody locks them: of two presses at once the second finds the first. */
+  async function add(tx: TransactionSql, id: string, press: Press): Promise<PressOutcome> {
+    const { incidentId, action, variant, actor, actorName, outlet } = press;
+    const isAdded = await store.add(tx, id, press);
+    if (isAdded) await writer.touch(tx, [incidentId]);
+    const incident = await store.incident(tx, incidentId);
+    if (!incident) throw new Refused("not_found", "There is no such incident.");
+    const promise = { ok: true, decisionId: id, text: promiseOf(press, incident) } as const;
+    if (!isAdded && (await store.exists(tx, id))) return promise;
+    const refused = notPossible(press, incident) ?? (await alreadyDecided(tx, id, press, incident));
+    if (refused) throw refused;
+    if (!isAdded) throw new Refused("already_decided", "Somebody decided that already.");
+    const data = { decision_id: id, action, variant, name: actorName, outlet };
+    await writer.note(tx, [{ kind: "decided", actor, incidentId, data }]);
+    return promise;
+  }
+
+  async function alreadyDecided(tx: TransactionSql, id: string, press: Press, { status }: PressedIncident) {
+    const pending = await store.openLike(tx, id, press);
+    if (pending !== undefined)
+      return new Refused("already_decided", `${pending} decided that already; it is under way.`);
     const stands = press.action === "acknowledge" ? "acknowledged" : press.action === "ignore" ? "ignored" : undefined;
     const by = status === stands ? await store.lastLike(tx, press) : undefined;
-    return by === undefined ? undefined : refusal("already_decided", `It is ${status} already, by ${by}.`);
+    return by === undefined ? undefined : new Refused("already_decided", `It is ${status} already, by ${by}.`);
   }
 
-  async function look(): Promise<void> {
-    const open = await store.findOpen();
-    for (const decision of open) {
-      if (!isAnswered(decision) && !verdictOf(decision)) continue;
-      await settling.settle(decision.id).catch((error) => failed(error, decision.id));
-    }
-    await carrying.takeAnswers(open).catch((error) => failed(error));
-    await sql.begin(async (tx) => {
-      const due = await store.claimDue(tx);
-      const idsOf = (isVerifying: boolean) =>
-        due.filter(({ state }) => (state === "verifying") === isVerifying).map(({ id }) => id);
-      await deps.send(tx, "decisions.carry", idsOf(false));
-      await deps.send(tx, "decisions.verify", idsOf(true));
+  /** Begins what is due and what has news, and resolves without waiting for it; the milliseconds until more is due. */
+  async function turn(): Promise<number | undefined> {
+    // Who ends one wakes the loop.
+    if (underWay.size >= UNDER_WAY_MAX) return undefined;
+    const { ids, isAnyOpen, nextMs } = await store.claimDue(UNDER_WAY_MAX - underWay.size);
+    for (const id of ids) begin(id, true);
+    if (!isAnyOpen) return undefined;
+    const news = await steps.findNews(await store.findOpen());
+    for (const id of news) if (underWay.size < UNDER_WAY_MAX) begin(id, false);
+    return nextMs === null ? undefined : Math.max(0, nextMs);
+  }
+
+  function begin(id: string, isDue: boolean): void {
+    if (underWay.has(id) || stopping.signal.aborted) return;
+    const work = run(id, isDue).then((isMoreDue) => {
+      underWay.delete(id);
+      if (isMoreDue) loop?.wake();
     });
+    underWay.set(id, work);
   }
 
-  const failed = (error: unknown, decision?: string) =>
-    log.warn({ error: errorMessage(error), ...(decision ? { decision } : {}) }, "decisions could not be looked after");
-
-  /** One look at a time; who comes meanwhile causes another. */
-  function lookSoon(): Promise<void> {
-    isAgain = looking !== undefined;
-    looking ??= look()
-      .catch((error: unknown) => failed(error))
-      .finally(() => {
-        looking = undefined;
-        if (isAgain && running) void lookSoon();
-      });
-    return looking;
+  /** Whether there may be more to do for it, at once or at another time than its claim says. Never rejects. */
+  async function run(id: string, isDue: boolean): Promise<boolean> {
+    try {
+      return await steps.step(id, isDue, stopping.signal).then(
+        () => true,
+        (error: unknown) => failed(id, error),
+      );
+    } catch (error) {
+      // It is due again when its time is over, here or elsewhere.
+      log.warn({ decision: id, error: errorMessage(error) }, "a decision's failure could not be written");
+      return true;
+    }
   }
+
+  async function failed(id: string, error: unknown): Promise<boolean> {
+    const failures = await store.fail(id);
+    log.warn({ decision: id, failures, error: errorMessage(error) }, "a decision could not be looked after");
+    if (failures === undefined) return false;
+    if (failures > RETRIES_MAX && (await steps.giveUp(id))) {
+      givenUp.inc();
+      log.error({ decision: id }, "a decision was given up after its last try");
+    }
+    return true;
+  }
+
+  const allDone = () => Promise.all(underWay.values());
 
   return {
     press,
     get: store.get,
-    carry: carrying.carry,
-    verify: carrying.verify,
-    async gaveUp(id) {
-      log.error({ decision: id }, "a decision was given up after its last try");
-      await carrying.gaveUp(id);
+    async look() {
+      await turn();
+      await allDone();
     },
-    look,
-    wake: () => void (running && lookSoon()),
+    wake: () => loop?.wake(),
     deleteOld: store.deleteOld,
-    start: () => {
-      running ??= repeat(clock, LOOK_INTERVAL_MS, lookSoon, failed);
+    start() {
+      const failed = "decisions could not be looked after";
+      loop ??= loops.start({ name: "decisions", turn, everyMs: LOOK_EVERY_MS, restMs: LOOK_REST_MS, failed });
     },
     async stop() {
-      const stopping = running;
-      running = undefined;
-      await stopping?.stop();
-      await looking;
+      stopping.abort();
+      await loop?.stop();
+      const done = new AbortController();
+      await Promise.race([allDone().finally(() => done.abort()), clock.sleep(STOP_LIMIT_MS, done.signal)]);
     },
   };
 }
 
-function notPossible({ action }: Press, incident: PressedIncident): PressOutcome | undefined {
-  if (incident.status === "resolved") return refusal("resolved", "The incident is resolved already.");
-  if (action !== "restart" && action !== "logs") return undefined;
-  if (requestOf(action, incident) !== undefined) return undefined;
-  return refusal(
-    "not_possible",
-    `There is nothing to ${action === "restart" ? "restart" : "read"} for incidents of this type.`,
-  );
+/** Rolls the transaction of a press back. */
+class Refused extends Error {
+  constructor(
+    readonly reason: Extract<PressOutcome, { ok: false }>["reason"],
+    readonly text: string,
+  ) {
+    super(text);
+  }
 }
 
-function refusal(reason: Extract<PressOutcome, { ok: false }>["reason"], text: string): PressOutcome {
-  return { ok: false, reason, text };
+function refusalOf(error: unknown): PressOutcome {
+  if (error instanceof Refused) return { ok: false, reason: error.reason, text: error.text };
+  throw error;
+}
+
+function notPossible({ action }: Press, incident: PressedIncident): Refused | undefined {
+  if (incident.status === "resolved") return new Refused("resolved", "The incident is resolved already.");
+  if (action !== "restart" && action !== "logs") return undefined;
+  if (requestOf(action, incident) !== undefined) return undefined;
+  const what = action === "restart" ? "restart" : "read";
+  return new Refused("not_possible", `There is nothing to ${what} for incidents of this type.`);
 }

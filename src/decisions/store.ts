@@ -7,9 +7,11 @@ type Query = Sql | TransactionSql;
 /** Open decisions of one look. */
 const OPEN_MAX = 500;
 /** Whoever takes a decision that is due has this long; then another may. */
-const CLAIM_SECONDS = 30;
+const CLAIM_SECONDS = 15;
+/** Longest wait after a failure. */
+const RETRY_SECONDS_MAX = 60;
 
-/** An incident as a press finds it, locked. */
+/** An incident as a press finds it. */
 export interface PressedIncident {
   type: string;
   source: string;
@@ -27,7 +29,12 @@ export interface Watched {
   actorName: string;
   state: DecisionState;
   outcome: string | null;
+  /** Commands that were tried to be sent. */
+  sends: number;
+  /** Looks at the host. */
   checks: number;
+  /** Tries in a row that threw. */
+  failures: number;
   commandId: string | null;
   ended: boolean;
   agentId: string;
@@ -55,34 +62,61 @@ export interface Watched {
   recoveredAfterS: number | null;
 }
 
-/** What becomes of a decision, written in one transaction with its event. */
-export interface Change {
+/** What becomes of a decision, written in one transaction with its line in the timeline. */
+export interface Outcome {
   state: DecisionState;
-  outcome: string | null;
+  /** As people read it. */
+  words: string | null;
   /** Nothing more will come of it. */
   ends: boolean;
   /** When somebody looks next, seconds from `carried_out_at` or, before that, from now; null for never. */
   dueS?: number | null;
   /** The command's result is there: says when it was carried out. */
   isCarriedOut?: boolean;
+  /** Its command will never go out: the next try is another one. */
+  isAnew?: boolean;
   checks?: number;
+}
+
+/** What one turn of the loop finds. */
+export interface Due {
+  /** Taken for this caller alone, for a while. */
+  ids: string[];
+  /** There are decisions to which something may have happened. */
+  isAnyOpen: boolean;
+  /** Milliseconds until the next that is not taken is due; null where there is none. */
+  nextMs: number | null;
 }
 
 /** The SQL of decisions. */
 export function createDecisionStore(sql: Sql) {
   return {
+    /** A new decision, due at once; false when there is one of its id, or a restart of the incident is open already. */
+    async add(tx: TransactionSql, id: string, press: Press): Promise<boolean> {
+      const { incidentId, action, variant, actor, actorName, outlet } = press;
+      const added = await tx`
+        insert into decisions (id, incident_id, action, variant, actor, actor_name, outlet, due_at)
+        values (${id}, ${incidentId}, ${action}, ${variant}, ${actor}, ${actorName}, ${outlet}, now())
+        on conflict do nothing returning id`;
+      return added.count > 0;
+    },
+
+    async exists(tx: TransactionSql, id: string): Promise<boolean> {
+      return (await tx`select from decisions where id = ${id}`).count > 0;
+    },
+
     async incident(tx: TransactionSql, id: number): Promise<PressedIncident | undefined> {
       const [row] = await tx<PressedIncident[]>`
         select i.type, i.source, coalesce(a.hostname, a.id::text) as host, i.status
-        from incidents i join agents a on a.id = i.agent_id where i.id = ${id} for update of i`;
+        from incidents i join agents a on a.id = i.agent_id where i.id = ${id}`;
       return row;
     },
 
-    /** Who decided the same about the incident, and nothing has come of it yet. */
-    async openLike(tx: TransactionSql, incidentId: number, action: DecisionAction): Promise<string | undefined> {
+    /** Who else decided the same about the incident, and nothing has come of it yet. */
+    async openLike(tx: TransactionSql, id: string, { incidentId, action }: Press): Promise<string | undefined> {
       const [row] = await tx<{ name: string }[]>`
         select actor_name as name from decisions
-        where incident_id = ${incidentId} and action = ${action} and ended_at is null limit 1`;
+        where incident_id = ${incidentId} and action = ${action} and ended_at is null and id <> ${id} limit 1`;
       return row?.name;
     },
 
@@ -93,22 +127,6 @@ export function createDecisionStore(sql: Sql) {
         where incident_id = ${incidentId} and action = ${action} and variant is not distinct from ${variant} and state = 'done'
         order by requested_at desc limit 1`;
       return row?.name;
-    },
-
-    /** A new decision with its event; false when a restart is open already. */
-    async add(tx: TransactionSql, id: string, press: Press, guardS: number): Promise<boolean> {
-      const { incidentId, action, variant, actor, actorName, outlet } = press;
-      const added = await tx`
-        with added as (
-          insert into decisions (id, incident_id, action, variant, actor, actor_name, outlet, due_at)
-          values (${id}, ${incidentId}, ${action}, ${variant}, ${actor}, ${actorName}, ${outlet},
-            now() + make_interval(secs => ${guardS}))
-          on conflict do nothing returning id),
-        touched as (update incidents set updated_at = now() where id = ${incidentId} and exists (select from added))
-        insert into events (kind, actor, agent_id, incident_id, data)
-        select 'decided', ${actor}, i.agent_id, i.id, ${tx.json({ decision_id: id, action, variant, name: actorName, outlet })}
-        from added, incidents i where i.id = ${incidentId}`;
-      return added.count > 0;
     },
 
     async get(id: string): Promise<Decision | undefined> {
@@ -128,34 +146,62 @@ export function createDecisionStore(sql: Sql) {
       return (await watched(tx, tx`d.id = ${id}`))[0];
     },
 
-    /** Decisions that wait for a command or for a sign of life, and those whose result came after all. */
+    /** Decisions to which something may have happened: those that wait, and those whose result came after all. */
     async findOpen(): Promise<Watched[]> {
-      return watched(sql, sql`d.command_id is not null and (d.ended_at is null or (d.state = 'no_answer' and c.late))`);
+      return watched(
+        sql,
+        sql`
+          d.id in (
+            select id from decisions where ended_at is null and command_id is not null
+            union all
+            select late.id from decisions late join commands on commands.id = late.command_id and commands.late
+            where late.state = 'no_answer')
+          and (d.state = 'verifying' or c.status not in ('pending', 'sent'))`,
+      );
     },
 
-    /** Takes what is due, for this caller alone for a while. */
-    async claimDue(tx: TransactionSql): Promise<{ id: string; state: DecisionState }[]> {
-      return tx<{ id: string; state: DecisionState }[]>`
-        update decisions set due_at = now() + make_interval(secs => ${CLAIM_SECONDS})
-        where id in (
-          select id from decisions where ended_at is null and due_at <= now()
-          order by due_at limit ${OPEN_MAX} for update skip locked)
-        returning id, state`;
+    /** Takes what is due, `max` at most. The one query of a turn while there are no open decisions. */
+    async claimDue(max: number): Promise<Due> {
+      const [row] = await sql<Due[]>`
+        with taken as (
+          update decisions set due_at = now() + make_interval(secs => ${CLAIM_SECONDS})
+          where id in (
+            select id from decisions where ended_at is null and due_at <= now()
+            order by due_at limit ${max} for update skip locked)
+          returning id)
+        select array(select id from taken) as ids,
+          exists(select from decisions where ended_at is null) or exists(
+            select from decisions d join commands c on c.id = d.command_id and c.late where d.state = 'no_answer') as "isAnyOpen",
+          (select extract(epoch from min(due_at) - clock_timestamp())::float8 * 1000 from decisions
+            where ended_at is null and id not in (select id from taken)) as "nextMs"`;
+      return row ?? { ids: [], isAnyOpen: false, nextMs: null };
     },
 
-    /** Which command it is to become, before there is one: a result cannot come before it is known whose it is. */
-    async aim(id: string, commandId: string): Promise<void> {
-      await sql`update decisions set command_id = ${commandId} where id = ${id} and state = 'requested'`;
+    /** A try threw: the next comes later. Times in a row that it did; undefined when there is no next. */
+    async fail(id: string): Promise<number | undefined> {
+      const [row] = await sql<{ failures: number }[]>`
+        update decisions set failures = failures + 1,
+          due_at = now() + make_interval(secs => least(power(2, failures + 1), ${RETRY_SECONDS_MAX}))
+        where id = ${id} and ended_at is null returning failures`;
+      return row?.failures;
+    },
+
+    /** Which command it is to become. */
+    async aim(id: string, commandId: string, sends: number): Promise<void> {
+      await sql`
+        update decisions set command_id = ${commandId}, sends = ${sends}
+        where id = ${id} and state = 'requested' and command_id is null`;
     },
 
     async markSent(id: string): Promise<void> {
-      await sql`update decisions set state = 'sent', due_at = null where id = ${id} and state = 'requested'`;
+      await sql`
+        update decisions set state = 'sent', due_at = null, failures = 0 where id = ${id} and state = 'requested'`;
     },
 
     /** The host was asked for this check: time for its answer. */
     async defer(id: string, checks: number, seconds: number): Promise<void> {
       await sql`
-        update decisions set due_at = now() + make_interval(secs => ${seconds})
+        update decisions set due_at = now() + make_interval(secs => ${seconds}), failures = 0
         where id = ${id} and state = 'verifying' and checks = ${checks} and ended_at is null`;
     },
 
@@ -166,10 +212,8 @@ export function createDecisionStore(sql: Sql) {
       return rows.map(({ id }) => id);
     },
 
-    /** Writes what became of it. What people see is an event too; the incident counts as changed, for its message. */
-    async write(tx: TransactionSql, before: Watched, change: Change): Promise<void> {
-      const { id, incidentId, action, checks } = before;
-      const { state, outcome, ends, dueS = null, isCarriedOut = false } = change;
+    async write(tx: TransactionSql, { id, incidentId, checks }: Watched, outcome: Outcome): Promise<void> {
+      const { state, words, ends, dueS = null, isCarriedOut = false, isAnew = false } = outcome;
       await tx`
         with carried as (
           select case when ${isCarriedOut}::boolean then least(
@@ -177,16 +221,11 @@ export function createDecisionStore(sql: Sql) {
             (select min(at) from events e where e.incident_id = ${incidentId} and e.command_id = c.id and e.kind = 'result'),
             now()) else d.carried_out_at end as at
           from decisions d left join commands c on c.id = d.command_id where d.id = ${id})
-        update decisions d set state = ${state}, outcome = ${outcome}, checks = ${change.checks ?? checks},
+        update decisions d set state = ${state}, outcome = ${words}, checks = ${outcome.checks ?? checks}, failures = 0,
+          command_id = case when ${isAnew}::boolean then null else d.command_id end,
           carried_out_at = carried.at, ended_at = case when ${ends}::boolean then coalesce(d.ended_at, now()) end,
           due_at = coalesce(carried.at, now()) + make_interval(secs => ${dueS}::float8)
         from carried where d.id = ${id}`;
-      if (state === before.state && outcome === before.outcome) return;
-      await tx`
-        with touched as (update incidents set updated_at = now() where id = ${incidentId})
-        insert into events (kind, actor, agent_id, incident_id, command_id, data)
-        values ('outcome', 'system', ${before.agentId}, ${incidentId}, ${before.commandId},
-          ${tx.json({ decision_id: id, action, state, outcome })})`;
     },
 
     /** The open incident of the same problem, unless an alert came for it since it was carried out. */
@@ -197,11 +236,6 @@ export function createDecisionStore(sql: Sql) {
           and o.fingerprint = i.fingerprint and o.status <> 'resolved' and o.last_seen_at <= d.carried_out_at
         where d.id = ${id}`;
       return row?.id;
-    },
-
-    /** Keeps the agent's alerts out until the end of the transaction, as ingest and whoever resolves an incident do. */
-    async lockAgent(tx: TransactionSql, agentId: string): Promise<void> {
-      await tx`select pg_advisory_xact_lock(hashtextextended(${agentId}, 0))`;
     },
 
     /** Forgets a chunk of what ended more than `retentionMs` ago; returns how many. */
@@ -219,7 +253,7 @@ export type DecisionStore = ReturnType<typeof createDecisionStore>;
 async function watched(query: Query, condition: ReturnType<Query>): Promise<Watched[]> {
   const rows = await query<Watched[]>`
     select d.id, d.incident_id as "incidentId", d.action, d.variant, d.actor, d.actor_name as "actorName", d.state,
-      d.outcome, d.checks, d.command_id as "commandId", d.ended_at is not null as ended, i.agent_id as "agentId", i.type,
+      d.outcome, d.sends, d.checks, d.failures, d.command_id as "commandId", d.ended_at is not null as ended, i.agent_id as "agentId", i.type,
       i.source, coalesce(a.hostname, a.id::text) as host, i.status as "incidentStatus",
       extract(epoch from clock_timestamp() - d.requested_at)::float8 as "ageS",
       extract(epoch from clock_timestamp() - d.carried_out_at)::float8 as "elapsedS",

@@ -1,31 +1,41 @@
 import type { Sql, TransactionSql } from "postgres";
+import { LockKey } from "../db/lock-keys.ts";
 
-/** "ops sil": who decides now which agents are silent. */
-const LOST_LOCK = 0x6f70_7373;
 /** Agents that are looked at together: of a large fleet that is gone the rest comes with the next look. */
-const AGENTS_MAX = 1_000;
+export const LOST_AGENTS_MAX = 1_000;
 const CHUNK_ROWS = 2_000;
 
-/** How long after the last sign of life, in milliseconds; see silent.ts. */
+/** How long after the last sign of life, in milliseconds; see lost.ts. */
 export interface LostLimits {
-  silentAfterMs: number;
+  lostAfterMs: number;
   goodbyeMs: number;
 }
 
-/** An agent that is silent, or was until a moment ago. Ages are by the database's clock. */
+/** An agent that is lost, or was until a moment ago. Ages are by the database's clock. */
 export interface LostAgent {
   agentId: string;
   hostname: string | null;
   lastSeenAt: Date;
-  /** Names the silence: exact to the millisecond. */
-  silentSince: Date;
-  silentMs: number;
-  /** Since it was heard of again; null while it is silent. */
+  /** Names the loss: exact to the millisecond. */
+  lostSince: Date;
+  lostMs: number;
+  /** Since it was heard of again; null while it is lost. */
   backMs: number | null;
 }
 
-/** The SQL of silent agents. */
+/** An alert that may be stored: under its UUID, or, before `origin` was part of that, under another. */
+export interface StoredKey {
+  uuid: string;
+  formerUuid: string;
+}
+
+/** The SQL of lost agents. */
 export function createLostStore(sql: Sql) {
+  /** When an agent counts as lost from; a clean goodbye and an outage put it off. */
+  const lostFrom = ({ goodbyeMs }: LostLimits) => sql`
+    greatest(last_seen_at, (select max(ended_at) from outages), goodbye_at + ${goodbyeMs} * interval '1 ms')`;
+  const isMissed = sql`deleted_at is null and lost_since is null and status = 'offline' and heartbeats >= 2`;
+
   return {
     /**
      * Of several nodes one decides at a time; the others get undefined. A node without a lease does not know yet whether
@@ -34,54 +44,72 @@ export function createLostStore(sql: Sql) {
     alone<T>(nodeId: string, task: (tx: TransactionSql) => Promise<T>): Promise<T | undefined> {
       return sql.begin(async (tx) => {
         const [row] = await tx<{ may: boolean }[]>`
-          select pg_try_advisory_xact_lock(${LOST_LOCK}) and exists (
+          select pg_try_advisory_xact_lock(${LockKey.lost}) and exists (
             select from nodes where id = ${nodeId} and lease_until > now()) as may`;
         return row?.may === true ? task(tx) : undefined;
       }) as Promise<T | undefined>;
     },
 
-    /** Agents that have been silent for too long are so from now on. */
-    async declare(tx: TransactionSql, { silentAfterMs, goodbyeMs }: LostLimits): Promise<number> {
+    /** In how many milliseconds the next agent counts as lost, null when none is missed; and whether any is lost now. */
+    async findDue(limits: LostLimits): Promise<{ dueMs: number | null; isAnyLost: boolean }> {
+      const [row] = await sql<{ dueMs: number | null; isAnyLost: boolean }[]>`
+        select extract(epoch from min(${lostFrom(limits)}) filter (where ${isMissed}) - now())::float8 * 1000
+            + ${limits.lostAfterMs}::float8 as "dueMs",
+          coalesce(bool_or(lost_since is not null), false) as "isAnyLost"
+        from agents where deleted_at is null and (lost_since is not null or status = 'offline')`;
+      return row ?? { dueMs: null, isAnyLost: false };
+    },
+
+    /** Agents that have not been heard of for too long are lost from now on. */
+    async declare(tx: TransactionSql, limits: LostLimits): Promise<number> {
+      const { lostAfterMs } = limits;
       const rows = await tx`
-        update agents a set silent_since = date_trunc('milliseconds', s.start)
+        update agents a set lost_since = date_trunc('milliseconds', s.start)
         from (
-          select id, greatest(last_seen_at, (select max(ended_at) from outages),
-            goodbye_at + ${goodbyeMs} * interval '1 ms') as start
-          from agents
-          where deleted_at is null and silent_since is null and status = 'offline' and heartbeats >= 2
-            and last_seen_at < now() - ${silentAfterMs} * interval '1 ms'
-          order by id limit ${AGENTS_MAX} for no key update skip locked) s
-        where a.id = s.id and s.start < now() - ${silentAfterMs} * interval '1 ms'`;
+          select id, ${lostFrom(limits)} as start from agents
+          where ${isMissed} and last_seen_at < now() - ${lostAfterMs} * interval '1 ms'
+          order by id limit ${LOST_AGENTS_MAX} for no key update skip locked) s
+        where a.id = s.id and s.start < now() - ${lostAfterMs} * interval '1 ms'`;
       return rows.count;
     },
 
-    /** All that are silent, those that were heard of again first. */
+    /** All that are lost, those that were heard of again first. */
     async find(tx: TransactionSql): Promise<LostAgent[]> {
       return tx<LostAgent[]>`
-        select id as "agentId", hostname, seen as "lastSeenAt", silent_since as "silentSince",
-          extract(epoch from now() - silent_since)::float8 * 1000 as "silentMs",
-          case when seen > silent_since then
-            extract(epoch from now() - case when connected > silent_since then connected else seen end)::float8 * 1000
+        select id as "agentId", hostname, seen as "lastSeenAt", lost_since as "lostSince",
+          extract(epoch from now() - lost_since)::float8 * 1000 as "lostMs",
+          case when seen > lost_since then
+            extract(epoch from now() - case when connected > lost_since then connected else seen end)::float8 * 1000
           end as "backMs"
         from (
-          select id, hostname, silent_since, date_trunc('milliseconds', last_seen_at) as seen,
+          select id, hostname, lost_since, date_trunc('milliseconds', last_seen_at) as seen,
             date_trunc('milliseconds', connected_at) as connected
-          from agents where silent_since is not null and deleted_at is null) a
-        order by seen > silent_since desc, silent_since desc limit ${AGENTS_MAX}`;
+          from agents where lost_since is not null and deleted_at is null) a
+        order by seen > lost_since desc, lost_since desc limit ${LOST_AGENTS_MAX}`;
     },
 
-    /** Which of these alerts are stored. */
-    async findStored(tx: TransactionSql, uuids: readonly string[]): Promise<Set<string>> {
+    /** Which of these alerts are stored, by their UUIDs. What an agent sent under a former one is not meant. */
+    async findStored(tx: TransactionSql, keys: readonly StoredKey[]): Promise<Set<string>> {
       const rows = await tx<{ uuid: string }[]>`
-        select a.uuid from unnest(${uuids as string[]}::uuid[]) k (uuid)
-        cross join lateral (select uuid from alerts where uuid = k.uuid limit 1) a`;
+        select k.uuid from unnest(${keys.map(({ uuid }) => uuid)}::uuid[], ${keys.map(({ formerUuid }) => formerUuid)}::uuid[])
+          k (uuid, former)
+        where exists (select from alerts where uuid = k.uuid)
+          or exists (
+            select from alerts a left join incidents i on i.id = a.incident_id
+            where a.uuid = k.former and coalesce(a.origin, i.origin) = 'server')`;
       return new Set(rows.map((row) => row.uuid));
     },
 
-    /** The silence is over, and its recovery is stored. */
-    async clear(tx: TransactionSql, agent: Pick<LostAgent, "agentId" | "silentSince">): Promise<void> {
+    /** These agents are lost no more, and their recoveries are stored. A row that is written just now comes with the next look. */
+    async clear(tx: TransactionSql, agents: readonly Pick<LostAgent, "agentId" | "lostSince">[]): Promise<void> {
       await tx`
-        update agents set silent_since = null where id = ${agent.agentId} and silent_since = ${agent.silentSince}`;
+        update agents set lost_since = null
+        where id in (
+          select a.id
+          from unnest(${agents.map(({ agentId }) => agentId)}::uuid[], ${agents.map(({ lostSince }) => lostSince.getTime())}::float8[])
+            t (id, lost_since)
+          join agents a on a.id = t.id and a.lost_since = to_timestamp(t.lost_since / 1000)
+          order by a.id for no key update of a skip locked)`;
     },
 
     /**

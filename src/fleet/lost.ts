@@ -1,26 +1,28 @@
 /**
- * Agents of which nothing is heard. A silence counts from the latest of
+ * Agents of which nothing is heard. An agent is missed from the latest of
  *
- *   the agent's last sign of life,
+ *   its last sign of life,
  *   the end of the last outage: while no node ran, or the database was away, nobody could hear it,
  *   its clean goodbye and ten minutes: who shuts a host down does so on purpose, and it is back soon.
  *
- * Only agents with two heartbeats count. After HEARTBEAT_TIMEOUT and a grace the silence stands in the agent's row, and
- * from there on it is told as an ordinary alert (type host, source agent), and its end as that alert's recovery. Their
- * message ids are made of the silence's beginning, so that whoever tells them again, after a crash or on another node, tells
- * them once. Each look finds what is not told yet; only when the recovery is stored does the row forget the silence.
+ * Only agents with two heartbeats count. After HEARTBEAT_TIMEOUT and a grace the agent is lost: its row says since when, and
+ * from there on it is told as an ordinary alert of the server's (type host, source agent), and its return as that alert's
+ * recovery. Their message ids are made of the loss's beginning, so that whoever tells them again, after a crash or on another
+ * node, tells them once. Each look finds what is not told yet; only when the recovery is stored does the row forget the loss.
  */
 import type { TransactionSql } from "postgres";
 import type { IngestService } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
-import { hashUuid } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
-import { type Running, repeat } from "../lib/repeat.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
 import type { AlertPayload } from "../protocol/payloads.ts";
-import type { LostAgent, LostStore } from "./lost-store.ts";
+import { LOST_AGENTS_MAX, type LostAgent, type LostStore } from "./lost-store.ts";
 
-const LOOK_INTERVAL_MS = 2_000;
+/** Longest time between two looks; shorter than half the grace, so that who leaves is seen before it counts as lost. */
+const LOOK_INTERVAL_MS = 30_000;
+const LOOK_REST_MS = 250;
+/** Another node looks just now, or a row was locked. */
+const LOOK_AGAIN_MS = 1_000;
 /** Longest time that an agent has to come back once its socket is given up: with a short timeout, as long as that. */
 const GRACE_MS_MAX = 30_000;
 const GOODBYE_MS = 600_000;
@@ -28,36 +30,43 @@ const GOODBYE_MS = 600_000;
 const LEASE_MS = 15_000;
 const KNOWS_OTHERS_MS = 10_000;
 
-/** An agent that comes back for an instant is silent from its return on: the alert must not seem older than the recovery before it. */
+/** An agent that comes back for an instant is lost from its return on: the alert must not seem older than the recovery before it. */
 const AFTER_RECOVERY_MS = 100;
 
-/** What the alert of a silent agent is: agent, type and source tie its recovery to it. */
-const SILENCE = { type: "host", source: "agent" } as const;
+/** What the alert of a lost agent is: the server's origin, agent, type and source tie its recovery to it. */
+const SUBJECT = { type: "host", source: "agent" } as const;
+
+/** The words in message ids, and those under which alerts stand that were stored before `origin` was part of their UUID. */
+const WORDS = { lost: "silent", back: "back" } as const;
 
 export interface LostWatchDeps {
   store: LostStore;
-  ingest: Pick<IngestService, "accept">;
+  ingest: Pick<IngestService, "accept" | "uuidOf">;
   nodeId: string;
   heartbeatTimeoutMs: number;
-  /** An alert is stored for at least this long: a silence that is older was told. */
+  /** An alert is stored for at least this long: a loss that is older was told. */
   retentionMs: number;
+  /** Tells of agents that have come to some node. */
+  onReturn: (listener: (agentIds: readonly string[]) => void) => void;
   clock: Clock;
+  loops: Loops;
   log: Log;
 }
 
-/** Looks for agents that fell silent, and for those that are back. */
+/** Looks for agents that are lost, and for those that are back. */
 export interface LostWatch {
-  /** One look; the other nodes' looks meanwhile see nothing. */
-  look(): Promise<void>;
+  /** One look; the other nodes' looks meanwhile see nothing. Milliseconds until the next is due, where that is known. */
+  look(): Promise<number | undefined>;
   start(): void;
   stop(): Promise<void>;
 }
 
-/** What is told of a silence. */
+/** What is told of a loss. */
 interface Told {
   agentId: string;
   messageId: string;
   uuid: string;
+  formerUuid: string;
   alert: AlertPayload;
   ageMs: number;
 }
@@ -65,46 +74,53 @@ interface Told {
 /** Makes the watch of this node. */
 export function createLostWatch(deps: LostWatchDeps): LostWatch {
   const { store, ingest, nodeId, heartbeatTimeoutMs, clock, log } = deps;
-  const limits = {
-    silentAfterMs: heartbeatTimeoutMs + Math.min(GRACE_MS_MAX, heartbeatTimeoutMs),
-    goodbyeMs: GOODBYE_MS,
-  };
+  const graceMs = Math.min(GRACE_MS_MAX, heartbeatTimeoutMs);
+  const limits = { lostAfterMs: heartbeatTimeoutMs + graceMs, goodbyeMs: GOODBYE_MS };
   /** Uuids that ingest has and has not settled. */
   const underWay = new Set<string>();
-  /** Uuids of silences that are stored, of agents that are silent: they need not be looked up again. */
+  /** Uuids that are stored, of agents that are lost: they need not be looked up again. */
   let stored = new Set<string>();
-  let looking: Running | undefined;
+  /** Agents that were lost at the last look. */
+  let lost = new Set<string>();
+  let looking: Loop | undefined;
   let hasCheckedStart = false;
 
-  async function look(): Promise<void> {
+  async function look(): Promise<number | undefined> {
     if (!hasCheckedStart) await store.noteLonelyStart(nodeId, LEASE_MS);
     hasCheckedStart = true;
-    // Only what is committed is told: a silence that was forgotten again would begin at another time.
-    const untold = await store.alone(nodeId, lookAlone);
-    for (const told of untold ?? []) accept(told);
+    const { dueMs, isAnyLost } = await store.findDue(limits);
+    const isDue = dueMs !== null && dueMs <= 0;
+    if (!isDue && !isAnyLost) lost = new Set();
+    else {
+      // Only what is committed is told: a loss that was forgotten again would begin at another time.
+      const found = await store.alone(nodeId, lookAlone);
+      for (const told of found?.untold ?? []) accept(told);
+      if (found === undefined || isDue) return found?.declared ? 0 : LOOK_AGAIN_MS;
+    }
+    return dueMs ?? undefined;
   }
 
-  async function lookAlone(tx: TransactionSql): Promise<Told[]> {
-    const count = await store.declare(tx, limits);
-    if (count > 0) log.warn({ agents: count }, "agents have fallen silent");
+  async function lookAlone(tx: TransactionSql): Promise<{ declared: number; untold: Told[] }> {
+    const declared = await store.declare(tx, limits);
+    if (declared > 0) log.warn({ agents: declared }, "agents are lost");
     const agents = await store.find(tx);
+    lost = new Set(agents.map(({ agentId }) => agentId));
     const all = agents.flatMap(toTell);
     await refresh(tx, all);
-    for (const agent of agents) {
-      if (agent.backMs !== null && stored.has(recoveryOf(agent).uuid)) await store.clear(tx, agent);
-    }
-    return all.filter(({ uuid }) => !stored.has(uuid));
+    const over = agents.filter((agent) => agent.backMs !== null && stored.has(recoveryOf(agent).uuid));
+    if (over.length > 0) await store.clear(tx, over);
+    return { declared, untold: all.filter(({ uuid }) => !stored.has(uuid)) };
   }
 
-  /** The silence first, then its end: frames of one agent keep their order. */
+  /** The loss first, then its end: frames of one agent keep their order. */
   function toTell(agent: LostAgent): Told[] {
-    const silence = agent.silentMs < deps.retentionMs ? [silenceOf(agent)] : [];
-    return agent.backMs === null ? silence : [...silence, recoveryOf(agent)];
+    const loss = agent.lostMs < deps.retentionMs ? [lossOf(agent)] : [];
+    return agent.backMs === null ? loss : [...loss, recoveryOf(agent)];
   }
 
   async function refresh(tx: TransactionSql, all: readonly Told[]): Promise<void> {
     const known = all.filter(({ uuid }) => stored.has(uuid)).map(({ uuid }) => uuid);
-    const unknown = all.filter(({ uuid }) => !stored.has(uuid)).map(({ uuid }) => uuid);
+    const unknown = all.filter(({ uuid }) => !stored.has(uuid));
     const found = unknown.length > 0 ? await store.findStored(tx, unknown) : [];
     stored = new Set([...known, ...found]);
   }
@@ -114,6 +130,7 @@ export function createLostWatch(deps: LostWatchDeps): LostWatch {
     underWay.add(uuid);
     ingest.accept({
       kind: "alert",
+      origin: "server",
       agentId,
       messageId,
       alert,
@@ -121,43 +138,57 @@ export function createLostWatch(deps: LostWatchDeps): LostWatch {
       sizeBytes: alert.message.length,
       settled: (outcome) => {
         underWay.delete(uuid);
-        if (!outcome.ok) log.error({ agent: agentId, reason: outcome.message }, "a silent agent could not be told");
+        if (!outcome.ok) log.error({ agent: agentId, reason: outcome.message }, "a lost agent could not be told");
+        looking?.wake();
       },
     });
   }
 
-  return {
-    look,
-    start() {
-      const failed = (error: unknown) =>
-        log.warn({ error: errorMessage(error) }, "silent agents could not be looked for");
-      const startedMs = clock.monotonicMs();
-      const task = async () => {
-        if (clock.monotonicMs() - startedMs >= KNOWS_OTHERS_MS) await look();
-      };
-      looking ??= repeat(clock, LOOK_INTERVAL_MS, task, failed);
-    },
-    stop: async () => looking?.stop(),
-  };
-}
+  /** The message names no number but the times, so that an agent's losses have one fingerprint. */
+  function lossOf(agent: LostAgent): Told {
+    const message = `No sign of life from ${nameOf(agent)}: the agent was last heard of at ${inWords(agent.lastSeenAt)}`;
+    const alert: AlertPayload = { ...SUBJECT, message, severity: "critical", state: "firing" };
+    return toldOf(agent, "lost", alert, agent.lostMs - AFTER_RECOVERY_MS);
+  }
 
-/** The message names no number but the times, so that an agent's silences have one fingerprint. */
-function silenceOf(agent: LostAgent): Told {
-  const message = `No sign of life from ${nameOf(agent)}: the agent was last heard of at ${inWords(agent.lastSeenAt)}`;
-  const alert: AlertPayload = { ...SILENCE, message, severity: "critical", state: "firing" };
-  return toldOf(agent, "silent", alert, agent.silentMs - AFTER_RECOVERY_MS);
-}
+  function recoveryOf(agent: LostAgent): Told {
+    const alert: AlertPayload = { ...SUBJECT, message: `${nameOf(agent)} is heard of again`, state: "resolved" };
+    return toldOf(agent, "back", alert, agent.backMs ?? 0);
+  }
 
-function recoveryOf(agent: LostAgent): Told {
-  const alert: AlertPayload = { ...SILENCE, message: `${nameOf(agent)} is heard of again`, state: "resolved" };
-  return toldOf(agent, "back", alert, agent.backMs ?? 0);
-}
+  function toldOf(
+    { agentId, lostSince }: LostAgent,
+    word: keyof typeof WORDS,
+    alert: AlertPayload,
+    ageMs: number,
+  ): Told {
+    const messageId = `opspilot:${word}:${lostSince.getTime()}`;
+    const formerId = `opspilot:${WORDS[word]}:${lostSince.getTime()}`;
+    const uuid = ingest.uuidOf({ origin: "server", agentId, messageId });
+    return { agentId, messageId, uuid, formerUuid: ingest.uuidOf({ agentId, messageId: formerId }), alert, ageMs };
+  }
 
-function toldOf(agent: LostAgent, word: string, alert: AlertPayload, ageMs: number): Told {
-  const messageId = `opspilot:${word}:${agent.silentSince.getTime()}`;
-  // As ingest makes it of agent and message id.
-  const uuid = hashUuid(`${agent.agentId}\0${messageId}`);
-  return { agentId: agent.agentId, messageId, uuid, alert, ageMs };
+  /** Until the other nodes are known there may have been an outage that nobody has noted. */
+  async function turn(startedMs: number): Promise<number | undefined> {
+    const earlyMs = startedMs + KNOWS_OTHERS_MS - clock.monotonicMs();
+    return earlyMs > 0 ? earlyMs : look();
+  }
+
+  function start(): void {
+    const startedMs = clock.monotonicMs();
+    deps.onReturn((agentIds) => {
+      if (lost.size >= LOST_AGENTS_MAX || agentIds.some((agentId) => lost.has(agentId))) looking?.wake();
+    });
+    looking = deps.loops.start({
+      name: "lost agents",
+      everyMs: Math.min(LOOK_INTERVAL_MS, graceMs / 2),
+      restMs: LOOK_REST_MS,
+      failed: "lost agents could not be looked for",
+      turn: () => turn(startedMs),
+    });
+  }
+
+  return { look, start, stop: async () => looking?.stop() };
 }
 
 function nameOf({ hostname, agentId }: LostAgent): string {

@@ -38,6 +38,11 @@ export interface PresenceService {
   release(agentId: string, connectionId: string, isGoodbye?: boolean): void;
   /** Notes a sign of life; coalesced, written once a second. A heartbeat's payload sets hostname and meta. */
   seen(agentId: string, receivedAt: number, heartbeat?: HeartbeatPayload, skewSeconds?: number): void;
+  /**
+   * Writes what these agents' last heartbeats said that incidents show (the host's name, what may be done there), if it is not
+   * yet written: before an alert is stored that came after them. Never rejects.
+   */
+  introduce(agentIds: readonly string[]): Promise<void>;
 }
 
 /** Agents as people see them: the API's and the command line's side. */

@@ -35,6 +35,8 @@ export interface NoticeReader {
   sockets: AgentSockets;
   tokens: { forget(agentId: string): void };
   presence: { reconcile(agentIds?: readonly string[]): Promise<void> };
+  /** Told of agents that have come to another node. */
+  returned: (agentIds: readonly string[]) => void;
   log: Log;
 }
 
@@ -46,7 +48,9 @@ export function createNoticeReader(deps: NoticeReader) {
     const notice = JSON.parse(payload) as Notice;
     switch (notice.kind) {
       case "claimed":
-        if (notice.node !== deps.nodeId) deps.presence.reconcile(notice.agents).catch(failed);
+        if (notice.node === deps.nodeId) return;
+        deps.presence.reconcile(notice.agents).catch(failed);
+        deps.returned(notice.agents);
         return;
       case "deleted":
       case "revoked":

@@ -1,36 +1,40 @@
 /**
  * Who is here. A node claims an agent for the connection that proved its token; the claim committed last holds it. Signs
- * of life are noted in memory and written once a second in one statement. A connection that ends sets `offline`, but
- * only where it still holds the agent. A node renews its lease every 5 s; the agents of one whose lease ran out are
- * offline. Other nodes hear of a claim by NOTIFY and look whether they still hold what they think they hold; they look
- * every 10 s in any case.
+ * of life are noted in memory and written together, once a second at most. What a heartbeat says that incidents show (the host's
+ * name, what may be done there) is written before an alert that came after it. A connection that ends sets `offline`, but only
+ * where it still holds the agent. A node renews its lease every 5 s; the agents of one whose lease ran out are offline. Other
+ * nodes hear of a claim by NOTIFY and look whether they still hold what they think they hold; once a minute, in any case, each
+ * compares a sum with the database, and everything where the sums differ.
  */
 import { createBatcher } from "../lib/batcher.ts";
-import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { type Running, repeat } from "../lib/repeat.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
+import { META_BYTES_MAX } from "../protocol/limits.ts";
 import type { HeartbeatPayload } from "../protocol/payloads.ts";
-import { metaOf } from "./meta.ts";
 import type { AgentSockets, PresenceService } from "./model.ts";
 import type { EndedHolding, FleetStore, Holding, PresenceUpdate } from "./store.ts";
 
-const FLUSH_INTERVAL_MS = 1_000;
+/** Least time between two writes of signs of life. */
+const WRITE_REST_MS = 1_000;
+/** What could not be written is tried again after this at the latest. */
+const WRITE_RETRY_MS = 5_000;
 const LEASE_INTERVAL_MS = 5_000;
 const LEASE_SECONDS = 15;
 /** Renewed later than this, the database was away, or this process stood still. */
 const LEASE_LATE_SECONDS = 10;
-const RECONCILE_INTERVAL_MS = 10_000;
-const RELEASE_RETRY_MS = 1_000;
-/** Rows in one UPDATE: a fleet larger than this is written in several. */
-const WRITE_ROWS_MAX = 5_000;
+const RECONCILE_INTERVAL_MS = 60_000;
+/** Agents in one statement: a larger fleet is written, and compared, in several. */
+const ROWS_MAX = 1_000;
+/** A clock that is further off than this is shown. */
+const SKEW_SHOWN_SECONDS = 300;
 
 export interface PresenceDeps {
   store: FleetStore;
   sockets: AgentSockets;
   nodeId: string;
   version: string;
-  clock: Clock;
+  loops: Loops;
   log: Log;
   /** Tells the other nodes which agents this one has just claimed. */
   announceClaims: (agentIds: readonly string[]) => Promise<void>;
@@ -46,27 +50,38 @@ export interface Presence extends PresenceService {
   stop(): Promise<void>;
 }
 
+type Hash = number | bigint;
+
+/** What was heard of an agent and is not yet written. */
 interface Note {
   lastSeenAt: number;
   heartbeat: HeartbeatPayload | undefined;
+  /** Of what the heartbeat says that incidents show. */
+  introduction: Hash | undefined;
   heartbeats: number;
+  /** A write of some of these heartbeats failed, and may have been committed all the same. */
+  isUncertain: boolean;
   skewSeconds: number;
 }
 
 /** Makes the presence of this node. */
 export function createPresence(deps: PresenceDeps): Presence {
-  const { store, sockets, nodeId, clock, log } = deps;
+  const { store, sockets, nodeId, loops, log } = deps;
   const notes = new Map<string, Note>();
-  /** Hashes of the meta last written. */
-  const written = new Map<string, number | bigint>();
+  /** Hashes of what stands in the rows of agents that this node holds. */
+  const written = new Map<string, { meta: Hash; introduction: Hash | undefined }>();
+  /** Agents whose introduction is noted, or under way, and not yet committed. */
+  const unintroduced = new Set<string>();
   /** Claims that are committed: only these can be compared with the database. */
   const claimed = new Map<string, string>();
   const releasing = new Map<string, EndedHolding>();
-  const running: Running[] = [];
+  const running: Loop[] = [];
+  let writing: Loop | undefined;
+  let lastWrite: Promise<unknown> = Promise.resolve();
   const claimBatched = createBatcher(claimAll, { max: 500 });
   const releaseSoon = createBatcher(
     async (items: readonly null[]) => {
-      await flushReleases();
+      await writeReleases();
       return items;
     },
     { max: 10_000 },
@@ -79,36 +94,83 @@ export function createPresence(deps: PresenceDeps): Presence {
     return holdings;
   }
 
-  async function flushReleases(): Promise<void> {
-    const batch = [...releasing.values()].slice(0, WRITE_ROWS_MAX);
-    if (batch.length === 0) return;
-    await store.release(nodeId, batch);
-    for (const holding of batch) releasing.delete(holding.connectionId);
+  function release(ended: EndedHolding): void {
+    releasing.set(ended.connectionId, ended);
+    releaseSoon(null).catch((error) => {
+      log.warn({ error: errorMessage(error) }, "agents that left are not yet offline, trying again");
+      writing?.wake();
+    });
   }
 
-  async function flushNotes(): Promise<void> {
-    while (notes.size > 0) {
-      const batch = [...notes].slice(0, WRITE_ROWS_MAX);
-      const updates = batch.map(([agentId, note]) => toUpdate(agentId, note));
-      await store.writePresence(updates);
-      for (const [agentId, note] of batch) {
-        if (notes.get(agentId) === note) notes.delete(agentId);
-      }
-      for (const update of updates) rememberMeta(update);
+  async function writeReleases(): Promise<void> {
+    while (releasing.size > 0) {
+      const batch = [...releasing.values()].slice(0, ROWS_MAX);
+      await store.release(nodeId, batch);
+      for (const holding of batch) releasing.delete(holding.connectionId);
     }
   }
 
-  function toUpdate(agentId: string, note: Note): PresenceUpdate {
-    const { lastSeenAt, heartbeat, heartbeats, skewSeconds } = note;
-    if (!heartbeat) return { agentId, lastSeenAt, hostname: null, meta: null, heartbeats };
-    const hostname = heartbeat.hostname ?? null;
-    const meta = metaOf(heartbeat, skewSeconds);
-    const isKnown = Object.keys(meta).length === 0 || written.get(agentId) === hashOf(meta);
-    return { agentId, lastSeenAt, hostname, meta: isKnown ? null : meta, heartbeats };
+  /** Writes what is noted of these agents by then, one write after the other: of two of one agent the later one stays. */
+  function writeNotes(agentIds: () => readonly string[]): Promise<void> {
+    const done = lastWrite.then(async () => {
+      const ids = agentIds();
+      for (let at = 0; at < ids.length; at += ROWS_MAX) await writeChunk(ids.slice(at, at + ROWS_MAX));
+    });
+    lastWrite = Promise.allSettled([done]);
+    return done;
   }
 
-  function rememberMeta(update: PresenceUpdate): void {
-    if (update.meta !== null) written.set(update.agentId, hashOf(update.meta));
+  /** Takes the notes out first: what is heard meanwhile makes new ones. */
+  async function writeChunk(agentIds: readonly string[]): Promise<void> {
+    const taken = agentIds.flatMap((agentId) => {
+      const note = notes.get(agentId);
+      return note ? [{ agentId, note, connectionId: sockets.connectionOf(agentId), meta: metaIn(note) }] : [];
+    });
+    if (taken.length === 0) return;
+    for (const { agentId } of taken) notes.delete(agentId);
+    try {
+      await store.writePresence(taken.map(toUpdate));
+    } catch (error) {
+      for (const { agentId, note } of taken) putBack(agentId, note);
+      throw error;
+    }
+    for (const one of taken) remember(one);
+  }
+
+  interface Taken {
+    agentId: string;
+    note: Note;
+    connectionId: string | undefined;
+    meta: Record<string, unknown> | null;
+  }
+
+  /** Only what changed is written. A heartbeat that may have been counted is not counted again; two make two in any case. */
+  function toUpdate({ agentId, note, meta }: Taken): PresenceUpdate {
+    const known = written.get(agentId);
+    const isIntroduced = known !== undefined && known.introduction === note.introduction;
+    return {
+      agentId,
+      lastSeenAt: note.lastSeenAt,
+      hostname: isIntroduced ? null : (note.heartbeat?.hostname ?? null),
+      meta: meta === null || known?.meta === hashOf(meta) ? null : meta,
+      heartbeats: note.isUncertain && note.heartbeats < 2 ? 0 : note.heartbeats,
+    };
+  }
+
+  function putBack(agentId: string, note: Note): void {
+    const newer = notes.get(agentId);
+    const heartbeats = note.heartbeats + (newer?.heartbeats ?? 0);
+    const latest = newer?.heartbeat ? newer : note;
+    const lastSeenAt = (newer ?? note).lastSeenAt;
+    notes.set(agentId, { ...latest, lastSeenAt, heartbeats, isUncertain: note.isUncertain || note.heartbeats > 0 });
+  }
+
+  /** Not of an agent that has left meanwhile: another node may write something else before it is back. */
+  function remember({ agentId, note, connectionId, meta }: Taken): void {
+    const { introduction } = note;
+    if ((notes.get(agentId)?.introduction ?? introduction) === introduction) unintroduced.delete(agentId);
+    if (!note.heartbeat || connectionId === undefined || sockets.connectionOf(agentId) !== connectionId) return;
+    written.set(agentId, { meta: hashOf(meta ?? {}), introduction });
   }
 
   function holdings(agentIds: readonly string[]): Holding[] {
@@ -118,25 +180,41 @@ export function createPresence(deps: PresenceDeps): Presence {
     });
   }
 
-  async function reconcile(agentIds: readonly string[] = sockets.agentIds()): Promise<void> {
-    const held = holdings(agentIds);
-    if (held.length === 0) return;
-    const connectionOf = new Map(held.map((holding) => [holding.agentId, holding.connectionId]));
-    for (const lost of await store.findLost(nodeId, held)) {
-      // A newer socket may have come while the database was asked.
-      if (sockets.connectionOf(lost.agentId) !== connectionOf.get(lost.agentId)) continue;
-      sockets.closeAgent(lost.agentId, lost.deleted ? "deleted" : "superseded");
-    }
+  async function reconcile(agentIds?: readonly string[]): Promise<void> {
+    const held = holdings(agentIds ?? sockets.agentIds());
+    if (held.length === 0 || (agentIds === undefined && (await isAsTheDatabaseSays(held)))) return;
+    for (let at = 0; at < held.length; at += ROWS_MAX) await compare(held.slice(at, at + ROWS_MAX));
   }
 
-  async function renewLease(): Promise<void> {
+  async function isAsTheDatabaseSays(held: readonly Holding[]): Promise<boolean> {
+    const { count, sum } = await store.sumHeld(nodeId);
+    return count === held.length && sum === held.reduce((total, one) => total + firstBits(one.connectionId), 0);
+  }
+
+  async function compare(held: readonly Holding[]): Promise<void> {
+    const heldBy = new Map(held.map((holding) => [holding.agentId, holding]));
+    const lost = await store.findLost(nodeId, held);
+    const freed = lost.flatMap(({ agentId, why }) => (why === "freed" ? [heldBy.get(agentId) as Holding] : []));
+    for (const { agentId, why } of lost) {
+      // A newer socket may have come while the database was asked.
+      if (why !== "freed" && sockets.connectionOf(agentId) === heldBy.get(agentId)?.connectionId)
+        sockets.closeAgent(agentId, why);
+    }
+    if (freed.length > 0) await takeBack(freed);
+  }
+
+  /** While this node stood still its lease ran out, and others set its agents offline; their sockets live on here. */
+  async function takeBack(freed: readonly Holding[]): Promise<void> {
+    await store.claim(nodeId, freed, { onlyFree: true });
+    for (const one of freed)
+      if (sockets.connectionOf(one.agentId) !== one.connectionId) release({ ...one, isGoodbye: false });
+  }
+
+  async function renewLease(): Promise<undefined> {
     const lease = { leaseSeconds: LEASE_SECONDS, lateSeconds: LEASE_LATE_SECONDS };
-    await store.renewLease({ id: nodeId, version: deps.version, ...lease });
-    const orphans = await store.releaseOrphans();
+    const orphans = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
     if (orphans > 0) log.info({ agents: orphans }, "agents of a node that is gone are offline");
   }
-
-  const warn = (what: string) => (error: unknown) => log.warn({ error: errorMessage(error) }, what);
 
   return {
     async claim(agentId, connectionId) {
@@ -145,42 +223,110 @@ export function createPresence(deps: PresenceDeps): Presence {
     release(agentId, connectionId, isGoodbye = false) {
       written.delete(agentId);
       if (claimed.get(agentId) === connectionId) claimed.delete(agentId);
-      releasing.set(connectionId, { agentId, connectionId, isGoodbye });
-      releaseSoon(null).catch(warn("agents that left are not yet offline, trying again"));
+      release({ agentId, connectionId, isGoodbye });
     },
     seen(agentId, receivedAt, heartbeat, skewSeconds = 0) {
-      const note = notes.get(agentId);
-      if (note && heartbeat === undefined) note.lastSeenAt = receivedAt;
-      else {
-        const heartbeats = (note?.heartbeats ?? 0) + (heartbeat === undefined ? 0 : 1);
-        notes.set(agentId, {
-          lastSeenAt: receivedAt,
-          heartbeat: heartbeat ?? note?.heartbeat,
-          heartbeats,
-          skewSeconds,
-        });
+      if (notes.size === 0) writing?.wake();
+      const note = notes.get(agentId) ?? noteOf(receivedAt);
+      note.lastSeenAt = receivedAt;
+      if (heartbeat !== undefined) {
+        Object.assign(note, { heartbeat, skewSeconds, introduction: introductionOf(heartbeat) });
+        note.heartbeats++;
+        if (written.get(agentId)?.introduction !== note.introduction) unintroduced.add(agentId);
       }
+      notes.set(agentId, note);
+    },
+    async introduce(agentIds) {
+      if (unintroduced.size === 0 || !agentIds.some((agentId) => unintroduced.has(agentId))) return;
+      const fresh = () => agentIds.filter((agentId) => unintroduced.has(agentId));
+      await writeNotes(fresh).catch((error) =>
+        log.debug({ error: errorMessage(error) }, "agents are not yet introduced"),
+      );
     },
     reconcile,
     async start() {
       await renewLease();
-      running.push(
-        repeat(clock, FLUSH_INTERVAL_MS, flushNotes, warn("heartbeats could not be written, trying again")),
-        repeat(clock, RELEASE_RETRY_MS, flushReleases, warn("agents that left are not yet offline, trying again")),
-        repeat(clock, LEASE_INTERVAL_MS, renewLease, warn("the node's lease could not be renewed")),
-        repeat(clock, RECONCILE_INTERVAL_MS, () => reconcile(), warn("connections could not be compared")),
-      );
+      writing = loops.start({
+        name: "presence",
+        everyMs: WRITE_RETRY_MS,
+        restMs: WRITE_REST_MS,
+        restsFirst: true,
+        failed: "presence could not be written, trying again",
+        turn: async () => {
+          await writeReleases();
+          await writeNotes(() => [...notes.keys()]);
+          return notes.size > 0 ? 0 : undefined;
+        },
+      });
+      const lease = loops.start({
+        name: "lease",
+        everyMs: LEASE_INTERVAL_MS,
+        restsFirst: true,
+        failed: "the node's lease could not be renewed",
+        turn: renewLease,
+      });
+      const comparing = loops.start({
+        name: "connections",
+        everyMs: RECONCILE_INTERVAL_MS,
+        restsFirst: true,
+        failed: "connections could not be compared",
+        turn: async () => void (await reconcile()),
+      });
+      running.push(writing, lease, comparing);
     },
     async stop() {
-      await Promise.all(running.splice(0).map((task) => task.stop()));
-      await flushNotes();
-      await flushReleases();
+      await Promise.all(running.splice(0).map((loop) => loop.stop()));
+      await writeNotes(() => [...notes.keys()]);
+      await writeReleases();
       await store.endLease(nodeId);
-      await store.releaseOrphans();
     },
   };
 }
 
-function hashOf(meta: Record<string, unknown>): number | bigint {
-  return Bun.hash(JSON.stringify(meta));
+function noteOf(lastSeenAt: number): Note {
+  return {
+    lastSeenAt,
+    heartbeat: undefined,
+    introduction: undefined,
+    heartbeats: 0,
+    isUncertain: false,
+    skewSeconds: 0,
+  };
+}
+
+/** Null where the heartbeat says nothing beside the host's name. */
+function metaIn({ heartbeat, skewSeconds }: Note): Record<string, unknown> | null {
+  const meta = heartbeat === undefined ? {} : metaOf(heartbeat, skewSeconds);
+  return Object.keys(meta).length === 0 ? null : meta;
+}
+
+/**
+ * What `agents.meta` keeps of a heartbeat: everything but the host's name. Unknown keys that make it longer than 16 KiB
+ * of JSON are left out, the last ones first, and `truncated` says so.
+ */
+function metaOf(heartbeat: HeartbeatPayload, skewSeconds: number): Record<string, unknown> {
+  const meta: Record<string, unknown> = {};
+  let bytes = 2;
+  for (const [key, value] of Object.entries(heartbeat)) {
+    if (key === "hostname" || value === undefined) continue;
+    bytes += Buffer.byteLength(JSON.stringify({ [key]: value }));
+    if (bytes > META_BYTES_MAX) return { ...meta, truncated: true };
+    meta[key] = value;
+  }
+  if (Math.abs(skewSeconds) > SKEW_SHOWN_SECONDS) meta.clock_skew_s = Math.round(skewSeconds);
+  return meta;
+}
+
+/** Metrics change with each heartbeat; these hardly ever do. */
+function introductionOf({ hostname, allow, version }: HeartbeatPayload): Hash {
+  return hashOf([hostname, allow, version]);
+}
+
+function hashOf(value: unknown): Hash {
+  return Bun.hash(JSON.stringify(value));
+}
+
+/** The first 32 bits of a UUID: as many as sums of JavaScript's numbers bear. */
+function firstBits(uuid: string): number {
+  return Number.parseInt(uuid.slice(0, 8), 16);
 }

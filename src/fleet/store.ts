@@ -1,21 +1,8 @@
-import { and, desc, eq, isNull, sql as raw } from "drizzle-orm";
-import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
-import type { Sql } from "postgres";
-import type * as schema from "../db/schema.ts";
-import { agents, events, revokedTokens } from "../db/schema.ts";
+import type { Sql, TransactionSql } from "postgres";
+import type { IncidentWriter } from "../incidents/model.ts";
 import type { Agent } from "./model.ts";
 
-type Orm = PostgresJsDatabase<typeof schema>;
-
-const COLUMNS = {
-  id: agents.id,
-  hostname: agents.hostname,
-  status: agents.status,
-  last_seen_at: agents.lastSeenAt,
-  meta: agents.meta,
-  created_at: agents.createdAt,
-  connected_at: agents.connectedAt,
-};
+const COLUMNS = ["id", "hostname", "status", "last_seen_at", "meta", "created_at", "connected_at"] as const;
 
 /** What is known of tokens' hashes. */
 export interface KnownTokens {
@@ -45,8 +32,26 @@ export interface EndedHolding extends Holding {
   isGoodbye: boolean;
 }
 
-/** The SQL of agents and their tokens. */
-export function createFleetStore(sql: Sql, orm: Orm) {
+/** Why an agent is no longer held by the connection that a node has for it; `freed`: no connection holds it. */
+export interface LostHolding {
+  agentId: string;
+  why: "deleted" | "superseded" | "freed";
+}
+
+/** The SQL of agents and their tokens; `audit` keeps who made, changed or deleted them. */
+export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) {
+  const begin = <T>(work: (tx: TransactionSql) => Promise<T>) => sql.begin(work) as Promise<T>;
+
+  /** Agents of no living node; those of the node `own` live. One that is written just now comes with the next look. */
+  const orphansOffline = (own: string | null) => sql`
+    update agents set status = 'offline', node_id = null, connection_id = null
+    where id in (
+      select id from agents
+      where status = 'online' and node_id is distinct from ${own}::uuid
+        and coalesce(node_id <> all(array(select id from nodes where lease_until > now())), true)
+      order by id for no key update skip locked)
+    returning id`;
+
   return {
     async findTokens(hashes: string[]): Promise<KnownTokens> {
       const rows = await sql<{ token_hash: string; id: string | null }[]>`
@@ -62,69 +67,66 @@ export function createFleetStore(sql: Sql, orm: Orm) {
 
     /** Enrols as many as the limit leaves room for; returns those that are agents now, by hash. */
     async enrol(fresh: { id: string; tokenHash: string }[], limit: number): Promise<Map<string, string>> {
-      const rows = await sql<{ token_hash: string; id: string }[]>`
-        with room as (select greatest(0, ${limit} - count(*)) as free from agents where deleted_at is null),
-        enrolled as (
+      return begin(async (tx) => {
+        const rows = await tx<{ token_hash: string; id: string }[]>`
+          with room as (select greatest(0, ${limit} - count(*)) as free from agents where deleted_at is null)
           insert into agents (id, token_hash)
           select t.id, t.token_hash
           from unnest(${fresh.map((agent) => agent.id)}::uuid[], ${fresh.map((agent) => agent.tokenHash)}::text[])
             with ordinality t (id, token_hash, no)
           where t.no <= (select free from room)
-          on conflict (token_hash) do nothing returning id, token_hash),
-        noted as (insert into events (kind, actor, agent_id) select 'agent.enrolled', 'agent', id from enrolled)
-        select token_hash, id from enrolled`;
-      return new Map(rows.map((row) => [row.token_hash, row.id]));
+          on conflict (token_hash) do nothing returning id, token_hash`;
+        await audit.note(
+          tx,
+          rows.map(({ id }) => ({ kind: "agent.enrolled", actor: "agent", agentId: id })),
+        );
+        return new Map(rows.map((row) => [row.token_hash, row.id]));
+      });
     },
 
     async list(limit: number, cursor: string | undefined): Promise<Agent[]> {
-      const after = cursor
-        ? raw`(${agents.createdAt}, ${agents.id}) < (select created_at, id from agents where id = ${cursor}::uuid)`
-        : undefined;
-      const rows = await orm
-        .select(COLUMNS)
-        .from(agents)
-        .where(and(isNull(agents.deletedAt), after))
-        .orderBy(desc(agents.createdAt), desc(agents.id))
-        .limit(limit);
-      return rows as Agent[];
+      return sql<Agent[]>`
+        select ${sql(COLUMNS)} from agents
+        where deleted_at is null and (${cursor === undefined} or (created_at, id) < (
+          select created_at, id from agents where id = ${cursor ?? null}::uuid))
+        order by created_at desc, id desc limit ${limit}`;
     },
 
     async get(id: string): Promise<Agent | undefined> {
-      const [row] = await orm
-        .select(COLUMNS)
-        .from(agents)
-        .where(and(eq(agents.id, id), isNull(agents.deletedAt)));
-      return row as Agent | undefined;
+      const [row] = await sql<Agent[]>`select ${sql(COLUMNS)} from agents where id = ${id} and deleted_at is null`;
+      return row;
     },
 
     async create(agent: { id: string; tokenHash: string; hostname: string | null }, actor: string): Promise<Agent> {
-      return orm.transaction(async (tx) => {
-        const [row] = await tx.insert(agents).values(agent).returning(COLUMNS);
-        await tx.insert(events).values({ kind: "agent.created", actor, agentId: agent.id });
+      return begin(async (tx) => {
+        const [row] = await tx<Agent[]>`
+          insert into agents (id, token_hash, hostname) values (${agent.id}, ${agent.tokenHash}, ${agent.hostname})
+          returning ${tx(COLUMNS)}`;
+        await audit.note(tx, [{ kind: "agent.created", actor, agentId: agent.id }]);
         return row as Agent;
       });
     },
 
     /** Revokes the token of an agent and, with `newHash`, gives it another; without, the agent is gone. */
     async revoke(id: string, newHash: string | null, actor: string): Promise<Agent | undefined> {
-      return orm.transaction(async (tx) => {
-        const [agent] = await tx
-          .select({ ...COLUMNS, tokenHash: agents.tokenHash })
-          .from(agents)
-          .where(and(eq(agents.id, id), isNull(agents.deletedAt)))
-          .for("update");
+      return begin(async (tx) => {
+        const [agent] = await tx<Agent[]>`
+          with old as (select id, token_hash from agents where id = ${id} and deleted_at is null for update),
+          revoked as (
+            insert into revoked_tokens (token_hash, agent_id) select token_hash, id from old on conflict do nothing)
+          update agents set token_hash = coalesce(${newHash}, token_hash),
+            deleted_at = case when ${newHash}::text is null then now() end,
+            status = case when ${newHash}::text is null then 'offline' else status end
+          where id in (select id from old) returning ${tx(COLUMNS)}`;
         if (!agent) return undefined;
-        await tx.insert(revokedTokens).values({ tokenHash: agent.tokenHash, agentId: id }).onConflictDoNothing();
-        const change = newHash === null ? { deletedAt: raw`now()`, status: "offline" } : { tokenHash: newHash };
-        const [changed] = await tx.update(agents).set(change).where(eq(agents.id, id)).returning(COLUMNS);
         const kind = newHash === null ? "agent.deleted" : "agent.token_rotated";
-        await tx.insert(events).values({ kind, actor, agentId: id });
-        return changed as Agent;
+        await audit.note(tx, [{ kind, actor, agentId: id }]);
+        return agent;
       });
     },
 
-    /** This node's connections hold these agents now. */
-    async claim(nodeId: string, holdings: readonly Holding[]): Promise<void> {
+    /** This node's connections hold these agents now; with `onlyFree` those that nobody holds and that said no goodbye. */
+    async claim(nodeId: string, holdings: readonly Holding[], { onlyFree = false } = {}): Promise<void> {
       await sql`
         update agents a set node_id = ${nodeId}, connection_id = h.connection_id, status = 'online', connected_at = now(),
           last_seen_at = now(), goodbye_at = null
@@ -132,7 +134,8 @@ export function createFleetStore(sql: Sql, orm: Orm) {
           from unnest(${holdings.map((h) => h.agentId)}::uuid[], ${holdings.map((h) => h.connectionId)}::uuid[])
             t (id, connection_id)
           join agents a on a.id = t.id order by a.id for no key update of a) h
-        where a.id = h.id and a.deleted_at is null`;
+        where a.id = h.id and a.deleted_at is null
+          and (not ${onlyFree}::boolean or a.connection_id is null and a.goodbye_at is null)`;
     },
 
     /** Offline, where the connection that ended still holds the agent. */
@@ -162,46 +165,58 @@ export function createFleetStore(sql: Sql, orm: Orm) {
         where a.id = u.id`;
     },
 
-    /** Which of these agents are no longer held by the connection that this node has for them. */
-    async findLost(nodeId: string, holdings: readonly Holding[]): Promise<{ agentId: string; deleted: boolean }[]> {
-      const rows = await sql<{ id: string; deleted: boolean }[]>`
-        select a.id, a.deleted_at is not null as deleted
+    /** How many agents this node's connections hold, and the sum of the first 32 bits of the connections' ids. */
+    async sumHeld(nodeId: string): Promise<{ count: number; sum: number }> {
+      const [row] = await sql<{ count: number; sum: number }[]>`
+        select count(*)::int as count,
+          coalesce(sum(('x' || left(connection_id::text, 8))::bit(32)::bigint), 0)::float8 as sum
+        from agents where node_id = ${nodeId} and deleted_at is null`;
+      return row ?? { count: 0, sum: 0 };
+    },
+
+    /** Which of these agents are no longer held by the connection that this node has for them, and why. */
+    async findLost(nodeId: string, holdings: readonly Holding[]): Promise<LostHolding[]> {
+      return sql<LostHolding[]>`
+        select a.id as "agentId", case when a.deleted_at is not null then 'deleted'
+          when a.connection_id is null then 'freed' else 'superseded' end as why
         from unnest(${holdings.map((h) => h.agentId)}::uuid[], ${holdings.map((h) => h.connectionId)}::uuid[])
           t (id, connection_id)
         join agents a on a.id = t.id
-        where a.deleted_at is not null
-          or (a.connection_id is not null and (a.connection_id <> t.connection_id or a.node_id <> ${nodeId}))`;
-      return rows.map((row) => ({ agentId: row.id, deleted: row.deleted }));
-    },
-
-    /** Agents whose node's lease ran out are offline. */
-    async releaseOrphans(): Promise<number> {
-      const rows = await sql`
-        update agents set status = 'offline', node_id = null, connection_id = null
-        where status = 'online' and (node_id is null or not exists (
-          select from nodes where nodes.id = agents.node_id and nodes.lease_until > now()))`;
-      return rows.count;
+        where a.deleted_at is not null or a.connection_id is distinct from t.connection_id or a.node_id <> ${nodeId}`;
     },
 
     /**
      * A node that begins while no other lives, or that could not renew its lease in time, ends an outage: agents that went
-     * unheard meanwhile were not silent. In one statement, so that nobody sees the lease without the outage's end.
+     * unheard meanwhile were not lost. In one statement, so that nobody sees the lease without the outage's end. Agents whose
+     * node's lease ran out are offline with it; how many were is answered.
      */
-    async renewLease(node: { id: string; version: string; leaseSeconds: number; lateSeconds: number }): Promise<void> {
-      await sql`
+    async renewLease(node: {
+      id: string;
+      version: string;
+      leaseSeconds: number;
+      lateSeconds: number;
+    }): Promise<number> {
+      const [row] = await sql<{ orphans: number }[]>`
         with last as (select now() - lease_until + make_interval(secs => ${node.leaseSeconds}) as age from nodes where id = ${node.id}),
         ended as (
           insert into outages (kind)
           select case when exists (select from last) then 'database' else 'no_node' end
           where exists (select from last where age > make_interval(secs => ${node.lateSeconds}))
             or not exists (select from last)
-            and not exists (select from nodes where id <> ${node.id} and lease_until > now()))
-        insert into nodes (id, version, lease_until) values (${node.id}, ${node.version}, now() + make_interval(secs => ${node.leaseSeconds}))
-        on conflict (id) do update set lease_until = excluded.lease_until`;
+            and not exists (select from nodes where id <> ${node.id} and lease_until > now())),
+        lease as (
+          insert into nodes (id, version, lease_until)
+          values (${node.id}, ${node.version}, now() + make_interval(secs => ${node.leaseSeconds}))
+          on conflict (id) do update set lease_until = excluded.lease_until),
+        orphans as (${orphansOffline(node.id)})
+        select count(*)::int as orphans from orphans`;
+      return row?.orphans ?? 0;
     },
 
+    /** The lease is given back, and what this node's connections still held is offline. */
     async endLease(nodeId: string): Promise<void> {
       await sql`delete from nodes where id = ${nodeId} or lease_until < now() - interval '1 day'`;
+      await orphansOffline(null);
     },
 
     /** The node that holds an agent with a live lease, or undefined when the agent is offline; null when there is no such agent. */

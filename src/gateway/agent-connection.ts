@@ -1,5 +1,6 @@
 import { encodeServerFrame } from "../protocol/encode.ts";
 import { CloseCode, type FrameErrorReason, type ServerFrame } from "../protocol/frames.ts";
+import type { Buffers } from "./buffers.ts";
 import { RETRY_AFTER_S } from "./limits.ts";
 import type { Peer, Socket } from "./socket.ts";
 
@@ -43,6 +44,8 @@ export class Connection {
   isBusy = false;
   readonly backlog: unknown[] = [];
   backlogBytes = 0;
+  /** What the peer had not taken up when we last looked. */
+  unsentBytes = 0;
   refused: { reason: FrameErrorReason; message: string; untilMs: number } | undefined;
   /** Settles when the claim of the agent is committed, or given up. */
   claiming: Promise<void> = Promise.resolve();
@@ -55,7 +58,7 @@ export class Connection {
     readonly socket: Socket,
     readonly peer: Peer,
     readonly openedAtMs: number,
-    readonly sendBufferBytesMax: number,
+    readonly buffers: Pick<Buffers, "sendBufferBytesMax" | "unsent">,
   ) {
     this.lastHeardMs = openedAtMs;
   }
@@ -100,6 +103,8 @@ export class Connection {
     this.socket.cork(() => {
       for (const text of texts) this.#write(text);
     });
+    // What is corked is sent at its end, and only then is it known how much was not.
+    this.#look();
   }
 
   sendError(reason: FrameErrorReason, message: string, id?: string): boolean {
@@ -117,7 +122,8 @@ export class Connection {
 
   /** The peer took up some of what waited. */
   drained(): void {
-    if (this.socket.getBufferedAmount() * 2 <= this.sendBufferBytesMax) this.unhold(Hold.slowReader);
+    this.#look();
+    if (this.unsentBytes * 2 <= this.buffers.sendBufferBytesMax) this.unhold(Hold.slowReader);
   }
 
   /** Says why, and closes. Answers that wait are sent before. */
@@ -138,7 +144,14 @@ export class Connection {
 
   #write(text: string): boolean {
     const status = this.socket.sendText(text);
-    if (status === -1 && this.socket.getBufferedAmount() > this.sendBufferBytesMax) this.hold(Hold.slowReader);
+    if (status === -1) this.#look();
     return status !== 0;
+  }
+
+  #look(): void {
+    const bytes = this.socket.getBufferedAmount();
+    if (bytes === this.unsentBytes || this.isClosed) return;
+    if (bytes > this.buffers.sendBufferBytesMax) this.hold(Hold.slowReader);
+    this.buffers.unsent(this, bytes);
   }
 }

@@ -8,8 +8,8 @@ import type { Envelope, FrameErrorReason } from "../protocol/frames.ts";
 import type { Connection } from "./agent-connection.ts";
 import { type GatewayLimits, REFUSAL_MS } from "./limits.ts";
 
-/** `ask`: only a look-up can tell. */
-export type Verdict = "accepted" | "ask" | { reason: FrameErrorReason; message: string };
+/** What is known of a frame's token; `ask`: only a look-up can tell. */
+export type TokenCheck = "accepted" | "ask" | { reason: FrameErrorReason; message: string };
 
 export interface AuthenticationDeps {
   tokens: TokenService;
@@ -38,7 +38,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
   const { tokens, clock, log, limits } = deps;
 
   /** What is known without waiting. */
-  function check(connection: Connection, envelope: Envelope): Verdict {
+  function check(connection: Connection, envelope: Envelope): TokenCheck {
     const token = envelope.token || connection.peer.bearer;
     if (connection.agentId === undefined) return checkStranger(connection, token);
     if (token !== connection.token) return MISMATCH;
@@ -47,7 +47,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
     return clock.monotonicMs() < connection.trustedUntilMs ? "accepted" : "ask";
   }
 
-  function checkStranger(connection: Connection, token: string): Verdict {
+  function checkStranger(connection: Connection, token: string): TokenCheck {
     if (token === "") return NO_TOKEN;
     const agentId = tokens.cached(token);
     if (agentId !== undefined) {
@@ -59,7 +59,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
   }
 
   /** Asks. A proved connection whose token cannot be checked just now stays trusted: nobody can revoke it meanwhile either. */
-  async function ask(connection: Connection, envelope: Envelope): Promise<Verdict> {
+  async function ask(connection: Connection, envelope: Envelope): Promise<TokenCheck> {
     const token = envelope.token || connection.peer.bearer;
     if (connection.agentId === undefined && deps.failures.heldFor(connection.peer.address, token) > 0)
       return NOT_SO_FAST;
@@ -76,11 +76,11 @@ export function createAuthentication(deps: AuthenticationDeps) {
   }
 
   /** A token that is known is never held back, whoever shares its address: only failures count. */
-  function refuse(connection: Connection, token: string, answer: AuthenticationFailure): Verdict {
+  function refuse(connection: Connection, token: string, answer: AuthenticationFailure): TokenCheck {
     return deps.failures.note(connection.peer.address, token) > 0 ? NOT_SO_FAST : answer;
   }
 
-  function accept(connection: Connection, token: string, agentId: string, askedAtMs: number): Verdict {
+  function accept(connection: Connection, token: string, agentId: string, askedAtMs: number): TokenCheck {
     if (connection.isClosed) return "accepted";
     if (connection.agentId === undefined) prove(connection, token, agentId);
     if (connection.agentId !== agentId) return MISMATCH;

@@ -4,9 +4,10 @@ import type { ClientAddress } from "../lib/client-address.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createFailureCounter, FAILURE_LIMITS } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
-import { type Running, repeat } from "../lib/repeat.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
 import { Connection } from "./agent-connection.ts";
 import { createAuthentication } from "./authentication.ts";
+import { createBuffers } from "./buffers.ts";
 import { createClaims } from "./claims.ts";
 import type { Connections } from "./connections.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
@@ -20,6 +21,9 @@ import { createSweep } from "./sweep.ts";
 /** With these a client says that it ends, and that all is well: normal closure, going away (RFC 6455, 7.4.1). */
 const GOODBYE_CODES: readonly number[] = [1000, 1001];
 
+/** Longest time between two sweeps: what is due sooner is known from the last one. */
+const SWEEP_INTERVAL_MS = 5_000;
+
 export interface GatewayDeps {
   connections: Connections;
   tokens: TokenService;
@@ -27,6 +31,7 @@ export interface GatewayDeps {
   ingest: IngestService;
   addressOf: ClientAddress;
   clock: Clock;
+  loops: Loops;
   log: Log;
   metrics: GatewayMetrics;
   /** No frame and no pong for so long: the socket is dead. */
@@ -47,6 +52,7 @@ export interface Gateway {
 export function createGateway(deps: GatewayDeps): Gateway {
   const { connections, presence, ingest, clock, log, metrics, heartbeatTimeoutMs } = deps;
   const limits = { ...DEFAULT_LIMITS, ...deps.limits };
+  const buffers = createBuffers({ connections, limits, metrics, log });
   const claims = createClaims({ presence, clock, log });
   const authentication = createAuthentication({
     tokens: deps.tokens,
@@ -65,9 +71,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
     heartbeatSeconds: Math.max(1, Math.floor(heartbeatTimeoutMs / 3000)),
     badFramesMax: limits.badFramesMax,
   });
-  const stream = createStream({ router, ask: authentication.ask, backlogBytesMax: limits.backlogBytesMax, log });
+  const stream = createStream({ router, ask: authentication.ask, buffers, log });
   const sweep = createSweep({ connections, heartbeatTimeoutMs, limits });
-  let sweeping: Running | undefined;
+  let sweeping: Loop | undefined;
   let stopping: Promise<void> | undefined;
 
   function proved(connection: Connection, agentId: string): void {
@@ -77,7 +83,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
 
   function open(socket: Socket, peer: Peer): void {
-    const connection = new Connection(socket, peer, clock.monotonicMs(), limits.sendBufferBytesMax);
+    const connection = new Connection(socket, peer, clock.monotonicMs(), buffers);
     socket.data = eventsOf(connection);
     connections.add(connection);
     const isFull = connections.size() > limits.connectionsMax || ingest.isStalled();
@@ -128,6 +134,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     // What we closed ourselves says nothing about the agent.
     const isGoodbye = !connection.isClosed && GOODBYE_CODES.includes(code);
     connection.isClosed = true;
+    buffers.unsent(connection, 0);
     connections.remove(connection);
     metrics.closed(code);
     if (connection.agentId !== undefined) claims.release(connection, connection.agentId, isGoodbye);
@@ -138,9 +145,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
   return {
     routes: streamRoutes(deps.addressOf, open),
     start() {
-      const failed = (error: unknown) => log.error({ error }, "the sweep of connections failed");
-      const task = async () => sweep(clock.monotonicMs());
-      sweeping ??= repeat(clock, Math.min(1_000, heartbeatTimeoutMs / 10), task, failed);
+      sweeping ??= deps.loops.start({
+        name: "sockets",
+        everyMs: Math.min(SWEEP_INTERVAL_MS, heartbeatTimeoutMs / 10),
+        failed: "sockets could not be looked after",
+        turn: async () => sweep(clock.monotonicMs()),
+      });
     },
     stop(deadlineMs) {
       stopping ??= Promise.all([closeAll(connections, clock, deadlineMs), sweeping?.stop()]).then(() => undefined);

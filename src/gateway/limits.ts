@@ -12,6 +12,10 @@ export interface GatewayLimits {
   backlogBytesMax: number;
   /** Answers that the peer does not take up: over this its frames are not read, and so make no further answers. */
   sendBufferBytesMax: number;
+  /** The same of all sockets together: over it such frames are refused for now. */
+  backlogsBytesMax: number;
+  /** Answers of all sockets together that nobody takes up: over it those with the most are cut off. */
+  sendBuffersBytesMax: number;
   /** A look-up that takes longer counts as "cannot be checked". */
   authenticationMs: number;
   /** For how long a token is believed; also where it cannot be checked again, since then nobody can revoke it either. */
@@ -26,6 +30,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   badFramesMax: 5,
   backlogBytesMax: 2 * 1024 * 1024,
   sendBufferBytesMax: 256 * 1024,
+  backlogsBytesMax: 64 * 1024 * 1024,
+  sendBuffersBytesMax: 64 * 1024 * 1024,
   authenticationMs: 5_000,
   trustMs: 30_000,
 };

@@ -11,6 +11,7 @@ export type FrameOutcome = "ok" | FrameErrorReason;
 export interface GatewayMetrics {
   frame(type: CountedType, outcome: FrameOutcome): void;
   closed(code: number): void;
+  bufferFull(buffer: "send" | "backlog"): void;
 }
 
 const TYPES: readonly CountedType[] = ["heartbeat", "alert", "result", "unknown"];
@@ -48,11 +49,18 @@ export function createGatewayMetrics(registry: Registry, connections: { size(): 
     labelNames: ["code"] as const,
     registers,
   });
+  const full = new Counter({
+    name: "opspilot_socket_buffers_full_total",
+    help: "Sockets that were cut off (send), and frames that were refused (backlog), since all sockets together took too much memory",
+    labelNames: ["buffer"] as const,
+    registers,
+  });
   return {
     frame(type, outcome) {
       const byOutcome = counts.get(type);
       if (byOutcome) byOutcome[outcome]++;
     },
+    bufferFull: (buffer) => full.inc({ buffer }),
     closed: (code) => closed.inc({ code: isListed(code) ? code : "other" }),
   };
 }

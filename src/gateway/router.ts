@@ -8,12 +8,12 @@ import type { Envelope } from "../protocol/frames.ts";
 import { ALERT_AGE_SECONDS_MAX } from "../protocol/limits.ts";
 import type { AlertPayload, HeartbeatPayload, ResultPayload } from "../protocol/payloads.ts";
 import type { Connection } from "./agent-connection.ts";
-import type { Verdict } from "./authentication.ts";
+import type { TokenCheck } from "./authentication.ts";
 import { SKEW_SECONDS } from "./limits.ts";
 import type { CountedType, GatewayMetrics } from "./metrics.ts";
 
 export interface RouterDeps {
-  check: (connection: Connection, envelope: Envelope) => Verdict;
+  check: (connection: Connection, envelope: Envelope) => TokenCheck;
   presence: PresenceService;
   ingest: IngestService;
   clock: Clock;
@@ -22,7 +22,7 @@ export interface RouterDeps {
   badFramesMax: number;
 }
 
-type Refusal = Exclude<Verdict, string>;
+type Refusal = Exclude<TokenCheck, string>;
 type Good = Extract<DecodedPayload, { ok: true }>;
 
 /** What one frame does, once it is its turn. */
@@ -30,7 +30,7 @@ export interface Router {
   /** Does it; or answers the envelope, when first its token must be looked up. */
   handle(connection: Connection, message: unknown): Envelope | undefined;
   /** Goes on with that envelope once it is known whose it is. */
-  conclude(connection: Connection, envelope: Envelope, verdict: Verdict): void;
+  conclude(connection: Connection, envelope: Envelope, checked: TokenCheck): void;
   refuse(connection: Connection, type: CountedType, refusal: Refusal, id?: string): void;
 }
 
@@ -46,9 +46,9 @@ export function createRouter(deps: RouterDeps): Router {
       return undefined;
     }
     const { envelope } = decoded;
-    const verdict = deps.check(connection, envelope);
-    if (verdict === "ask") return envelope;
-    conclude(connection, envelope, verdict);
+    const checked = deps.check(connection, envelope);
+    if (checked === "ask") return envelope;
+    conclude(connection, envelope, checked);
     return undefined;
   }
 
@@ -57,10 +57,10 @@ export function createRouter(deps: RouterDeps): Router {
     if (connection.badFrames >= deps.badFramesMax) connection.close("unauthorized", "too many bad frames and no token");
   }
 
-  function conclude(connection: Connection, envelope: Envelope, verdict: Verdict): void {
-    if (typeof verdict === "object") {
-      refuse(connection, envelope.type, verdict, envelope.id);
-      if (verdict.reason === "unauthorized") connection.close("unauthorized", "unauthorized");
+  function conclude(connection: Connection, envelope: Envelope, checked: TokenCheck): void {
+    if (typeof checked === "object") {
+      refuse(connection, envelope.type, checked, envelope.id);
+      if (checked.reason === "unauthorized") connection.close("unauthorized", "unauthorized");
     } else if (connection.agentId !== undefined && !connection.isClosed) {
       accept(connection, connection.agentId, envelope);
     }
@@ -114,6 +114,7 @@ export function createRouter(deps: RouterDeps): Router {
     const messageId = envelope.id ?? null;
     ingest.accept({
       kind: "alert",
+      origin: "agent",
       agentId,
       messageId,
       alert: payload,

@@ -2,13 +2,14 @@ import type { Log } from "../lib/log.ts";
 import { decodeEnvelope } from "../protocol/decode-envelope.ts";
 import type { Envelope } from "../protocol/frames.ts";
 import { type Connection, Hold } from "./agent-connection.ts";
-import type { Verdict } from "./authentication.ts";
+import type { TokenCheck } from "./authentication.ts";
+import type { Buffers } from "./buffers.ts";
 import type { Router } from "./router.ts";
 
 export interface StreamDeps {
   router: Router;
-  ask: (connection: Connection, envelope: Envelope) => Promise<Verdict>;
-  backlogBytesMax: number;
+  ask: (connection: Connection, envelope: Envelope) => Promise<TokenCheck>;
+  buffers: Buffers;
   log: Log;
 }
 
@@ -28,13 +29,8 @@ export function createStream(deps: StreamDeps) {
   }
 
   function postpone(connection: Connection, message: unknown): void {
-    const sizeBytes = sizeOf(message);
-    if (connection.backlogBytes + sizeBytes > deps.backlogBytesMax) {
-      refuseUnread(connection, message);
-      return;
-    }
-    connection.backlogBytes += sizeBytes;
-    connection.backlog.push(message);
+    if (deps.buffers.reserve(connection, sizeOf(message))) connection.backlog.push(message);
+    else refuseUnread(connection, message);
   }
 
   function refuseUnread(connection: Connection, message: unknown): void {
@@ -58,7 +54,7 @@ export function createStream(deps: StreamDeps) {
     connection.hold(Hold.authentication);
     deps
       .ask(connection, envelope)
-      .then((verdict) => router.conclude(connection, envelope, verdict))
+      .then((checked) => router.conclude(connection, envelope, checked))
       .catch((error) => surprised(connection, error))
       .finally(() => goOn(connection));
   }
@@ -67,7 +63,7 @@ export function createStream(deps: StreamDeps) {
     connection.isBusy = false;
     while (!connection.isBusy && connection.backlog.length > 0) {
       const message = connection.backlog.shift();
-      connection.backlogBytes -= sizeOf(message);
+      deps.buffers.free(connection, sizeOf(message));
       if (!connection.isClosed) step(connection, message);
     }
     if (connection.isBusy) return;

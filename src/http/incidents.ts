@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AgentService } from "../fleet/model.ts";
-import { DECIDED_STATUSES, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
+import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/client-address.ts";
 import { HttpProblem, notFound } from "./problems.ts";
 import {
@@ -26,6 +26,7 @@ import {
 const INCIDENT = {
   id: IncidentId,
   agent_id: Uuid,
+  origin: oneOf(INCIDENT_ORIGINS),
   type: Type.String(),
   source: Type.String(),
   raw_error: Type.String({ description: "the message and its logs; cut at 4 KiB in lists" }),
@@ -42,6 +43,7 @@ const INCIDENT = {
   created_at: Instant,
   last_seen_at: Instant,
   updated_at: Instant,
+  revision: Type.Integer({ description: "rises with each change" }),
   resolved_at: nullable(Instant),
   parent_id: nullable(IncidentId),
   previous_id: nullable(IncidentId),

@@ -1,4 +1,4 @@
-import type { Sql, TransactionSql } from "postgres";
+import type { TransactionSql } from "postgres";
 import type { Severity } from "../protocol/payloads.ts";
 import { subjectOf } from "./grouping.ts";
 import type {
@@ -9,11 +9,11 @@ import type {
   OpenIncident,
   PastResolution,
 } from "./grouping-model.ts";
-
-type Query = Sql | TransactionSql;
+import type { IncidentOrigin } from "./model.ts";
+import { lockIncidents, touchRelatives, wakeFollowers } from "./write-store.ts";
 
 /** What the database knows that decides about these alerts. The caller holds the agents' locks. */
-export async function readFacts(sql: Query, alerts: readonly IncomingAlert[]): Promise<GroupingFacts> {
+export async function readFacts(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<GroupingFacts> {
   const allFiring = alerts.filter((alert) => alert.state === "firing");
   const firing = distinct(allFiring, (alert) => alert.fingerprint);
   const resolving = distinct(
@@ -35,7 +35,7 @@ export async function readFacts(sql: Query, alerts: readonly IncomingAlert[]): P
   return { storedUuids: new Set(stored), open, resolutions };
 }
 
-async function findStored(sql: Query, alerts: readonly IncomingAlert[]): Promise<string[]> {
+async function findStored(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<string[]> {
   const rows = await sql<{ uuid: string }[]>`
     select a.uuid from unnest(${alerts.map((alert) => alert.uuid)}::uuid[]) k (uuid)
     cross join lateral (select uuid from alerts where uuid = k.uuid limit 1) a`;
@@ -43,44 +43,45 @@ async function findStored(sql: Query, alerts: readonly IncomingAlert[]): Promise
 }
 
 // `cross join lateral … limit 1` holds the planner to one index look-up a key, whatever it believes of the table's size.
-async function findJoinable(sql: Query, alerts: readonly IncomingAlert[]): Promise<OpenIncident[]> {
+async function findJoinable(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<OpenIncident[]> {
   const rows = await sql<OpenRow[]>`
     select i.* from unnest(${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[],
       ${column(alerts, "source")}::text[], ${column(alerts, "fingerprint")}::uuid[]) k (agent_id, type, source, fingerprint)
     cross join lateral (
-      select id, agent_id, type, source, fingerprint, severity, extract(epoch from last_seen_at)::float8 * 1000 as last_seen_at
+      select id, origin, agent_id, type, source, fingerprint, severity, extract(epoch from last_seen_at)::float8 * 1000 as last_seen_at
       from incidents
       where agent_id = k.agent_id and type = k.type and source = k.source and fingerprint = k.fingerprint
         and status <> 'resolved' limit 1) i`;
   return rows.map(toOpenIncident);
 }
 
-async function findClosable(sql: Query, alerts: readonly IncomingAlert[]): Promise<OpenIncident[]> {
+async function findClosable(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<OpenIncident[]> {
   const rows = await sql<OpenRow[]>`
-    select i.id, i.agent_id, i.type, i.source, i.fingerprint, i.severity,
+    select i.id, i.origin, i.agent_id, i.type, i.source, i.fingerprint, i.severity,
       extract(epoch from i.last_seen_at)::float8 * 1000 as last_seen_at
-    from unnest(${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[], ${column(alerts, "source")}::text[])
-      k (agent_id, type, source)
-    join incidents i on i.agent_id = k.agent_id and i.type = k.type and i.source = k.source and i.status <> 'resolved'
+    from unnest(${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[], ${column(alerts, "source")}::text[],
+      ${column(alerts, "origin")}::text[]) k (agent_id, type, source, origin)
+    join incidents i on i.agent_id = k.agent_id and i.type = k.type and i.source = k.source and i.origin = k.origin
+      and i.status <> 'resolved'
     order by i.id`;
   return rows.map(toOpenIncident);
 }
 
-async function findResolutions(sql: Query, alerts: readonly IncomingAlert[]): Promise<PastResolution[]> {
+async function findResolutions(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<PastResolution[]> {
   const rows = await sql<ResolutionRow[]>`
-    select k.agent_id, k.type, k.source, k.fingerprint, r.occurred_at, i.id as incident_id
-    from unnest(${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[],
-      ${column(alerts, "source")}::text[], ${column(alerts, "fingerprint")}::uuid[]) k (agent_id, type, source, fingerprint)
+    select k.origin, k.agent_id, k.type, k.source, k.fingerprint, r.occurred_at, i.id as incident_id
+    from unnest(${column(alerts, "origin")}::text[], ${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[],
+      ${column(alerts, "source")}::text[], ${column(alerts, "fingerprint")}::uuid[]) k (origin, agent_id, type, source, fingerprint)
     cross join lateral (
       select extract(epoch from occurred_at)::float8 * 1000 as occurred_at from alerts
-      where state = 'resolved' and agent_id = k.agent_id and type = k.type and source = k.source
+      where state = 'resolved' and agent_id = k.agent_id and type = k.type and source = k.source and origin = k.origin
       order by alerts.occurred_at desc limit 1) r
     left join lateral (
       select id from incidents
-      where agent_id = k.agent_id and type = k.type and source = k.source and status = 'resolved'
+      where agent_id = k.agent_id and type = k.type and source = k.source and origin = k.origin and status = 'resolved'
       order by fingerprint = k.fingerprint desc, id desc limit 1) i on true`;
   return rows.map((row) => ({
-    subject: subjectOf({ agentId: row.agent_id, type: row.type, source: row.source }),
+    subject: subjectOf({ ...row, agentId: row.agent_id }),
     fingerprint: row.fingerprint,
     occurredAt: row.occurred_at,
     incidentId: row.incident_id,
@@ -89,6 +90,7 @@ async function findResolutions(sql: Query, alerts: readonly IncomingAlert[]): Pr
 
 interface OpenRow {
   id: number;
+  origin: IncidentOrigin;
   agent_id: string;
   type: string;
   source: string;
@@ -98,6 +100,7 @@ interface OpenRow {
 }
 
 interface ResolutionRow {
+  origin: IncidentOrigin;
   agent_id: string;
   type: string;
   source: string;
@@ -107,28 +110,39 @@ interface ResolutionRow {
 }
 
 function toOpenIncident(row: OpenRow): OpenIncident {
-  const { id, type, source, fingerprint, severity } = row;
-  return { id, agentId: row.agent_id, type, source, fingerprint, severity, lastSeenAt: row.last_seen_at };
+  const { id, origin, type, source, fingerprint, severity } = row;
+  return { id, origin, agentId: row.agent_id, type, source, fingerprint, severity, lastSeenAt: row.last_seen_at };
+}
+
+/** Writes a plan, and touches what shows the incidents that it ends. Returns the ids of those that opened. */
+export async function writePlan(tx: TransactionSql, plan: GroupingPlan): Promise<number[]> {
+  if (plan.alerts.length === 0) return [];
+  const changed = plan.changed.map(({ id }) => id);
+  const ending = plan.changed.filter(({ resolvedAt }) => resolvedAt !== null).map(({ id }) => id);
+  const locked = ending.length > 0 ? await lockIncidents(tx, changed, ending) : [];
+  const opened = await writeRows(tx, plan);
+  await touchRelatives(tx, ending, locked);
+  if (changed.length > 0) await wakeFollowers(tx);
+  return opened;
 }
 
 /**
- * Writes a plan in one statement. Ids for the incidents that open are drawn first, one each, so that rows of the same
- * statement can name them; nothing else draws from the sequence. Returns the ids of the incidents that opened.
+ * Writes all in one statement. Ids for the incidents that open are drawn first, one each, so that rows of the same
+ * statement can name them; nothing else draws from the sequence.
  */
-export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[]> {
+async function writeRows(sql: TransactionSql, plan: GroupingPlan): Promise<number[]> {
   const { opened, changed, alerts, events } = plan;
-  if (alerts.length === 0) return [];
   const [drawn] = await sql<{ ids: string | null }[]>`
     with ids as materialized (
       select no, nextval('incidents_id_seq')::int as id from generate_series(1, ${opened.length}::int) no),
     opening as (
-      insert into incidents (id, agent_id, type, source, fingerprint, severity, exit_code, raw_error, message_chars,
+      insert into incidents (id, origin, agent_id, type, source, fingerprint, severity, exit_code, raw_error, message_chars,
         occurrences, last_seen_at, resolved_at, reason, status, previous_id, next_id)
-      select ids.id, o.agent_id, o.type, o.source, o.fingerprint, o.severity, o.exit_code, o.raw_error, o.message_chars,
+      select ids.id, o.origin, o.agent_id, o.type, o.source, o.fingerprint, o.severity, o.exit_code, o.raw_error, o.message_chars,
         o.occurrences, to_timestamp(o.last_seen_at / 1000), to_timestamp(o.resolved_at / 1000), o.reason,
         case when o.resolved_at is null then 'new' else 'resolved' end,
         coalesce(o.previous_id, previous.id), following.id
-      from unnest(
+      from unnest(${opened.map((o) => o.alert.origin)}::text[],
         ${opened.map((o) => o.alert.agentId)}::uuid[], ${opened.map((o) => o.alert.type)}::text[],
         ${opened.map((o) => o.alert.source)}::text[], ${opened.map((o) => o.alert.fingerprint)}::uuid[],
         ${opened.map((o) => o.severity)}::text[], ${opened.map((o) => o.alert.exitCode)}::int[],
@@ -137,7 +151,7 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[
         ${opened.map((o) => o.resolvedAt)}::float8[], ${opened.map((o) => o.reason)}::text[],
         ${opened.map((o) => existing(o.previous))}::int[], ${opened.map((o) => ordinal(o.previous))}::int[],
         ${opened.map((o) => ordinal(o.next))}::int[]
-      ) with ordinality o (agent_id, type, source, fingerprint, severity, exit_code, raw_error, message_chars, occurrences,
+      ) with ordinality o (origin, agent_id, type, source, fingerprint, severity, exit_code, raw_error, message_chars, occurrences,
         last_seen_at, resolved_at, reason, previous_id, previous_no, next_no, no)
       join ids on ids.no = o.no
       left join ids previous on previous.no = o.previous_no
@@ -147,14 +161,18 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[
         last_seen_at = greatest(i.last_seen_at, to_timestamp(c.last_seen_at / 1000)), severity = c.severity,
         status = case when c.resolved_at is null then i.status else 'resolved' end,
         resolved_at = coalesce(to_timestamp(c.resolved_at / 1000), i.resolved_at), reason = coalesce(c.reason, i.reason),
-        next_id = coalesce(c.next_id, following.id, i.next_id), updated_at = now()
-      from unnest(
+        next_id = coalesce(c.next_id, c.following_id, i.next_id), revision = i.revision + 1, updated_at = now()
+      from (
+        select l.id, t.add_occurrences, t.last_seen_at, t.severity, t.resolved_at, t.reason, t.next_id, following.id as following_id
+        from unnest(
         ${changed.map((c) => c.id)}::int[], ${changed.map((c) => c.addOccurrences)}::int[],
         ${changed.map((c) => c.lastSeenAt)}::float8[], ${changed.map((c) => c.severity)}::text[],
         ${changed.map((c) => c.resolvedAt)}::float8[], ${changed.map((c) => c.reason)}::text[],
         ${changed.map((c) => existing(c.next))}::int[], ${changed.map((c) => ordinal(c.next))}::int[]
-      ) c (id, add_occurrences, last_seen_at, severity, resolved_at, reason, next_id, next_no)
-      left join ids following on following.no = c.next_no
+        ) t (id, add_occurrences, last_seen_at, severity, resolved_at, reason, next_id, next_no)
+        join incidents l on l.id = t.id
+        left join ids following on following.no = t.next_no
+        order by l.id for no key update of l) c
       where i.id = c.id),
     noting as (
       insert into events (at, kind, actor, agent_id, incident_id)
@@ -166,20 +184,21 @@ export async function writePlan(sql: Query, plan: GroupingPlan): Promise<number[
       left join ids on ids.no = e.incident_no),
     storing as (
     insert into alerts (uuid, agent_id, message_id, incident_id, state, severity, exit_code, occurred_at, received_at,
-      type, source, raw_error)
+      origin, type, source, raw_error)
     select a.uuid, a.agent_id, a.message_id, coalesce(a.incident_id, ids.id), a.state, a.severity, a.exit_code,
-      to_timestamp(a.occurred_at / 1000), to_timestamp(a.received_at / 1000), a.type, a.source, a.raw_error
+      to_timestamp(a.occurred_at / 1000), to_timestamp(a.received_at / 1000), a.origin, a.type, a.source, a.raw_error
     from unnest(
       ${alerts.map((a) => a.alert.uuid)}::uuid[], ${alerts.map((a) => a.alert.agentId)}::uuid[],
       ${alerts.map((a) => a.alert.messageId)}::text[], ${alerts.map((a) => existing(a.incident))}::int[],
       ${alerts.map((a) => ordinal(a.incident))}::int[], ${alerts.map((a) => a.alert.state)}::text[],
       ${alerts.map((a) => a.alert.severity)}::text[], ${alerts.map((a) => a.alert.exitCode)}::int[],
       ${alerts.map((a) => a.alert.occurredAt)}::float8[], ${alerts.map((a) => a.alert.receivedAt)}::float8[],
+      ${alerts.map((a) => (a.alert.state === "resolved" ? a.alert.origin : null))}::text[],
       ${alerts.map((a) => (a.alert.state === "resolved" ? a.alert.type : null))}::text[],
       ${alerts.map((a) => (a.alert.state === "resolved" ? a.alert.source : null))}::text[],
       ${alerts.map((a) => (a.isFirst ? null : a.alert.rawError))}::text[]
     ) a (uuid, agent_id, message_id, incident_id, incident_no, state, severity, exit_code, occurred_at, received_at,
-      type, source, raw_error)
+      origin, type, source, raw_error)
     left join ids on ids.no = a.incident_no
     on conflict (uuid) do nothing)
     select string_agg(id::text, ',' order by id) as ids from ids`;

@@ -8,11 +8,15 @@ const NINE = 57;
 const SPACE = 32;
 
 /**
- * What makes two alerts the same problem: agent, type, source and the message without its numbers. A UUID-shaped SHA-256
+ * What makes two alerts the same problem: who says so (an agent, or the server of that agent), type, source and the message without its numbers. A UUID-shaped SHA-256
  * prefix, so that it costs 16 bytes in the row and in the index.
  */
-export function fingerprintOf(agentId: string, type: string, source: string, message: string): string {
-  return hashUuid(`${agentId}\0${type}\0${source}\0${normalise(message)}`);
+export function fingerprintOf(
+  { origin, agentId }: { origin: "agent" | "server"; agentId: string },
+  { type, source, message }: { type: string; source: string; message: string },
+): string {
+  const whose = origin === "agent" ? agentId : `${origin}\0${agentId}`;
+  return hashUuid(`${whose}\0${type}\0${source}\0${normalise(message)}`);
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Severity } from "../protocol/payloads.ts";
+import type { IncidentOrigin } from "./model.ts";
 
 /** An accepted alert with everything that decides where it belongs. */
 export interface IncomingAlert {
   uuid: string;
+  origin: IncidentOrigin;
   agentId: string;
   messageId: string | null;
   fingerprint: string;
@@ -21,6 +23,7 @@ export interface IncomingAlert {
 /** An open incident as the database has it. */
 export interface OpenIncident {
   id: number;
+  origin: IncidentOrigin;
   agentId: string;
   type: string;
   source: string;
@@ -29,7 +32,7 @@ export interface OpenIncident {
   lastSeenAt: number;
 }
 
-/** The last resolution of one agent, type and source, and the resolved incident that a late alert of `fingerprint` belongs to. */
+/** The last resolution of one origin, agent, type and source, and the resolved incident that a late alert of `fingerprint` belongs to. */
 export interface PastResolution {
   subject: string;
   fingerprint: string;

@@ -32,9 +32,9 @@ const ARRIVED_LATE = "occurred before the agent's recovery report, arrived after
 
 const SEVERITY_RANK: Record<Severity, number> = { info: 1, warning: 2, critical: 3 };
 
-/** One agent, type and source: what a resolution speaks of. */
-export function subjectOf(alert: { agentId: string; type: string; source: string }): string {
-  return `${alert.agentId}\0${alert.type}\0${alert.source}`;
+/** One origin, agent, type and source: what a resolution speaks of. An agent's report ends nothing that the server says itself. */
+export function subjectOf(alert: { origin: string; agentId: string; type: string; source: string }): string {
+  return `${alert.origin}\0${alert.agentId}\0${alert.type}\0${alert.source}`;
 }
 
 /** An incident while the batch is gone through: what it is, and the part of the plan that it writes to. */

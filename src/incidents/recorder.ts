@@ -25,12 +25,13 @@ export function createAlertRecorder(options: AlertRecorderDeps): AlertRecorder {
 }
 
 function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingAlert {
-  const { uuid, agentId, messageId, alert } = frame;
+  const { uuid, origin, agentId, messageId, alert } = frame;
   return {
     uuid,
+    origin,
     agentId,
     messageId,
-    fingerprint: fingerprintOf(agentId, alert.type, alert.source, alert.message),
+    fingerprint: fingerprintOf(frame, alert),
     type: alert.type,
     source: alert.source,
     state: alert.state ?? "firing",

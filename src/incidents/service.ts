@@ -1,17 +1,18 @@
 import type { TransactionSql } from "postgres";
 import { keepHead } from "../protocol/text.ts";
-import type { Decided, Incident, IncidentService, StatusSetting, TimelineEntry } from "./model.ts";
+import type { Decided, Incident, IncidentService, IncidentWriter, StatusSetting, TimelineEntry } from "./model.ts";
 import { type IncidentStore, LIST_TEXT_BYTES } from "./store.ts";
 
 export interface IncidentServiceDeps {
   store: IncidentStore;
+  writer: Pick<IncidentWriter, "setStatus">;
   /** What follows from a decision, in its transaction. */
   decided: (tx: TransactionSql, change: Decided) => Promise<void>;
 }
 
 /** Incidents as people read and decide them. */
-export function createIncidentService({ store, decided }: IncidentServiceDeps): IncidentService {
-  const change = createStatusChange({ store, decided });
+export function createIncidentService({ store, writer, decided }: IncidentServiceDeps): IncidentService {
+  const change = createStatusChange({ writer, decided });
   return {
     async list(page) {
       const incidents = await store.list({ ...page, limit: page.limit + 1 });
@@ -45,9 +46,9 @@ function shorten(incident: Incident): Incident {
 }
 
 /** Changes an incident's status in a transaction of the caller's, with all that follows; false when it is resolved or not there. */
-export function createStatusChange({ store, decided }: IncidentServiceDeps) {
+export function createStatusChange({ writer, decided }: Pick<IncidentServiceDeps, "writer" | "decided">) {
   return async (tx: TransactionSql, setting: StatusSetting): Promise<boolean> => {
-    if (!(await store.setStatus(tx, setting))) return false;
+    if ((await writer.setStatus(tx, [setting])).size === 0) return false;
     const { incidentId, status, actor } = setting;
     await decided(tx, { incidentId, status, actor });
     return true;

@@ -3,14 +3,7 @@ import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { Sql, TransactionSql } from "postgres";
 import type * as schema from "../db/schema.ts";
 import { events, incidents } from "../db/schema.ts";
-import type {
-  Incident,
-  IncidentAnnouncement,
-  IncidentDecision,
-  IncidentPage,
-  StatusSetting,
-  TimelineEntry,
-} from "./model.ts";
+import type { Incident, IncidentAnnouncement, IncidentDecision, IncidentPage, TimelineEntry } from "./model.ts";
 
 type Orm = PostgresJsDatabase<typeof schema>;
 
@@ -24,6 +17,7 @@ const STORY_ENTRIES_MAX = 100;
 const COLUMNS = {
   id: incidents.id,
   agent_id: incidents.agentId,
+  origin: incidents.origin,
   type: incidents.type,
   source: incidents.source,
   raw_error: incidents.rawError,
@@ -40,6 +34,7 @@ const COLUMNS = {
   created_at: incidents.createdAt,
   last_seen_at: incidents.lastSeenAt,
   updated_at: incidents.updatedAt,
+  revision: incidents.revision,
   resolved_at: incidents.resolvedAt,
   parent_id: incidents.parentId,
   previous_id: incidents.previousId,
@@ -89,24 +84,6 @@ export function createIncidentStore(orm: Orm, sql: Sql) {
         .where(eq(events.incidentId, id))
         .orderBy(events.at, events.id)
         .limit(TIMELINE_ENTRIES_MAX);
-    },
-
-    /**
-     * Sets the status of an unresolved incident and notes who did it; false when it is resolved or not there. The agent's
-     * lock keeps its alerts out until the end of the transaction: none joins an incident that is being resolved. Whoever
-     * calls has not locked the incident's row before.
-     */
-    async setStatus(tx: TransactionSql, { incidentId, status, actor, reason, data }: StatusSetting): Promise<boolean> {
-      await tx`select pg_advisory_xact_lock(hashtextextended(agent_id::text, 0)) from incidents where id = ${incidentId}`;
-      const decided = await tx`
-        with decided as (
-          update incidents set status = ${status}, updated_at = now(),
-            resolved_at = case when ${status} = 'resolved' then now() end,
-            reason = case when ${status} = 'resolved' then ${reason ?? `resolved by ${actor}`} else reason end
-          where id = ${incidentId} and status <> 'resolved' returning id, agent_id)
-        insert into events (kind, actor, agent_id, incident_id, data)
-        select ${status}, ${actor}, agent_id, id, ${data === undefined ? null : tx.json(data as never)}::jsonb from decided`;
-      return decided.count > 0;
     },
 
     begin: async <T>(work: (tx: TransactionSql) => Promise<T>): Promise<T> => (await sql.begin(work)) as T,

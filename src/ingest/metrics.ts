@@ -7,6 +7,7 @@ export interface IngestMetrics {
   batchFrames: Histogram;
   databaseErrors: Counter<"code">;
   lost: Counter;
+  quarantined: Counter<"kind">;
 }
 
 /** Registers ingest's figures; the queue's bytes are read when somebody asks. */
@@ -42,6 +43,12 @@ export function createIngestMetrics(registry: Registry, queuedBytes: () => numbe
     lost: new Counter({
       name: "opspilot_alerts_lost_total",
       help: "Accepted frames that a stop past its deadline could not write",
+      registers,
+    }),
+    quarantined: new Counter({
+      name: "opspilot_frames_quarantined_total",
+      help: "Frames that a fault of the server itself kept from being stored, and that are kept in the table quarantine",
+      labelNames: ["kind"],
       registers,
     }),
   };

@@ -18,6 +18,8 @@ interface OfferedFrame {
 /** An alert as the gateway hands it over. */
 export interface OfferedAlert extends OfferedFrame {
   kind: "alert";
+  /** Who says so: the agent that sent the frame, or the server itself. Never what an alert claims. */
+  origin: "agent" | "server";
   alert: AlertPayload;
   /** How long before the frame was sent the alert happened, by the agent's own clock; 0 when it did not say or lied. */
   ageMs: number;
@@ -45,6 +47,8 @@ export interface TimedFrame<F extends AcceptedFrame> {
 export interface IngestService {
   /** Takes a decoded frame. It is never refused: when the queue is over its high-water mark, the flow port says "pause". */
   accept(frame: OfferedAlert | OfferedResult): void;
+  /** The UUID that a frame with this id gets, so that a repeat is the same row. */
+  uuidOf(frame: { origin?: OfferedAlert["origin"]; agentId: string; messageId: string }): string;
   /** True while the queue is full because the database is away: new connections are turned away (1013). */
   isStalled(): boolean;
   /** Bytes that wait. */

@@ -28,6 +28,8 @@ export interface IngestDeps {
   alerts: AlertRecorder;
   results: ResultRecorder;
   flow: FlowControl;
+  /** Writes what is known of these agents and not yet in the database, if there is anything. Never rejects. */
+  before: (agentIds: readonly string[]) => Promise<void>;
   clock: Clock;
   log: Log;
   metrics: IngestMetrics;
@@ -50,6 +52,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
       databaseClock,
       onAway: (isAway) => (isAway ? away.add(lane) : away.delete(lane)),
       countError: (code) => metrics.databaseErrors.inc({ code }),
+      countQuarantined: (kind) => metrics.quarantined.inc({ kind }),
     });
     let running: Promise<void> | undefined;
     const drain = async () => {
@@ -93,12 +96,14 @@ export function createIngestService(deps: IngestDeps): IngestService {
 
   return {
     accept(offered: OfferedAlert | OfferedResult) {
-      const uuid = uuidOf(offered);
+      const { messageId } = offered;
+      const uuid = messageId === null ? Bun.randomUUIDv7() : uuidOf({ ...offered, messageId });
       queue.push(Object.assign(offered, { uuid, acceptedAtMs: clock.monotonicMs() }) as AcceptedFrame);
       if (isScheduled) return;
       isScheduled = true;
       setImmediate(wakeLanes);
     },
+    uuidOf,
     isStalled: () => queue.isFull() && away.size > 0,
     queuedBytes: () => queue.bytes(),
     async stop(deadlineMs) {
@@ -122,7 +127,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
   }
 }
 
-/** That of agent and message id, so that a repeat is the same row; else a new one. */
-function uuidOf(frame: OfferedAlert | OfferedResult): string {
-  return frame.messageId === null ? Bun.randomUUIDv7() : hashUuid(`${frame.agentId}\0${frame.messageId}`);
+/** No id of an agent holds a NUL, and an agent's id no word: so what agents send is never taken for what the server says. */
+function uuidOf({ origin = "agent", agentId, messageId }: Parameters<IngestService["uuidOf"]>[0]): string {
+  return hashUuid(origin === "agent" ? `${agentId}\0${messageId}` : `${origin}\0${agentId}\0${messageId}`);
 }

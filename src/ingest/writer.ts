@@ -1,10 +1,11 @@
 import type { Sql } from "postgres";
+import { isDatabaseAway, sqlStateOf } from "../db/away.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DeadlineError, withDeadline } from "../lib/deadline.ts";
 import { assert, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { openBatch } from "./batch-store.ts";
+import { insertQuarantined, openBatch } from "./batch-store.ts";
 import type { DatabaseClock } from "./database-clock.ts";
 import type {
   AcceptedAlert,
@@ -18,6 +19,26 @@ import type {
 /** A batch that takes longer is given up: its connection is destroyed, and it is written again on another. */
 const BATCH_LIMIT_MS = 10_000;
 const RETRY = { minMs: 50, maxMs: 2_000 };
+/** How often a batch is tried that a fault of our own keeps from being written, before its culprit is looked for: about a second. */
+const FAULT_TRIES = 5;
+
+/**
+ * Why a batch could not be written.
+ *   data       PostgreSQL refuses what the frames say
+ *   collision  a deadlock or the like: the same works when it is tried again, on the same connection
+ *   away       the database cannot be reached, is too slow or has no room: the same works later, on a new connection
+ *   own        anything else is a mistake of ours, of which the sender knows nothing
+ */
+type Fault = "data" | "collision" | "away" | "own";
+
+/** 22: data exception, 23: integrity constraint violation, 54: program limit exceeded. */
+const DATA_STATES = /^(22|23|54)/;
+/** 40: deadlock, serialization failure; 55P03: a lock was not had in time. */
+const COLLISION_STATES = /^(40|55P03)/;
+/** 25006: a standby; 28, 3D: not let in just now; 53: no memory, no disk, no connection; 57: cancelled, shut down; 58: the system. */
+const AWAY_STATES = /^(25006|28|3D|53|57|58)/;
+
+const TRYING_AGAIN = "a batch could not be written, trying again";
 
 type Transaction = Parameters<ResultRecorder["record"]>[0];
 
@@ -29,9 +50,12 @@ export interface WriterDeps {
   clock: Clock;
   databaseClock: DatabaseClock;
   log: Log;
-  /** Told of every try that failed, and once a batch is written again. */
+  /** What must stand in the database before these agents' frames do; see IngestDeps. */
+  before: (agentIds: readonly string[]) => Promise<void>;
+  /** Told with every try whether the database is away. */
   onAway: (away: boolean) => void;
   countError: (code: string) => void;
+  countQuarantined: (kind: AcceptedFrame["kind"]) => void;
 }
 
 /** Writes batches until their outcome is final. */
@@ -43,24 +67,32 @@ export interface BatchWriter {
 
 /**
  * Writes batches, each in one transaction. What can pass is tried again for ever with the same UUIDs, so that a COMMIT
- * whose answer was lost counts once. What the data itself causes (SQLSTATE 22, 23, 54) halves the batch until the culprit
- * is alone; that one is refused, the others are written.
+ * whose answer was lost counts once. What the data itself causes halves the batch until the culprit is alone; that one is
+ * refused, the others are written. A fault of our own is tried again some times, then halves the batch, too; its culprit goes
+ * to the quarantine and is acknowledged, for it may be sound. Where not even that can be written it stays for later.
  */
 export function createBatchWriter(deps: WriterDeps): BatchWriter {
   const { clock, databaseClock, log } = deps;
   let client = deps.connect();
 
   async function transact(frames: readonly AcceptedFrame[]): Promise<IngestOutcome[]> {
-    const agentIds = frames.map((frame) => frame.agentId);
-    const work = client.begin(async (tx) => {
-      databaseClock.observe(await openBatch(tx, agentIds), clock.monotonicMs());
-      const outcomes = frames.map((): IngestOutcome => ({ ok: true }));
-      await recordAlerts(tx, frames);
-      await recordResults(tx, frames, outcomes);
-      return outcomes;
+    const agentIds = [...new Set(frames.map((frame) => frame.agentId))];
+    const using = client;
+    return inTime(async () => {
+      await deps.before(agentIds);
+      return (await using.begin(async (tx) => {
+        databaseClock.observe(await openBatch(tx, agentIds), clock.monotonicMs());
+        const outcomes = frames.map((): IngestOutcome => ({ ok: true }));
+        await recordAlerts(tx, frames);
+        await recordResults(tx, frames, outcomes);
+        return outcomes;
+      })) as IngestOutcome[];
     });
+  }
+
+  function inTime<T>(work: () => Promise<T>): Promise<T> {
     const late = (error: unknown) => log.debug({ error }, "an abandoned batch ended");
-    return (await withDeadline(work as Promise<IngestOutcome[]>, BATCH_LIMIT_MS, "a batch", late)) as IngestOutcome[];
+    return withDeadline(work(), BATCH_LIMIT_MS, "a batch", late);
   }
 
   async function recordAlerts(tx: Transaction, frames: readonly AcceptedFrame[]): Promise<void> {
@@ -87,57 +119,89 @@ export function createBatchWriter(deps: WriterDeps): BatchWriter {
     }
   }
 
-  async function write(frames: readonly AcceptedFrame[], signal: AbortSignal): Promise<IngestOutcome[]> {
+  async function write(
+    frames: readonly AcceptedFrame[],
+    signal: AbortSignal,
+    faultTries = FAULT_TRIES,
+  ): Promise<IngestOutcome[]> {
+    let faults = 0;
     for (let attempt = 0; ; attempt++) {
       try {
         const outcomes = await transact(frames);
         deps.onAway(false);
         return outcomes;
       } catch (error) {
-        const code = codeOf(error);
-        deps.countError(code);
-        if (isCausedByData(error, code)) return halve(frames, code, error, signal);
-        await recover(error, attempt, frames.length, signal);
+        const fault = faultOf(error);
+        deps.countError(codeOf(error));
+        deps.onAway(fault === "away");
+        if (fault === "own") faults++;
+        if (fault === "data" || faults >= faultTries) {
+          if (frames.length > 1) return halve(frames, signal);
+          const outcome = await setAside(frames[0] as AcceptedFrame, fault, error);
+          if (outcome) return [outcome];
+        }
+        if (attempt === 0) log.warn({ error: errorMessage(error), frames: frames.length }, TRYING_AGAIN);
+        if (fault === "away") reconnect();
+        if (fault !== "collision" || attempt > 0) await clock.sleep(backoffMs(attempt, RETRY), signal);
+        signal.throwIfAborted();
       }
     }
   }
 
-  async function halve(
-    frames: readonly AcceptedFrame[],
-    code: string,
-    error: unknown,
-    signal: AbortSignal,
-  ): Promise<IngestOutcome[]> {
-    if (frames.length === 1) {
-      log.error({ code, error: errorMessage(error), agent: frames[0]?.agentId }, "a frame could not be stored");
-      return [{ ok: false, reason: "bad_payload", message: `this payload cannot be stored (${code})` }];
-    }
+  /** The halves are not tried as patiently: the whole was. */
+  async function halve(frames: readonly AcceptedFrame[], signal: AbortSignal): Promise<IngestOutcome[]> {
     const middle = frames.length >> 1;
-    const first = await write(frames.slice(0, middle), signal);
-    return [...first, ...(await write(frames.slice(middle), signal))];
+    const first = await write(frames.slice(0, middle), signal, 1);
+    return [...first, ...(await write(frames.slice(middle), signal, 1))];
   }
 
-  async function recover(error: unknown, attempt: number, frames: number, signal: AbortSignal): Promise<void> {
-    deps.onAway(true);
-    if (attempt === 0) log.warn({ error: errorMessage(error), frames }, "a batch could not be written, trying again");
+  /** What becomes of a culprit; undefined when it can only stay for later. */
+  async function setAside(frame: AcceptedFrame, fault: Fault, error: unknown): Promise<IngestOutcome | undefined> {
+    const { agentId: agent, kind } = frame;
+    if (fault === "data") return refuse(agent, error);
+    const fields = { error: errorMessage(error), agent, kind };
+    const using = client;
+    try {
+      await inTime(() => insertQuarantined(using, frame, error));
+    } catch (second) {
+      if (faultOf(second) === "data") return refuse(agent, second);
+      log.error({ ...fields, second: errorMessage(second) }, "a frame could neither be stored nor put in quarantine");
+      return undefined;
+    }
+    log.error(fields, "a fault of our own kept a frame from being stored: it is in quarantine");
+    deps.countQuarantined(kind);
+    return { ok: true };
+  }
+
+  function refuse(agent: string, error: unknown): IngestOutcome {
+    const code = codeOf(error);
+    log.error({ code, error: errorMessage(error), agent }, "a frame could not be stored");
+    return { ok: false, reason: "bad_payload", message: `this payload cannot be stored (${code})` };
+  }
+
+  function reconnect(): void {
     const broken = client;
     client = deps.connect();
     broken.end({ timeout: 0 }).catch((reason) => log.debug({ error: reason }, "a broken connection did not close"));
-    await clock.sleep(backoffMs(attempt, RETRY), signal);
-    signal.throwIfAborted();
   }
 
-  return { write, close: () => client.end({ timeout: 1 }) };
+  return { write: (frames, signal) => write(frames, signal), close: () => client.end({ timeout: 1 }) };
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof DeadlineError || isDatabaseAway(error)) return "away";
+  const state = sqlStateOf(error);
+  if (state === undefined) return "own";
+  if (DATA_STATES.test(state)) return "data";
+  if (COLLISION_STATES.test(state)) return "collision";
+  return AWAY_STATES.test(state) ? "away" : "own";
 }
 
 /** PostgreSQL's SQLSTATE, the driver's word for a broken connection, or "internal" for a fault of our own. */
 function codeOf(error: unknown): string {
   if (error instanceof DeadlineError) return error.reason;
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "internal";
-}
-
-/** 22: data exception, 23: integrity constraint violation, 54: program limit exceeded; or a fault that trying again repeats. */
-function isCausedByData(error: unknown, code: string): boolean {
-  if (!(error instanceof Error) || error.name !== "PostgresError") return code === "internal";
-  return code.startsWith("22") || code.startsWith("23") || code.startsWith("54");
+  return (
+    sqlStateOf(error) ??
+    (error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "internal")
+  );
 }

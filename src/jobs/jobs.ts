@@ -3,29 +3,54 @@
  *
  * A job that fails is tried again with back-off and jitter; one whose process dies is noticed within seconds, since its
  * heartbeat ends, and given to another worker. What fails to the end is moved to the queue's dead letters and handed to
- * `gaveUp`, which must tell an operator. LISTEN/NOTIFY starts a job within milliseconds; polling is the guarantee.
+ * `gaveUp`, which must tell an operator. LISTEN/NOTIFY starts a job within milliseconds. Whatever nobody is notified of (a
+ * job that is due later, one of a dead process, a NOTIFY that was missed) is found by one look at all queues, which comes
+ * at the time that the look before it named: pg-boss's own timers, which ask for each queue alone, hardly run.
  */
 import { type Db, type Job, type JobResult, PgBoss } from "pg-boss";
 import type { Sql, TransactionSql } from "postgres";
 import { ANSWER_LIMITS_MS, type Database, serverLimits } from "../db/client.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { executeSql } from "./job-store.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
+import { executeSql, findDue } from "./job-store.ts";
 import type { JobPayloads, QueueLimits, QueueName } from "./queues.ts";
+import { clearRetiredQueues, type RetiredQueuesDeps } from "./retired-queues.ts";
 
 /** pg-boss has a pool of its own driver; our own SQL does not go over it. */
 const CONNECTIONS_MAX = 4;
-/** A dead process's jobs are found this fast: its heartbeats stop, and somebody looks. */
+/** One connection is kept at hand: to make one takes longer than to start a job. */
+const POOL = { min: 1 };
+/** A dead process's jobs are found this fast: its heartbeats stop. */
 const HEARTBEAT_SECONDS = 10;
-const SUPERVISE_SECONDS = 5;
+/** Longest rest between two looks: as long as a heartbeat, so that a job that starts is seen before it can be lost. */
+const LOOK_MS = 10_000;
+/** While there are jobs: one that is running may fail and be due again. */
+const BUSY_LOOK_MS = 1_000;
+/** Deletes old jobs, and warns of what an operator should know. */
+const UPKEEP_MS = 3_600_000;
+/** It rebuilds indexes, too. */
+const UPKEEP_LIMIT_MS = 600_000;
+/** What pg-boss would do by itself is done by the looks. */
+const RARELY_SECONDS = 3_600;
+/** Whether notifications come at all; one that did not is found by a look. */
+const LISTEN_CHECK_MS = 60_000;
 /** Above the step's own deadline, which comes first. */
 const EXPIRE_GRACE_SECONDS = 10;
 const RETRY_DELAY_SECONDS = 1;
 const RETRY_DELAY_SECONDS_MAX = 60;
-/** Where NOTIFY does not come, and behind it where it does. */
+/** Where LISTEN could not be begun. */
 const POLL_SECONDS = 1;
-const BACKSTOP_POLL_SECONDS = 5;
 const STOP_MS = 15_000;
+/** pg-boss looks every two seconds whether it is to tell anybody what is under way; its heartbeats come every five. */
+const TIMER_MS_MIN = 5_000;
+const PATIENT_CLOCK = {
+  now: () => Date.now(),
+  setTimeout: (turn: () => void, ms: number) => setTimeout(turn, ms),
+  clearTimeout: (timer: Timer) => clearTimeout(timer),
+  setInterval: (turn: () => void, ms: number) => setInterval(turn, Math.max(ms, TIMER_MS_MIN)),
+  clearInterval: (timer: Timer) => clearInterval(timer),
+};
 
 /** A queue and what is done with its jobs. */
 export interface Worker<Q extends QueueName> {
@@ -48,8 +73,8 @@ export interface Jobs {
   ): Promise<void>;
   /** Jobs that wait, run, or failed to the end. */
   counts(queue: QueueName): Promise<{ waiting: number; active: number; failed: number }>;
-  /** Makes tables and queues, and begins to work. */
-  start(workers: readonly Worker<QueueName>[]): Promise<void>;
+  /** Makes tables and queues, hands on what queues of former versions still hold, and begins to work. */
+  start(workers: readonly Worker<QueueName>[], announce: RetiredQueuesDeps["announce"]): Promise<void>;
   /** Takes no more jobs and waits for those that run; safe to call twice. */
   stop(): Promise<void>;
 }
@@ -57,19 +82,32 @@ export interface Jobs {
 /** Where the jobs lie: their driver needs sessions. */
 type JobsDatabase = Pick<Database, "sessionTarget" | "createSocket">;
 
+export interface JobsDeps {
+  database: JobsDatabase & Pick<Database, "sql">;
+  loops: Loops;
+  log: Log;
+}
+
 /** Makes the connection to the jobs; nothing happens before `start`. */
-export function createJobs({ database, log }: { database: JobsDatabase; log: Log }): Jobs {
+export function createJobs({ database, loops, log }: JobsDeps): Jobs {
   const boss = new PgBoss({
     ...connectionOptions(database),
+    ...POOL,
+    clock: PATIENT_CLOCK,
     useListenNotify: true,
     schedule: false,
-    superviseIntervalSeconds: SUPERVISE_SECONDS,
-    // Else a queue is looked at once a minute only, however often somebody looks.
-    monitorIntervalSeconds: SUPERVISE_SECONDS,
+    supervise: false,
+    registerInstance: false,
+    // Else a queue is looked at once a minute only, however often somebody asks for it.
+    monitorIntervalSeconds: 1,
+    queueCacheIntervalSeconds: RARELY_SECONDS,
+    bamIntervalSeconds: RARELY_SECONDS,
+    notifyHeartbeatIntervalMs: LISTEN_CHECK_MS,
   });
   boss.on("error", (error) => log.warn({ error: errorMessage(error) }, "jobs are held up"));
   boss.on("warning", (warning) => log.debug({ warning }, "a warning about jobs"));
-  let isStarted = false;
+  const workers = new Map<string, string>();
+  let running: { looks: Loop; upkeep: Loop } | undefined;
 
   async function prepare({ queue, limits }: Worker<QueueName>): Promise<void> {
     const options = {
@@ -87,18 +125,42 @@ export function createJobs({ database, log }: { database: JobsDatabase; log: Log
   }
 
   async function work<Q extends QueueName>(worker: Worker<Q>): Promise<void> {
-    const polling = { pollingIntervalSeconds: POLL_SECONDS, notifyPollingIntervalSeconds: BACKSTOP_POLL_SECONDS };
+    const polling = { pollingIntervalSeconds: POLL_SECONDS, notifyPollingIntervalSeconds: RARELY_SECONDS };
     const { queue, limits } = worker;
+    const deadLetters = deadLettersOf(queue);
     const options = { ...polling, batchSize: limits.batch, burstWhenBatchFull: true, perJobResults: true } as const;
-    await boss.work<JobPayloads[Q]>(queue, options, async (jobs) => {
+    const id = await boss.work<JobPayloads[Q]>(queue, options, async (jobs) => {
       if (limits.together) return Promise.all(jobs.map((job) => settle(worker, job)));
       const results: JobResult[] = [];
       for (const job of jobs) results.push(await settle(worker, job));
       return results;
     });
-    await boss.work<JobPayloads[Q]>(deadLettersOf(queue), polling, async (jobs) => {
+    const deadId = await boss.work<JobPayloads[Q]>(deadLetters, polling, async (jobs) => {
       for (const job of jobs) await worker.gaveUp(job.data);
     });
+    workers.set(queue, id).set(deadLetters, deadId);
+  }
+
+  /** Wakes who has something to do, and gives what a dead process left to others. */
+  async function look(): Promise<number | undefined> {
+    const queues = await findDue(database.sql, [...workers.keys()]);
+    for (const { queue, dueMs } of queues)
+      if (dueMs !== null && dueMs <= 0) boss.notifyWorker(workers.get(queue) ?? "");
+    if (queues.some(({ lostMs }) => lostMs !== null && lostMs <= 0)) await boss.supervise();
+    const waits = queues.flatMap(({ dueMs, lostMs }) => [dueMs ?? LOOK_MS, lostMs === null ? LOOK_MS : BUSY_LOOK_MS]);
+    return Math.min(...waits.map((ms) => (ms > 0 ? ms : BUSY_LOOK_MS)));
+  }
+
+  function startLooking() {
+    const looks = loops.start({ name: "jobs", turn: look, everyMs: LOOK_MS, failed: "jobs could not be looked after" });
+    const upkeep = loops.start({
+      name: "jobs' upkeep",
+      turn: async () => void (await boss.supervise()),
+      everyMs: UPKEEP_MS,
+      turnLimitMs: UPKEEP_LIMIT_MS,
+      failed: "old jobs could not be deleted",
+    });
+    return { looks, upkeep };
   }
 
   /** One job's failure is its own, not its batch's. */
@@ -108,6 +170,7 @@ export function createJobs({ database, log }: { database: JobsDatabase; log: Log
       return { id: job.id, status: "completed" };
     } catch (error) {
       log.warn({ error: errorMessage(error), queue: worker.queue, job: job.id }, "a job failed");
+      running?.looks.wake();
       return { id: job.id, status: "failed", output: { message: errorMessage(error) } };
     }
   }
@@ -122,22 +185,25 @@ export function createJobs({ database, log }: { database: JobsDatabase; log: Log
         payloads.map((data) => ({ data, ...when })),
         { db },
       );
+      // One within a transaction is seen by the next look only.
+      if (delaySeconds > 0) running?.looks.wake();
     },
     async counts(queue) {
       const [stats] = await boss.getQueueStats(queue, { force: true });
       const [dead] = await boss.getQueueStats(deadLettersOf(queue), { force: true });
       return { waiting: stats?.queuedCount ?? 0, active: stats?.activeCount ?? 0, failed: dead?.totalCount ?? 0 };
     },
-    async start(workers) {
+    async start(steps, announce) {
       await boss.start();
-      isStarted = true;
-      for (const worker of workers) await prepare(worker);
-      for (const worker of workers) await work(worker);
+      await clearRetiredQueues({ boss, sql: database.sql, announce });
+      for (const step of steps) await prepare(step);
+      for (const step of steps) await work(step);
+      running = startLooking();
     },
     async stop() {
-      if (!isStarted) return;
-      isStarted = false;
-      await boss.stop({ graceful: true, timeout: STOP_MS });
+      const { looks, upkeep } = running ?? {};
+      running = undefined;
+      await Promise.all([looks?.stop(), upkeep?.stop(), boss.stop({ graceful: true, timeout: STOP_MS })]);
     },
   };
 }

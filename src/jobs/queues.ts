@@ -4,12 +4,6 @@ export interface JobPayloads {
   "incidents.explain": { ids: number[] };
   /** One incident that a model is asked about. */
   "incidents.ask": { id: number; actor: string | null };
-  /** Incidents of which it is to be decided whether, and how, people are told. */
-  "incidents.announce": { ids: number[] };
-  /** A person's decision that is to be carried out. */
-  "decisions.carry": { id: string };
-  /** Whether what was carried out helped. */
-  "decisions.verify": { id: string };
 }
 export type QueueName = keyof JobPayloads;
 

@@ -1,29 +1,40 @@
+import { DeadlineError, withDeadline } from "./deadline.ts";
+import { errorMessage } from "./errors.ts";
 import type { Log } from "./log.ts";
 
 /** What must be undone, in reverse order of its making. */
 export interface Cleanups {
-  add(what: string, cleanup: () => Promise<void>): void;
-  /** Runs all, once; one that fails is logged and holds up none of the others. Never rejects. */
+  /** `limitMs`: how long it may take before those that follow are no longer held up; without one, as long as it takes. */
+  add(what: string, cleanup: () => Promise<void>, limitMs?: number): void;
+  /** Runs all, once; one that fails, or takes too long, is logged and holds up none of the others. Never rejects. */
   run(): Promise<void>;
 }
 
 /** An empty list of cleanups. */
 export function createCleanups(log: Log): Cleanups {
-  const steps: { what: string; cleanup: () => Promise<void> }[] = [];
+  const steps: { what: string; cleanup: () => Promise<void>; limitMs: number | undefined }[] = [];
   let running: Promise<void> | undefined;
 
-  async function runAll(): Promise<void> {
-    for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
-      try {
-        await step.cleanup();
-      } catch (error) {
-        log.error({ error, what: step.what }, "stopping failed");
-      }
+  async function runStep({ what, cleanup, limitMs }: (typeof steps)[number]): Promise<void> {
+    const startedMs = performance.now();
+    const tookMs = () => Math.round(performance.now() - startedMs);
+    const late = (error: unknown) => log.debug({ error: errorMessage(error), what }, "a step of the stop failed late");
+    try {
+      const work = cleanup();
+      await (limitMs === undefined ? work : withDeadline(work, limitMs, what, late));
+      log.info({ what, tookMs: tookMs() }, "stopped");
+    } catch (error) {
+      if (error instanceof DeadlineError) log.error({ what, tookMs: tookMs() }, "stopping took too long, and is left");
+      else log.error({ error, what, tookMs: tookMs() }, "stopping failed");
     }
   }
 
+  async function runAll(): Promise<void> {
+    for (let step = steps.pop(); step !== undefined; step = steps.pop()) await runStep(step);
+  }
+
   return {
-    add: (what, cleanup) => void steps.push({ what, cleanup }),
+    add: (what, cleanup, limitMs) => void steps.push({ what, cleanup, limitMs }),
     run: () => {
       running ??= runAll();
       return running;

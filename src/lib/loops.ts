@@ -36,14 +36,18 @@ export interface Loops {
   start(options: LoopOptions): Loop;
   /** Names of those whose turn takes too long now. */
   late(): string[];
+  /** Tells all of them to come to an end, without waiting for it: each is waited for by its owner's `stop`. */
+  halt(): void;
 }
 
 const TURN_LIMIT_MS = 15_000;
+const SHARED_TURN_MS = 5_000;
 const RETRY = { minMs: 200, maxMs: 15_000 };
 
 /** Makes the list of loops; each waits by `clock`. */
 export function createLoops(clock: Clock, log: Log): Loops {
   const turns = new Map<object, { name: string; lateAtMs: number }>();
+  const halting = new AbortController();
 
   /** Runs one turn, and says so when it is late and when it has come to its end after all. */
   async function runTurn(options: LoopOptions, signal: AbortSignal): Promise<number | undefined> {
@@ -63,7 +67,8 @@ export function createLoops(clock: Clock, log: Log): Loops {
   }
 
   return {
-    start: (options) => startLoop(options, { clock, log, runTurn }),
+    start: (options) => startLoop(options, { clock, log, runTurn, halted: halting.signal }),
+    halt: () => halting.abort(),
     late() {
       const nowMs = clock.monotonicMs();
       const names = [...turns.values()].filter(({ lateAtMs }) => lateAtMs <= nowMs).map(({ name }) => name);
@@ -76,12 +81,13 @@ interface LoopDeps {
   clock: Clock;
   log: Log;
   runTurn: (options: LoopOptions, signal: AbortSignal) => Promise<number | undefined>;
+  halted: AbortSignal;
 }
 
-function startLoop(options: LoopOptions, { clock, log, runTurn }: LoopDeps): Loop {
+function startLoop(options: LoopOptions, { clock, log, runTurn, halted }: LoopDeps): Loop {
   const { everyMs, restMs = 0, restsFirst = false } = options;
   const stopping = new AbortController();
-  const { signal } = stopping;
+  const signal = AbortSignal.any([stopping.signal, halted]);
   let waking = new AbortController();
   let failures = 0;
 
@@ -89,7 +95,7 @@ function startLoop(options: LoopOptions, { clock, log, runTurn }: LoopDeps): Loo
     try {
       const dueMs = await runTurn(options, signal);
       failures = 0;
-      return Math.min(dueMs ?? everyMs, everyMs);
+      return untilDue(dueMs);
     } catch (error) {
       if (signal.aborted) return 0;
       log.warn({ error: errorMessage(error), loop: options.name }, options.failed);
@@ -97,14 +103,27 @@ function startLoop(options: LoopOptions, { clock, log, runTurn }: LoopDeps): Loo
     }
   }
 
+  /** A time that is no more than a guarantee is shared by all loops: a process that is at rest wakes once for all of them. */
+  function untilDue(dueMs: number | undefined): number {
+    if (dueMs !== undefined && dueMs < everyMs) return dueMs;
+    const nowMs = clock.monotonicMs();
+    const sharedMs = Math.floor((nowMs + everyMs) / SHARED_TURN_MS) * SHARED_TURN_MS;
+    return sharedMs > nowMs ? sharedMs - nowMs : everyMs;
+  }
+
+  /** Until the next turn: when it is due or somebody wakes the loop, but not before the rest is over. One timer, mostly. */
+  async function rest(waitMs: number): Promise<void> {
+    const startedMs = clock.monotonicMs();
+    await clock.sleep(waitMs, AbortSignal.any([signal, waking.signal]));
+    const leftMs = restMs - (clock.monotonicMs() - startedMs);
+    if (leftMs > 0) await clock.sleep(leftMs, signal);
+  }
+
   async function run(): Promise<void> {
-    let waitMs = restsFirst ? everyMs : 0;
+    if (restsFirst) await clock.sleep(everyMs, AbortSignal.any([signal, waking.signal]));
     while (!signal.aborted) {
-      await clock.sleep(waitMs, AbortSignal.any([signal, waking.signal]));
-      if (signal.aborted) return;
       waking = new AbortController();
-      waitMs = await turnOnce();
-      await clock.sleep(restMs, signal);
+      await rest(await turnOnce());
     }
   }
 

@@ -1,4 +1,6 @@
-import type { Sql, TransactionSql } from "postgres";
+import type { TransactionSql } from "postgres";
+import type { Muter } from "../incidents/model.ts";
+import type { IgnoreVariant } from "../protocol/actions.ts";
 
 /** When a silence ends by itself, beside its time. */
 export const SILENCE_ENDS = ["time", "until_resolved", "until_worse", "never"] as const;
@@ -31,17 +33,6 @@ export interface NewSilence {
   comment: string | null;
 }
 
-/** An incident as silences look at it. */
-export interface Silenceable {
-  id: number;
-  agentId: string;
-  hostname: string | null;
-  type: string;
-  source: string;
-  fingerprint: string;
-  severity: "info" | "warning" | "critical" | null;
-}
-
 /** Which silences to list, newest first. */
 export interface SilencePage {
   limit: number;
@@ -56,15 +47,10 @@ export interface SilenceService {
   list(page: SilencePage): Promise<{ silences: Silence[]; nextCursor?: number }>;
   /** Undefined when there are so many already that looking through them would hold up what is announced. */
   create(silence: NewSilence, actor: string): Promise<Silence | undefined>;
-  /** Ends it; false when there is none that is open. What it silenced and is still open is then announced. */
+  /** Ends it; false when there is none that is open. Of what it silenced and still goes on is decided again. */
   end(id: number, actor: string): Promise<boolean>;
-  /** A decision's: exactly this incident's fingerprint. In the transaction of `sql`; a second call for the same incident replaces. */
-  ignore(
-    sql: Sql | TransactionSql,
-    incidentId: number,
-    ends: "until_resolved" | "1h" | "until_worse" | "for_good",
-    actor: string,
-  ): Promise<void>;
-  /** For each incident that is silenced: why, in words. "Until it gets worse" ends here when it did. */
-  match(sql: Sql | TransactionSql, incidents: readonly Silenceable[]): Promise<Map<number, string>>;
+  /** A decision's: exactly this incident's fingerprint. A second call for the same incident replaces. */
+  ignore(tx: TransactionSql, incidentId: number, variant: IgnoreVariant, actor: string): Promise<void>;
+  /** Withholds what is silenced. "Until it gets worse" ends here when it did. */
+  readonly muter: Muter;
 }

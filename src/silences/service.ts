@@ -1,83 +1,120 @@
 /**
  * What is recorded and explained, but not announced. A silence is a person's patterns, or a decision about one problem (a
- * fingerprint). It is asked for each incident that would be announced (`match`), and looked at every few seconds
- * (`sweep`), since a problem can get worse, and a silence can end, without a new incident:
+ * fingerprint). It is asked for each incident of which is decided whether people are notified (`muter`), and looked at once it is
+ * due and as incidents change (`sweep`), since people may have been notified of a problem before it was silenced:
  *
- *   time            over at `until`; what it held back and still goes on is announced then
+ *   time            over at `until`; of what it held back and still goes on is decided again then
  *   until_resolved  over with its incident; the next incident of the problem is announced as usual
  *   until_worse     over when the problem comes more than twice as often, or with a higher severity: it is announced then
  *   never           over when somebody ends it
  */
 import type { Sql, TransactionSql } from "postgres";
-import type { Decided } from "../incidents/model.ts";
-import type { Clock } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
+import type { Candidate, Decided, IncidentWriter, Mute, Note } from "../incidents/model.ts";
 import { isSelective, matchesGlob } from "../lib/glob.ts";
-import type { Log } from "../lib/log.ts";
-import { type Running, repeat } from "../lib/repeat.ts";
-import type { Silenceable, SilenceEnd, SilenceService } from "./model.ts";
-import type { OpenSilence, SilencedIncident, SilenceStore } from "./store.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
+import type { IgnoreVariant } from "../protocol/actions.ts";
+import type { Silence, SilenceEnd, SilenceService } from "./model.ts";
+import type { Ending, OpenSilence, Silenceable, SilenceStore } from "./store.ts";
 import { baselineOf, worseThan } from "./worse.ts";
 
-const SWEEP_INTERVAL_MS = 5_000;
+/** Where nobody wakes it: other nodes make silences, too. */
+const SWEEP_INTERVAL_MS = 60_000;
+/** Incidents change many times a second in a storm. */
+const SWEEP_REST_MS = 1_000;
 /** Each is compared with each incident that is to be announced. */
 const PATTERNS_MAX = 1_000;
 /** An ignored problem whose time is over goes on when it came within this. */
 const GOES_ON_S = 600;
 const SYSTEM = "system";
 
-type Query = Sql | TransactionSql;
-type IgnoreEnds = Parameters<SilenceService["ignore"]>[2];
-
 export interface SilenceDeps {
   sql: Sql;
   store: SilenceStore;
-  /** What a silence no longer holds back is to be announced, in the transaction that ends the silence. */
-  announce: (tx: TransactionSql, incidentIds: readonly number[]) => Promise<void>;
-  clock: Clock;
-  log: Log;
+  writer: Pick<IncidentWriter, "touch" | "note">;
+  loops: Loops;
 }
 
 /** Silences, and what the composition root does with them. */
 export interface Silences extends SilenceService {
   /** A person changed an incident's status otherwise than by a decision; in that transaction. */
   decided(tx: TransactionSql, change: Decided): Promise<void>;
-  /** Ends what is over; the incidents that are to be announced for it. Every node may do it at once. */
+  /** Ends what is over; the incidents of which is decided again for it. Every node may do it at once. */
   sweep(): Promise<number[]>;
+  /** Incidents have changed: what is silenced may have got worse. */
+  wake(): void;
   start(): void;
   stop(): Promise<void>;
 }
 
+/** A silence that is to end: why, and what goes on. */
+interface Over extends Ending {
+  why: string;
+  /** Incidents of which is to be decided again. */
+  heldBack: readonly number[];
+}
+
 /** Makes the silences of this node. */
-export function createSilences({ sql, store, announce, clock, log }: SilenceDeps): Silences {
-  let sweeping: Running | undefined;
+export function createSilences({ sql, store, writer, loops }: SilenceDeps): Silences {
+  let sweeping: Loop | undefined;
 
-  async function ignore(tx: Query, incidentId: number, ends: IgnoreEnds, actor: string): Promise<void> {
-    const incident = ends === "until_worse" ? await store.incident(tx, incidentId) : undefined;
-    const baseline = incident ? baselineOf(incident.severity, await store.frequencyOf(tx, incident)) : null;
-    const hours = ends === "1h" ? 1 : null;
-    await store.createForIncident(tx, { incidentId, ends: END_OF[ends], hours, baseline, actor });
+  /** With a line in the audit trail, and in the timeline of the incident that goes on. */
+  async function end(tx: TransactionSql, endings: readonly (Ending & { why: string })[], actor: string) {
+    if (endings.length === 0) return [];
+    const whys = new Map(endings.map(({ id, why }) => [id, why]));
+    const ended = await store.end(tx, endings);
+    await writer.note(
+      tx,
+      ended.map((one) => endedNote(one, actor, whys.get(one.id) ?? "")),
+    );
+    return ended;
   }
 
-  async function worse(tx: Query, silence: OpenSilence, incident: Silenceable): Promise<string | undefined> {
-    if (silence.baseline === null) return undefined;
-    const { alerts } = await store.frequencyOf(tx, incident);
-    return worseThan(silence.baseline, incident.severity, alerts);
+  async function ignore(tx: TransactionSql, incidentId: number, variant: IgnoreVariant, actor: string): Promise<void> {
+    const now = variant === "until_worse" ? (await store.frequencies(tx, [incidentId])).get(incidentId) : undefined;
+    const baseline = now ? baselineOf(now.severity, now) : null;
+    const hours = variant === "1h" ? 1 : null;
+    const made = await store.createForIncident(tx, { incidentId, ends: END_OF[variant], hours, baseline, actor });
+    if (made) await writer.note(tx, [{ ...createdNote(made), incidentId }]);
   }
 
-  /** Why the incident is silenced, or undefined; a silence that it has outgrown ends. */
-  async function whyOf(tx: Query, open: readonly OpenSilence[], incident: Silenceable): Promise<string | undefined> {
-    for (const silence of open) {
-      if (!speaksOf(silence, incident)) continue;
-      const why = silence.ends === "until_worse" ? await worse(tx, silence, incident) : undefined;
-      if (why === undefined) return inWords(silence);
-      await store.end(tx, [silence.id], { actor: SYSTEM, why, incidentId: incident.id });
-    }
-    return undefined;
+  async function mutes(tx: TransactionSql, incidents: readonly Candidate[]): Promise<Map<number, Mute>> {
+    if (incidents.length === 0) return new Map();
+    await store.keepOpen(tx);
+    const open = await store.findOpen(tx, [...new Set(incidents.map(({ fingerprint }) => fingerprint))]);
+    const spoken = incidents.map((incident) => ({ incident, silences: open.filter((one) => speaksOf(one, incident)) }));
+    const outgrown = await outgrownOf(tx, spoken);
+    await end(tx, [...outgrown.values()], SYSTEM);
+    return new Map(
+      spoken.flatMap(({ incident, silences }) => {
+        const silence = silences.find(({ id }) => !outgrown.has(id));
+        return silence ? [[incident.id, { why: inWords(silence) }] as const] : [];
+      }),
+    );
   }
 
-  /** What it held back and still goes on, once it is over. */
-  async function heldBack(tx: Query, silence: OpenSilence): Promise<number[]> {
+  /** Silences until it gets worse of incidents that did. */
+  async function outgrownOf(
+    tx: TransactionSql,
+    spoken: readonly { incident: Silenceable; silences: readonly OpenSilence[] }[],
+  ): Promise<Map<number, Ending & { why: string }>> {
+    const watched = spoken.flatMap(({ incident, silences }) =>
+      silences.filter(({ ends }) => ends === "until_worse").map((silence) => ({ incident, silence })),
+    );
+    if (watched.length === 0) return new Map();
+    const frequencies = await store.frequencies(
+      tx,
+      watched.map(({ incident }) => incident.id),
+    );
+    return new Map(
+      watched.flatMap(({ incident: { id, severity }, silence }) => {
+        const why = worse(silence, severity, frequencies.get(id)?.alerts ?? 0);
+        return why === undefined ? [] : [[silence.id, { id: silence.id, why, incidentId: id }] as const];
+      }),
+    );
+  }
+
+  /** What it held back and still goes on. */
+  async function heldBackBy(tx: TransactionSql, silence: OpenSilence): Promise<number[]> {
     if (silence.fingerprint !== null) {
       const incident = await store.openIncident(tx, silence.fingerprint, silence.agent ?? "");
       return incident && incident.quietS < GOES_ON_S ? [incident.id] : [];
@@ -86,35 +123,41 @@ export function createSilences({ sql, store, announce, clock, log }: SilenceDeps
     return open.filter((one) => one.isUndecided && speaksOf(silence, one)).map(({ id }) => id);
   }
 
-  async function expire(tx: TransactionSql, silence: OpenSilence): Promise<number[]> {
-    if (silence.ends === "until_resolved") {
-      await store.end(tx, [silence.id], { actor: SYSTEM, why: "its incident is resolved" });
-      return [];
-    }
-    const ids = await heldBack(tx, silence);
-    const incidentId = silence.fingerprint === null ? null : ids[0];
-    await store.end(tx, [silence.id], { actor: SYSTEM, why: "its time is over", incidentId });
-    return ids;
+  async function expired(tx: TransactionSql, silence: OpenSilence): Promise<Over> {
+    const { id } = silence;
+    if (silence.ends === "until_resolved") return { id, why: "its incident is resolved", heldBack: [] };
+    const heldBack = await heldBackBy(tx, silence);
+    return {
+      id,
+      why: "its time is over",
+      heldBack,
+      incidentId: silence.fingerprint === null ? undefined : heldBack[0],
+    };
   }
 
-  /** Ends one silence that is due; the incidents to announce. */
-  async function settle(tx: TransactionSql, silence: OpenSilence & { isOver: boolean }): Promise<number[]> {
-    if (silence.isOver) return expire(tx, silence);
-    const incident = await store.openIncident(tx, silence.fingerprint ?? "", silence.agent ?? "");
-    const why = incident && (await worse(tx, silence, incident));
-    if (!incident || why === undefined) return [];
-    await store.end(tx, [silence.id], { actor: SYSTEM, why, incidentId: incident.id });
-    return [incident.id];
+  async function findWorse(query: Sql | TransactionSql): Promise<Over[]> {
+    return (await store.findWatched(query)).flatMap((one) => {
+      const { id, openIncidentId: incidentId } = one;
+      const why = worse(one, one.severity, one.alerts);
+      return why === undefined ? [] : [{ id, why, incidentId, heldBack: [incidentId] }];
+    });
   }
 
+  async function settle(tx: TransactionSql): Promise<number[]> {
+    await store.lockEnding(tx);
+    const over: Over[] = [];
+    for (const silence of await store.findOver(tx)) over.push(await expired(tx, silence));
+    over.push(...(await findWorse(tx)));
+    const ended = new Set((await end(tx, over, SYSTEM)).map(({ id }) => id));
+    const ids = new Set(over.filter(({ id }) => ended.has(id)).flatMap(({ heldBack }) => heldBack));
+    await writer.touch(tx, [...ids]);
+    return [...ids];
+  }
+
+  /** Most looks find nothing, and hold nobody up. */
   async function sweep(): Promise<number[]> {
-    return (await sql.begin(async (tx) => {
-      const ids: number[] = [];
-      for (const silence of await store.findDue(tx)) ids.push(...(await settle(tx, silence)));
-      const distinct = [...new Set(ids)];
-      if (distinct.length > 0) await announce(tx, distinct);
-      return distinct;
-    })) as number[];
+    const isDue = (await store.findOver(sql)).length > 0 || (await findWorse(sql)).length > 0;
+    return isDue ? ((await sql.begin(settle)) as number[]) : [];
   }
 
   return {
@@ -124,27 +167,25 @@ export function createSilences({ sql, store, announce, clock, log }: SilenceDeps
       const last = silences.at(-1);
       return found.length > limit && last ? { silences, nextCursor: last.id } : { silences };
     },
-    create: (silence, actor) => store.create(silence, actor, PATTERNS_MAX),
+    async create(silence, actor) {
+      const made = await sql.begin(async (tx) => {
+        const created = await store.create(tx, silence, actor, PATTERNS_MAX);
+        if (created) await writer.note(tx, [createdNote(created)]);
+        return created;
+      });
+      sweeping?.wake();
+      return made as Silence | undefined;
+    },
     async end(id, actor) {
       return (await sql.begin(async (tx) => {
-        const [ended] = await store.end(tx, [id], { actor, why: "ended by a person" });
-        if (!ended) return false;
-        const ids = ended.fingerprint === null ? await heldBack(tx, ended) : [];
-        if (ids.length > 0) await announce(tx, ids);
-        return true;
+        await store.lockEnding(tx);
+        const [ended] = await end(tx, [{ id, why: "ended by a person" }], actor);
+        if (ended) await writer.touch(tx, await heldBackBy(tx, ended));
+        return ended !== undefined;
       })) as boolean;
     },
     ignore,
-    async match(tx, incidents) {
-      const reasons = new Map<number, string>();
-      if (incidents.length === 0) return reasons;
-      const open = await store.findOpen(tx, [...new Set(incidents.map(({ fingerprint }) => fingerprint))]);
-      for (const incident of incidents) {
-        const why = await whyOf(tx, open, incident);
-        if (why !== undefined) reasons.set(incident.id, why);
-      }
-      return reasons;
-    },
+    muter: { name: "silences", mutes },
     async decided(tx, { incidentId, status, actor }) {
       if (status === "acknowledged") return;
       const open = await store.ofIncident(tx, incidentId);
@@ -153,27 +194,45 @@ export function createSilences({ sql, store, announce, clock, log }: SilenceDeps
         if (open.length === 0) await ignore(tx, incidentId, "until_resolved", actor);
         return;
       }
-      const over = open.filter(({ ends }) => ends === "until_resolved").map(({ id }) => id);
-      if (over.length > 0) await store.end(tx, over, { actor, why: "its incident is resolved" });
+      const over = open.filter(({ ends }) => ends === "until_resolved");
+      await end(
+        tx,
+        over.map(({ id }) => ({ id, why: "its incident is resolved" })),
+        actor,
+      );
     },
     sweep,
+    wake: () => sweeping?.wake(),
     start() {
-      const failed = (error: unknown) => log.warn({ error: errorMessage(error) }, "silences could not be looked at");
-      sweeping ??= repeat(clock, SWEEP_INTERVAL_MS, async () => void (await sweep()), failed);
+      sweeping ??= loops.start({
+        name: "silences",
+        everyMs: SWEEP_INTERVAL_MS,
+        restMs: SWEEP_REST_MS,
+        failed: "silences could not be looked at",
+        turn: async () => {
+          await sweep();
+          return store.nextOverMs();
+        },
+      });
     },
     stop: async () => sweeping?.stop(),
   };
 }
 
-const END_OF: Record<IgnoreEnds, SilenceEnd> = {
+const END_OF: Record<IgnoreVariant, SilenceEnd> = {
   until_resolved: "until_resolved",
   "1h": "time",
   until_worse: "until_worse",
   for_good: "never",
 };
 
+/** In what the problem got worse than the silence bears, in words. */
+function worse({ baseline }: OpenSilence, severity: Silenceable["severity"], alerts: number): string | undefined {
+  return baseline === null ? undefined : worseThan(baseline, severity, alerts);
+}
+
 /** Whether the silence is about this incident. */
-function speaksOf(silence: OpenSilence, incident: Silenceable | SilencedIncident): boolean {
+function speaksOf(silence: OpenSilence, incident: Silenceable): boolean {
   if (silence.fingerprint !== null) return silence.fingerprint === incident.fingerprint;
   const fits = (pattern: string | null, text: string) => pattern === null || matchesGlob(pattern, text);
   return (
@@ -186,6 +245,18 @@ function fitsAgent(pattern: string | null, { agentId, hostname }: Silenceable): 
   if (pattern === null) return true;
   const lower = pattern.toLowerCase();
   return matchesGlob(lower, agentId.toLowerCase()) || matchesGlob(lower, (hostname ?? "").toLowerCase());
+}
+
+/** What was asked for: a person's patterns, or how long a problem is ignored. */
+function createdNote({ id, agent, type, source, fingerprint, ends, until, comment, actor }: Silence): Note {
+  const data = fingerprint === null ? { agent, type, source, until, comment } : { ends, until };
+  return { kind: "silence.created", actor, data: { silence_id: id, ...data } };
+}
+
+function endedNote(silence: OpenSilence & { toldId: number | null }, actor: string, reason: string): Note {
+  const { id, toldId, incident_id, agent } = silence;
+  const agentId = incident_id === null ? null : agent;
+  return { kind: "silence.ended", actor, incidentId: toldId, agentId, data: { silence_id: id, reason } };
 }
 
 function inWords(silence: OpenSilence): string {

@@ -1,14 +1,17 @@
+/**
+ * The SQL of silences. A silence's row is locked before rows of incidents; who holds those already takes the silences that nobody
+ * else holds: what is held is being ended.
+ */
 import type { Sql, TransactionSql } from "postgres";
-import type { NewSilence, Silence, Silenceable, SilenceEnd, SilencePage } from "./model.ts";
+import { LockKey } from "../db/lock-keys.ts";
+import type { Candidate } from "../incidents/model.ts";
+import type { NewSilence, Silence, SilenceEnd, SilencePage } from "./model.ts";
 import type { Badness, Frequency } from "./worse.ts";
 
 type Query = Sql | TransactionSql;
 
-/** Rows of one DELETE, and of one look at what a silence held back. */
+/** Rows of one DELETE, of one look at what is due, and of one look at what a silence held back. */
 const CHUNK_ROWS = 1_000;
-
-/** "ops qsw": who looks at the silences now. */
-const SWEEP_LOCK = 0x6f70_7377;
 /** An alert is news, and is looked at many times within this. */
 const NEWS_S = 600;
 
@@ -17,16 +20,34 @@ export interface OpenSilence extends Silence {
   baseline: Badness | null;
 }
 
+/** What silences know an incident by. */
+export type Silenceable = Pick<
+  Candidate,
+  "id" | "agentId" | "hostname" | "type" | "source" | "fingerprint" | "severity"
+>;
+
 /** An incident of which a silence speaks. */
 export interface SilencedIncident extends Silenceable {
-  isOpen: boolean;
   /** Nobody has decided about it. */
   isUndecided: boolean;
   /** Since its last alert, seconds. */
   quietS: number;
 }
 
-/** The SQL of silences. */
+/** A silence that ends when its problem gets worse, with how bad that is now. */
+export interface WatchedSilence extends OpenSilence {
+  openIncidentId: number;
+  severity: Silenceable["severity"];
+  alerts: number;
+}
+
+/** A silence that is to end, and the incident that goes on: by default the one that the silence came from. */
+export interface Ending {
+  id: number;
+  incidentId?: number | undefined;
+}
+
+/** Makes the store. */
 export function createSilenceStore(sql: Sql) {
   const columns = sql`s.id, s.agent, s.type, s.source, s.fingerprint, s.incident_id, s.ends, s.until, s.comment, s.actor,
     s.created_at, s.ended_at`;
@@ -34,8 +55,11 @@ export function createSilenceStore(sql: Sql) {
   const isOpen = sql`s.ended_at is null and (s.until is null or s.until > now()) and not (s.ends = 'until_resolved'
     and not exists (select from incidents i where i.id = s.incident_id and i.status <> 'resolved'))`;
   const incidentColumns = sql`i.id, i.agent_id as "agentId", a.hostname, i.type, i.source, i.fingerprint, i.severity,
-    i.status <> 'resolved' as "isOpen", i.status in ('new', 'analyzed') as "isUndecided",
-    extract(epoch from now() - i.last_seen_at)::float8 as "quietS"`;
+    i.status in ('new', 'analyzed') as "isUndecided", extract(epoch from now() - i.last_seen_at)::float8 as "quietS"`;
+  /** Alerts of the problem of incident `i` within the last hour, over all its incidents. */
+  const alertsOfHour = sql`from incidents o join alerts l on l.incident_id = o.id
+    where o.agent_id = i.agent_id and o.fingerprint = i.fingerprint and o.last_seen_at > now() - interval '1 hour'
+      and l.state = 'firing' and l.occurred_at > now() - interval '1 hour'`;
 
   return {
     async list({ limit, cursor, ended }: SilencePage): Promise<Silence[]> {
@@ -45,39 +69,42 @@ export function createSilenceStore(sql: Sql) {
     },
 
     /** Undefined when there are `max` open ones already. */
-    async create(silence: NewSilence, actor: string, max: number): Promise<Silence | undefined> {
+    async create(tx: TransactionSql, silence: NewSilence, actor: string, max: number): Promise<Silence | undefined> {
       const { agent, type, source, until, comment } = silence;
-      const [row] = await sql<Silence[]>`
-        with made as (
-          insert into silences (agent, type, source, ends, until, comment, actor)
-          select ${agent}::text, ${type}::text, ${source}::text, ${until === null ? "never" : "time"}::text,
-            ${until}::timestamptz, ${comment}::text, ${actor}::text
-          where (select count(*) from silences s where s.fingerprint is null and s.ended_at is null) < ${max} returning *),
-        noted as (
-          insert into events (kind, actor, data)
-          select 'silence.created', actor, jsonb_build_object('silence_id', id, 'agent', agent, 'type', type,
-            'source', source, 'until', until, 'comment', comment) from made)
-        select ${columns} from made s`;
+      const [row] = await tx<Silence[]>`
+        insert into silences as s (agent, type, source, ends, until, comment, actor)
+        select ${agent}::text, ${type}::text, ${source}::text, ${until === null ? "never" : "time"}::text,
+          ${until}::timestamptz, ${comment}::text, ${actor}::text
+        where (select count(*) from silences o where o.fingerprint is null and o.ended_at is null) < ${max}
+        returning ${columns}`;
       return row;
     },
 
-    /** For one problem. The silences that came of the same incident before give way to it. */
+    /** For one problem; nothing when its incident is gone. The silences that came of it before give way. */
     async createForIncident(
-      tx: Query,
+      tx: TransactionSql,
       silence: { incidentId: number; ends: SilenceEnd; hours: number | null; baseline: Badness | null; actor: string },
-    ): Promise<void> {
+    ): Promise<Silence | undefined> {
       const { incidentId, ends, hours, baseline, actor } = silence;
-      await tx`select from incidents where id = ${incidentId} for no key update`;
-      await tx`
-        with replaced as (update silences set ended_at = now() where incident_id = ${incidentId} and ended_at is null),
-        made as (
-          insert into silences (agent, type, source, fingerprint, incident_id, ends, until, baseline, actor)
-          select agent_id::text, type, source, fingerprint, id, ${ends}::text, now() + make_interval(hours => ${hours}::int),
-            ${baseline === null ? null : JSON.stringify(baseline)}::text::jsonb, ${actor}::text
-          from incidents where id = ${incidentId} returning *)
-        insert into events (kind, actor, agent_id, incident_id, data)
-        select 'silence.created', actor, agent::uuid, incident_id,
-          jsonb_build_object('silence_id', id, 'ends', ends, 'until', until) from made`;
+      const [row] = await tx<Silence[]>`
+        with replaced as (
+          update silences set ended_at = now() where id in (
+            select id from silences where incident_id = ${incidentId} and ended_at is null order by id for update skip locked))
+        insert into silences as s (agent, type, source, fingerprint, incident_id, ends, until, baseline, actor)
+        select agent_id::text, type, source, fingerprint, id, ${ends}::text, now() + make_interval(hours => ${hours}::int),
+          ${baseline === null ? null : JSON.stringify(baseline)}::text::jsonb, ${actor}::text
+        from incidents where id = ${incidentId} returning ${columns}`;
+      return row;
+    },
+
+    /** Until the end of the transaction no silence ends: what it mutes now is seen by whoever ends it later. */
+    async keepOpen(tx: TransactionSql): Promise<void> {
+      await tx`select pg_advisory_xact_lock_shared(${LockKey.silences})`;
+    },
+
+    /** Waits until nobody relies on a silence any more, and lets nobody until the end of the transaction. */
+    async lockEnding(tx: TransactionSql): Promise<void> {
+      await tx`select pg_advisory_xact_lock(${LockKey.silences})`;
     },
 
     /** Open silences that are patterns, and those of these fingerprints. */
@@ -87,66 +114,54 @@ export function createSilenceStore(sql: Sql) {
     },
 
     /**
-     * Marks as over, with a line in the audit trail, and in the timeline of the incident that goes on (else of the one that the
-     * silence came from); returns those that were open. The incident's row is locked before the silence's, as by everybody.
+     * Marks those as over that are open; returns them with the incident that it is told of, null when that is gone. A silence that
+     * somebody else holds is being ended.
      */
-    async end(
-      tx: Query,
-      ids: readonly number[],
-      { actor, why, incidentId = null }: { actor: string; why: string; incidentId?: number | null },
-    ): Promise<OpenSilence[]> {
-      await tx`
-        select from incidents where id = any(array(
-          select coalesce(${incidentId}::int, incident_id) from silences where id = any(${ids as number[]}::int[])))
-        order by id for no key update`;
+    async end(tx: TransactionSql, endings: readonly Ending[]): Promise<(OpenSilence & { toldId: number | null })[]> {
+      return tx<(OpenSilence & { toldId: number | null })[]>`
+        update silences s set ended_at = now() from (
+          select o.id, (select i.id from incidents i where i.id = coalesce(e.incident_id, o.incident_id)) as told_id
+          from unnest(${endings.map(({ id }) => id)}::int[], ${endings.map((one) => one.incidentId ?? null)}::int[])
+            e (id, incident_id)
+          join silences o on o.id = e.id where o.ended_at is null order by o.id for update of o skip locked) e
+        where s.id = e.id returning ${columns}, s.baseline, e.told_id as "toldId"`;
+    },
+
+    /** Silences whose time or whose incident is over. */
+    async findOver(tx: Query): Promise<OpenSilence[]> {
       return tx<OpenSilence[]>`
-        with ended as (
-          update silences set ended_at = now() where id = any(${ids as number[]}::int[]) and ended_at is null returning *),
-        told as (
-          select *, (select i.id from incidents i where i.id = coalesce(${incidentId}::int, incident_id)) as told_id from ended),
-        touched as (update incidents i set updated_at = now() from told where i.id = told.told_id),
-        noted as (
-          insert into events (kind, actor, agent_id, incident_id, data)
-          select 'silence.ended', ${actor}::text, case when incident_id is null then null else agent::uuid end, told_id,
-            jsonb_build_object('silence_id', id, 'reason', ${why}::text) from told)
-        select ${columns}, s.baseline from ended s`;
+        select ${columns}, s.baseline from silences s
+        where s.ended_at is null and not (${isOpen}) order by s.id limit ${CHUNK_ROWS}`;
     },
 
-    /**
-     * Open silences that are to be looked at: their time or their incident is over, or it may have got worse, since there was
-     * news of it. None while another node looks.
-     */
-    async findDue(tx: Query): Promise<(OpenSilence & { isOver: boolean })[]> {
-      const [lock] = await tx<{ is: boolean }[]>`select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as is`;
-      if (lock?.is !== true) return [];
-      return tx<(OpenSilence & { isOver: boolean })[]>`
-        select ${columns}, s.baseline, not (${isOpen}) as "isOver" from silences s
-        where s.ended_at is null and (not (${isOpen}) or s.ends = 'until_worse' and exists (
-          select from incidents i
-          where i.agent_id = case when s.fingerprint is null then null else s.agent::uuid end
-            and i.type = s.type and i.source = s.source and i.fingerprint = s.fingerprint and i.status <> 'resolved'
-            and i.updated_at > now() - ${NEWS_S} * interval '1 s'))
-        order by s.id limit ${CHUNK_ROWS}`;
+    /** Silences until it gets worse of whose problem there was news: it may have. */
+    async findWatched(tx: Query): Promise<WatchedSilence[]> {
+      return tx<WatchedSilence[]>`
+        select ${columns}, s.baseline, i.id as "openIncidentId", i.severity, (select count(*)::int ${alertsOfHour}) as alerts
+        from silences s join incidents i on i.agent_id = case when s.fingerprint is null then null else s.agent::uuid end
+          and i.type = s.type and i.source = s.source and i.fingerprint = s.fingerprint and i.status <> 'resolved'
+          and i.updated_at > now() - ${NEWS_S} * interval '1 s'
+        where s.ended_at is null and s.ends = 'until_worse' order by s.id limit ${CHUNK_ROWS}`;
     },
 
-    /** How often the problem came within the last hour, over all its incidents. */
-    async frequencyOf(
+    /** Until the next silence's time is over, milliseconds; undefined when no open one has a time. */
+    async nextOverMs(): Promise<number | undefined> {
+      const [row] = await sql<{ ms: number | null }[]>`
+        select extract(epoch from min(until) - now())::float8 * 1000 as ms from silences where ended_at is null`;
+      return row?.ms == null ? undefined : Math.max(0, row.ms);
+    },
+
+    /** How bad the problems of these incidents are, by incident. */
+    async frequencies(
       tx: Query,
-      { agentId, fingerprint }: Pick<Silenceable, "agentId" | "fingerprint">,
-    ): Promise<Frequency> {
-      const [row] = await tx<{ alerts: number; spanS: number }[]>`
-        select count(*)::int as alerts,
-          coalesce(extract(epoch from max(l.occurred_at) - min(l.occurred_at)), 0)::float8 as "spanS"
-        from incidents i join alerts l on l.incident_id = i.id
-        where i.agent_id = ${agentId} and i.fingerprint = ${fingerprint} and i.last_seen_at > now() - interval '1 hour'
-          and l.state = 'firing' and l.occurred_at > now() - interval '1 hour'`;
-      return row ?? { alerts: 0, spanS: 0 };
-    },
-
-    async incident(tx: Query, id: number): Promise<SilencedIncident | undefined> {
-      const [row] = await tx<SilencedIncident[]>`
-        select ${incidentColumns} from incidents i join agents a on a.id = i.agent_id where i.id = ${id}`;
-      return row;
+      incidentIds: readonly number[],
+    ): Promise<Map<number, Frequency & Pick<Badness, "severity">>> {
+      const rows = await tx<({ id: number } & Frequency & Pick<Badness, "severity">)[]>`
+        select i.id, i.severity, f.alerts, f.span_s as "spanS" from incidents i cross join lateral (
+          select count(*)::int as alerts, coalesce(extract(epoch from max(l.occurred_at) - min(l.occurred_at)), 0)::float8 as span_s
+          ${alertsOfHour}) f
+        where i.id = any(${incidentIds as number[]}::int[])`;
+      return new Map(rows.map(({ id, ...frequency }) => [id, frequency]));
     },
 
     /** The problem's incident that is open, if one is. */
@@ -164,7 +179,7 @@ export function createSilenceStore(sql: Sql) {
         where i.status <> 'resolved' and i.created_at >= ${since} order by i.id desc limit ${CHUNK_ROWS}`;
     },
 
-    /** Those of the incident that end with it, or, without `ends`, whether there is any. */
+    /** Those of the incident that are open. */
     async ofIncident(tx: Query, incidentId: number): Promise<{ id: number; ends: SilenceEnd }[]> {
       return tx<{ id: number; ends: SilenceEnd }[]>`
         select s.id, s.ends from silences s where s.incident_id = ${incidentId} and s.ended_at is null

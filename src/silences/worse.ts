@@ -1,4 +1,4 @@
-import type { Silenceable } from "./model.ts";
+import type { Candidate } from "../incidents/model.ts";
 
 const SEVERITY_RANK = { info: 1, warning: 2, critical: 3 } as const;
 /** Above it a problem has got worse. */
@@ -9,7 +9,7 @@ const RATE_ALERTS_MIN = 5;
 const RATE_SPAN_S_MIN = 60;
 const HOUR_S = 3_600;
 
-type Severity = Silenceable["severity"];
+type Severity = Candidate["severity"];
 
 /** How bad a problem is: what "worse" is measured by. */
 export interface Badness {

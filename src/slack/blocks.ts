@@ -80,4 +80,4 @@ export interface Message {
 /** The metadata's name by which an incident's message is found again. */
 export const INCIDENT_EVENT = "opspilot_incident";
 /** The same of a storm's. */
-export const DIGEST_EVENT = "opspilot_digest";
+export const STORM_EVENT = "opspilot_storm";

@@ -26,7 +26,9 @@ const BlockActions = Type.Object({
 });
 export type BlockActions = Static<typeof BlockActions>;
 
-/** The payload as a pressed button; undefined for whatever else Slack sends. */
+/** The payload as a pressed button, without all else that came with it; undefined for whatever else Slack sends. */
 export function asBlockActions(payload: unknown): BlockActions | undefined {
-  return Value.Check(BlockActions, payload) ? payload : undefined;
+  return Value.Check(BlockActions, payload)
+    ? (Value.Clean(BlockActions, structuredClone(payload)) as BlockActions)
+    : undefined;
 }

@@ -1,8 +1,8 @@
-import type { DigestView, IncidentView, View } from "../announcements/model.ts";
+import type { IncidentView, StormView, View } from "../announcements/model.ts";
 import { unreachable } from "../lib/errors.ts";
 import { actionsOf } from "./action-block.ts";
 import { type Block, context, header, INCIDENT_EVENT, LIMITS, link, type Message, moment, section } from "./blocks.ts";
-import { digestMessage } from "./storm-message.ts";
+import { stormMessage } from "./storm-message.ts";
 import { createTexts, type Redact, type Texts } from "./text.ts";
 
 export interface MessageOptions {
@@ -19,8 +19,8 @@ export function messageOf(view: View, options: MessageOptions): Message {
   switch (view.kind) {
     case "incident":
       return incidentMessage(view.incident, options);
-    case "digest":
-      return digestMessage(view.digest, createTexts(options.redact));
+    case "storm":
+      return stormMessage(view.storm, createTexts(options.redact));
     default:
       return unreachable(view);
   }
@@ -45,7 +45,7 @@ export function incidentMessage(incident: IncidentView, { redact, buttons }: Mes
 
 /** How an incident ended, where the message about it cannot be edited. */
 export function endMessage(view: View, { redact }: MessageOptions): Message {
-  if (view.kind === "digest") return digestMessage(view.digest, createTexts(redact));
+  if (view.kind === "storm") return stormMessage(view.storm, createTexts(redact));
   const { incident } = view;
   const texts = createTexts(redact);
   const decided = incident.decisions.findLast((one) => one.outcome !== null)?.outcome;
@@ -155,7 +155,7 @@ function spokenOf(incident: IncidentView, texts: Texts): string {
 
 /** Whether nothing more is to come of it. */
 export function isEnd(view: View): boolean {
-  return view.kind === "incident" ? view.incident.status === "resolved" : isOver(view.digest);
+  return view.kind === "incident" ? view.incident.status === "resolved" : isOver(view.storm);
 }
 
-const isOver = ({ endedAt }: DigestView) => endedAt !== null;
+const isOver = ({ endedAt }: StormView) => endedAt !== null;

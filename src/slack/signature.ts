@@ -11,9 +11,9 @@ export interface SignedCallback {
   readonly signature: string | null;
 }
 
-/** Whether Slack sent it. `digest` stands for it in the store of those that were seen. */
+/** Whether Slack sent it. `hash` stands for it in the store of those that were seen. */
 export type SignatureVerdict =
-  | { ok: true; digest: string }
+  | { ok: true; hash: string }
   | { ok: false; reason: "unsigned" | "stale" | "forged"; message: string };
 
 /** Checks Slack's signature, version 0: an HMAC over "v0:timestamp:body", compared in constant time. */
@@ -25,7 +25,7 @@ export function verifySignature(secret: string, callback: SignedCallback, nowMs:
   if (!isEqual(signature, expected)) return refused("forged", "the signature is wrong");
   const ageMs = Math.abs(nowMs - Number(timestamp) * 1000);
   if (ageMs > WINDOW_MS) return refused("stale", "the callback is older than 5 minutes, or the clocks differ");
-  return { ok: true, digest: sha256Hex(expected) };
+  return { ok: true, hash: sha256Hex(expected) };
 }
 
 function refused(reason: "unsigned" | "stale" | "forged", message: string): SignatureVerdict {

@@ -1,11 +1,12 @@
 import type { Sql } from "postgres";
 import type { AnnouncementService, Notifier } from "../announcements/model.ts";
 import type { SlackSettings } from "../config/slack.ts";
-import type { DecisionService } from "../decisions/model.ts";
+import type { DecisionReader, DecisionService } from "../decisions/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
+import type { Loops } from "../lib/loops.ts";
 import { createCallbackStore } from "./callback-store.ts";
 import { createInteractions, type Interactions } from "./interactions.ts";
 import { createPeople } from "./people.ts";
@@ -44,9 +45,10 @@ export interface Slack {
 
 /** What a pressed button needs of others. */
 export interface SlackServices {
-  readonly announcements: Pick<AnnouncementService, "incidentOf" | "isBeingSaid">;
-  readonly decisions: DecisionService;
+  readonly announcements: Pick<AnnouncementService, "incidentOf" | "isInFlight" | "reply">;
+  readonly decisions: DecisionService & DecisionReader;
   readonly sql: Sql;
+  readonly loops: Loops;
 }
 
 /** Where pressed buttons come in. */
@@ -69,7 +71,7 @@ export function createSlack(deps: SlackDeps): Slack {
     receiver(services) {
       if (connection.buttons === "none") return null;
       const interactions = interactionsOf({ ...deps, ...services }, connection, api, workspace);
-      return receiverOf(deps, services.sql, interactions);
+      return receiverOf(deps, interactions);
     },
   };
 }
@@ -92,9 +94,11 @@ function interactionsOf(
   api: WebApi | null,
   workspace: Workspace | null,
 ): Interactions {
-  const { settings, clock } = deps;
+  const { settings, clock, sql, announcements } = deps;
   return createInteractions({
     ...deps,
+    callbacks: createCallbackStore(sql),
+    reply: (...reply) => announcements.reply(sql, ...reply),
     teamId: async (signal) => (workspace ? (await workspace.identity(signal)).teamId : teamOfWebhook(settings)),
     channelId: async (signal) => (posting.by === "web-api" ? workspace?.channelId(signal) : undefined),
     knowsMessages: posting.by === "web-api",
@@ -108,35 +112,34 @@ function teamOfWebhook({ webhookUrl }: SlackSettings): string {
   return /\/services\/(T[A-Z0-9]+)\//.exec(webhookUrl ?? "")?.[1] ?? "unknown";
 }
 
-function receiverOf({ settings, clock, log }: SlackDeps, sql: Sql, interactions: Interactions): SlackReceiver {
-  const seen = createCallbackStore(sql);
+function receiverOf({ settings, clock, log }: SlackDeps, interactions: Interactions): SlackReceiver {
   const { appToken, signingSecret, apiUrl } = settings;
 
+  /** An envelope whose acknowledgement was lost comes again, perhaps to another node. */
   async function takeEnvelope(payload: unknown, envelopeId: string): Promise<void> {
-    // An envelope whose acknowledgement was lost comes again, perhaps to another node.
-    if (await seen.remember(sha256Hex(`envelope:${envelopeId}`))) await interactions.accept(payload);
+    await interactions.take(sha256Hex(`envelope:${envelopeId}`), payload);
+  }
+
+  async function takeCallback(secret: string, callback: SignedCallback): Promise<CallbackOutcome> {
+    const verdict = verifySignature(secret, callback, clock.now());
+    if (!verdict.ok) return verdict;
+    if (await interactions.take(verdict.hash, payloadOf(callback.body))) return { ok: true };
+    return { ok: false, reason: "replayed", message: "the callback was taken before" };
   }
 
   const socket: SocketReceiver | null =
     appToken === null ? null : createSocketReceiver({ appToken, apiUrl, clock, log, receive: takeEnvelope });
   return {
     callback: signingSecret === null ? null : (callback) => takeCallback(signingSecret, callback),
-    start: () => socket?.start(),
+    start() {
+      interactions.start();
+      socket?.start();
+    },
     async stop() {
       await socket?.stop();
       await interactions.stop();
     },
   };
-
-  async function takeCallback(secret: string, callback: SignedCallback): Promise<CallbackOutcome> {
-    const verdict = verifySignature(secret, callback, clock.now());
-    if (!verdict.ok) return verdict;
-    if (!(await seen.remember(verdict.digest))) {
-      return { ok: false, reason: "replayed", message: "the callback was taken before" };
-    }
-    await interactions.accept(payloadOf(callback.body));
-    return { ok: true };
-  }
 }
 
 /** The form's `payload`, JSON; undefined when there is none, which is nothing to act on. */

@@ -1,13 +1,13 @@
-import type { DigestView } from "../announcements/model.ts";
-import { type Block, context, DIGEST_EVENT, header, LIMITS, link, type Message, moment, section } from "./blocks.ts";
+import type { StormView } from "../announcements/model.ts";
+import { type Block, context, header, LIMITS, link, type Message, moment, STORM_EVENT, section } from "./blocks.ts";
 import type { Texts } from "./text.ts";
 
 /** The largest groups and the newest incidents that are named; the rest is counted. */
 const SHOWN = { groups: 8, newest: 8 };
 
 /** A storm's message: many incidents in one. */
-export function digestMessage(digest: DigestView, texts: Texts): Message {
-  const { total, open, startedAt, endedAt } = digest;
+export function stormMessage(storm: StormView, texts: Texts): Message {
+  const { total, open, startedAt, endedAt } = storm;
   const title = `${endedAt === null ? "🌩 Storm" : "✅ The storm is over"}: ${total} incidents, ${open} open`;
   const end = endedAt === null ? "it goes on; this message is kept up to date" : `until ${moment(endedAt)}`;
   const blocks = [
@@ -15,20 +15,18 @@ export function digestMessage(digest: DigestView, texts: Texts): Message {
     section(`So many incidents at once are told in one message.\nsince ${moment(startedAt)} · ${end}`),
     ...groups(
       "By host",
-      digest.byHost.map(({ hostname, count }) => [hostname, count]),
+      storm.byHost.map(({ hostname, count }) => [hostname, count]),
       texts,
     ),
     ...groups(
       "By cause",
-      digest.byCategory.map(({ category, count }) => [category, count]),
+      storm.byCategory.map(({ category, count }) => [category, count]),
       texts,
     ),
-    ...newestOf(digest, texts),
-    context(
-      digest.url === null || digest.url.length > 1_000 ? `Digest ${digest.id}` : link(digest.url, "Open dashboard"),
-    ),
+    ...newestOf(storm, texts),
+    context(storm.url === null || storm.url.length > 1_000 ? `Storm ${storm.id}` : link(storm.url, "Open dashboard")),
   ];
-  return { text: title, blocks, metadata: { event_type: DIGEST_EVENT, event_payload: { digest_id: digest.id } } };
+  return { text: title, blocks, metadata: { event_type: STORM_EVENT, event_payload: { storm_id: storm.id } } };
 }
 
 function groups(title: string, rows: (readonly [string, number])[], texts: Texts): Block[] {
@@ -38,7 +36,7 @@ function groups(title: string, rows: (readonly [string, number])[], texts: Texts
   return [section([`*${title}*`, ...lines, ...more].join("\n"))];
 }
 
-function newestOf({ newest }: DigestView, texts: Texts): Block[] {
+function newestOf({ newest }: StormView, texts: Texts): Block[] {
   if (newest.length === 0) return [];
   const lines = newest.slice(0, SHOWN.newest).map(({ id, hostname, source, message, severity }) => {
     const where = `${texts.line(source, 80)} on ${texts.line(hostname ?? "unknown", 80)}`;

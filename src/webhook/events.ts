@@ -1,4 +1,4 @@
-import type { DigestView, IncidentView, View } from "../announcements/model.ts";
+import type { IncidentView, StormView, View } from "../announcements/model.ts";
 import { hashUuid } from "../lib/hash.ts";
 
 /**
@@ -7,17 +7,17 @@ import { hashUuid } from "../lib/hash.ts";
  *   incident.announced  people are told of an incident; `incident.status` is resolved where it ended before that
  *   incident.updated    its state, severity, explanation, decisions or consequences changed; a counter alone is no event
  *   incident.resolved   it is over; comes again when something of it changes after that
- *   digest.announced    a storm: many incidents that get no event of their own
- *   digest.updated      the storm's figures, every few seconds
- *   digest.ended        the storm is over; comes again while its incidents end
+ *   storm.announced     a storm: many incidents that get no event of their own
+ *   storm.updated       the storm's figures, every few seconds
+ *   storm.ended         the storm is over; comes again while its incidents end
  */
 export type EventName =
   | "incident.announced"
   | "incident.updated"
   | "incident.resolved"
-  | "digest.announced"
-  | "digest.updated"
-  | "digest.ended";
+  | "storm.announced"
+  | "storm.updated"
+  | "storm.ended";
 
 /** An event, as it is sent. */
 export interface WebhookEvent {
@@ -32,21 +32,19 @@ export function eventOf(view: View, isFirst: boolean, at: Date, redact: (text: s
   const name = nameOf(view, isFirst);
   const delivery = deliveryOf(name, view);
   const subject =
-    view.kind === "incident"
-      ? { incident: incidentOf(view.incident, redact) }
-      : { digest: digestOf(view.digest, redact) };
+    view.kind === "incident" ? { incident: incidentOf(view.incident, redact) } : { storm: stormOf(view.storm, redact) };
   return { name, delivery, body: JSON.stringify({ event: name, delivery, sent_at: at, ...subject }) };
 }
 
 function nameOf(view: View, isFirst: boolean): EventName {
-  if (isFirst) return view.kind === "incident" ? "incident.announced" : "digest.announced";
-  if (view.kind === "digest") return view.digest.endedAt === null ? "digest.updated" : "digest.ended";
+  if (isFirst) return view.kind === "incident" ? "incident.announced" : "storm.announced";
+  if (view.kind === "storm") return view.storm.endedAt === null ? "storm.updated" : "storm.ended";
   return view.incident.status === "resolved" ? "incident.resolved" : "incident.updated";
 }
 
 /** An incident is announced once, whoever tries again; but it may be in one state twice, and both are news. */
 function deliveryOf(name: EventName, view: View): string {
-  const id = view.kind === "incident" ? view.incident.id : view.digest.id;
+  const id = view.kind === "incident" ? view.incident.id : view.storm.id;
   return name.endsWith(".announced") ? hashUuid(`${name} ${id}`) : crypto.randomUUID();
 }
 
@@ -99,16 +97,16 @@ function incidentOf(incident: IncidentView, redact: (text: string) => string) {
   };
 }
 
-function digestOf(digest: DigestView, redact: (text: string) => string) {
-  const { byHost, byCategory, newest } = digest;
+function stormOf(storm: StormView, redact: (text: string) => string) {
+  const { byHost, byCategory, newest } = storm;
   return {
-    id: digest.id,
-    started_at: digest.startedAt,
-    ended_at: digest.endedAt,
-    total: digest.total,
-    open: digest.open,
+    id: storm.id,
+    started_at: storm.startedAt,
+    ended_at: storm.endedAt,
+    total: storm.total,
+    open: storm.open,
     ...redacted({ by_host: byHost, by_category: byCategory, newest }, redact),
-    url: digest.url,
+    url: storm.url,
   };
 }
 

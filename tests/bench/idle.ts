@@ -1,45 +1,172 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { startExecutable } from "../support/executable.ts";
-import { cpuSeconds, memoryBytes, processTree } from "../support/processes.ts";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { errorMessage } from "../../src/lib/errors.ts";
+import { buildExecutable } from "../support/executable.ts";
+import { type OpsPilot, type Spent, type Subject, startOpsPilot, startPeers } from "./idle-subjects.ts";
 
-/** How long an idle server is looked at, after as long a time to come to rest. */
-const IDLE_MS = 20_000;
+const USAGE = `Shows what a server costs while nothing happens: OpsPilot with its own PostgreSQL and one agent connected.
+usage: bun run bench:idle [options]
+  --against PATH   another build beside it
+  --seconds S      how long they are looked at (180)
+Prometheus and Alertmanager run beside them where they are installed (apt-get install prometheus prometheus-alertmanager).`;
 
-/** Starts the executable alone in an empty folder, twice, and looks at it while nothing happens. */
-async function run(): Promise<void> {
-  const dir = await mkdtemp(join(tmpdir(), "opspilot-idle-"));
+/** Time to come to rest: connections that nobody needs are closed after a minute. */
+const REST_SECONDS_MAX = 75;
+const SECONDS_MAX = 3_600;
+const MIB = 2 ** 20;
+
+/** A subject after it was looked at. */
+interface Observed {
+  readonly subject: Subject;
+  /** In percent of a core. */
+  readonly cpu: Spent;
+  readonly memory: Spent;
+  readonly connections?: number;
+  readonly transactionsPerSecond?: number;
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: { against: { type: "string" }, seconds: { type: "string", default: "180" }, help: { type: "boolean" } },
+  });
+  const seconds = Number(values.seconds);
+  const isWrong = values.help || !(seconds > 0 && seconds <= SECONDS_MAX);
+  return isWrong ? undefined : { against: values.against && resolve(values.against), seconds };
+}
+
+/** Starts all, lets them come to rest, and looks at all of them at once. What it started it ends, also when it is interrupted. */
+async function run(options: { against: string | undefined; seconds: number }, signal: AbortSignal): Promise<void> {
   await using cleanups = new AsyncDisposableStack();
+  const dir = await mkdtemp(join(tmpdir(), "opspilot-idle-"));
   cleanups.defer(() => rm(dir, { recursive: true, force: true }));
+  // Started as root, PostgreSQL runs as another user, who must get in.
+  await chmod(dir, 0o755);
+  const builds = [{ name: "OpsPilot", dir: join(dir, "this"), build: await buildExecutable() }];
+  if (options.against) builds.push({ name: "against", dir: join(dir, "against"), build: options.against });
+  const servers: OpsPilot[] = [];
+  for (const build of builds) {
+    signal.throwIfAborted();
+    servers.push(await startOpsPilot(build, cleanups));
+  }
+  signal.throwIfAborted();
+  const peers = await startPeers(join(dir, "peers"), cleanups);
 
-  const first = await startExecutable({ dir });
-  const firstMs = await first.waitReady();
-  await first.stop();
-  const second = await startExecutable({ dir });
-  cleanups.defer(async () => void (await second.stop()));
-  const secondMs = await second.waitReady();
+  for (const { name, firstMs, secondMs } of servers)
+    say(
+      `${name}: ${Math.round(firstMs)} ms from the first start to /readyz, ${Math.round(secondMs)} ms from the second`,
+    );
+  await pause(Math.min(REST_SECONDS_MAX, options.seconds), signal);
+  const observed = await observe([...servers, ...peers], options.seconds, signal);
+  say(`\nat rest with one agent, over ${options.seconds} s: CPU in percent of a core, memory (PSS) in MiB\n`);
+  say(table(observed));
+  say("");
+  for (const line of ratios(observed)) say(line);
+}
 
-  await Bun.sleep(IDLE_MS);
-  const beforeSeconds = cpuSeconds(second.pid);
-  const beforeMs = performance.now();
-  await Bun.sleep(IDLE_MS);
-  const seconds = cpuSeconds(second.pid) - beforeSeconds;
-  const processes = processTree(second.pid);
-  const [server = 0, ...database] = processes;
-  const mib = (pids: number[]) => Math.round(memoryBytes(pids) / 2 ** 20);
+async function observe(subjects: readonly Subject[], seconds: number, signal: AbortSignal): Promise<Observed[]> {
+  const sessionsBefore = await Promise.all(subjects.map((subject) => subject.sessions?.()));
+  const startedMs = performance.now();
+  const before = subjects.map((subject) => subject.spent());
+  await pause(seconds, signal);
+  const after = subjects.map((subject) => subject.spent());
+  const took = (performance.now() - startedMs) / 1_000;
+  const sessionsAfter = await Promise.all(subjects.map((subject) => subject.sessions?.()));
+  return subjects.map((subject, at) => {
+    const [first, last] = [sessionsBefore[at], sessionsAfter[at]];
+    const percent = (part: keyof Spent) => (100 * ((after[at]?.[part] ?? 0) - (before[at]?.[part] ?? 0))) / took;
+    return {
+      subject,
+      cpu: { server: percent("server"), database: percent("database"), agent: percent("agent") },
+      memory: subject.memory(),
+      ...(first && last
+        ? { connections: last.connections, transactionsPerSecond: (last.transactions - first.transactions) / took }
+        : {}),
+    };
+  });
+}
 
-  say(`executable       ${(Bun.file(join(dir, "opspilot")).size / 1e6).toFixed(1)} MB`);
-  say(`first start      ${Math.round(firstMs)} ms to /readyz`);
-  say(`second start     ${Math.round(secondMs)} ms to /readyz`);
-  say(
-    `memory           ${mib(processes)} MiB: server ${mib([server])}, database ${mib(database)} (${database.length} processes)`,
-  );
-  say(`CPU, idle        ${((100_000 * seconds) / (performance.now() - beforeMs)).toFixed(2)} % of a core over 20 s`);
+const HEADINGS = [
+  "",
+  "CPU",
+  "server",
+  "database",
+  "agent",
+  "MiB",
+  "server",
+  "database",
+  "agent",
+  "connections",
+  "tx/s",
+];
+
+function table(observed: readonly Observed[]): string {
+  const rows = observed.map(({ subject, cpu, memory, connections, transactionsPerSecond }) => {
+    const parts = (values: Spent, text: (value: number) => string) => {
+      const hasMore = values.database + values.agent > 0;
+      const each = hasMore ? [values.server, values.database, values.agent].map(text) : ["", "", ""];
+      return [text(together(values)), ...each];
+    };
+    return [
+      subject.name,
+      ...parts(cpu, (value) => value.toFixed(2)),
+      ...parts(memory, (value) => String(Math.round(value / MIB))),
+      connections?.toString() ?? "",
+      transactionsPerSecond?.toFixed(1) ?? "",
+    ];
+  });
+  const lines = [HEADINGS, ...rows];
+  const widths = HEADINGS.map((_, at) => Math.max(...lines.map((cells) => cells[at]?.length ?? 0)));
+  const padded = (cells: string[]) =>
+    cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)));
+  return lines.map((cells) => padded(cells).join("  ").trimEnd()).join("\n");
+}
+
+/** Server and database; the agent is counted apart. */
+function together({ server, database }: Spent): number {
+  return server + database;
+}
+
+function ratios(observed: readonly Observed[]): string[] {
+  const cpuOf = (...names: string[]) =>
+    observed.filter(({ subject }) => names.includes(subject.name)).map(({ cpu }) => together(cpu));
+  const [ours = Number.NaN] = cpuOf("OpsPilot");
+  const lines = cpuOf("against").map((cpu) => `the other build takes ${(cpu / ours).toFixed(1)} × the CPU of this one`);
+  const peers = cpuOf("Prometheus", "Alertmanager");
+  if (peers.length === 2) {
+    const cpu = peers.reduce((sum, value) => sum + value, 0);
+    lines.push(
+      `Prometheus and Alertmanager together take ${cpu.toFixed(2)} %, ${(cpu / ours).toFixed(1)} × of this build`,
+    );
+  } else lines.push("Prometheus and Alertmanager are not both installed here: nothing to compare with");
+  return lines;
+}
+
+async function pause(seconds: number, signal: AbortSignal): Promise<void> {
+  const interrupted = Promise.withResolvers<void>();
+  const timer = setTimeout(interrupted.resolve, seconds * 1_000);
+  signal.addEventListener("abort", () => interrupted.resolve(), { once: true });
+  await interrupted.promise;
+  clearTimeout(timer);
+  signal.throwIfAborted();
 }
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-await run();
+const interruption = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => interruption.abort(new Error("interrupted")));
+const options = readOptions();
+if (options === undefined) {
+  process.stderr.write(`${USAGE}\n`);
+  process.exit(2);
+}
+try {
+  await run(options, interruption.signal);
+} catch (error) {
+  process.stderr.write(`${errorMessage(error)}\n`);
+  process.exitCode = 1;
+}
+process.exit();

@@ -210,6 +210,34 @@ test(
   TEST_LIMIT_MS,
 );
 
+test(
+  "a press is decided once although its server is killed after Slack was told that it is taken, before it is decided",
+  async () => {
+    const { slack } = byApi;
+    const { id, token } = await byApi.newAgent();
+    const first = await byApi.connect(token);
+    first.send(serviceAlert(token, "left"));
+    const { ts, ...message } = await byApi.messageOf("left");
+    // Slack does not say who that is: the answer to its callback cannot wait for it.
+    slack.behave("users.info", "hangs");
+    const action = actionOf({ ts, ...message }, "opspilot_restart");
+    expect(await byApi.callback(slack.payloadOf({ ts, user: "U0BEN00001", action }))).toEqual([200]);
+    await byApi.kill();
+    slack.behave("users.info", "works");
+    await byApi.startAgain();
+    const again = await byApi.connect(token);
+    const command = await until(() => again.frames.find((frame) => frame.type === "command"), {
+      ms: RESUMED_LIMIT_MS,
+      what: "the command",
+    });
+    expect(command).toMatchObject({ command: "restart_service", params: { service: "left" } });
+    const [story] = await byApi.stories(id);
+    expect(story?.decisions).toMatchObject([{ action: "restart", actor: "slack:U0BEN00001", outlet: "slack" }]);
+    await Promise.all([first.close(), again.close()]);
+  },
+  TEST_LIMIT_MS,
+);
+
 test("a forged, a stale and a replayed callback are refused, and change nothing", async () => {
   const { token } = await byApi.newAgent();
   const agent = await byApi.connect(token);

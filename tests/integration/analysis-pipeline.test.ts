@@ -4,6 +4,7 @@ import { createExplainer } from "../../src/analysis/explain.ts";
 import { createHeuristics } from "../../src/analysis/heuristics.ts";
 import { createAnalysisMetrics } from "../../src/analysis/metrics.ts";
 import { createAnalysisStore } from "../../src/analysis/store.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import type { TestAgent } from "../support/agent.ts";
 import { type FakeOpenRouter, fails, GOOD_ANSWER, says, startFakeOpenRouter } from "../support/fake-openrouter.ts";
@@ -99,6 +100,7 @@ describe("without a model", () => {
     const explainer = createExplainer({
       store: createAnalysisStore(sql),
       sql,
+      writer: createIncidentWriter(),
       heuristics: (evidence) => {
         if (evidence.source.endsWith(`-${sent - 1}`)) throw new Error("stumbled");
         return explain(evidence);

@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { addAgent, addIncident, createNode, createTestOutlet } from "../support/announcements.ts";
+import type { TransactionSql } from "postgres";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
+import { createNode, createTestOutlet } from "../support/announcements.ts";
+import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 
 let database: TestDatabase;
@@ -20,7 +23,11 @@ const outlets = [createTestOutlet({ outlet: "one" }), createTestOutlet({ outlet:
 const node = (silenced?: (id: number) => string | undefined) =>
   createNode(database, outlets, silenced ? { silenced } : {});
 const rows = () => database.database.sql`
-  select incident_id, kind, outlet, state, why, digest_id::int from announcements order by incident_id nulls last, outlet, id`;
+  select incident_id, kind, outlet, state, why, storm_id::int from announcements order by incident_id nulls last, outlet, id`;
+const writer = createIncidentWriter();
+const change = (changing: (tx: TransactionSql) => Promise<unknown>) => database.database.sql.begin(changing);
+const resolve = (id: number) =>
+  change((tx) => writer.setStatus(tx, [{ incidentId: id, status: "resolved", actor: "system" }]));
 const stateOf = async (id: number) =>
   (await rows()).filter((row) => row.incident_id === id).map((row) => `${row.outlet} ${row.state}`);
 const whyOf = async (id: number) => (await rows()).find((row) => row.incident_id === id)?.why;
@@ -73,14 +80,16 @@ describe("an incident", () => {
     await node(() => "silenced by ana until noon").decide([id]);
     expect(await stateOf(id)).toEqual(["one withheld", "two withheld"]);
     expect(await timeline(id)).toEqual([["withheld", "silenced by ana until noon"]]);
+    await change((tx) => writer.touch(tx, [id]));
     await node().decide([id]);
     expect(await stateOf(id)).toEqual(["one waiting", "two waiting"]);
   });
 });
 
-describe("a consequence of a silent agent", () => {
+describe("a consequence of a lost agent", () => {
   const silence = (resolvedAgoS: number | null) =>
     addIncident(database, agent, {
+      origin: "server",
       type: "host",
       source: "agent",
       category: "unknown",
@@ -123,7 +132,10 @@ describe("a consequence of a silent agent", () => {
     const reason = (await incident(id))?.reason;
     expect(reason).toStartWith(`consequence of incident #${cause}: the agent has been silent since `);
     expect(await whyOf(id)).toBe(reason);
-    expect(await timeline(id)).toEqual([["withheld", reason]]);
+    expect(await timeline(id)).toEqual([
+      ["consequence", reason],
+      ["withheld", reason],
+    ]);
   });
 });
 
@@ -160,11 +172,17 @@ describe("a consequence of a full disk", () => {
     ];
     const decider = node();
     await decider.decide([cause, open, ended]);
-    await sql`update incidents set status = 'resolved', resolved_at = now() - interval '299 s' where id = ${cause}`;
-    await sql`update incidents set status = 'resolved', resolved_at = now() where id = ${ended}`;
+    await resolve(cause);
+    await resolve(ended);
+    await sql`update incidents set resolved_at = now() - interval '290 s' where id = ${cause}`;
     await decider.sweep();
     expect(await stateOf(open)).toEqual(["one withheld", "two withheld"]);
+    const [due] = await sql`
+      select extract(epoch from next_attempt_at - now())::float8 as in_s from announcements where incident_id = ${open}`;
+    expect(due?.in_s).toBeGreaterThan(8);
+    expect(due?.in_s).toBeLessThan(11);
     await sql`update incidents set resolved_at = now() - interval '301 s' where id = ${cause}`;
+    await sql`update announcements set next_attempt_at = now() where incident_id = any(${[open, ended]})`;
     await decider.sweep();
     await decider.sweep();
     await decider.decide([open, ended]);
@@ -184,8 +202,8 @@ describe("a storm", () => {
     const mine = (await rows()).filter((row) => row.outlet === "one");
     return {
       messages: mine.filter((row) => row.state === "waiting" && row.kind === "incident").length,
-      digests: mine.filter((row) => row.kind === "digest").length,
-      members: mine.filter((row) => row.digest_id !== null).length,
+      storms: mine.filter((row) => row.kind === "storm").length,
+      members: mine.filter((row) => row.storm_id !== null).length,
     };
   };
 
@@ -193,32 +211,32 @@ describe("a storm", () => {
     const ids = await many(20);
     await node().decide(ids.slice(0, 15));
     await node().decide(ids.slice(15));
-    expect(await kinds()).toEqual({ messages: 20, digests: 0, members: 0 });
+    expect(await kinds()).toEqual({ messages: 20, storms: 0, members: 0 });
     await node().decide(await many(3));
-    expect(await kinds()).toEqual({ messages: 20, digests: 1, members: 3 });
+    expect(await kinds()).toEqual({ messages: 20, storms: 1, members: 3 });
   });
 
-  test("of 500 incidents, decided by two nodes, is 20 messages and one digest, and none is lost", async () => {
+  test("of 500 incidents, decided by two nodes, is 20 messages and one storm, and none is lost", async () => {
     const ids = await many(500);
     const batches = Array.from({ length: 20 }, (_, at) => ids.slice(at * 25, at * 25 + 25));
     await Promise.all(batches.map((batch) => node().decide(batch)));
-    expect(await kinds()).toEqual({ messages: 20, digests: 1, members: 480 });
+    expect(await kinds()).toEqual({ messages: 20, storms: 1, members: 480 });
     const told = (await rows()).filter((row) => row.outlet === "one" && row.incident_id !== null);
     expect(new Set(told.map((row) => row.incident_id)).size).toBe(500);
   }, 60_000);
 
-  test("lasts while incidents keep coming, and ends after a minute within the limit; the next has its own digest", async () => {
+  test("lasts while incidents keep coming, and ends after a minute within the limit; the next has its own message", async () => {
     const { sql } = database.database;
     await node().decide(await many(25));
-    await sql`update announcements set created_at = created_at - interval '59 s'`;
+    await sql`update announcements set created_at = created_at - interval '59 s', decided_at = decided_at - interval '59 s'`;
     await node().decide(await many(1));
-    expect(await kinds()).toEqual({ messages: 20, digests: 1, members: 6 });
-    await sql`update announcements set created_at = created_at - interval '61 s'`;
+    expect(await kinds()).toEqual({ messages: 20, storms: 1, members: 6 });
+    await sql`update announcements set created_at = created_at - interval '61 s', decided_at = decided_at - interval '61 s'`;
     await node().sweep();
     await node().decide(await many(1));
-    expect(await kinds()).toEqual({ messages: 21, digests: 1, members: 6 });
+    expect(await kinds()).toEqual({ messages: 21, storms: 1, members: 6 });
     await node().decide(await many(20));
-    expect(await kinds()).toEqual({ messages: 40, digests: 2, members: 7 });
+    expect(await kinds()).toEqual({ messages: 40, storms: 2, members: 7 });
   });
 });
 

@@ -1,22 +1,25 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { Announcements } from "../../src/announcements/service.ts";
+import { Registry } from "prom-client";
+import { raiseLead } from "../../src/announcements/leader-store.ts";
+import type { View } from "../../src/announcements/model.ts";
+import { createOutletStore } from "../../src/announcements/outlet-store.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { DeliveryError } from "../../src/lib/delivery-error.ts";
 import {
-  addAgent,
-  addIncident,
   createNode,
   createTestOutlet,
   shownBy,
   subjectOf,
-  type TestIncident,
+  type TestNode,
   type TestOutlet,
 } from "../support/announcements.ts";
+import { addAgent, addIncident, type TestIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 
 let database: TestDatabase;
 let agent: string;
-const nodes: Announcements[] = [];
+const nodes: TestNode[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -26,20 +29,21 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const node of nodes.splice(0)) await node.stop();
-  await database.database.sql`truncate announcements, decisions, events, alerts, incidents, agents cascade`;
+  await database.database.sql`truncate announcements, outlets, decisions, events, alerts, incidents, agents cascade`;
 });
 afterAll(() => database.close());
 
+const writer = createIncidentWriter();
 const sql = () => database.database.sql;
 
-function start(...outlets: TestOutlet[]): Announcements {
+function start(...outlets: TestOutlet[]): TestNode {
   const node = createNode(database, outlets);
   nodes.push(node);
   node.start();
   return node;
 }
 
-async function announce(node: Announcements, given: TestIncident = {}): Promise<number> {
+async function announce(node: TestNode, given: TestIncident = {}): Promise<number> {
   const id = await addIncident(database, agent, given);
   await node.decide([id]);
   node.wake();
@@ -53,11 +57,20 @@ const row = async (id: number, kind = "incident") => {
 };
 const isIn = (id: number, state: string, ms = 8_000) =>
   until(async () => (await row(id))?.state === state, { what: `${id} is ${state}`, ms });
+const lead = async () => {
+  const [found] = await sql()<{ lead: number }[]>`select lead::int from outlets where outlet = 'test'`;
+  return found?.lead ?? 0;
+};
 const timeline = async (id: number) => sql()`select kind, data from events where incident_id = ${id} order by id`;
 const calls = (outlet: TestOutlet, what: string) => outlet.calls.filter((one) => one.what === what);
+/** Something changed rows, and whoever follows them is woken. */
+const change = async (changing: PromiseLike<unknown>) => {
+  await changing;
+  for (const node of nodes) node.wake();
+};
 /** Makes what waits for its time due now. */
-const hurry = async () =>
-  void (await sql()`
+const hurry = () =>
+  change(sql()`
   update announcements set next_attempt_at = now(), attempted_at = attempted_at - interval '10 s' where closed_at is null`);
 
 describe("an incident's message", () => {
@@ -87,14 +100,16 @@ describe("an incident's message", () => {
     const id = await announce(start(outlet));
     await isIn(id, "sent");
     for (const status of ["acknowledged", "ignored", "resolved"]) {
-      await sql()`update incidents set status = ${status}, updated_at = now() where id = ${id}`;
+      await change(
+        sql()`update incidents set status = ${status}, updated_at = now(), revision = revision + 1 where id = ${id}`,
+      );
     }
     await until(() => calls(outlet, "edit").length > 0);
     expect(shownBy(calls(outlet, "edit").at(-1)).status).toBe("resolved");
     expect(outlet.messages.size).toBe(1);
     await until(async () => {
       const [found] = await sql()`
-        select from announcements a join incidents i on i.id = a.incident_id where a.shown_at = i.updated_at`;
+        select from announcements a join incidents i on i.id = a.incident_id where a.shown_revision = i.revision`;
       return found;
     });
     expect(calls(outlet, "edit")).toHaveLength(1);
@@ -104,20 +119,26 @@ describe("an incident's message", () => {
     const outlet = createTestOutlet();
     const id = await announce(start(outlet));
     await isIn(id, "sent");
-    await sql()`update incidents set occurrences = 2, updated_at = now() where id = ${id}`;
+    await change(
+      sql()`update incidents set occurrences = 2, updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(() => calls(outlet, "edit").length === 1);
-    await sql()`update incidents set occurrences = 3, updated_at = now() where id = ${id}`;
+    await change(
+      sql()`update incidents set occurrences = 3, updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(async () => {
       const [held] = await sql()`
-        select from announcements a join incidents i on i.id = a.incident_id where a.shown_at <> i.updated_at`;
+        select from announcements a join incidents i on i.id = a.incident_id where a.shown_revision <> i.revision and a.decided_revision = i.revision`;
       return held;
     });
-    await sql()`update incidents set severity = 'critical', updated_at = now() where id = ${id}`;
+    await change(
+      sql()`update incidents set severity = 'critical', updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(() => calls(outlet, "edit").length === 2);
     expect(shownBy(calls(outlet, "edit")[1])).toMatchObject({ occurrences: 3, severity: "critical" });
-    const before = (await row(id))?.shown_at;
-    await sql()`update incidents set updated_at = now() where id = ${id}`;
-    await until(async () => (await row(id))?.shown_at.getTime() > before.getTime());
+    const before = (await row(id))?.shown_revision;
+    await change(sql()`update incidents set updated_at = now(), revision = revision + 1 where id = ${id}`);
+    await until(async () => (await row(id))?.shown_revision > before);
     expect(calls(outlet, "edit")).toHaveLength(2);
   });
 
@@ -126,7 +147,9 @@ describe("an incident's message", () => {
     const node = createNode(database, [outlet]);
     nodes.push(node);
     const [plain, critical] = [await announce(node), await announce(node, { severity: "critical" })];
-    await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now()`;
+    await change(
+      sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), revision = revision + 1`,
+    );
     node.start();
     await isIn(critical, "sent");
     await isIn(plain, "withheld");
@@ -139,7 +162,9 @@ describe("an incident's message", () => {
     const node = start(outlet);
     const id = await announce(node);
     await isIn(id, "sent");
-    await sql()`update incidents set status = 'resolved', updated_at = now() - interval '11 minutes' where id = ${id}`;
+    await change(
+      sql()`update incidents set status = 'resolved', updated_at = now() - interval '11 minutes', revision = revision + 1 where id = ${id}`,
+    );
     await until(() => calls(outlet, "edit").length === 1);
     await until(async () => {
       await node.sweep();
@@ -296,9 +321,13 @@ describe("an outlet that refuses", () => {
     });
     const id = await announce(start(outlet));
     await isIn(id, "sent");
-    await sql()`update incidents set status = 'acknowledged', updated_at = now() where id = ${id}`;
+    await change(
+      sql()`update incidents set status = 'acknowledged', updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(async () => (await row(id))?.last_error === "cant_update_message");
-    await sql()`update incidents set status = 'resolved', updated_at = now() where id = ${id}`;
+    await change(
+      sql()`update incidents set status = 'resolved', updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(async () => calls(outlet, "edit").length === 2 && (await row(id))?.last_error === null);
   });
 
@@ -316,12 +345,113 @@ describe("an outlet that refuses", () => {
   });
 });
 
+describe("deciding that throws for one incident of 500", () => {
+  test("tells of the other 499 at once, of that one later, and is seen in the metrics and in its timeline", async () => {
+    const outlet = createTestOutlet();
+    const registry = new Registry();
+    const ids: number[] = [];
+    for (let n = 0; n < 500; n++) ids.push(await addIncident(database, agent, { source: `s-${n}` }));
+    const [culprit = 0] = ids.slice(250);
+    let isBroken = true;
+    const silenced = (id: number) => {
+      if (isBroken && id === culprit) throw new Error("a fault of our own");
+      return undefined;
+    };
+    const node = createNode(database, [outlet], { silenced, registry });
+    nodes.push(node);
+    node.start();
+    await node.decide(ids);
+    const storm = () => [...outlet.messages.values()].flatMap((view) => (view.kind === "storm" ? [view.storm] : []))[0];
+    await until(() => outlet.messages.size === 21 && storm()?.total === 479, { ms: 5_000 });
+    await until(async () => (await row(culprit))?.failures > 1, { ms: 5_000 });
+    expect(await row(culprit)).toMatchObject({ state: "undecided", last_error: "a fault of our own" });
+    expect([...(await timeline(culprit))]).toEqual([
+      { kind: "announcement_failed", data: { outlet: "test", error: "a fault of our own", subject: "" } },
+    ]);
+    const metrics = await registry.metrics();
+    expect(metrics).toMatch(/opspilot_announcements_total\{outlet="test",outcome="decide_failed"\} [1-9]/);
+    expect(metrics).toContain('opspilot_announcements_waiting{outlet="test"} 1');
+    isBroken = false;
+    await hurry();
+    await until(async () => Number((await row(culprit))?.storm_id) === storm()?.id);
+    await hurry();
+    await until(() => storm()?.total === 480);
+    expect(outlet.posts()).toHaveLength(21);
+  }, 30_000);
+});
+
+describe("a leader that lost its lead", () => {
+  test("cannot have the last word: what it was editing lands late, and the outlet shows the newest state in the end", async () => {
+    const messages = new Map<string, View>();
+    const [old, next] = [createTestOutlet({ messages }), createTestOutlet({ messages })];
+    const stuck = Promise.withResolvers<void>();
+    old.behave(({ what }) => (what === "edit" ? stuck.promise : undefined));
+    const id = await announce(start(old));
+    await isIn(id, "sent");
+    const shown = () => [...messages.values()].map((view) => view.kind === "incident" && view.incident.status);
+    await change(sql()`update incidents set status = 'acknowledged', revision = revision + 1 where id = ${id}`);
+    await until(() => calls(old, "edit").length === 1);
+    await sql()`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'opspilot test'`;
+    start(next);
+    await until(async () => (await lead()) === 2);
+    await change(sql()`update incidents set status = 'resolved', revision = revision + 1 where id = ${id}`);
+    await until(() => shown()[0] === "resolved");
+    stuck.resolve();
+    await until(() => shown()[0] === "acknowledged");
+    await until(async () => (await row(id))?.unknowns === 1);
+    await change(sql()`
+      update announcements set next_attempt_at = now(), attempted_at = attempted_at - interval '20 s'`);
+    await until(() => shown()[0] === "resolved");
+    await until(async () => (await row(id))?.unknowns === 0);
+    const [incident] = await sql()`select revision from incidents where id = ${id}`;
+    expect((await row(id))?.shown_revision).toBe(incident?.revision);
+    expect([old.posts().length, next.posts().length, messages.size]).toEqual([1, 0, 1]);
+  }, 20_000);
+
+  test("writes nothing under its old number, and finds nothing to do", async () => {
+    const node = createNode(database, [createTestOutlet()]);
+    const id = await addIncident(database, agent);
+    await node.decide([id]);
+    const of = (number: number) => createOutletStore(sql(), { outlet: "test", lead: number, writer });
+    const old = of(await lead());
+    const due = await old.nextDue();
+    const claimed = due && (await old.claim(due));
+    if (claimed === undefined) throw new Error("nothing is due");
+    await raiseLead(sql(), "test");
+    const before = await row(id);
+    const shown = { hash: "old", revision: 9 };
+    await old.sent(claimed, "m1", shown, {});
+    await old.later(claimed, 0, "late");
+    await old.unknown(claimed, 0, "late");
+    await old.failed(claimed, "late");
+    expect(await old.adoptOrphans()).toBe(0);
+    expect(await row(id)).toEqual(before);
+
+    const current = of(await lead());
+    await current.sent(claimed, "m1", { hash: "new", revision: 0 }, { outlet: "test" });
+    const [behind] = await current.findBehind();
+    if (behind === undefined) throw new Error("nothing is behind");
+    const sent = await row(id);
+    expect(await old.claimEdit(behind)).toBe(false);
+    await old.shown(behind, shown, null, 0);
+    await old.hold(behind, shown, 1_000);
+    await old.editLater(behind, 1_000, "late");
+    await old.doubtRecent();
+    await old.addEnd(behind);
+    await old.close();
+    expect([await old.findBehind(), await old.nextDue(), await old.findUndecided(9)].flat()).toEqual([undefined]);
+    expect(await row(id)).toEqual(sent);
+    expect(await sql()`select from announcements`).toHaveLength(1);
+    expect((await timeline(id)).map(({ kind }) => kind)).toEqual(["announced"]);
+  });
+});
+
 test("the pace holds over posts and edits, and new messages go first", async () => {
   const outlet = createTestOutlet({ intervalMs: 150 });
   const node = start(outlet);
   const first = await announce(node);
   await isIn(first, "sent");
-  await sql()`update incidents set status = 'acknowledged', updated_at = now()`;
+  await change(sql()`update incidents set status = 'acknowledged', updated_at = now(), revision = revision + 1`);
   for (let n = 0; n < 3; n++) await announce(node);
   await until(() => calls(outlet, "edit").length === 1 && outlet.messages.size === 4);
   const times = outlet.calls.map((one) => one.atMs);
@@ -375,7 +505,7 @@ test("a cause's message names its open consequences", async () => {
   const id = await announce(node, { category: "crash" });
   await until(() => calls(outlet, "edit").length === 1);
   expect(shownBy(calls(outlet, "edit")[0]).consequences.map((one) => one.id)).toEqual([id]);
-  await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now() where id = ${id}`;
+  await change(sql().begin((tx) => writer.setStatus(tx, [{ incidentId: id, status: "resolved", actor: "system" }])));
   await node.sweep();
   await until(() => calls(outlet, "edit").length === 2);
   expect(shownBy(calls(outlet, "edit")[1]).consequencesTotal).toBe(0);
@@ -408,8 +538,7 @@ describe("replies", () => {
     await sql()`
       insert into events (kind, actor, incident_id, data)
       values ('silence.ended', 'system', ${id}, ${sql().json({ silence_id: 7, reason: "it came three times as often" })})`;
-    for (let n = 0; n < 2; n++) await node.decide([id]);
-    node.wake();
+    for (let n = 0; n < 2; n++) await change(sql().begin((tx) => writer.touch(tx, [id])));
     await until(() => calls(outlet, "reply").length === 1);
     expect(calls(outlet, "reply")[0]?.text).toContain("it came three times as often");
   });
@@ -421,9 +550,13 @@ describe("where nothing can be edited", () => {
     const node = start(outlet);
     const id = await announce(node);
     await isIn(id, "sent");
-    await sql()`update incidents set status = 'acknowledged', occurrences = 9, updated_at = now() where id = ${id}`;
+    await change(
+      sql()`update incidents set status = 'acknowledged', occurrences = 9, updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await node.sweep();
-    await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now() where id = ${id}`;
+    await change(
+      sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     for (let n = 0; n < 2; n++) await node.sweep();
     node.wake();
     await until(() => outlet.posts().length === 2);
@@ -447,25 +580,26 @@ describe("a storm", () => {
     await until(() => outlet.messages.size === 21, { ms: 20_000 });
     expect(outlet.posts().length).toBeLessThanOrEqual(25);
     const shown = [...outlet.messages.values()].flatMap((view) => (view.kind === "incident" ? [view.incident.id] : []));
-    const digest = () =>
-      [...outlet.messages.values()].flatMap((view) => (view.kind === "digest" ? [view.digest] : []))[0];
-    await until(() => digest()?.total === 480, { ms: 20_000 });
-    expect(digest()).toMatchObject({
+    const storm = () => [...outlet.messages.values()].flatMap((view) => (view.kind === "storm" ? [view.storm] : []))[0];
+    await until(() => storm()?.total === 480, { ms: 20_000 });
+    expect(storm()).toMatchObject({
       endedAt: null,
       open: 480,
       byHost: [{ hostname: "web-01", count: 480 }],
       byCategory: [{ category: "port_conflict", count: 480 }],
     });
-    const members = await sql()`select incident_id from announcements where digest_id = ${digest()?.id ?? 0}`;
+    const members = await sql()`select incident_id from announcements where storm_id = ${storm()?.id ?? 0}`;
     expect([...shown, ...members.map((one) => one.incident_id)].sort((a, b) => a - b)).toEqual(ids);
 
-    await sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now()`;
-    await sql()`update announcements set created_at = created_at - interval '61 s'`;
+    await change(
+      sql()`update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), revision = revision + 1`,
+    );
+    await sql()`update announcements set created_at = created_at - interval '61 s', decided_at = decided_at - interval '61 s'`;
     await node.sweep();
-    await sql()`update announcements set next_attempt_at = now()`;
-    await until(() => digest()?.endedAt !== null && digest()?.open === 0, { ms: 20_000 });
-    expect(
-      outlet.posts().map((one) => subjectOf(one.view ?? { kind: "digest", digest: digest() as never })).length,
-    ).toBe(21);
+    await change(sql()`update announcements set next_attempt_at = now()`);
+    await until(() => storm()?.endedAt !== null && storm()?.open === 0, { ms: 20_000 });
+    expect(outlet.posts().map((one) => subjectOf(one.view ?? { kind: "storm", storm: storm() as never })).length).toBe(
+      21,
+    );
   }, 60_000);
 });

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { redact } from "../../src/analysis/redact.ts";
-import type { Announcements } from "../../src/announcements/service.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createSlack } from "../../src/slack/slack.ts";
-import { addAgent, addIncident, createNode } from "../support/announcements.ts";
+import { createNode, type TestNode } from "../support/announcements.ts";
 import { type FakeSlack, startFakeSlack } from "../support/fake-slack.ts";
 import { BOT_TOKEN, CHANNEL } from "../support/fake-slack-api.ts";
+import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
@@ -13,7 +13,7 @@ import { until } from "../support/until.ts";
 let database: TestDatabase;
 let slack: FakeSlack;
 let agent: string;
-const nodes: Announcements[] = [];
+const nodes: TestNode[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -29,7 +29,7 @@ afterEach(async () => {
 });
 afterAll(() => database.close());
 
-function start(byWebhook = false): Announcements {
+function start(byWebhook = false): TestNode {
   const ways = byWebhook ? { webhookUrl: slack.webhookUrl } : { token: BOT_TOKEN, channel: CHANNEL };
   const none = { webhookUrl: null, token: null, channel: null, appToken: null, signingSecret: null };
   const settings = { ...none, allowedUsers: [], apiUrl: slack.apiUrl, ...ways };
@@ -40,7 +40,7 @@ function start(byWebhook = false): Announcements {
   return node;
 }
 
-async function announce(node: Announcements): Promise<number> {
+async function announce(node: TestNode): Promise<number> {
   const id = await addIncident(database, agent);
   await node.decide([id]);
   node.wake();
@@ -51,16 +51,22 @@ const stateOf = async (id: number) => {
   return row?.state;
 };
 const isIn = (id: number, state: string) => until(async () => (await stateOf(id)) === state);
-const hurry = async () =>
-  void (await database.database.sql`
+/** Something changed rows, and whoever follows them is woken. */
+const change = async (changing: PromiseLike<unknown>) => {
+  await changing;
+  for (const node of nodes) node.wake();
+};
+const hurry = () =>
+  change(database.database.sql`
   update announcements set next_attempt_at = now() where closed_at is null`);
 
 describe("Slack's Web API", () => {
   test("has one message of an incident, edited to its end", async () => {
     const id = await announce(start());
     await isIn(id, "sent");
-    await database.database.sql`
-      update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), reason = 'resolved by ana'`;
+    await change(database.database.sql`
+      update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), revision = revision + 1,
+        reason = 'resolved by ana'`);
     await until(() => JSON.stringify(slack.messages[0]?.blocks ?? null).includes("Resolved: "));
     expect(slack.messages).toHaveLength(1);
   });

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { IncidentView } from "../../src/announcements/model.ts";
-import { createViews, digestOf, isStateChanged } from "../../src/announcements/view.ts";
+import { createViews, hashOf, isStateChanged } from "../../src/announcements/view.ts";
 import { createViewStore } from "../../src/announcements/view-store.ts";
-import { addAgent, addIncident } from "../support/announcements.ts";
+import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 
 let database: TestDatabase;
@@ -21,7 +21,7 @@ afterAll(() => database.close());
 
 const built = async (id: number) => {
   const views = createViews({ store: createViewStore(database.database.sql), publicUrl: null });
-  return (await views.incident(id, "a new problem"))?.view ?? { kind: "digest" as const, digest: {} as never };
+  return (await views.incident(id, "a new problem"))?.view ?? { kind: "storm" as const, storm: {} as never };
 };
 const view = async (id: number): Promise<IncidentView> => {
   const found = await built(id);
@@ -133,12 +133,12 @@ test("a model's words stand in place of the heuristics'", async () => {
 
 test("a counter is told from a change of state", async () => {
   const id = await addIncident(database, agent);
-  const before = digestOf(await built(id));
+  const before = hashOf(await built(id));
   await database.database
     .sql`update incidents set occurrences = 2, last_seen_at = now() + interval '1 s' where id = ${id}`;
-  const counted = digestOf(await built(id));
+  const counted = hashOf(await built(id));
   await database.database.sql`update incidents set severity = 'critical' where id = ${id}`;
-  const worse = digestOf(await built(id));
+  const worse = hashOf(await built(id));
   expect([before === counted, isStateChanged(before, counted), isStateChanged(counted, worse)]).toEqual([
     false,
     false,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { TestAgent } from "../support/agent.ts";
+import { expireCommand } from "../support/commands.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -141,7 +142,7 @@ describe("a command", () => {
   test("without a result expires; one that comes later is kept and marked late, once", async () => {
     const agent = await createAgent();
     const { body } = await agent.exec("ping", {});
-    await database.database.sql`update commands set expires_at = now() - interval '1 s' where id = ${body.command_id}`;
+    await expireCommand(database.database.sql, body.command_id);
     const read = async () => (await server.api(`/v1/commands/${body.command_id}`)).body;
     await until(async () => (await read()).status === "expired", { what: "expired" });
     agent.answer("late", { command_id: body.command_id, status: "done", output: "pong" });

@@ -91,6 +91,29 @@ describe("the database's clients", () => {
     expect(await database.ping(1_000)).toBe(true);
   });
 
+  test("let a transaction whose connection was cut go on nowhere else", async () => {
+    const { sql, createClient } = own.database;
+    await sql`create table half_done (n int)`;
+    const client = createClient({ connections: 1, applicationName: "half done" });
+    const [begun, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const late = Promise.withResolvers<unknown>();
+    const transaction = client.begin(async (tx) => {
+      await tx`insert into half_done values (1)`;
+      begun.resolve();
+      await mayGoOn.promise;
+      await tx`insert into half_done values (2)`.then(late.resolve, late.resolve);
+    });
+    const outcome = transaction.catch((error: unknown) => error);
+    await begun.promise;
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'half done'`;
+    expect(await outcome).toHaveProperty("code", "CONNECTION_CLOSED");
+    await client`select 1`;
+    mayGoOn.resolve();
+    expect(await late.promise).toBeInstanceOf(Error);
+    expect(await sql`select n from half_done`).toHaveLength(0);
+    await client.end();
+  });
+
   test("end all together, twice", async () => {
     const database = openDatabase({ target: own.target, log: quiet });
     const clients = [database.sql, database.createClient(), database.createSession()];

@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Registry } from "prom-client";
 import type { Reply } from "../../src/announcements/model.ts";
+import type { ExecOutcome, ExecRequest } from "../../src/commands/model.ts";
 import { createDecisions } from "../../src/decisions/service.ts";
 import { createDecisionStore } from "../../src/decisions/store.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLoops } from "../../src/lib/loops.ts";
+import { commandOf } from "../support/fake-services.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { until } from "../support/until.ts";
 
 let database: TestDatabase;
 
@@ -14,27 +20,38 @@ beforeAll(async () => {
 
 afterAll(() => database.close());
 
-/** A node without a server around it: what it sends and replies is noted. */
-function nodeOf() {
+/** A node without a server around it: what it asks of hosts and replies is noted. */
+function nodeOf(
+  asking: () => Promise<ExecOutcome> = () => Promise.reject(new Error("the host cannot be asked")),
+  sql = database.database.sql,
+) {
   const replies: { incidentId: number; subject: string; reply: Reply }[] = [];
-  const sent: { queue: string; ids: readonly string[] }[] = [];
-  const { sql } = database.database;
-  const nothing = async () => undefined;
+  const asked: ExecRequest[] = [];
+  const clock = createSystemClock();
+  const registry = new Registry();
   const decisions = createDecisions({
     sql,
     store: createDecisionStore(sql),
-    commands: { exec: () => Promise.reject(new Error("the host cannot be asked")), get: nothing },
-    silences: { ignore: nothing },
+    writer: createIncidentWriter(),
+    commands: {
+      async exec(request) {
+        asked.push(request);
+        return asking();
+      },
+      get: async () => undefined,
+    },
+    silences: { ignore: async () => undefined },
     announcements: {
       reply: async (_, incidentId, subject, reply) => void replies.push({ incidentId, subject, reply }),
     },
     changeStatus: async () => true,
-    notify: nothing,
-    send: async (_, queue, ids) => void (ids.length > 0 && sent.push({ queue, ids })),
-    clock: createSystemClock(),
+    loops: createLoops(clock, quiet),
+    registry,
+    clock,
     log: quiet,
   });
-  return { decisions, replies, sent };
+  const isDue = async (id: string) => void (await sql`update decisions set due_at = now() where id = ${id}`);
+  return { decisions, replies, asked, registry, isDue };
 }
 
 /** A decision whose command has this answer; times are seconds ago. */
@@ -118,27 +135,79 @@ describe("when it was carried out", () => {
 describe("what is due", () => {
   test("is taken by one node, and taken again only after a while", async () => {
     const { sql } = database.database;
-    const nodes = [nodeOf(), nodeOf(), nodeOf()];
-    const { decision } = await made("restart", { finishedAgo: 1, receivedAgo: 0 });
+    const nodes = [1, 2, 3].map(() => nodeOf(async () => ({ ok: true, command: commandOf(1) })));
+    const { decision, incidentId } = await made("restart", { finishedAgo: 1, receivedAgo: 0 });
     await nodes[0]?.decisions.look();
-    await sql`update decisions set due_at = now() where id = ${decision}`;
+    await nodes[0]?.isDue(decision);
     await Promise.all(nodes.map(({ decisions }) => decisions.look()));
     await nodes[0]?.decisions.look();
-    const sent = nodes.flatMap((node) => node.sent.filter(({ ids }) => ids.includes(decision)));
-    expect(sent.map(({ queue }) => queue)).toEqual(["decisions.verify"]);
+    const asked = nodes.flatMap((node) => node.asked.filter((one) => one.incidentId === incidentId));
+    expect(asked.map(({ command }) => command)).toEqual(["service_status"]);
     const [row] = await sql`select due_at > now() as later from decisions where id = ${decision}`;
     expect(row).toEqual({ later: true });
   });
 
-  test("and given up is told to people, and can be decided again", async () => {
-    const { decisions } = nodeOf();
-    const { decision } = await made("restart", {});
+  test("and throws to the end is told to people, counted, and can be decided again", async () => {
+    const { decisions, asked, registry, isDue } = nodeOf();
+    const { decision, incidentId } = await made("restart", {});
     await decisions.look();
-    await decisions.gaveUp(decision);
+    for (let tries = 1; tries <= 4; tries++) {
+      expect((await decisions.get(decision))?.ended_at).toBeNull();
+      await isDue(decision);
+      await decisions.look();
+      await decisions.look();
+      expect(asked.filter((one) => one.incidentId === incidentId)).toHaveLength(tries);
+    }
     expect(await decisions.get(decision)).toMatchObject({
       state: "no_word",
       outcome: "it could not be found out whether the restart helped",
       ended_at: expect.any(Date),
     });
+    expect(await registry.metrics()).toContain("opspilot_decisions_given_up_total 1");
   });
+
+  test("and throws is tried again later each time", async () => {
+    const { sql } = database.database;
+    const { decisions, isDue } = nodeOf();
+    const { decision } = await made("restart", {});
+    await decisions.look();
+    for (const later of [2, 4, 8]) {
+      await isDue(decision);
+      await decisions.look();
+      const [row] =
+        await sql`select extract(epoch from due_at - now())::float8 as s from decisions where id = ${decision}`;
+      expect(row?.s).toBeWithin(later - 1, later);
+    }
+  });
+
+  test("does not wait for one whose host is slow", async () => {
+    const never = Promise.withResolvers<ExecOutcome>();
+    const slow = nodeOf(() => never.promise);
+    const first = await made("restart", {});
+    await slow.decisions.look();
+    await slow.isDue(first.decision);
+    slow.decisions.start();
+    await until(() => slow.asked.some(({ incidentId }) => incidentId === first.incidentId), {
+      what: "the slow host is asked",
+    });
+    const second = await made("logs", { output: "a line" });
+    slow.decisions.wake();
+    await until(() => slow.replies.some(({ subject }) => subject === `logs ${second.decision}`), { what: "the logs" });
+    never.resolve({ ok: true, command: commandOf(1) });
+    await slow.decisions.stop();
+  });
+});
+
+test("without open decisions a look is one query", async () => {
+  const { sql } = database.database;
+  await sql`truncate decisions`;
+  let queries = 0;
+  const counted = new Proxy(sql, {
+    apply(target, self, args) {
+      if (Array.isArray(args[0])) queries++;
+      return Reflect.apply(target, self, args);
+    },
+  });
+  await nodeOf(undefined, counted).decisions.look();
+  expect(queries).toBe(1);
 });

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expireCommand } from "../support/commands.ts";
 import { DecidedHost, decide, decided, passed } from "../support/decisions.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
-// Each look takes up to a second, and some tests need several.
+// Some tests need several looks, each of which asks the host.
 setDefaultTimeout(30_000);
 
 let database: TestDatabase;
@@ -158,7 +159,7 @@ describe("a restart", () => {
     await decide(server, incident, "restart");
     const command = await host.command("restart_service");
     await decided(server, incident, "sent");
-    await database.database.sql`update commands set expires_at = now() - interval '1 s' where id = ${command.id}`;
+    await expireCommand(database.database.sql, command.id);
     const unknown = await decided(server, incident, "no_answer");
     expect(unknown.outcome).toBe("no answer from the host: it is not known whether it restarted");
     await host.answer(command);

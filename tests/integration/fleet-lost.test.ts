@@ -2,22 +2,26 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { Registry } from "prom-client";
 import { createLostWatch } from "../../src/fleet/lost.ts";
 import { createLostStore } from "../../src/fleet/lost-store.ts";
+import { createNoticeReader } from "../../src/fleet/notices.ts";
 import { createFleetStore } from "../../src/fleet/store.ts";
 import { createAlertRecorder } from "../../src/incidents/recorder.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createIngestMetrics } from "../../src/ingest/metrics.ts";
 import type { OfferedAlert, OfferedResult } from "../../src/ingest/model.ts";
 import { createIngestService } from "../../src/ingest/service.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLoops } from "../../src/lib/loops.ts";
 import { createTestClock } from "../support/clock.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 
 const NODE = crypto.randomUUID();
+const SUBJECT = { type: "host", source: "agent" };
 const LEASE = { leaseSeconds: 15, lateSeconds: 10 };
 const TIMEOUT_MS = 90_000;
 /** Of the rules: HEARTBEAT_TIMEOUT and half a minute. */
-const SILENT_AFTER_S = 120;
+const LOST_AFTER_S = 120;
 
 let database: TestDatabase;
 let ingest: ReturnType<typeof createIngestService>;
@@ -29,6 +33,7 @@ beforeAll(async () => {
     connect: () => database.database.createClient({ connections: 1 }),
     alerts: createAlertRecorder({ incidentGroupWindowMs: 300_000, opened: async () => undefined }),
     results: { record: async (_, results) => results.map(() => ({ ok: true })) },
+    before: async () => undefined,
     flow: { pauseAll() {}, resumeAll() {}, pauseAgent() {}, resumeAgent() {} },
     clock: createSystemClock(),
     log: quiet,
@@ -64,6 +69,35 @@ async function agentOf(seenSecondsAgo: number, changes: Record<string, unknown> 
   return id;
 }
 
+const depsOf = (nodeId: string, accept: typeof ingest.accept) => ({
+  store: createLostStore(sql()),
+  ingest: { accept, uuidOf: ingest.uuidOf },
+  nodeId,
+  heartbeatTimeoutMs: TIMEOUT_MS,
+  retentionMs: 86_400_000,
+  onReturn: () => undefined,
+  clock: createTestClock(),
+  loops: createLoops(createTestClock(), quiet),
+  log: quiet,
+});
+
+/** What an agent sends, once it is stored. */
+async function send(agentId: string, messageId: string | null, alert: Partial<OfferedAlert["alert"]> = {}) {
+  const said = { ...SUBJECT, message: "I am here", ...alert };
+  await new Promise<void>((resolve) =>
+    ingest.accept({
+      kind: "alert",
+      origin: "agent",
+      agentId,
+      messageId,
+      alert: said,
+      ageMs: 0,
+      sizeBytes: 10,
+      settled: () => resolve(),
+    }),
+  );
+}
+
 /** A watch whose look is over once what it told is stored. */
 function watchOf(nodeId = NODE, accept: typeof ingest.accept = (frame) => ingest.accept(frame)) {
   const waiting = (frame: OfferedAlert | OfferedResult) => {
@@ -72,15 +106,7 @@ function watchOf(nodeId = NODE, accept: typeof ingest.accept = (frame) => ingest
     const { settled: told } = frame;
     accept({ ...frame, settled: (outcome) => done.resolve(told?.(outcome)) });
   };
-  const watch = createLostWatch({
-    store: createLostStore(sql()),
-    ingest: { accept: waiting },
-    nodeId,
-    heartbeatTimeoutMs: TIMEOUT_MS,
-    retentionMs: 86_400_000,
-    clock: createTestClock(),
-    log: quiet,
-  });
+  const watch = createLostWatch(depsOf(nodeId, waiting));
   return {
     async look() {
       await watch.look();
@@ -94,14 +120,14 @@ const comeBack = (id: string) =>
   sql()`update agents set status = 'online', connected_at = now(), last_seen_at = now() where id = ${id}`;
 const incidents = () => sql()`
   select agent_id, type, source, severity, raw_error, status, occurrences, last_seen_at from incidents order by id`;
-const silentSince = async (id: string) => {
-  const [row] = await sql()`select silent_since from agents where id = ${id}`;
-  return row?.silent_since ?? null;
+const lostSince = async (id: string) => {
+  const [row] = await sql()`select lost_since from agents where id = ${id}`;
+  return row?.lost_since ?? null;
 };
 
 describe("an agent", () => {
-  test("that is silent for too long is an incident of its own, and its return ends it, each once", async () => {
-    const id = await agentOf(SILENT_AFTER_S + 5);
+  test("that is lost is an incident of its own, and its return ends it, each once", async () => {
+    const id = await agentOf(LOST_AFTER_S + 5);
     const watch = watchOf();
     for (let look = 0; look < 3; look++) await watch.look();
     const [incident, ...others] = await incidents();
@@ -116,26 +142,26 @@ describe("an agent", () => {
     expect(incident?.raw_error).toMatch(
       /^No sign of life from web-01: .* last heard of at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
     );
-    const since = await silentSince(id);
+    const since = await lostSince(id);
     expect(Math.abs(incident?.last_seen_at - since)).toBeLessThan(1_000);
 
     await comeBack(id);
     for (let look = 0; look < 3; look++) await watch.look();
     expect((await incidents()).map(({ status }) => status)).toEqual(["resolved"]);
-    expect(await silentSince(id)).toBeNull();
+    expect(await lostSince(id)).toBeNull();
     expect((await sql()`select state from alerts order by id`).map(({ state }) => state)).toEqual([
       "firing",
       "resolved",
     ]);
   });
 
-  test("that falls silent again right after its return is a new incident of the same fingerprint", async () => {
-    const id = await agentOf(SILENT_AFTER_S * 2);
+  test("that is lost again right after its return is a new incident of the same fingerprint", async () => {
+    const id = await agentOf(LOST_AFTER_S * 2);
     const watch = watchOf();
     await watch.look();
     await sql()`
-      update agents set connected_at = now() - ${SILENT_AFTER_S + 5} * interval '1 s',
-        last_seen_at = now() - ${SILENT_AFTER_S + 5} * interval '1 s' where id = ${id}`;
+      update agents set connected_at = now() - ${LOST_AFTER_S + 5} * interval '1 s',
+        last_seen_at = now() - ${LOST_AFTER_S + 5} * interval '1 s' where id = ${id}`;
     for (let look = 0; look < 3; look++) await watch.look();
     expect((await incidents()).map(({ status }) => status)).toEqual(["resolved", "new"]);
     const [row] = await sql()`select count(distinct fingerprint)::int as count from incidents`;
@@ -143,32 +169,32 @@ describe("an agent", () => {
   });
 
   test.each<[string, number, Record<string, unknown>, boolean]>([
-    ["within the grace", SILENT_AFTER_S - 5, {}, false],
+    ["within the grace", LOST_AFTER_S - 5, {}, false],
     ["that is online", 3_600, { status: "online" }, false],
     ["with one heartbeat", 3_600, { heartbeats: 1 }, false],
     ["that was deleted", 3_600, { deleted_at: new Date() }, false],
     ["that said goodbye", 600, { goodbye_at: new Date(Date.now() - 600_000) }, false],
     ["that said goodbye long ago", 800, { goodbye_at: new Date(Date.now() - 800_000) }, true],
-  ])("%s is silent as it should be", async (_, seenSecondsAgo, changes, isSilent) => {
+  ])("%s is lost as it should be", async (_, seenSecondsAgo, changes, isLost) => {
     const id = await agentOf(seenSecondsAgo, changes);
     await watchOf().look();
-    expect((await silentSince(id)) !== null).toBe(isSilent);
-    expect(await incidents()).toHaveLength(isSilent ? 1 : 0);
+    expect((await lostSince(id)) !== null).toBe(isLost);
+    expect(await incidents()).toHaveLength(isLost ? 1 : 0);
   });
 
-  test("is not silent for what nobody could hear", async () => {
+  test("is not lost for what nobody could hear", async () => {
     const id = await agentOf(3_600);
     await sql()`insert into outages (kind, ended_at) values ('no_node', now() - interval '60 s')`;
     await watchOf().look();
-    expect(await silentSince(id)).toBeNull();
+    expect(await lostSince(id)).toBeNull();
     await sql()`update outages set ended_at = now() - interval '121 s'`;
     await watchOf().look();
-    const since = await silentSince(id);
+    const since = await lostSince(id);
     expect(Date.now() - since).toBeWithin(120_000, 130_000);
   });
 
   test("is told once by many nodes", async () => {
-    await agentOf(SILENT_AFTER_S + 5);
+    await agentOf(LOST_AFTER_S + 5);
     const nodes = Array.from({ length: 4 }, () => crypto.randomUUID());
     for (const node of nodes) await live(node);
     const watches = nodes.map((node) => watchOf(node));
@@ -178,38 +204,154 @@ describe("an agent", () => {
   });
 
   test("is told by another node when the first one dies before it is stored", async () => {
-    const id = await agentOf(SILENT_AFTER_S + 5);
-    const dying = createLostWatch({
-      store: createLostStore(sql()),
-      ingest: { accept: () => undefined },
-      nodeId: NODE,
-      heartbeatTimeoutMs: TIMEOUT_MS,
-      retentionMs: 86_400_000,
-      clock: createTestClock(),
-      log: quiet,
-    });
+    const id = await agentOf(LOST_AFTER_S + 5);
+    const dying = createLostWatch(depsOf(NODE, () => undefined));
     await dying.look();
-    expect(await silentSince(id)).not.toBeNull();
+    expect(await lostSince(id)).not.toBeNull();
     expect([...(await incidents())]).toEqual([]);
     await comeBack(id);
     await watchOf().look();
     expect((await incidents()).map(({ status }) => status)).toEqual(["resolved"]);
     await watchOf().look();
-    expect(await silentSince(id)).toBeNull();
+    expect(await lostSince(id)).toBeNull();
   });
 
   test("is not looked for by a node without a lease", async () => {
-    const id = await agentOf(SILENT_AFTER_S + 5);
+    const id = await agentOf(LOST_AFTER_S + 5);
     await sql()`update nodes set lease_until = now() - interval '1 s'`;
     await watchOf().look();
-    expect(await silentSince(id)).toBeNull();
+    expect(await lostSince(id)).toBeNull();
   });
+});
+
+describe("what an agent says of itself", () => {
+  const all = () => sql()`select origin, severity, status, occurrences from incidents order by id`;
+
+  test("hides no loss, and ends none", async () => {
+    const id = await agentOf(LOST_AFTER_S + 5);
+    await send(id, "mine", { severity: "info" });
+    await watchOf().look();
+    await send(id, "over", { state: "resolved", message: "all is well" });
+    expect([...(await all())]).toEqual([
+      { origin: "agent", severity: "info", status: "resolved", occurrences: 1 },
+      { origin: "server", severity: "critical", status: "new", occurrences: 1 },
+    ]);
+  });
+
+  test.each(["lost", "silent"])("under the id of the server's own alert (%s) does not stand for it", async (word) => {
+    const id = await agentOf(LOST_AFTER_S + 5);
+    const [row] = await sql()`select date_trunc('milliseconds', last_seen_at) as seen from agents where id = ${id}`;
+    await send(id, `opspilot:${word}:${row?.seen.getTime()}`, { severity: "info" });
+    const watch = watchOf();
+    for (let look = 0; look < 3; look++) await watch.look();
+    expect((await all()).map(({ origin, occurrences }) => [origin, occurrences])).toEqual([
+      ["agent", 1],
+      ["server", 1],
+    ]);
+  });
+});
+
+test("a loss that was told before its alerts had an origin is not told again, and its recovery ends it", async () => {
+  const id = await agentOf(LOST_AFTER_S + 5);
+  const since = new Date(Date.now() - 3_600_000);
+  await sql()`update agents set lost_since = ${since}, last_seen_at = ${since} where id = ${id}`;
+  await send(id, `opspilot:silent:${since.getTime()}`, { severity: "critical" });
+  // As the migration leaves it.
+  await sql()`update incidents set origin = 'server'`;
+  const watch = watchOf();
+  for (let look = 0; look < 2; look++) await watch.look();
+  expect((await incidents()).map(({ status, occurrences }) => [status, occurrences])).toEqual([["new", 1]]);
+  await comeBack(id);
+  for (let look = 0; look < 2; look++) await watch.look();
+  expect((await incidents()).map(({ status }) => status)).toEqual(["resolved"]);
+  expect(await lostSince(id)).toBeNull();
+});
+
+describe("the next look", () => {
+  const lookIn = async () => (await createLostWatch(depsOf(NODE, ingest.accept)).look()) ?? null;
+
+  test("is due when the next agent counts as lost", async () => {
+    await agentOf(0, { status: "online" });
+    expect(await lookIn()).toBeNull();
+    await agentOf(LOST_AFTER_S - 30);
+    await agentOf(LOST_AFTER_S - 20);
+    await agentOf(LOST_AFTER_S - 40);
+    expect(await lookIn()).toBeWithin(15_000, 20_001);
+    await agentOf(LOST_AFTER_S + 5);
+    expect(await lookIn()).toBe(0);
+    await until(async () => (await incidents()).length === 1);
+    expect(await lookIn()).toBeWithin(10_000, 20_000);
+  });
+
+  test("costs one statement while nobody is missed", async () => {
+    await agentOf(0, { status: "online" });
+    const said: string[] = [];
+    const counting = new Proxy(sql(), {
+      apply: (target, self, args) => {
+        if (Array.isArray(args[0])) said.push(args[0].join("?").trim());
+        return Reflect.apply(target, self, args);
+      },
+      get: (target, key) => {
+        if (key === "begin") said.push("begin");
+        return Reflect.get(target, key);
+      },
+    });
+    const watch = createLostWatch({ ...depsOf(NODE, ingest.accept), store: createLostStore(counting) });
+    await watch.look();
+    said.length = 0;
+    await watch.look();
+    expect(said.filter((text) => /^(select|update|insert|begin)/.test(text))).toHaveLength(1);
+  });
+
+  test("comes at once when a lost agent is back, and when what it told is stored", async () => {
+    const id = await agentOf(LOST_AFTER_S + 5);
+    let returned: (ids: string[]) => void = () => undefined;
+    const clock = createTestClock();
+    const loops = createLoops(clock, quiet);
+    const onReturn = (listener: (ids: readonly string[]) => void) => {
+      returned = listener;
+    };
+    const watch = createLostWatch({ ...depsOf(NODE, ingest.accept), clock, loops, onReturn });
+    watch.start();
+    await clock.advance(11_000);
+    const step = (state: () => Promise<boolean>) =>
+      until(async () => {
+        await clock.advance(250);
+        return state();
+      });
+    await step(async () => (await incidents()).length === 1);
+    const before = clock.now();
+    await comeBack(id);
+    returned([id]);
+    await until(async () => {
+      // Two rests, and no interval.
+      if (clock.now() - before < 5_000) await clock.advance(250);
+      return (await lostSince(id)) === null;
+    });
+    expect((await incidents()).map(({ status }) => status)).toEqual(["resolved"]);
+    await watch.stop();
+  });
+});
+
+test("a notice of another node's claim tells who is back", () => {
+  const returned: string[] = [];
+  const reader = createNoticeReader({
+    nodeId: NODE,
+    sockets: { connectionOf: () => undefined, closeAgent: () => undefined, agentIds: () => [] },
+    tokens: { forget: () => undefined },
+    presence: { reconcile: async () => undefined },
+    returned: (ids) => void returned.push(...ids),
+    log: quiet,
+  });
+  reader.onMessage(JSON.stringify({ kind: "claimed", node: NODE, agents: ["mine"] }));
+  reader.onMessage(JSON.stringify({ kind: "claimed", node: crypto.randomUUID(), agents: ["one", "two"] }));
+  expect(returned).toEqual(["one", "two"]);
 });
 
 describe("an outage", () => {
   const outages = () => sql()`select kind, extract(epoch from now() - ended_at)::float8 as ago from outages`;
   const renew = (id: string) =>
-    createFleetStore(sql(), database.database.orm).renewLease({ id, version: "test", ...LEASE });
+    createFleetStore(sql(), createIncidentWriter()).renewLease({ id, version: "test", ...LEASE });
 
   test("ends when a node begins while no other lives", async () => {
     await sql()`delete from nodes`;
@@ -254,7 +396,7 @@ describe("an outage", () => {
 });
 
 test("heartbeats are counted to two, and a goodbye stands until the agent is back", async () => {
-  const store = createFleetStore(sql(), database.database.orm);
+  const store = createFleetStore(sql(), createIncidentWriter());
   const agentId = await agentOf(0, { heartbeats: 0 });
   const read = async () => {
     const [row] = await sql()`select heartbeats, goodbye_at from agents where id = ${agentId}`;

@@ -145,3 +145,65 @@ describe("a reader that does not read", () => {
     await until(() => gateway.connections.size() === 0);
   }, 60_000);
 });
+
+describe("all sockets together", () => {
+  const KIB = 1024;
+
+  test("hold only so many unread answers: those with the most are cut off, the others go on", async () => {
+    const SUM_MAX = 300 * KIB;
+    const limits = { sendBufferBytesMax: 200 * KIB, sendBuffersBytesMax: SUM_MAX };
+    const tight = startGateway({ limits });
+    const unsent = () => [...tight.connections.all()].reduce((sum, one) => sum + one.socket.getBufferedAmount(), 0);
+    const reader = await TestAgent.connect(tight.url);
+    const floods = await Promise.all([1, 2, 3].map(() => RawAgent.connect(tight.port)));
+    let most = 0;
+    for (const [at, raw] of floods.entries()) {
+      raw.socket.pause();
+      let sent = 0;
+      await until(
+        () => {
+          for (let n = 0; n < 500 && !raw.isEnded; n++)
+            raw.send({ token: `token-flood${at}`, ver: "1.1", id: `${sent++}`.padEnd(64, "-") });
+          most = Math.max(most, unsent());
+          return raw.isEnded || raw.socket.writableLength > 1_000_000;
+        },
+        { ms: 20_000, what: "the flood" },
+      );
+    }
+    expect(most).toBeGreaterThan(100 * KIB);
+    expect(unsent()).toBeLessThanOrEqual(SUM_MAX);
+    expect(tight.connections.size()).toBeWithin(2, 4);
+    expect(await tight.registry.metrics()).toMatch(/opspilot_socket_buffers_full_total{buffer="send"} [12]\n/);
+    reader.send({ token: "token-reader", ver: "1.1", id: "still here" });
+    await until(() => reader.frames.some((one) => one.type === "ack" && one.id === "still here"));
+    await tight.stop();
+  }, 60_000);
+
+  test("hold only so much that waits for a look-up: the rest is refused for now, and there is room again after it", async () => {
+    const data = JSON.stringify(alertOf({ logs: "x".repeat(3_000) }));
+    const tight = startGateway({ limits: { backlogsBytesMax: 17_000 } });
+    tight.tokens.remembers = false;
+    const opened = Promise.withResolvers();
+    tight.tokens.gate = opened.promise;
+    const agents = await Promise.all([0, 1, 2, 3, 4].map(() => RawAgent.connect(tight.port)));
+    for (const [at, raw] of agents.entries()) {
+      // In one packet, so that all are read before the socket is not.
+      raw.socket.cork();
+      for (let n = 0; n < 3; n++)
+        raw.send({ token: `token-wait${at}`, type: "alert", data, ver: "1.1", id: `${at}-${n}` });
+      raw.socket.uncork();
+    }
+    const errors = () =>
+      agents.flatMap(
+        ({ received }) => `${received}`.match(/"type":"error","code":"overloaded"[^}]*"id":"\d-\d"/g) ?? [],
+      );
+    await until(() => errors().length === 5);
+    expect(await tight.registry.metrics()).toContain('opspilot_socket_buffers_full_total{buffer="backlog"} 5\n');
+    opened.resolve(undefined);
+    await until(() => tight.ingest.accepted.length === 10);
+    for (const [at, raw] of agents.entries()) raw.send({ token: `token-wait${at}`, type: "alert", data });
+    await until(() => tight.ingest.accepted.length === 15);
+    expect(errors()).toHaveLength(5);
+    await tight.stop();
+  });
+});

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { resolveQuiet, startAutoResolve } from "../../src/incidents/quiet.ts";
-import { createQuietStore } from "../../src/incidents/quiet-store.ts";
+import { resolveQuiet, startAutoResolve } from "../../src/incidents/ageing.ts";
+import { createIncidentWriter, createQuietStore } from "../../src/incidents/write-store.ts";
+import { createLoops } from "../../src/lib/loops.ts";
 import { createTestClock } from "../support/clock.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 
 const HOUR_MS = 3_600_000;
+const NEVER = new AbortController().signal;
 const AGENT = crypto.randomUUID();
 
 let database: TestDatabase;
@@ -18,7 +20,7 @@ afterAll(async () => database.close());
 beforeEach(async () => void (await sql()`truncate incidents, events`));
 
 const sql = () => database.database.sql;
-const store = () => createQuietStore(sql());
+const store = () => createQuietStore(sql(), createIncidentWriter());
 
 async function incidentOf(minutesAgo: number, changes: Record<string, unknown> = {}): Promise<number> {
   const fields = { agent_id: AGENT, type: "systemd", source: "nginx", raw_error: "x", message_chars: 1 };
@@ -38,8 +40,8 @@ test("an incident without an alert for so long is resolved by quiet, with the re
   const old = await incidentOf(61);
   const ignored = await incidentOf(61, { status: "ignored" });
   const young = await incidentOf(59);
-  expect(await resolveQuiet(store(), HOUR_MS)).toBe(2);
-  expect(await resolveQuiet(store(), HOUR_MS)).toBe(0);
+  expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(2);
+  expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(0);
   const reason = "resolved by quiet: no alert for 1h";
   for (const id of [old, ignored]) expect(await statusOf(id)).toEqual({ status: "resolved", reason, ended: true });
   expect(await statusOf(young)).toEqual({ status: "new", reason: null, ended: false });
@@ -49,12 +51,12 @@ test("an incident without an alert for so long is resolved by quiet, with the re
   );
 });
 
-test("an agent's silence is not quiet before the agent is back", async () => {
-  const id = await incidentOf(61, { type: "host", source: "agent" });
-  await sql()`update agents set silent_since = now() - interval '61 minutes'`;
-  expect(await resolveQuiet(store(), HOUR_MS)).toBe(0);
-  await sql()`update agents set silent_since = null`;
-  expect(await resolveQuiet(store(), HOUR_MS)).toBe(1);
+test("an incident of a lost agent is not quiet before the agent is back", async () => {
+  const id = await incidentOf(61, { origin: "server", type: "host", source: "agent" });
+  await sql()`update agents set lost_since = now() - interval '61 minutes'`;
+  expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(0);
+  await sql()`update agents set lost_since = null`;
+  expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(1);
   expect(await statusOf(id)).toMatchObject({ status: "resolved" });
 });
 
@@ -62,8 +64,8 @@ test("many are resolved in chunks, each once, by several nodes at a time", async
   await sql()`
     insert into incidents (agent_id, type, source, raw_error, message_chars, fingerprint, last_seen_at)
     select ${AGENT}, 'systemd', 'unit-' || n, 'x', 1, gen_random_uuid(), now() - interval '2 hours' from generate_series(1, 450) n`;
-  const counts = await Promise.all([1, 2, 3].map(() => resolveQuiet(store(), HOUR_MS)));
-  const rest = await resolveQuiet(store(), HOUR_MS);
+  const counts = await Promise.all([1, 2, 3].map(() => resolveQuiet(store(), HOUR_MS, NEVER)));
+  const rest = await resolveQuiet(store(), HOUR_MS, NEVER);
   expect(counts.reduce((sum, count) => sum + count, rest)).toBe(450);
   const [row] = await sql()`select count(*)::int as count from events`;
   expect(row?.count).toBe(450);
@@ -79,7 +81,7 @@ test("an alert that is being stored keeps its incident open", async () => {
     await tx`update incidents set last_seen_at = now() where id = ${id}`;
   });
   await locked.promise;
-  const resolving = resolveQuiet(store(), HOUR_MS);
+  const resolving = resolveQuiet(store(), HOUR_MS, NEVER);
   await until(async () => {
     const [row] = await sql()`
       select count(*)::int as count from pg_locks join pg_database d on d.oid = database
@@ -95,11 +97,12 @@ test("an alert that is being stored keeps its incident open", async () => {
 test("AUTO_RESOLVE is off unless it is set", async () => {
   const id = await incidentOf(24 * 60);
   const clock = createTestClock();
-  const off = startAutoResolve({ store: store(), autoResolveMs: null, clock, log: quiet });
+  const loops = createLoops(clock, quiet);
+  const off = startAutoResolve(loops, store(), null);
   await clock.advance(60_000);
   expect(await statusOf(id)).toMatchObject({ status: "new" });
   await off.stop();
-  const on = startAutoResolve({ store: store(), autoResolveMs: HOUR_MS, clock, log: quiet });
+  const on = startAutoResolve(loops, store(), HOUR_MS);
   await clock.advance(60_000);
   await until(async () => (await statusOf(id))?.status === "resolved");
   await on.stop();

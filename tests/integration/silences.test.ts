@@ -1,15 +1,30 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { TransactionSql } from "postgres";
+import type { Candidate, IncidentWriter } from "../../src/incidents/model.ts";
 import { createIncidentService } from "../../src/incidents/service.ts";
 import { createIncidentStore } from "../../src/incidents/store.ts";
-import type { NewSilence, Silenceable } from "../../src/silences/model.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
+import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLoops } from "../../src/lib/loops.ts";
+import type { IgnoreVariant } from "../../src/protocol/actions.ts";
+import type { NewSilence } from "../../src/silences/model.ts";
 import { createSilences } from "../../src/silences/service.ts";
 import { createSilenceStore } from "../../src/silences/store.ts";
-import { createTestClock } from "../support/clock.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { until } from "../support/until.ts";
 
 let database: TestDatabase;
-const announced: number[][] = [];
+/** Of which is to be decided again: what was touched. */
+const touched: number[][] = [];
+const incidentWriter = createIncidentWriter();
+const writer: IncidentWriter = {
+  ...incidentWriter,
+  async touch(tx, ids) {
+    if (ids.length > 0) touched.push([...ids]);
+    await incidentWriter.touch(tx, ids);
+  },
+};
 let silences: ReturnType<typeof createSilences>;
 let store: ReturnType<typeof createSilenceStore>;
 
@@ -17,8 +32,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const { sql } = database.database;
   store = createSilenceStore(sql);
-  const announce = async (_: unknown, ids: readonly number[]) => void announced.push([...ids]);
-  silences = createSilences({ sql, store, announce, clock: createTestClock(), log: quiet });
+  silences = createSilences({ sql, store, writer, loops: createLoops(createSystemClock(), quiet) });
 });
 
 afterAll(async () => database.close());
@@ -29,21 +43,29 @@ const sql = () => database.database.sql;
 async function incidentOf({
   hostname = "web-1",
   source = "nginx",
-  severity = "warning" as Silenceable["severity"],
+  severity = "warning" as Candidate["severity"],
   minutesAgo = [0],
-} = {}): Promise<Silenceable> {
+} = {}): Promise<Candidate> {
   const agentId = crypto.randomUUID();
   const fingerprint = crypto.randomUUID();
   await sql()`insert into agents (id, token_hash, hostname) values (${agentId}, ${agentId}, ${hostname})`;
   const id = await open({ agentId, fingerprint, source, severity, minutesAgo });
-  return { id, agentId, hostname, type: "systemd", source, fingerprint, severity };
+  const known = {
+    origin: "agent",
+    status: "analyzed",
+    category: null,
+    reason: null,
+    parentId: null,
+    previousId: null,
+  } as const;
+  return { ...known, id, agentId, hostname, type: "systemd", source, fingerprint, severity };
 }
 
 async function open(of: {
   agentId: string;
   fingerprint: string;
   source: string;
-  severity: Silenceable["severity"];
+  severity: Candidate["severity"];
   minutesAgo: number[];
 }): Promise<number> {
   const [row] = await sql()<{ id: number }[]>`
@@ -71,7 +93,11 @@ const request = (changes: Partial<NewSilence>): NewSilence => ({
   ...changes,
 });
 
-const whyOf = async (incident: Silenceable) => (await silences.match(sql(), [incident])).get(incident.id);
+const begin = <T>(task: (tx: TransactionSql) => Promise<T>) => sql().begin(task) as Promise<T>;
+const mutes = (incidents: Candidate[]) => begin((tx) => silences.muter.mutes(tx, incidents, "slack"));
+const whyOf = async (incident: Candidate) => (await mutes([incident])).get(incident.id)?.why;
+const ignore = (id: number, variant: IgnoreVariant, actor: string) =>
+  begin((tx) => silences.ignore(tx, id, variant, actor));
 const resolve = (id: number) => sql()`update incidents set status = 'resolved' where id = ${id}`;
 const expire = (id: number) => sql()`update silences set until = now() - interval '1 s' where id = ${id}`;
 const kinds = async (incidentId: number) =>
@@ -86,7 +112,7 @@ async function make(changes: Partial<NewSilence>) {
 /** Ends what a test leaves behind, so that the next one finds only its own. */
 async function endAll(): Promise<void> {
   await sql()`update silences set ended_at = now() where ended_at is null`;
-  announced.length = 0;
+  touched.length = 0;
 }
 
 describe("a person's silence", () => {
@@ -127,7 +153,7 @@ describe("a person's silence", () => {
     await expire(made.id);
     expect(await whyOf(held)).toBeUndefined();
     expect(await silences.sweep()).toEqual([held.id]);
-    expect(announced).toEqual([[held.id]]);
+    expect(touched).toEqual([[held.id]]);
     expect(await silences.sweep()).toEqual([]);
     expect(before.id).toBeLessThan(held.id);
     await endAll();
@@ -139,7 +165,7 @@ describe("a person's silence", () => {
     expect(await silences.end(made.id, "api:local")).toBe(true);
     expect(await silences.end(made.id, "api:local")).toBe(false);
     expect(await silences.end(2_147_483_647, "api:local")).toBe(false);
-    expect(announced).toEqual([[held.id]]);
+    expect(touched).toEqual([[held.id]]);
     const events = await sql()`
       select kind, actor, data from events where data->>'silence_id' = ${String(made.id)} order by id`;
     expect(events.map(({ kind, actor }) => [kind, actor])).toEqual([
@@ -173,7 +199,7 @@ describe("a person's silence", () => {
 describe("ignoring", () => {
   test("until it is resolved holds for this incident alone", async () => {
     const incident = await incidentOf();
-    await silences.ignore(sql(), incident.id, "until_resolved", "slack:U1");
+    await ignore(incident.id, "until_resolved", "slack:U1");
     expect(await whyOf(incident)).toMatch(/^ignored \(silence \d+\) by slack:U1, until it is resolved$/);
     expect(await whyOf(await incidentOf())).toBeUndefined();
     await resolve(incident.id);
@@ -185,7 +211,7 @@ describe("ignoring", () => {
 
   test("for good outlives the incident", async () => {
     const incident = await incidentOf();
-    await silences.ignore(sql(), incident.id, "for_good", "slack:U1");
+    await ignore(incident.id, "for_good", "slack:U1");
     await resolve(incident.id);
     await silences.sweep();
     const next = { ...incident, id: await open({ ...incident, minutesAgo: [0] }) };
@@ -194,59 +220,119 @@ describe("ignoring", () => {
 
   test("for an hour lets the problem out afterwards, if it goes on", async () => {
     const [goesOn, stopped] = [await incidentOf(), await incidentOf()];
-    for (const { id } of [goesOn, stopped]) await silences.ignore(sql(), id, "1h", "slack:U1");
+    for (const { id } of [goesOn, stopped]) await ignore(id, "1h", "slack:U1");
     const [row] = await sql()`
       select extract(epoch from until - now()) as left from silences where incident_id = ${goesOn.id}`;
     expect(Number(row?.left)).toBeWithin(3_590, 3_601);
     await sql()`update incidents set last_seen_at = now() - interval '30 minutes' where id = ${stopped.id}`;
     await sql()`update silences set until = now() where incident_id = any(${[goesOn.id, stopped.id]}::int[])`;
     expect(await silences.sweep()).toEqual([goesOn.id]);
-    announced.length = 0;
+    touched.length = 0;
   });
 
   test("a second time replaces the first", async () => {
     const incident = await incidentOf();
-    await silences.ignore(sql(), incident.id, "for_good", "slack:U1");
-    await silences.ignore(sql(), incident.id, "until_resolved", "slack:U2");
+    await ignore(incident.id, "for_good", "slack:U1");
+    await ignore(incident.id, "until_resolved", "slack:U2");
     const open = await store.ofIncident(sql(), incident.id);
     expect(open.map(({ ends }) => ends)).toEqual(["until_resolved"]);
   });
 
   test("until it gets worse ends with more than twice the rate", async () => {
     const incident = await incidentOf({ minutesAgo: [50, 30, 90] });
-    await silences.ignore(sql(), incident.id, "until_worse", "slack:U1");
+    await ignore(incident.id, "until_worse", "slack:U1");
     await again(incident.id, incident.agentId, [2, 1]);
     expect(await silences.sweep()).toEqual([]);
     expect(await whyOf(incident)).toContain("until it gets worse");
     await again(incident.id, incident.agentId, [0]);
     expect(await silences.sweep()).toEqual([incident.id]);
-    expect(announced).toEqual([[incident.id]]);
+    expect(touched).toEqual([[incident.id]]);
     expect(await whyOf(incident)).toBeUndefined();
     expect(await silences.sweep()).toEqual([]);
     const [event] = await sql()`
       select data from events where incident_id = ${incident.id} and kind = 'silence.ended'`;
     expect(event?.data.reason).toBe("it came 5 times within an hour, and 2 times when it was ignored");
-    announced.length = 0;
+    touched.length = 0;
   });
 
   test("until it gets worse counts a new incident of the problem, and its severity", async () => {
     const incident = await incidentOf();
-    await silences.ignore(sql(), incident.id, "until_worse", "slack:U1");
+    await ignore(incident.id, "until_worse", "slack:U1");
     await resolve(incident.id);
-    const next: Silenceable = { ...incident, severity: "critical", id: await open({ ...incident, minutesAgo: [0] }) };
+    const next: Candidate = { ...incident, severity: "critical", id: await open({ ...incident, minutesAgo: [0] }) };
     expect(await whyOf({ ...next, severity: "warning" })).toContain("until it gets worse");
     expect(await whyOf(next)).toBeUndefined();
     expect(await whyOf({ ...next, severity: "warning" })).toBeUndefined();
-    expect(announced).toEqual([]);
+    expect(touched).toEqual([]);
   });
 
   test("is looked at by one node at a time", async () => {
     const incident = await incidentOf();
-    await silences.ignore(sql(), incident.id, "until_worse", "slack:U1");
+    await ignore(incident.id, "until_worse", "slack:U1");
     await again(incident.id, incident.agentId, [0, 0, 0, 0]);
     const found = await Promise.all([silences.sweep(), silences.sweep(), silences.sweep()]);
     expect(found.flat()).toEqual([incident.id]);
-    announced.length = 0;
+    touched.length = 0;
+  });
+});
+
+describe("silences of a node", () => {
+  test("end at their time by themselves, and as soon as a problem that people know of gets worse", async () => {
+    await make({ source: "timed", until: new Date(Date.now() + 500) });
+    const [held, worse] = [await incidentOf({ source: "timed" }), await incidentOf()];
+    await ignore(worse.id, "until_worse", "slack:U1");
+    silences.start();
+    await until(() => touched.flat().includes(held.id), { what: "what a silence held back being decided again" });
+    await again(worse.id, worse.agentId, [0, 0, 0, 0]);
+    silences.wake();
+    await until(() => touched.flat().includes(worse.id), { what: "what got worse being decided again" });
+    await silences.stop();
+    const [row] = await sql()`select revision from incidents where id = ${worse.id}`;
+    expect(row?.revision).toBe(2);
+    expect(await kinds(worse.id)).toEqual(["silence.created", "silence.ended"]);
+    await endAll();
+  });
+
+  test("that end while somebody decides let out what they mute at that moment", async () => {
+    const made = await make({ source: "postgres" });
+    const deciding = await sql().reserve();
+    await deciding`begin`;
+    const mutesThen = (incident: Candidate) =>
+      silences.muter.mutes(deciding as unknown as TransactionSql, [incident], "slack");
+    expect((await mutesThen(await incidentOf({ source: "postgres" }))).size).toBe(1);
+    const ending = silences.end(made.id, "api:local");
+    await until(
+      async () => (await sql()`select from pg_locks where locktype = 'advisory' and not granted`).length > 0,
+      {
+        what: "the silence's end waiting",
+      },
+    );
+    const late = await incidentOf({ source: "postgres" });
+    expect((await mutesThen(late)).size).toBe(1);
+    await deciding`commit`;
+    deciding.release();
+    expect(await ending).toBe(true);
+    expect(touched.flat()).toContain(late.id);
+    await endAll();
+  });
+
+  test("are asked about a batch with as many statements as about one incident", async () => {
+    const incidents = [await incidentOf(), await incidentOf(), await incidentOf()];
+    for (const { id } of incidents) await ignore(id, "until_worse", "slack:U1");
+    const statements = (batch: Candidate[]) =>
+      begin(async (tx) => {
+        let count = 0;
+        const counted = new Proxy(tx, {
+          apply: (target, self, args: Parameters<typeof tx>) => {
+            count++;
+            return Reflect.apply(target, self, args);
+          },
+        });
+        expect((await silences.muter.mutes(counted, batch, "slack")).size).toBe(batch.length);
+        return count;
+      });
+    expect(await statements(incidents)).toBe(await statements(incidents.slice(0, 1)));
+    await endAll();
   });
 });
 
@@ -254,6 +340,7 @@ describe("a status that a person sets", () => {
   const service = () =>
     createIncidentService({
       store: createIncidentStore(database.database.orm, sql()),
+      writer,
       decided: silences.decided,
     });
 
@@ -273,7 +360,7 @@ describe("a status that a person sets", () => {
 
   test("of ignored leaves a longer decision as it is, and acknowledging silences nothing", async () => {
     const [forGood, acknowledged] = [await incidentOf(), await incidentOf()];
-    await silences.ignore(sql(), forGood.id, "for_good", "slack:U1");
+    await ignore(forGood.id, "for_good", "slack:U1");
     await service().decide(forGood.id, "ignored", "api:local");
     await service().decide(forGood.id, "resolved", "api:local");
     expect((await store.ofIncident(sql(), forGood.id)).map(({ ends }) => ends)).toEqual(["never"]);

@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { redact } from "../../src/analysis/redact.ts";
+import type { Reply } from "../../src/announcements/model.ts";
 import type { SlackSettings } from "../../src/config/slack.ts";
-import type { Press, PressOutcome } from "../../src/decisions/model.ts";
+import type { Decision, Press, PressOutcome } from "../../src/decisions/model.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLoops } from "../../src/lib/loops.ts";
 import { createSlack, type SlackReceiver } from "../../src/slack/slack.ts";
 import { actionOf, type FakeSlack, signedRequest, startFakeSlack } from "../support/fake-slack.ts";
 import { APP_TOKEN, BOT_TOKEN, CHANNEL, type FakeMessage, SIGNING_SECRET } from "../support/fake-slack-api.ts";
@@ -22,6 +24,8 @@ afterAll(() => database.close());
 
 let slack: FakeSlack;
 let stops: (() => Promise<void>)[] = [];
+/** Of those that wait for Slack for longer than a test lasts. */
+let lateStops: (() => Promise<void>)[] = [];
 beforeEach(async () => {
   slack = await startFakeSlack();
 });
@@ -29,11 +33,13 @@ afterEach(async () => {
   for (const stop of stops) await stop();
   stops = [];
   await slack.stop();
+  for (const stop of lateStops) await stop();
+  lateStops = [];
   await database.database.sql`truncate slack_callbacks`;
 });
 
 /** A server's way to Slack, with decisions that are only noted. */
-function connect(changes: Partial<SlackSettings> = {}) {
+function connect(changes: Partial<SlackSettings> = {}, sql = database.database.sql) {
   const settings: SlackSettings = {
     webhookUrl: null,
     token: BOT_TOKEN,
@@ -51,21 +57,27 @@ function connect(changes: Partial<SlackSettings> = {}) {
       pressed.push(press);
       return decisions.outcome;
     },
+    get: async (id: string) => (pressed.some((press) => press.id === id) ? ({ id } as Decision) : undefined),
   };
-  const made = createSlack({ settings, redact, clock: createSystemClock(), log: quiet });
+  const clock = createSystemClock();
+  const made = createSlack({ settings, redact, clock, log: quiet });
   /** The next looks at a message whose answer has not come yet. */
   const unheard = { looks: 0 };
+  const replies: { incidentId: number; text: string }[] = [];
   const announcements = {
+    reply: async (_: unknown, incidentId: number, __: string, { text }: Reply) =>
+      void replies.push({ incidentId, text }),
     async incidentOf(_: string, externalId: string) {
       if (unheard.looks-- > 0) return undefined;
       return slack.messages.some(({ ts }) => externalId === `${CHANNEL}/${ts}`) ? 42 : undefined;
     },
-    isBeingSaid: async () => unheard.looks > 0,
+    isInFlight: async () => unheard.looks > 0,
   };
-  const receiver = made.receiver({ announcements, decisions, sql: database.database.sql });
+  const loops = createLoops(clock, quiet);
+  const receiver = made.receiver({ announcements, decisions, sql, loops });
   if (receiver === null || made.notifier === null) throw new Error("nothing can come");
   stops.push(receiver.stop);
-  return { receiver, pressed, decisions, unheard, notifier: made.notifier };
+  return { receiver, pressed, decisions, replies, unheard, notifier: made.notifier };
 }
 
 async function posted(notifier: ReturnType<typeof connect>["notifier"], id = 42): Promise<FakeMessage> {
@@ -90,6 +102,7 @@ describe("Socket Mode", () => {
     });
     expect(pressed).toEqual([
       {
+        id: expect.any(String),
         incidentId: 42,
         action: "restart",
         variant: null,
@@ -334,6 +347,109 @@ describe("a person who pressed", () => {
   });
 });
 
+describe("a press whose server dies after Slack was told that it is taken", () => {
+  /** As if its claim were over, and it was pressed so long ago. */
+  const isDue = async (ageS: number) => {
+    const { sql } = database.database;
+    await sql`
+      update slack_callbacks set due_at = now(), seen_at = now() - make_interval(secs => ${ageS}) where due_at is not null`;
+  };
+  const isHandled = async () =>
+    (await database.database.sql`select from slack_callbacks where due_at is not null or payload is not null`).count ===
+    0;
+
+  /** Slack does not say who pressed; the press is acknowledged all the same, and its server never heard of again. */
+  async function left(way: "socket" | "http") {
+    let isDead = false;
+    const sql = new Proxy(database.database.sql, {
+      apply: (target, self, args) =>
+        isDead ? Promise.reject(new Error("the server is dead")) : Reflect.apply(target, self, args),
+    });
+    slack.behave("users.info", "hangs");
+    const { receiver, pressed, decisions, notifier } = connect(way === "socket" ? {} : { appToken: null }, sql);
+    lateStops.push(...stops.splice(0));
+    receiver.start();
+    const message = await posted(notifier);
+    const payload = slack.payloadOf({ ts: message.ts, action: actionOf(message, "opspilot_restart") });
+    if (way === "socket") await slack.sockets.deliver("interactive", payload, "e-left");
+    else expect((await testApp({ slackCallback: receiver.callback }).app.handle(signed(payload))).status).toBe(200);
+    expect(pressed).toEqual([]);
+    isDead = true;
+    decisions.press = () => new Promise(() => undefined);
+    slack.sockets.cut();
+    slack.behave("users.info", "works");
+    return { dead: pressed, payload };
+  }
+
+  const signed = (payload: object) => new Request("http://x.test/v1/slack/interactions", signedRequest(payload));
+
+  test.each(["socket", "http"] as const)("is decided by the next one, once, over %s", async (way) => {
+    const { dead } = await left(way);
+    await isDue(20);
+    const nodes = [connect(), connect()];
+    for (const { receiver } of nodes) receiver.start();
+    const pressed = () => nodes.flatMap((node) => node.pressed);
+    await until(isHandled, { what: "it is handled" });
+    expect(pressed()).toMatchObject([
+      { incidentId: 42, action: "restart", actor: "slack:U0ANA00001", actorName: "@ana" },
+    ]);
+    expect(await whispered()).toMatchObject({ text: "Restarting nginx on web-1." });
+    expect(dead).toEqual([]);
+  });
+
+  test("and that Slack sends again is decided once", async () => {
+    const { payload } = await left("socket");
+    const { receiver, pressed } = connect();
+    receiver.start();
+    slack.sockets.acked.clear();
+    await slack.sockets.deliver("interactive", payload, "e-left");
+    await isDue(20);
+    await receiver.stop();
+    const next = connect();
+    next.receiver.start();
+    await until(isHandled);
+    expect([...pressed, ...next.pressed]).toHaveLength(1);
+  });
+
+  test("is the same decision when it was decided, and its server died before it could note so", async () => {
+    await left("http");
+    const { sql } = database.database;
+    const [kept] = await sql`select payload from slack_callbacks`;
+    await isDue(20);
+    const first = connect();
+    first.receiver.start();
+    await until(isHandled);
+    await sql`update slack_callbacks set payload = ${sql.json(kept?.payload)}, due_at = now()`;
+    const second = connect();
+    second.receiver.start();
+    await until(isHandled);
+    expect(second.pressed).toEqual(first.pressed);
+    expect(second.pressed[0]?.id).toBeString();
+  });
+
+  test("is refused for all to see when it is too old by then", async () => {
+    await left("socket");
+    await isDue(301);
+    const { receiver, pressed, replies } = connect();
+    receiver.start();
+    expect((await whispered()).text).toStartWith("Nothing was done: the server was away");
+    await until(isHandled);
+    expect([pressed, replies]).toEqual([[], []]);
+  });
+
+  test("is refused beneath the message when the person cannot be answered any more", async () => {
+    await left("socket");
+    await isDue(301);
+    slack.behave("response_url", { status: 404 });
+    const { receiver, pressed, replies } = connect();
+    receiver.start();
+    await until(() => replies.length === 1, { what: "a reply" });
+    expect(replies).toMatchObject([{ incidentId: 42, text: expect.stringContaining("Nothing was done") }]);
+    await until(isHandled);
+    expect(pressed).toEqual([]);
+  });
+});
+
 describe("POST /v1/slack/interactions", () => {
   const PATH = "http://opspilot.internal/v1/slack/interactions";
 
@@ -393,11 +509,11 @@ describe("POST /v1/slack/interactions", () => {
 
   test("forgets signatures after 10 minutes", async () => {
     const { send, payload } = await pressedOver();
-    await database.database.sql`insert into slack_callbacks (digest, seen_at)
+    await database.database.sql`insert into slack_callbacks (hash, seen_at)
       values ('old', now() - interval '11 minutes'), ('young', now() - interval '9 minutes')`;
     await send(signedRequest(payload));
-    const rows = await database.database.sql`select digest from slack_callbacks where digest in ('old', 'young')`;
-    expect(rows.map(({ digest }) => digest)).toEqual(["young"]);
+    const rows = await database.database.sql`select hash from slack_callbacks where hash in ('old', 'young')`;
+    expect(rows.map(({ hash }) => hash)).toEqual(["young"]);
   });
 
   test.each([
@@ -489,9 +605,12 @@ describe("a webhook's buttons", () => {
       clock: createSystemClock(),
       log: quiet,
     });
-    const announcements = { incidentOf: async () => undefined, isBeingSaid: async () => false };
-    const decisions = { press: async (): Promise<PressOutcome> => ({ ok: false, reason: "not_found", text: "" }) };
-    expect(receiver({ announcements, decisions, sql: database.database.sql })).toBeNull();
+    const nothing = async () => undefined;
+    const announcements = { incidentOf: nothing, isInFlight: async () => false, reply: nothing };
+    const press = async (): Promise<PressOutcome> => ({ ok: false, reason: "not_found", text: "" });
+    const loops = createLoops(createSystemClock(), quiet);
+    const { sql } = database.database;
+    expect(receiver({ announcements, decisions: { press, get: nothing }, sql, loops })).toBeNull();
   });
 });
 

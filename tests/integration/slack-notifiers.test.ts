@@ -8,10 +8,10 @@ import { createSlack } from "../../src/slack/slack.ts";
 import { type Behaviour, type FakeSlack, startFakeSlack } from "../support/fake-slack.ts";
 import { APP_TOKEN, BOT_TOKEN, CHANNEL } from "../support/fake-slack-api.ts";
 import { quiet } from "../support/log.ts";
-import { digestView, incidentView } from "../support/slack-views.ts";
+import { incidentView, stormView } from "../support/slack-views.ts";
 
 const VIEW: View = { kind: "incident", incident: incidentView() };
-const DIGEST: View = { kind: "digest", digest: digestView() };
+const STORM: View = { kind: "storm", storm: stormView() };
 const NEVER = new AbortController().signal;
 
 let slack: FakeSlack;
@@ -123,12 +123,12 @@ describe("the Web API", () => {
   test("finds its own message, of this incident, and no other", async () => {
     const notifier = notifierOf();
     expect(await notifier.find(VIEW, since(), NEVER)).toBeUndefined();
-    await notifier.post(DIGEST, NEVER);
+    await notifier.post(STORM, NEVER);
     await notifier.post({ kind: "incident", incident: incidentView({ id: 4 }) }, NEVER);
     expect(await notifier.find(VIEW, since(), NEVER)).toBeUndefined();
     const { externalId } = await notifier.post(VIEW, NEVER);
     expect(await notifier.find(VIEW, since(), NEVER)).toBe(externalId ?? "");
-    expect(await notifier.find(DIGEST, since(), NEVER)).toBe(`${CHANNEL}/${slack.messages[0]?.ts}`);
+    expect(await notifier.find(STORM, since(), NEVER)).toBe(`${CHANNEL}/${slack.messages[0]?.ts}`);
   });
 
   test("adopts no message of somebody else that bears its name", async () => {

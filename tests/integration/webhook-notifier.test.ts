@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { redact } from "../../src/analysis/redact.ts";
-import type { Announcements } from "../../src/announcements/service.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { DeliveryError } from "../../src/lib/delivery-error.ts";
 import { createWebhookNotifier } from "../../src/webhook/notifier.ts";
-import { addAgent, addIncident, createNode } from "../support/announcements.ts";
+import { createNode, type TestNode } from "../support/announcements.ts";
+import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 
@@ -20,7 +20,7 @@ interface Delivery {
 
 let database: TestDatabase;
 let agent: string;
-let node: Announcements | undefined;
+let node: TestNode | undefined;
 let receiver: ReturnType<typeof startReceiver>;
 
 /** Takes deliveries as a careful receiver does: a wrong or stale signature is refused, and one that comes twice is known. */
@@ -80,6 +80,11 @@ async function announce(): Promise<number> {
   node.wake();
   return id;
 }
+/** Something changed incidents, and whoever follows them is woken. */
+const change = async (changing: PromiseLike<unknown>) => {
+  await changing;
+  node?.wake();
+};
 const events = () => receiver.taken.map((one) => one.event);
 const stateOf = async (id: number) => {
   const [row] = await database.database.sql`select state, last_error from announcements where incident_id = ${id}`;
@@ -110,15 +115,21 @@ describe("a webhook", () => {
       },
     });
     expect(receiver.taken[0]?.body.delivery).toBe(receiver.taken[0]?.delivery);
-    await sql`update incidents set status = 'acknowledged', updated_at = now() where id = ${id}`;
+    await change(
+      sql`update incidents set status = 'acknowledged', updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(() => receiver.taken.length === 2);
-    await sql`update incidents set occurrences = 7, updated_at = now() where id = ${id}`;
+    await change(
+      sql`update incidents set occurrences = 7, updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(async () => {
       const [row] =
-        await sql`select a.shown_at = i.updated_at as is_shown from announcements a join incidents i on i.id = a.incident_id`;
+        await sql`select a.shown_revision = i.revision as is_shown from announcements a join incidents i on i.id = a.incident_id`;
       return row?.is_shown;
     });
-    await sql`update incidents set status = 'resolved', resolved_at = now(), updated_at = now() where id = ${id}`;
+    await change(
+      sql`update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), revision = revision + 1 where id = ${id}`,
+    );
     await until(() => receiver.taken.length === 3);
     expect(events()).toEqual(["incident.announced", "incident.updated", "incident.resolved"]);
     expect(receiver.taken[2]?.body.incident).toMatchObject({ status: "resolved", occurrences: 7 });
@@ -167,8 +178,8 @@ describe("a webhook", () => {
 
 describe("a call", () => {
   const view = {
-    kind: "digest",
-    digest: {
+    kind: "storm",
+    storm: {
       id: 1,
       startedAt: new Date(0),
       endedAt: null,
@@ -187,7 +198,7 @@ describe("a call", () => {
     );
   const post = (url?: string) =>
     notifier(url).post(
-      { kind: "digest", digest: { ...view.digest, byHost: [], byCategory: [], newest: [] } },
+      { kind: "storm", storm: { ...view.storm, byHost: [], byCategory: [], newest: [] } },
       new AbortController().signal,
     );
 
@@ -217,14 +228,14 @@ describe("a call", () => {
     expect(await failureOf(post())).toMatchObject({ reason: "later", retryAfterMs: null });
   });
 
-  test("of a storm is a digest", async () => {
+  test("of a storm is an event of its own", async () => {
     await post();
-    expect(events()).toEqual(["digest.announced"]);
+    expect(events()).toEqual(["storm.announced"]);
     await notifier().edit(
       null,
-      { kind: "digest", digest: { ...view.digest, endedAt: new Date(), byHost: [], byCategory: [], newest: [] } },
+      { kind: "storm", storm: { ...view.storm, endedAt: new Date(), byHost: [], byCategory: [], newest: [] } },
       new AbortController().signal,
     );
-    expect(events()).toEqual(["digest.announced", "digest.ended"]);
+    expect(events()).toEqual(["storm.announced", "storm.ended"]);
   });
 });

@@ -1,9 +1,20 @@
 import { Registry } from "prom-client";
+import { alreadyOver, createDecider } from "../../src/announcements/decide.ts";
+import { raiseLead, waitForLead } from "../../src/announcements/leader-store.ts";
+import { createAnnouncementMetrics } from "../../src/announcements/metrics.ts";
 import type { IncidentView, Notifier, View } from "../../src/announcements/model.ts";
+import { createOutletStore, type OutletStore } from "../../src/announcements/outlet-store.ts";
 import { type Announcements, createAnnouncements } from "../../src/announcements/service.ts";
+import { endStorms, stormMuter } from "../../src/announcements/storm-store.ts";
+import { attachToCauses, consequencesMuter } from "../../src/incidents/causes.ts";
+import type { Muter } from "../../src/incidents/model.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLoops } from "../../src/lib/loops.ts";
 import { quiet } from "./log.ts";
 import type { TestDatabase } from "./postgres.ts";
+
+const writer = createIncidentWriter();
 
 /** A call that an outlet received. */
 export interface OutletCall {
@@ -25,9 +36,11 @@ export interface TestOutlet extends Notifier {
 }
 
 /** Makes an outlet that takes everything. */
-export function createTestOutlet(options: { outlet?: string; edits?: boolean; intervalMs?: number } = {}): TestOutlet {
+export function createTestOutlet(
+  options: { outlet?: string; edits?: boolean; intervalMs?: number; messages?: Map<string, View> } = {},
+): TestOutlet {
   const calls: OutletCall[] = [];
-  const messages = new Map<string, View>();
+  const { messages = new Map<string, View>() } = options;
   let behaviour: (call: OutletCall) => Promise<void> | void = () => undefined;
   let landsFirst = false;
   const edits = options.edits ?? true;
@@ -78,7 +91,7 @@ export function createTestOutlet(options: { outlet?: string; edits?: boolean; in
 
 /** What a message is about: "incident 5". */
 export function subjectOf(view: View): string {
-  return view.kind === "incident" ? `incident ${view.incident.id}` : `digest ${view.digest.id}`;
+  return view.kind === "incident" ? `incident ${view.incident.id}` : `storm ${view.storm.id}`;
 }
 
 /** The incident that a call shows. */
@@ -87,85 +100,100 @@ export function shownBy(call: OutletCall | undefined): IncidentView {
   return call.view.incident;
 }
 
-/** A node's announcements over real tables. */
+/** A node's announcements over real tables, and what its leader would do by itself. */
+export interface TestNode extends Announcements {
+  /** As the pipeline does: these are explained, tied to their causes and expected; then decided, as the leader would. */
+  decide(ids: readonly number[]): Promise<void>;
+  /** What only time changes, as if that time had come. */
+  sweep(): Promise<void>;
+}
+
+/** What a node of a test is, beside its defaults. */
+export interface TestNodeOptions {
+  silenced?: (id: number) => string | undefined;
+  registry?: Registry;
+}
+
+/** Makes a node. Until it is started, its leader decides when it is told to. */
 export function createNode(
   { database }: TestDatabase,
   notifiers: readonly Notifier[],
-  options: { silenced?: (id: number) => string | undefined } = {},
-): Announcements {
+  { silenced = () => undefined, registry = new Registry() }: TestNodeOptions = {},
+): TestNode {
+  const { sql } = database;
+  const clock = createSystemClock();
+  const silences: Muter = {
+    name: "silences",
+    mutes: async (_, incidents) =>
+      new Map(
+        incidents.flatMap(({ id }) => {
+          const why = silenced(id);
+          return why === undefined ? [] : [[id, { why }] as const];
+        }),
+      ),
+  };
+  const muters = [silences, alreadyOver, consequencesMuter, stormMuter];
   const node = createAnnouncements({
-    sql: database.sql,
+    sql,
     createSession: database.createSession,
     notifiers,
-    silences: {
-      match: async (_, incidents) =>
-        new Map(
-          incidents.flatMap(({ id }) => {
-            const why = options.silenced?.(id);
-            return why === undefined ? [] : [[id, why] as const];
-          }),
-        ),
-    },
-    notify: async () => undefined,
+    muters,
+    writer,
     publicUrl: "https://ops.example.com",
-    registry: new Registry(),
-    clock: createSystemClock(),
+    registry,
+    loops: createLoops(clock, quiet),
+    clock,
     log: quiet,
   });
-  return node;
-}
+  const metrics = createAnnouncementMetrics(new Registry(), async () => []);
+  let isStarted = false;
 
-/** A new agent; returns its id. */
-export async function addAgent({ database }: TestDatabase, allow: string[] | null = null): Promise<string> {
-  const id = crypto.randomUUID();
-  await database.sql`
-    insert into agents (id, token_hash, hostname, last_seen_at, meta)
-    values (${id}, ${id.replaceAll("-", "")}, 'web-01', now(), ${database.sql.json(allow ? { allow } : {})})`;
-  return id;
-}
-
-/** What an incident of a test is, beside its defaults. */
-export interface TestIncident {
-  type?: string;
-  source?: string;
-  category?: string;
-  severity?: string | null;
-  status?: string;
-  fingerprint?: string;
-  previousId?: number | null;
-  /** Seconds ago. */
-  occurredAgoS?: number;
-  resolvedAgoS?: number | null;
-}
-
-/** An incident that was just explained, with its first alert; returns its id. */
-export async function addIncident(
-  { database }: TestDatabase,
-  agentId: string,
-  given: TestIncident = {},
-): Promise<number> {
-  const { type = "systemd", source = "nginx", category = "port_conflict", severity = "warning" } = given;
-  const { fingerprint = crypto.randomUUID(), previousId = null, occurredAgoS = 0, resolvedAgoS = null } = given;
-  const status = given.status ?? (resolvedAgoS === null ? "analyzed" : "resolved");
-  const analysis = {
-    by: "heuristic",
-    category,
-    confidence: 0.9,
-    decisive: "bind() failed",
-    heuristic: {},
-    model: null,
+  /** Does it for each outlet, alone over all nodes. */
+  async function asLeader(work: (outlet: string, store: OutletStore) => Promise<void>): Promise<void> {
+    for (const { outlet } of notifiers) {
+      const session = database.createSession();
+      try {
+        await waitForLead(session, outlet);
+        const lead = await raiseLead(session, outlet);
+        await work(outlet, createOutletStore(sql, { outlet, lead, writer }));
+      } finally {
+        await session.end();
+      }
+    }
+  }
+  const decideDue = async (outlet: string, store: OutletStore) => {
+    const decider = createDecider({ outlet, sql, store, muters, writer, log: quiet, metrics });
+    while (await decider.decideDue(new AbortController().signal));
   };
-  const { sql } = database;
-  const [row] = await sql<{ id: number }[]>`
-    insert into incidents (agent_id, type, source, raw_error, message_chars, ai_analysis, ai_solution, analysis, status,
-      fingerprint, severity, last_seen_at, previous_id, resolved_at)
-    values (${agentId}, ${type}, ${source}, 'nginx failed', 12, 'Port 80 is taken.', 'Stop the other one.',
-      ${sql.json(analysis)}, ${status}, ${fingerprint}, ${severity}, now() - make_interval(secs => ${occurredAgoS}),
-      ${previousId}, now() - make_interval(secs => ${resolvedAgoS}::float8))
-    returning id`;
-  const id = row?.id ?? 0;
-  await sql`
-    insert into alerts (uuid, agent_id, incident_id, state, occurred_at, received_at)
-    values (${crypto.randomUUID()}, ${agentId}, ${id}, 'firing', now() - make_interval(secs => ${occurredAgoS}), now())`;
-  return id;
+
+  return {
+    ...node,
+    start() {
+      isStarted = true;
+      node.start();
+    },
+    async decide(ids) {
+      await sql.begin(async (tx) => {
+        await attachToCauses(tx, ids, writer);
+        await node.expect(tx, ids);
+      });
+      if (isStarted) node.wake();
+      else await asLeader(decideDue);
+    },
+    async sweep() {
+      const tidyUp = async (outlet: string, store: OutletStore) => {
+        await endStorms(sql, outlet);
+        await store.close();
+      };
+      if (!isStarted) {
+        return asLeader(async (outlet, store) => {
+          await decideDue(outlet, store);
+          await tidyUp(outlet, store);
+        });
+      }
+      const leads = await sql<{ outlet: string; lead: number }[]>`select outlet, lead::int from outlets`;
+      for (const { outlet, lead } of leads) await tidyUp(outlet, createOutletStore(sql, { outlet, lead, writer }));
+      node.wake();
+    },
+  };
 }

@@ -7,6 +7,8 @@ export interface DatabaseProxy {
   /** Refuses new connections and breaks those that are open. */
   cut(): void;
   mend(): void;
+  /** From now on what goes either way arrives that much later. */
+  slow(ms: number): void;
   /** The next COMMIT reaches the database, its answer does not reach the client: the connection breaks instead. */
   loseNextCommitAnswer(): void;
   /** How many answers were lost. */
@@ -19,8 +21,10 @@ export async function startDatabaseProxy(target: DatabaseTarget): Promise<Databa
   const pairs = new Set<[Socket, Socket]>();
   let isCut = false;
   let isLosing = false;
+  let delayMs = 0;
   let lost = 0;
 
+  const later = (pass: () => void) => void (delayMs === 0 ? pass() : setTimeout(pass, delayMs));
   const server = createServer((client) => {
     if (isCut) {
       client.destroy();
@@ -29,10 +33,10 @@ export async function startDatabaseProxy(target: DatabaseTarget): Promise<Databa
     const upstream = connect(`${target.host}/.s.PGSQL.${target.port}`);
     const pair: [Socket, Socket] = [client, upstream];
     pairs.add(pair);
-    client.on("data", (chunk) => upstream.write(chunk));
+    client.on("data", (chunk) => later(() => upstream.write(chunk)));
     upstream.on("data", (chunk) => {
       if (!isLosing || !chunk.includes("COMMIT\0")) {
-        client.write(chunk);
+        later(() => client.write(chunk));
         return;
       }
       isLosing = false;
@@ -66,6 +70,9 @@ export async function startDatabaseProxy(target: DatabaseTarget): Promise<Databa
     },
     mend() {
       isCut = false;
+    },
+    slow(ms) {
+      delayMs = ms;
     },
     loseNextCommitAnswer() {
       isLosing = true;

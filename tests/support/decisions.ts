@@ -100,6 +100,7 @@ export function decided(server: TestServer, incident: number, state: string, n =
 export async function passed(sql: Sql, decision: string, seconds: number): Promise<void> {
   await sql.begin(async (tx) => {
     await shift(tx, decision, seconds);
+    await tx`select pg_notify('opspilot_incidents', '')`;
   });
 }
 

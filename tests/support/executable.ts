@@ -51,6 +51,8 @@ async function readIfThere(path: string): Promise<string | undefined> {
 export interface ExecutableOptions {
   /** An empty folder, or one where it ran before: the executable is copied there, and its data lies in `data/` in it. */
   readonly dir: string;
+  /** Another build than that of these sources. */
+  readonly build?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** The command and its options; none means what the executable does by default. */
   readonly args?: readonly string[];
@@ -137,13 +139,13 @@ export async function startExecutable(options: ExecutableOptions): Promise<Runni
 }
 
 /** Copies the executable into its folder, and hands that folder to the user it will run as. */
-async function place({ dir, uid, gid }: ExecutableOptions): Promise<string> {
+async function place({ dir, build, uid, gid }: ExecutableOptions): Promise<string> {
   const executable = join(dir, "opspilot");
   await mkdir(dir, { recursive: true });
   // Started as root, PostgreSQL runs as another user, who must get in.
   await chmod(dir, 0o755);
   if (!(await Bun.file(executable).exists())) {
-    await copyFile(await buildExecutable(), executable, constants.COPYFILE_FICLONE);
+    await copyFile(build ?? (await buildExecutable()), executable, constants.COPYFILE_FICLONE);
     await chmod(executable, 0o755);
   }
   if (uid !== undefined) await chown(dir, uid, gid ?? uid);

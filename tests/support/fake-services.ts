@@ -25,6 +25,7 @@ export function incidentOf(id: number, changes: Partial<Incident> = {}): Inciden
   return {
     id,
     agent_id: uuid(1),
+    origin: "agent",
     type: "systemd",
     source: "nginx",
     raw_error: "nginx crashed",
@@ -40,6 +41,7 @@ export function incidentOf(id: number, changes: Partial<Incident> = {}): Inciden
     occurrences: 1,
     created_at: AT,
     last_seen_at: AT,
+    revision: 1,
     updated_at: AT,
     resolved_at: null,
     parent_id: null,
@@ -242,6 +244,6 @@ export function fakeSilences(): SilenceService {
       return silence !== undefined;
     },
     ignore: async () => undefined,
-    match: async () => new Map(),
+    muter: { name: "silences", mutes: async () => new Map() },
   };
 }

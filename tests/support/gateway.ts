@@ -10,6 +10,7 @@ import type { IngestService, OfferedAlert, OfferedResult } from "../../src/inges
 import { createClientAddress } from "../../src/lib/client-address.ts";
 import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
+import { createLoops } from "../../src/lib/loops.ts";
 import type { HeartbeatPayload } from "../../src/protocol/payloads.ts";
 
 /** Every token `token-…` belongs to the agent of the rest of its name; a test says what else it wants. */
@@ -66,6 +67,8 @@ export class FakePresence implements PresenceService {
     if (isGoodbye) this.goodbyes.push(agentId);
   }
 
+  async introduce(): Promise<void> {}
+
   seen(agentId: string, receivedAt: number, heartbeat?: HeartbeatPayload, skewSeconds?: number): void {
     this.sightings.push({ agentId, receivedAt, ...(heartbeat && { heartbeat }), ...(skewSeconds && { skewSeconds }) });
   }
@@ -80,6 +83,10 @@ export class FakeIngest implements IngestService {
   accept(frame: OfferedAlert | OfferedResult): void {
     this.accepted.push(frame);
     if (this.settles) queueMicrotask(() => frame.settled?.({ ok: true }));
+  }
+
+  uuidOf(): string {
+    return crypto.randomUUID();
   }
 
   isStalled(): boolean {
@@ -109,14 +116,17 @@ export function startGateway(
   const ingest = new FakeIngest();
   const registry = new Registry();
   const connections = createConnections();
+  const clock = options.clock ?? createSystemClock();
+  const log = createLog({ level: "silent", readable: false });
   const gateway = createGateway({
     connections,
     tokens,
     presence,
     ingest,
     addressOf: createClientAddress([]),
-    clock: options.clock ?? createSystemClock(),
-    log: createLog({ level: "silent", readable: false }),
+    clock,
+    loops: createLoops(clock, log),
+    log,
     metrics: createGatewayMetrics(registry, connections),
     heartbeatTimeoutMs: options.heartbeatTimeoutMs ?? 90_000,
     ...(options.limits && { limits: options.limits }),

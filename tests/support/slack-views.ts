@@ -1,4 +1,4 @@
-import type { DigestView, IncidentView } from "../../src/announcements/model.ts";
+import type { IncidentView, StormView } from "../../src/announcements/model.ts";
 
 const AT = new Date("2026-01-02T03:04:05Z");
 
@@ -53,7 +53,7 @@ export function incidentView(changes: Partial<IncidentView> = {}): IncidentView 
 }
 
 /** A storm that goes on. */
-export function digestView(changes: Partial<DigestView> = {}): DigestView {
+export function stormView(changes: Partial<StormView> = {}): StormView {
   return {
     id: 7,
     startedAt: AT,

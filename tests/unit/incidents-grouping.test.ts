@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { fingerprintOf, normalise } from "../../src/incidents/fingerprint.ts";
 import { planGrouping, subjectOf } from "../../src/incidents/grouping.ts";
 import type { GroupingFacts, GroupingPlan, IncomingAlert } from "../../src/incidents/grouping-model.ts";
+import { hashUuid } from "../../src/lib/hash.ts";
 
 const AGENT = "11111111-1111-4111-8111-111111111111";
 const WINDOW_MS = 300_000;
@@ -10,7 +11,7 @@ const NOTHING: GroupingFacts = { storedUuids: new Set(), open: [], resolutions: 
 
 let next = 0;
 function alert(over: Partial<IncomingAlert> = {}): IncomingAlert {
-  const fields = { agentId: AGENT, type: "systemd", source: "nginx", ...over };
+  const fields = { origin: "agent" as const, agentId: AGENT, type: "systemd", source: "nginx", ...over };
   return {
     uuid: `u${next++}`,
     messageId: null,
@@ -28,6 +29,7 @@ function alert(over: Partial<IncomingAlert> = {}): IncomingAlert {
 
 const openIncident = (over: Record<string, unknown> = {}) => ({
   id: 7,
+  origin: "agent" as const,
   agentId: AGENT,
   type: "systemd",
   source: "nginx",
@@ -262,11 +264,20 @@ describe("fingerprints", () => {
 
   test("differ by agent, type and source, and look only at the first 512 characters", () => {
     const long = "a".repeat(512);
-    const base = fingerprintOf(AGENT, "systemd", "nginx", long);
-    expect(fingerprintOf(AGENT, "systemd", "nginx", `${long}b`)).toBe(base);
-    expect(fingerprintOf(AGENT, "docker", "nginx", long)).not.toBe(base);
-    expect(fingerprintOf(AGENT, "systemd", "redis", long)).not.toBe(base);
-    expect(fingerprintOf(AGENT.replace("1", "2"), "systemd", "nginx", long)).not.toBe(base);
+    const agent = { origin: "agent", agentId: AGENT } as const;
+    const alert = { type: "systemd", source: "nginx", message: long };
+    const base = fingerprintOf(agent, alert);
+    expect(fingerprintOf(agent, { ...alert, message: `${long}b` })).toBe(base);
+    expect(fingerprintOf(agent, { ...alert, type: "docker" })).not.toBe(base);
+    expect(fingerprintOf(agent, { ...alert, source: "redis" })).not.toBe(base);
+    expect(fingerprintOf({ ...agent, agentId: AGENT.replace("1", "2") }, alert)).not.toBe(base);
+    expect(fingerprintOf({ ...agent, origin: "server" }, alert)).not.toBe(base);
+  });
+
+  test("of agents are those of earlier releases", () => {
+    const alert = { type: "systemd", source: "nginx", message: "nginx crashed" };
+    const fingerprint = fingerprintOf({ origin: "agent", agentId: AGENT }, alert);
+    expect(fingerprint).toBe(hashUuid(`${AGENT}\0systemd\0nginx\0nginx crashed`));
   });
 
   test("any text has one, quickly normalised and never longer than what was looked at", () => {

@@ -9,6 +9,7 @@ function frame(agentId: string, sizeBytes: number, uuid = crypto.randomUUID() as
   const alert = { type: "systemd", source: "nginx", message: "down" };
   return {
     kind: "alert",
+    origin: "agent",
     agentId,
     messageId: null,
     alert,

@@ -53,6 +53,23 @@ describe("a loop", () => {
     await loop.stop();
   });
 
+  test("comes to an end with all others", async () => {
+    const all = createLoops(createSystemClock(), quiet);
+    let begun = 0;
+    let ended = 0;
+    const turn = async (signal: AbortSignal) => {
+      begun++;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      ended++;
+      return undefined;
+    };
+    const two = [1, 2].map((n) => all.start({ name: `loop ${n}`, turn, everyMs: HOUR_MS, failed: "a turn failed" }));
+    await until(() => begun === 2, { what: "both are under way" });
+    all.halt();
+    await until(() => ended === 2, { what: "both hear of it" });
+    await Promise.all(two.map((one) => one.stop()));
+  });
+
   test("is named while its turn takes too long, and its turn hears of the stop", async () => {
     const loop = start(
       (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined))),

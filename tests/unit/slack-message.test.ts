@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { redact } from "../../src/analysis/redact.ts";
-import type { DigestView, IncidentView } from "../../src/announcements/model.ts";
+import type { IncidentView, StormView } from "../../src/announcements/model.ts";
 import { endMessage, messageOf } from "../../src/slack/message.ts";
 import { createTexts } from "../../src/slack/text.ts";
 import { blockMistakes } from "../support/block-kit.ts";
-import { digestView, incidentView } from "../support/slack-views.ts";
+import { incidentView, stormView } from "../support/slack-views.ts";
 
 const WITH_BUTTONS = { redact, buttons: true };
 const plain = (text: string) => text;
@@ -254,7 +254,7 @@ describe("whatever the input, Slack takes the message", () => {
     can,
     url: maybe(url),
   });
-  const digest: fc.Arbitrary<DigestView> = fc.record({
+  const storm: fc.Arbitrary<StormView> = fc.record({
     id: fc.nat(),
     startedAt: at,
     endedAt: maybe(at),
@@ -295,8 +295,8 @@ describe("whatever the input, Slack takes the message", () => {
 
   test("of a storm", () => {
     fc.assert(
-      fc.property(digest, (one) => {
-        const { blocks } = messageOf({ kind: "digest", digest: one }, { redact: plain, buttons: true });
+      fc.property(storm, (one) => {
+        const { blocks } = messageOf({ kind: "storm", storm: one }, { redact: plain, buttons: true });
         expect(blockMistakes(blocks)).toEqual([]);
         for (const text of mrkdwnOf(blocks)) expectInert(text);
       }),
@@ -305,9 +305,9 @@ describe("whatever the input, Slack takes the message", () => {
   });
 
   test("of a quiet storm", () => {
-    const { blocks, metadata } = messageOf({ kind: "digest", digest: digestView() }, WITH_BUTTONS);
+    const { blocks, metadata } = messageOf({ kind: "storm", storm: stormView() }, WITH_BUTTONS);
     expect(JSON.stringify(blocks)).toContain("143 incidents, 140 open");
-    expect(metadata).toEqual({ event_type: "opspilot_digest", event_payload: { digest_id: 7 } });
+    expect(metadata).toEqual({ event_type: "opspilot_storm", event_payload: { storm_id: 7 } });
   });
 });
 

@@ -7,15 +7,36 @@ export interface DatabaseFacts {
   nowMs: number;
   /** Null while there are no tables. */
   nodes: number | null;
+  quarantine: QuarantineFacts | null;
 }
+
+/** Frames that a fault of the server's own kept from being stored, if there are any. */
+export interface QuarantineFacts {
+  count: number;
+  newestAt: Date;
+  /** The newest one's first line. */
+  error: string;
+}
+
+const ERROR_CHARS_MAX = 200;
 
 /** Asks it. */
 export async function readDatabaseFacts(sql: Sql): Promise<DatabaseFacts> {
-  const [row] = await sql<{ version: string; now: number; tables: boolean }[]>`
+  const [row] = await sql<{ version: string; now: number; tables: boolean; quarantine: boolean }[]>`
     select current_setting('server_version') as version, to_regclass('public.nodes') is not null as tables,
+      to_regclass('public.quarantine') is not null as quarantine,
       extract(epoch from clock_timestamp())::float8 * 1000 as now`;
   if (!row) throw new Error("the database said nothing of itself");
-  if (!row.tables) return { version: row.version, nowMs: row.now, nodes: null };
+  if (!row.tables) return { version: row.version, nowMs: row.now, nodes: null, quarantine: null };
   const [live] = await sql<{ nodes: number }[]>`select count(*)::int as nodes from nodes where lease_until > now()`;
-  return { version: row.version, nowMs: row.now, nodes: live?.nodes ?? 0 };
+  const quarantine = row.quarantine ? await readQuarantine(sql) : null;
+  return { version: row.version, nowMs: row.now, nodes: live?.nodes ?? 0, quarantine };
+}
+
+async function readQuarantine(sql: Sql): Promise<QuarantineFacts | null> {
+  const [newest] = await sql<QuarantineFacts[]>`
+    select at as "newestAt", left(split_part(error, chr(10), 1), ${ERROR_CHARS_MAX}) as error,
+      (select count(*)::int from quarantine) as count
+    from quarantine order by id desc limit 1`;
+  return newest ?? null;
 }

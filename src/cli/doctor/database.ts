@@ -88,7 +88,10 @@ async function checkTarget(
     const isOther = !isAbsolute(address.host);
     const clocks = isOther ? [{ whose: `the database (${address.host})`, skewS }] : [];
     const jobs = isPooled ? [] : await checkJobsDriver(database, fails);
-    return { findings: [checkVersion(name, where, facts), checkTables(state), ...jobs], clocks };
+    return {
+      findings: [checkVersion(name, where, facts), checkTables(state), ...checkQuarantine(facts), ...jobs],
+      clocks,
+    };
   }
 }
 
@@ -120,6 +123,15 @@ function checkVersion(name: string, where: string, { version, nodes }: DatabaseF
   const text = `PostgreSQL ${version}, ${where}${nodes === null ? "" : `; servers that run on it: ${nodes}`}`;
   if (Number.parseInt(version, 10) >= POSTGRES_MIN) return fine(name, text);
   return broken(name, text, `use PostgreSQL ${POSTGRES_MIN} or newer`);
+}
+
+function checkQuarantine({ quarantine }: DatabaseFacts): Finding[] {
+  if (quarantine === null) return [];
+  const { count, newestAt, error } = quarantine;
+  const text = `${count} frames could not be stored for a fault of the server's own, the last at ${newestAt.toISOString()}: ${error}`;
+  const todo =
+    "a newer version may know better; the table quarantine keeps the frames for RETENTION, with the whole error";
+  return [doubtful("quarantine", text, todo)];
 }
 
 function checkTables({ missing, isNewer }: MigrationState): Finding {

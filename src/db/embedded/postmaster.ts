@@ -26,8 +26,8 @@ const WATCH_MS = 200;
 const READY_LIMIT_MS = 300_000;
 
 /** A fast shutdown writes a checkpoint; together they stay below the 60 s that systemd is told to wait. */
-const FAST_LIMIT_MS = 45_000;
-const IMMEDIATE_LIMIT_MS = 5_000;
+const FAST_LIMIT_MS = 8_000;
+const IMMEDIATE_LIMIT_MS = 2_000;
 
 /** Linux gives numbers up to 4194304. */
 const NEVER_A_PID = 2_147_483_647;

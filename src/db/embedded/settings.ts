@@ -22,7 +22,15 @@ const SETTINGS = {
   wal_compression: "on",
   huge_pages: "off",
   jit: "off",
-  autovacuum_naptime: "20s",
+  // Each look costs a process for each database, and there are three.
+  autovacuum_naptime: "60s",
+  // Recovery after a crash is bounded by max_wal_size all the same.
+  checkpoint_timeout: "15min",
+  // Whoever commits writes the log: its writer is for those who do not wait for it.
+  wal_writer_delay: "10s",
+  // Three processes that read ahead, and one that looks for subscriptions, would have nothing to do.
+  io_method: "sync",
+  max_logical_replication_workers: "0",
   logging_collector: "off",
   log_destination: "stderr",
   log_timezone: "UTC",

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Command } from "../../src/commands/model.ts";
+import { isAnswered, outcomeByAlerts, outcomeByCheck, unitStateOf } from "../../src/decisions/outcomes.ts";
 import type { Watched } from "../../src/decisions/store.ts";
-import { unitStateOf } from "../../src/decisions/unit-state.ts";
-import { checkedOf, isAnswered, verdictOf } from "../../src/decisions/verdict.ts";
 import { commandOf, uuid } from "../support/fake-services.ts";
 
 /** A restart that was carried out 5 s ago, 6 s after its command was sent. */
@@ -16,7 +15,9 @@ function watched(changes: Partial<Watched> = {}): Watched {
     actorName: "@ana",
     state: "verifying",
     outcome: "restarted by @ana, waiting for a sign that it works",
+    sends: 1,
     checks: 0,
+    failures: 0,
     commandId: uuid(2),
     ended: false,
     agentId: uuid(3),
@@ -35,7 +36,7 @@ function watched(changes: Partial<Watched> = {}): Watched {
 
 const unit = (activeState: string, subState = "x", forS: number | null = 2) => ({ activeState, subState, forS });
 
-describe("the verdict by alerts", () => {
+describe("the outcome by alerts", () => {
   test.each([
     [{}, undefined],
     [{ failedAfterS: 12.4 }, "restarted, failed again after 12 s"],
@@ -44,7 +45,7 @@ describe("the verdict by alerts", () => {
     [{ failedAfterS: 20, recoveredAfterS: 4 }, "restarted, failed again after 20 s"],
     [{ failedAfterS: 12, state: "sent" as const }, undefined],
   ])("of %j is %j", (changes, outcome) => {
-    expect(verdictOf(watched(changes))?.outcome ?? undefined).toBe(outcome);
+    expect(outcomeByAlerts(watched(changes))?.words ?? undefined).toBe(outcome);
   });
 });
 
@@ -71,18 +72,18 @@ describe("a check", () => {
     [4_000, undefined, "no_word", "no word from the host within 60 s", null],
   ])("after %d s that finds %j leaves it %s", (elapsedS, found, state, outcome, dueS) => {
     const command = { ...watched().command, sentAgoS: elapsedS + 1 } as Watched["command"];
-    const change = checkedOf(watched({ elapsedS, command }), found);
-    expect({ state: change.state, outcome: change.outcome, dueS: change.dueS ?? null }).toEqual({
+    const came = outcomeByCheck(watched({ elapsedS, command }), found);
+    expect({ state: came.state, outcome: came.words, dueS: came.dueS ?? null }).toEqual({
       state,
       outcome,
       dueS,
     } as never);
-    expect(change.ends).toBe(dueS === null);
+    expect(came.ends).toBe(dueS === null);
   });
 
   test("keeps what an earlier one found out", () => {
     const outcome = "restarted by @ana, active again after 4 s";
-    expect(checkedOf(watched({ elapsedS: 60, outcome }), unit("active", "running", 3)).outcome).toBe(outcome);
+    expect(outcomeByCheck(watched({ elapsedS: 60, outcome }), unit("active", "running", 3)).words).toBe(outcome);
   });
 });
 

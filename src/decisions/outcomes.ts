@@ -1,5 +1,5 @@
 /**
- * What becomes of a decision, decided without a database: facts in, change out. In this order:
+ * What becomes of a decision, found without a database: facts in, outcome out. Of a restart, in this order:
  *
  *   an alert of the same problem that occurred after it was carried out    → failed again
  *   the agent's recovery report since the command was sent                 → verified
@@ -8,13 +8,24 @@
  *
  * A recovery may be reported before the command has returned, and counts.
  */
+import type { Command } from "../commands/model.ts";
 import { requestOf } from "../protocol/actions.ts";
-import type { Change, Watched } from "./store.ts";
-import { firstLine, inSeconds, notDone } from "./words.ts";
+import { LOG_LINES } from "../protocol/commands.ts";
+import type { Press } from "./model.ts";
+import type { Outcome, PressedIncident, Watched } from "./store.ts";
 
 /** When the host is asked, seconds after it was carried out; the last decides. */
-export const CHECKS_S = [5, 15, 60] as const;
+const CHECKS_S = [5, 15, 60] as const;
 const LAST_CHECK_S = 60;
+/** A number larger than this is a moment, Unix seconds; below, a duration. */
+const MOMENT_S_MIN = 1_000_000_000;
+
+const IGNORED = {
+  until_resolved: "until it is resolved",
+  "1h": "for an hour",
+  until_worse: "until it gets worse",
+  for_good: "for good",
+} as const;
 
 /** A unit's state as its host tells it. */
 export interface UnitState {
@@ -24,6 +35,44 @@ export interface UnitState {
   forS: number | null;
 }
 
+/** What the person is told at once. */
+export function promiseOf({ action, variant }: Press, { source, host }: PressedIncident): string {
+  switch (action) {
+    case "restart":
+      return `Restarting ${source} on ${host}; what comes of it is shown in the message.`;
+    case "logs":
+      return `Fetching the last ${LOG_LINES} lines of ${source} on ${host}.`;
+    case "ignore":
+      return `Ignored ${IGNORED[variant ?? "until_resolved"]}.`;
+    case "acknowledge":
+      return "Acknowledged.";
+    case "resolve":
+      return "Resolved.";
+  }
+}
+
+/** How a decision that needs no host stands in the message. */
+export function doneInWords({ action, variant, actorName }: Watched): string {
+  switch (action) {
+    case "ignore":
+      return `ignored ${IGNORED[variant ?? "until_resolved"]} by ${actorName}`;
+    case "acknowledge":
+      return `acknowledged by ${actorName}`;
+    default:
+      return `resolved by ${actorName}`;
+  }
+}
+
+/** What did not happen. */
+export function notDone({ action }: Pick<Watched, "action">): string {
+  return action === "restart" ? "not restarted" : "no logs";
+}
+
+/** The end of a decision. */
+export function ended(state: Outcome["state"], words: string): Outcome {
+  return { state, words, ends: true };
+}
+
 /** Whether the command's answer is there, and nobody has said so yet. */
 export function isAnswered({ state, ended, command }: Watched): boolean {
   if (command === null || command.status === "pending" || command.status === "sent") return false;
@@ -31,20 +80,19 @@ export function isAnswered({ state, ended, command }: Watched): boolean {
   return !ended && (state === "requested" || state === "sent") && command.isSent;
 }
 
-/** What the command's answer makes of it. */
-export function answerOf(decision: Watched): Change {
+/** By the command's answer. */
+export function outcomeByAnswer(decision: Watched): Outcome {
   const { command, actorName, action } = decision;
   const error = firstLine(command?.error ?? null);
-  if (command?.isLate) return lateAnswerOf(decision);
+  if (command?.isLate) return outcomeByLateAnswer(decision);
   switch (command?.status) {
     case "done":
       if (action === "logs") return ended("done", `logs fetched for ${actorName}`);
       return {
         state: "verifying",
-        outcome: `restarted by ${actorName}, waiting for a sign that it works`,
+        words: `restarted by ${actorName}, waiting for a sign that it works`,
         ends: false,
         isCarriedOut: true,
-        checks: 0,
         dueS: CHECKS_S[0],
       };
     case "rejected":
@@ -57,7 +105,7 @@ export function answerOf(decision: Watched): Change {
 }
 
 /** Too late to say anything about what it cured. */
-function lateAnswerOf(decision: Watched): Change {
+function outcomeByLateAnswer(decision: Watched): Outcome {
   const { command, actorName, action, ageS } = decision;
   const after = `the host answered only after ${inSeconds(ageS)}`;
   if (command?.error || (command?.exitCode ?? 0) !== 0) {
@@ -67,8 +115,8 @@ function lateAnswerOf(decision: Watched): Change {
   return ended("done", `${what}; ${after}`);
 }
 
-/** What alerts make of a restart; undefined while they say nothing. */
-export function verdictOf(decision: Watched): Change | undefined {
+/** By alerts since a restart; undefined while they say nothing. */
+export function outcomeByAlerts(decision: Watched): Outcome | undefined {
   const { state, failedAfterS, recoveredAfterS, actorName } = decision;
   if (state !== "verifying") return undefined;
   if (failedAfterS !== null) return ended("failed_again", `restarted, failed again after ${inSeconds(failedAfterS)}`);
@@ -82,8 +130,8 @@ function seenActive({ outcome }: Watched): string | undefined {
   return outcome?.includes("active again") ? outcome : undefined;
 }
 
-/** What a check makes of it; `unit` is undefined where the host said nothing. */
-export function checkedOf(decision: Watched, unit: UnitState | undefined): Change {
+/** By a look at the host; `unit` is undefined where the host said nothing. */
+export function outcomeByCheck(decision: Watched, unit: UnitState | undefined): Outcome {
   const elapsedS = decision.elapsedS ?? 0;
   const isLast = elapsedS >= LAST_CHECK_S;
   if (unit === undefined) {
@@ -93,7 +141,7 @@ export function checkedOf(decision: Watched, unit: UnitState | undefined): Chang
   }
   const after = inSeconds(elapsedS);
   const shown = `${unit.activeState}/${unit.subState}`;
-  if (isActive(unit)) return activeOf(decision, unit, isLast);
+  if (isActive(unit)) return outcomeOfActive(decision, unit, isLast);
   if (isStarting(unit) && !isLast)
     return again(decision, `restarted by ${decision.actorName}, still starting (${shown})`);
   if (isStarting(unit)) return ended("failed_again", `restarted, not active after ${after} (${shown})`);
@@ -101,26 +149,21 @@ export function checkedOf(decision: Watched, unit: UnitState | undefined): Chang
 }
 
 /** The first check that found it active says after how long; the last believes it. */
-function activeOf(decision: Watched, { forS }: UnitState, isLast: boolean): Change {
+function outcomeOfActive(decision: Watched, { forS }: UnitState, isLast: boolean): Outcome {
   const sinceSentS = decision.command?.sentAgoS ?? decision.elapsedS ?? 0;
   const words = `restarted by ${decision.actorName}, active again after ${inSeconds(sinceSentS - (forS ?? 0))}`;
-  const outcome = seenActive(decision) ?? words;
-  return isLast ? ended("verified", outcome) : again(decision, outcome);
+  const said = seenActive(decision) ?? words;
+  return isLast ? ended("verified", said) : again(decision, said);
 }
 
 const isActive = ({ activeState }: UnitState) => activeState === "active" || activeState === "reloading";
 const isStarting = ({ activeState, subState }: UnitState) =>
   activeState === "activating" && subState !== "auto-restart";
 
-function again(decision: Watched, outcome: string | null): Change {
+function again(decision: Watched, words: string | null): Outcome {
   const elapsedS = decision.elapsedS ?? 0;
   const dueS = CHECKS_S.find((check) => check > elapsedS + 1) ?? LAST_CHECK_S;
-  return { state: "verifying", outcome, ends: false, checks: decision.checks + 1, dueS };
-}
-
-/** The end of a decision. */
-export function ended(state: Change["state"], outcome: string): Change {
-  return { state, outcome, ends: true };
+  return { state: "verifying", words, ends: false, checks: decision.checks + 1, dueS };
 }
 
 function exitOf({ command }: Watched): string {
@@ -132,3 +175,44 @@ function targetOf({ action, type, source }: Watched): string {
 }
 
 const happened = ({ action }: Watched) => (action === "restart" ? "it restarted" : "there are any logs");
+
+/** A duration as people say it; never less than a second. */
+function inSeconds(seconds: number): string {
+  return `${Math.max(1, Math.round(seconds))} s`;
+}
+
+/** The first line of what a host says, short enough for a message. */
+function firstLine(text: string | null): string | undefined {
+  const line = text?.trim().split("\n")[0]?.slice(0, 300);
+  return line === "" ? undefined : line;
+}
+
+/**
+ * What service_status printed: {active_state, sub_state, active_since_s, restarts}; undefined when it is nothing like that.
+ * `active_since_s` is a duration, or a moment by the host's own clock, which is compared with nothing but that.
+ */
+export function unitStateOf({ status, output, finished_at }: Command): UnitState | undefined {
+  if (status !== "done" || output === null) return undefined;
+  const read = parse(output);
+  const activeState = read?.active_state;
+  if (read === undefined || typeof activeState !== "string") return undefined;
+  const subState = typeof read.sub_state === "string" ? read.sub_state : "unknown";
+  const words = { activeState: activeState.slice(0, 40), subState: subState.slice(0, 40) };
+  return { ...words, forS: durationOf(read.active_since_s, finished_at) };
+}
+
+function durationOf(since: unknown, finishedAt: Date | null): number | null {
+  if (typeof since !== "number" || !Number.isFinite(since) || since < 0) return null;
+  if (since < MOMENT_S_MIN) return since;
+  return finishedAt === null ? null : Math.max(0, finishedAt.getTime() / 1000 - since);
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

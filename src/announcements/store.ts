@@ -1,0 +1,71 @@
+import type { Sql, TransactionSql } from "postgres";
+import type { Backlog } from "./metrics.ts";
+import type { Reply } from "./model.ts";
+
+/** The SQL of announcements that any node runs; what the leader of an outlet does is in outlet-store.ts. */
+export function createAnnouncementStore(sql: Sql) {
+  return {
+    /** A row for each incident and outlet, where there is none yet, for the outlet's leader to decide about. */
+    async expect(tx: TransactionSql, incidentIds: readonly number[], outlets: readonly string[]): Promise<void> {
+      await tx`
+        insert into announcements (kind, incident_id, outlet, state, why)
+        select 'incident', i.id, o.outlet, 'undecided', 'it is not decided yet'
+        from unnest(${incidentIds as number[]}::int[]) i (id) cross join unnest(${outlets as string[]}::text[]) o (outlet)
+        order by i.id, o.outlet
+        on conflict do nothing`;
+    },
+
+    /** To be said beneath the messages of an incident, on outlets that have threads. */
+    async addReply(
+      query: Sql | TransactionSql,
+      incidentId: number,
+      subject: string,
+      reply: Reply,
+      outlets: readonly string[],
+    ): Promise<void> {
+      await query`
+        insert into announcements (kind, incident_id, outlet, subject, state, why, content)
+        select 'reply', incident_id, outlet, ${subject}, 'waiting', 'asked for', ${query.json(reply as never)}
+        from announcements
+        where incident_id = ${incidentId} and kind = 'incident' and subject = '' and outlet = any(${outlets as string[]}::text[])
+        on conflict do nothing`;
+    },
+
+    async incidentOf(outlet: string, externalId: string): Promise<number | undefined> {
+      const [row] = await sql<{ id: number | null }[]>`
+        select incident_id as id from announcements
+        where outlet = ${outlet} and external_id = ${externalId} and kind = 'incident' order by id limit 1`;
+      return row?.id ?? undefined;
+    },
+
+    async isInFlight(outlet: string, incidentId: number): Promise<boolean> {
+      const rows = await sql`
+        select from announcements where incident_id = ${incidentId} and outlet = ${outlet} and kind = 'incident'
+          and state in ('sending', 'unknown') limit 1`;
+      return rows.length > 0;
+    },
+
+    /** Forgets a chunk of what is older than `retentionMs` and closed, or whose incident is gone; returns how many. */
+    async deleteOld(retentionMs: number): Promise<number> {
+      const deleted = await sql`
+        delete from announcements where id in (
+          select a.id from announcements a
+          where a.created_at < now() - ${retentionMs} * interval '1 ms'
+            and (a.kind <> 'incident' or not exists (select from incidents i where i.id = a.incident_id))
+          limit 2000 for update skip locked)`;
+      return deleted.count;
+    },
+
+    async backlog(outlets: readonly string[]): Promise<Backlog[]> {
+      return sql<Backlog[]>`
+        select o.outlet, count(a.id)::int as waiting,
+          coalesce(extract(epoch from now() - min(coalesce(a.decided_at, a.created_at))), 0)::float8 as "oldestS"
+        from unnest(${outlets as string[]}::text[]) o (outlet)
+        left join announcements a on a.outlet = o.outlet and a.closed_at is null
+          and a.state in ('undecided', 'waiting', 'sending', 'unknown')
+        group by o.outlet`;
+    },
+  };
+}
+
+export type AnnouncementStore = ReturnType<typeof createAnnouncementStore>;

@@ -1,0 +1,248 @@
+/**
+ * The only writer of `incidents` and of the timeline (`events`) beside what opens and joins incidents (alert-store.ts) and what
+ * forgets them (retention-store.ts). Each function takes the transaction and many ids, and locks in one order: first the agents
+ * where an incident is resolved, then the incidents by id, those included that a change is shown by. So no two of them wait for
+ * each other. Each change raises the incident's revision, and whoever follows incidents is woken at the commit.
+ */
+import type { Sql, TransactionSql } from "postgres";
+import { LockKey, lockAgents } from "../db/lock-keys.ts";
+import { holdForExplaining } from "./cause-store.ts";
+import { attachToCauses } from "./causes.ts";
+import type { CauseLink, ExplainedIncident, IncidentWriter, Note, StatusSetting } from "./model.ts";
+
+/** The channel on which changes of incidents are told, without words: whoever follows them looks for what is behind. */
+export const INCIDENTS_CHANNEL = "opspilot_incidents";
+
+/** Incidents of one transaction: short enough to hold no alert up. */
+const QUIET_CHUNK_ROWS = 200;
+
+/**
+ * Locks incidents until the end of the transaction. Of those in `withRelatives` the cause is locked, too, whose message names what
+ * follows from it, and the consequences, which are told once their cause is over. Returns all that are locked.
+ */
+export async function lockIncidents(
+  tx: TransactionSql,
+  ids: readonly number[],
+  withRelatives: readonly number[] = [],
+): Promise<number[]> {
+  const rows = await tx<{ id: number }[]>`
+    select id from incidents where id = any(array(
+      select unnest(${ids as number[]}::int[])
+      union select parent_id from incidents where id = any(${withRelatives as number[]}::int[]) and parent_id is not null
+      union select id from incidents where parent_id = any(${withRelatives as number[]}::int[])))
+    order by id for no key update`;
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Raises the revision of what shows these incidents, among those that are locked: their causes, and what follows from them. One that
+ * was tied to them since sees the change by itself.
+ */
+export async function touchRelatives(
+  tx: TransactionSql,
+  ids: readonly number[],
+  locked: readonly number[],
+): Promise<void> {
+  if (ids.length === 0 || locked.length === ids.length) return;
+  await tx`
+    update incidents set revision = revision + 1, updated_at = now()
+    where id = any(${locked as number[]}::int[])
+      and (id in (select parent_id from incidents where id = any(${ids as number[]}::int[])) or parent_id = any(${ids as number[]}::int[]))`;
+}
+
+/** Wakes whoever follows incidents, at the commit. */
+export async function wakeFollowers(tx: Sql | TransactionSql): Promise<void> {
+  await tx`select pg_notify(${INCIDENTS_CHANNEL}, '')`;
+}
+
+/** What is explained for the first time is linked and tied to its cause as well: people are told of it next. */
+async function explain(
+  tx: TransactionSql,
+  explained: readonly ExplainedIncident[],
+  { isFirst }: { isFirst: boolean },
+): Promise<number[]> {
+  const ids = explained.map(({ id }) => id);
+  if (!isFirst) {
+    await lockIncidents(tx, ids);
+    return writeExplanations(tx, explained, false);
+  }
+  const held = await holdForExplaining(tx, ids);
+  const written = await writeExplanations(tx, explained, true);
+  await link(tx, written, held);
+  await attachToCauses(tx, written, { attach }, held);
+  return written;
+}
+
+async function writeExplanations(
+  tx: TransactionSql,
+  explained: readonly ExplainedIncident[],
+  isFirst: boolean,
+): Promise<number[]> {
+  const rows = await tx<{ id: number }[]>`
+    update incidents i set ai_analysis = e.ai_analysis, ai_solution = e.ai_solution, analysis = e.analysis::jsonb,
+      status = case when i.status = 'new' then 'analyzed' else i.status end, revision = i.revision + 1, updated_at = now()
+    from unnest(${explained.map(({ id }) => id)}::int[], ${explained.map(({ aiAnalysis }) => aiAnalysis)}::text[],
+      ${explained.map(({ aiSolution }) => aiSolution)}::text[],
+      ${explained.map(({ analysis }) => JSON.stringify(analysis))}::text[]) e (id, ai_analysis, ai_solution, analysis)
+    where i.id = e.id and (i.analysis is null or not ${isFirst}::boolean) returning i.id`;
+  if (rows.length > 0) await wakeFollowers(tx);
+  return rows.map(({ id }) => id);
+}
+
+async function unask(tx: TransactionSql, ids: readonly number[], unasked: { outcome: string; why: string }) {
+  await lockIncidents(tx, ids);
+  await tx`
+    update incidents set analysis = jsonb_set(analysis, '{model}', ${tx.json(unasked)}), revision = revision + 1, updated_at = now()
+    where id = any(${ids as number[]}::int[]) and analysis is not null and analysis->>'by' = 'heuristic'`;
+  await wakeFollowers(tx);
+}
+
+/** `held`, where it is given, names the rows that are locked: only these are written to. */
+async function link(tx: TransactionSql, ids: readonly number[], held?: ReadonlySet<number>): Promise<void> {
+  const found = await tx<{ id: number; previous: number }[]>`
+    select n.id, last.id as previous from incidents n
+    cross join lateral (
+      select id from incidents where fingerprint = n.fingerprint and status = 'resolved' and id < n.id
+      order by fingerprint, id desc limit 1) last
+    where n.id = any(${ids as number[]}::int[]) and n.previous_id is null`;
+  const links = found.filter(({ previous }) => held?.has(previous) !== false);
+  if (links.length === 0) return;
+  await lockIncidents(
+    tx,
+    links.flatMap(({ id, previous }) => [id, previous]),
+  );
+  await tx`
+    with l as (
+      select * from unnest(${links.map(({ id }) => id)}::int[], ${links.map(({ previous }) => previous)}::int[]) l (id, previous)),
+    newer as (
+      update incidents i set previous_id = l.previous, revision = i.revision + 1, updated_at = now() from l
+      where i.id = l.id and i.previous_id is null returning i.id)
+    update incidents i set next_id = l.id, revision = i.revision + 1, updated_at = now() from l
+    where i.id = l.previous and l.id in (select id from newer)`;
+  await wakeFollowers(tx);
+}
+
+async function attach(tx: TransactionSql, links: readonly CauseLink[]): Promise<void> {
+  if (links.length === 0) return;
+  const causes = [...new Set(links.map(({ causeId }) => causeId))];
+  await lockIncidents(tx, [...links.map(({ id }) => id), ...causes]);
+  const attached = await tx<{ id: number }[]>`
+    update incidents i set parent_id = l.cause_id, revision = i.revision + 1, updated_at = now(),
+      reason = case when i.status = 'resolved' then i.reason else l.reason end
+    from unnest(${links.map(({ id }) => id)}::int[], ${links.map(({ causeId }) => causeId)}::int[],
+      ${links.map(({ reason }) => reason)}::text[]) l (id, cause_id, reason)
+    where i.id = l.id and i.parent_id is null returning i.id`;
+  const ids = new Set(attached.map(({ id }) => id));
+  const mine = links.filter(({ id }) => ids.has(id));
+  await touch(tx, [...new Set(mine.map(({ causeId }) => causeId))]);
+  await note(
+    tx,
+    mine.map(({ id, causeId, reason }) => ({
+      kind: "consequence",
+      actor: "system",
+      incidentId: id,
+      data: { cause_id: causeId, why: reason },
+    })),
+  );
+}
+
+async function touch(tx: TransactionSql, ids: readonly number[]): Promise<void> {
+  if (ids.length === 0) return;
+  await lockIncidents(tx, ids);
+  await tx`update incidents set revision = revision + 1, updated_at = now() where id = any(${ids as number[]}::int[])`;
+  await wakeFollowers(tx);
+}
+
+/** An incident that is gone takes no line: who forgot it forgot its timeline. */
+async function note(tx: Sql | TransactionSql, notes: readonly Note[]): Promise<void> {
+  if (notes.length === 0) return;
+  const data = notes.map((one) => (one.data == null ? null : JSON.stringify(one.data)));
+  await tx`
+    insert into events (at, kind, actor, agent_id, incident_id, command_id, data)
+    select now(), n.kind, n.actor, coalesce(n.agent_id, i.agent_id), n.incident_id, n.command_id, n.data::jsonb
+    from unnest(${notes.map(({ kind }) => kind)}::text[], ${notes.map(({ actor }) => actor)}::text[],
+      ${notes.map((one) => one.agentId ?? null)}::uuid[], ${notes.map((one) => one.incidentId ?? null)}::int[],
+      ${notes.map((one) => one.commandId ?? null)}::uuid[], ${data}::text[])
+      with ordinality n (kind, actor, agent_id, incident_id, command_id, data, no)
+    left join incidents i on i.id = n.incident_id
+    where n.incident_id is null or i.id is not null order by n.no`;
+}
+
+/** Of several settings of one incident the first counts. */
+async function setStatus(tx: TransactionSql, settings: readonly StatusSetting[]): Promise<Set<number>> {
+  const byId = new Map([...settings].reverse().map((one) => [one.incidentId, one]));
+  const ids = [...byId.keys()];
+  if (ids.length === 0) return new Set();
+  const agents = await tx<{ agent: string }[]>`
+    select distinct agent_id::text as agent from incidents where id = any(${ids}::int[])`;
+  await lockAgents(
+    tx,
+    agents.map(({ agent }) => agent),
+  );
+  const locked = await lockIncidents(tx, ids, ids);
+  const wanted = [...byId.values()];
+  const reasons = wanted.map(({ reason, actor }) => reason ?? `resolved by ${actor}`);
+  const rows = await tx<{ id: number }[]>`
+    update incidents i set status = s.status, revision = i.revision + 1, updated_at = now(),
+      resolved_at = case when s.status = 'resolved' then now() end,
+      reason = case when s.status = 'resolved' then s.reason else i.reason end
+    from unnest(${wanted.map(({ incidentId }) => incidentId)}::int[], ${wanted.map(({ status }) => status)}::text[],
+      ${reasons}::text[]) s (id, status, reason)
+    where i.id = s.id and i.status <> 'resolved' returning i.id`;
+  const changed = new Set(rows.map(({ id }) => id));
+  const mine = wanted.filter(({ incidentId }) => changed.has(incidentId));
+  await touchRelatives(
+    tx,
+    mine.filter(({ status }) => status === "resolved").map(({ incidentId }) => incidentId),
+    locked,
+  );
+  await note(
+    tx,
+    mine.map(({ incidentId, status, actor, data }) => ({ kind: status, actor, incidentId, data: data ?? null })),
+  );
+  if (changed.size > 0) await wakeFollowers(tx);
+  return changed;
+}
+
+/** Makes the writer. */
+export function createIncidentWriter(): IncidentWriter {
+  const hold = async (tx: TransactionSql, ids: readonly number[]) => void (await lockIncidents(tx, ids, ids));
+  return { explain, unask, link, attach, setStatus, hold, touch, wake: wakeFollowers, note };
+}
+
+/** The SQL of incidents that nobody hears of any more. */
+export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStatus">) {
+  return {
+    /**
+     * Resolves a chunk of what had no alert for `quietMs`, and says how many; 0, too, while another node does so. The agents'
+     * locks keep their alerts out meanwhile, and the age is looked at again under them. A lost agent is one alert, however long it
+     * is lost: its incident is not quiet before the agent is back.
+     */
+    async resolveChunk(quietMs: number, reason: string): Promise<number> {
+      return (await sql.begin(async (tx) => {
+        const [lock] = await tx<{ is: boolean }[]>`select pg_try_advisory_xact_lock(${LockKey.quiet}) as is`;
+        if (lock?.is !== true) return 0;
+        const quiet = await tx<{ id: number; agent: string }[]>`
+          select i.id, i.agent_id::text as agent from incidents i join agents a on a.id = i.agent_id
+          where i.status <> 'resolved' and i.last_seen_at < now() - ${quietMs} * interval '1 ms'
+            and not (i.origin = 'server' and i.type = 'host' and i.source = 'agent' and a.lost_since is not null and a.deleted_at is null)
+          order by i.id limit ${QUIET_CHUNK_ROWS}`;
+        await lockAgents(
+          tx,
+          quiet.map(({ agent }) => agent),
+        );
+        const still = await tx<{ id: number }[]>`
+          select id from incidents where id = any(${quiet.map(({ id }) => id)}::int[])
+            and last_seen_at < now() - ${quietMs} * interval '1 ms'`;
+        const settings = still.map(({ id }) => ({ incidentId: id, status: "resolved", actor: "system" }) as const);
+        const resolved = await writer.setStatus(
+          tx,
+          settings.map((one) => ({ ...one, reason, data: { reason } })),
+        );
+        return resolved.size;
+      })) as number;
+    },
+  };
+}
+
+export type QuietStore = ReturnType<typeof createQuietStore>;

@@ -1,0 +1,126 @@
+import type { TransactionSql } from "postgres";
+import type { Registry } from "prom-client";
+import { createCommandService, createResultRecorder } from "../commands/service.ts";
+import { COMMANDS_CHANNEL, createCommandStore } from "../commands/store.ts";
+import type { Config } from "../config.ts";
+import type { Database } from "../db/client.ts";
+import type { Notifications } from "../db/notifications.ts";
+import { createFleet } from "../fleet/fleet.ts";
+import { createLostWatch } from "../fleet/lost.ts";
+import { createLostStore } from "../fleet/lost-store.ts";
+import { createConnections } from "../gateway/connections.ts";
+import { createGateway } from "../gateway/gateway.ts";
+import { createGatewayMetrics } from "../gateway/metrics.ts";
+import type { IncidentWriter } from "../incidents/model.ts";
+import { createAlertRecorder } from "../incidents/recorder.ts";
+import { deleteQuarantined } from "../ingest/batch-store.ts";
+import { createIngestMetrics } from "../ingest/metrics.ts";
+import { createIngestService } from "../ingest/service.ts";
+import type { Cleanups } from "../lib/cleanups.ts";
+import { createClientAddress } from "../lib/client-address.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Loops } from "../lib/loops.ts";
+
+/** Parts of the whole stop; see server.ts. */
+const SOCKETS_STOP_MS = 6_000;
+const INGEST_STOP_MS = 20_000;
+const PRESENCE_STOP_MS = 3_000;
+const LOOPS_STOP_MS = 1_000;
+
+export interface AgentsDeps {
+  config: Config;
+  database: Database;
+  notifications: Notifications;
+  writer: IncidentWriter;
+  registry: Registry;
+  cleanups: Cleanups;
+  loops: Loops;
+  clock: Clock;
+  log: Log;
+  version: string;
+}
+
+/** Who the agents are, where they are, and what is asked of them. */
+export function createFleetSide(deps: AgentsDeps) {
+  const { database, writer } = deps;
+  const connections = createConnections();
+  const fleet = createFleet({ ...deps, connections });
+  const commandStore = createCommandStore(database.sql, writer);
+  const commands = createCommandService({
+    ...deps,
+    store: commandStore,
+    delivery: connections,
+    whereabouts: fleet.whereabouts,
+    nodeId: fleet.nodeId,
+  });
+  return { connections, fleet, commandStore, commands };
+}
+
+export interface IntakeDeps extends AgentsDeps, ReturnType<typeof createFleetSide> {
+  /** What follows from incidents that opened, in the transaction that opened them. */
+  opened: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
+  /** A command changed, here or on another node. */
+  commandChanged: () => void;
+}
+
+/** From the agents' sockets to rows, and what the server itself reports of agents that are lost. */
+export function createIntake(deps: IntakeDeps) {
+  const { config, database, notifications, registry, cleanups, connections, fleet, commands } = deps;
+  cleanups.add("presence", fleet.stop, PRESENCE_STOP_MS);
+
+  const ingest = createIngestService({
+    ...deps,
+    connect: () => database.createClient({ connections: 1 }),
+    alerts: createAlertRecorder({ ...config, opened: deps.opened }),
+    results: createResultRecorder(deps.commandStore),
+    flow: connections,
+    before: fleet.presence.introduce,
+    metrics: createIngestMetrics(registry, () => ingest.queuedBytes()),
+    bufferBytes: config.ingestBufferBytes,
+  });
+  cleanups.add("ingest", async () => void (await ingest.stop(INGEST_STOP_MS)));
+
+  const lostStore = createLostStore(database.sql);
+  const lostWatch = createLostWatch({ ...deps, ...config, ...fleet, store: lostStore, ingest });
+  const gateway = createGateway({
+    ...deps,
+    ...config,
+    ...fleet,
+    ingest,
+    addressOf: createClientAddress(config.trustedProxies),
+    metrics: createGatewayMetrics(registry, connections),
+  });
+  const stopLoops = async () => void (await Promise.all([lostWatch.stop(), commands.stop()]));
+  cleanups.add("lost agents and commands", stopLoops, LOOPS_STOP_MS);
+
+  return {
+    ingest,
+    routes: gateway.routes,
+    deletions: [
+      deps.commandStore.deleteOld,
+      lostStore.deleteOutages,
+      (retentionMs: number) => deleteQuarantined(database.sql, retentionMs),
+    ],
+    async start(): Promise<void> {
+      await fleet.start();
+      notifications.listen(COMMANDS_CHANNEL, {
+        onMessage(notice) {
+          commands.onNotice(notice);
+          deps.commandChanged();
+        },
+        onReady() {
+          commands.onNotice("");
+          deps.commandChanged();
+        },
+      });
+      commands.start();
+      lostWatch.start();
+    },
+    /** Once the server listens. */
+    startSockets(): void {
+      gateway.start();
+      cleanups.add("agents' sockets", () => gateway.stop(SOCKETS_STOP_MS));
+    },
+  };
+}

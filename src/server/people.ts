@@ -1,0 +1,141 @@
+import type { TransactionSql } from "postgres";
+import type { Registry } from "prom-client";
+import { createAnalysisMetrics } from "../analysis/metrics.ts";
+import { redact } from "../analysis/redact.ts";
+import { createAnalysis } from "../analysis/service.ts";
+import { createAnalysisStore } from "../analysis/store.ts";
+import { createAnnouncements } from "../announcements/service.ts";
+import type { CommandService } from "../commands/model.ts";
+import type { Config } from "../config.ts";
+import type { Database } from "../db/client.ts";
+import type { Notifications } from "../db/notifications.ts";
+import { createDecisions } from "../decisions/service.ts";
+import { createDecisionStore } from "../decisions/store.ts";
+import type { IncidentWriter } from "../incidents/model.ts";
+import { createIncidentService, createStatusChange } from "../incidents/service.ts";
+import { createIncidentStore } from "../incidents/store.ts";
+import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
+import { createJobs } from "../jobs/jobs.ts";
+import type { Cleanups } from "../lib/cleanups.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Loops } from "../lib/loops.ts";
+import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
+import { createSilences } from "../silences/service.ts";
+import { createSilenceStore } from "../silences/store.ts";
+import { createSlack } from "../slack/slack.ts";
+import { createWebhookNotifier } from "../webhook/notifier.ts";
+
+/** Parts of the whole stop; see server.ts. */
+const JOBS_STOP_MS = 3_000;
+const FOLLOWERS_STOP_MS = 6_000;
+
+export interface PeopleDeps {
+  config: Config;
+  database: Database;
+  notifications: Notifications;
+  writer: IncidentWriter;
+  commands: CommandService;
+  /** Whether ingest is behind. */
+  isBusy: () => boolean;
+  registry: Registry;
+  cleanups: Cleanups;
+  loops: Loops;
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * All that follows once an incident is a row (pipeline.ts shows the steps): it is explained, people are notified, decide, and see
+ * what came of it. Made in the order in which one needs the other; what is started is stopped by the cleanups.
+ */
+export function createPeopleSide(deps: PeopleDeps) {
+  const { config, database, notifications, writer, registry, cleanups, clock, log } = deps;
+  const { sql } = database;
+  const redacted = (text: string) => redact(text);
+  const jobs = createJobs(deps);
+
+  const silenceStore = createSilenceStore(sql);
+  const silences = createSilences({ ...deps, sql, store: silenceStore });
+
+  const slack = createSlack({ settings: config.slack, redact: redacted, clock, log });
+  const webhook = config.webhook && createWebhookNotifier({ ...config.webhook, redact: redacted, clock });
+  const announcements = createAnnouncements({
+    ...deps,
+    sql,
+    createSession: database.createSession,
+    notifiers: [slack.notifier, webhook].filter((one) => one !== null),
+    muters: mutersInOrder(silences.muter),
+    publicUrl: config.publicUrl,
+  });
+
+  const analysisMetrics = createAnalysisMetrics(registry);
+  const analysisStore = createAnalysisStore(sql);
+  const analysis = createAnalysis({
+    ...deps,
+    store: analysisStore,
+    sql,
+    options: config.ai,
+    publicUrl: config.publicUrl,
+    sendAsk: (query, questions, delaySeconds) => jobs.sendAll(query, "incidents.ask", questions, delaySeconds),
+    explained: announcements.expect,
+    metrics: analysisMetrics,
+  });
+
+  const incidents = { store: createIncidentStore(database.orm, sql), writer, decided: silences.decided };
+  const decisions = createDecisions({
+    ...deps,
+    sql,
+    store: createDecisionStore(sql),
+    silences,
+    announcements,
+    changeStatus: createStatusChange(incidents),
+  });
+  const receiver = slack.receiver({ ...deps, announcements, decisions, sql });
+
+  cleanups.add("jobs", jobs.stop, JOBS_STOP_MS);
+  cleanups.add("outlets, decisions and silences", stopFollowers, FOLLOWERS_STOP_MS);
+  let stopping: Promise<unknown> | undefined;
+
+  async function stopFollowers(): Promise<void> {
+    stopping ??= Promise.all([receiver?.stop(), decisions.stop(), announcements.stop(), silences.stop()]);
+    await stopping;
+  }
+
+  function wakeFollowers(): void {
+    silences.wake();
+    announcements.wake();
+    decisions.wake();
+  }
+
+  return {
+    analysis: analysis.service,
+    incidents: createIncidentService(incidents),
+    decisions,
+    silences,
+    slackCallback: receiver?.callback ?? null,
+    deletions: [analysisStore.deleteOld, silenceStore.deleteOld, decisions.deleteOld, announcements.deleteOld],
+    /** The beginning of a stop: outlets may be led by other nodes while this one still writes what it accepted. */
+    stopFollowers,
+    /** What follows from incidents that opened, in the transaction that opened them. */
+    opened: (tx: TransactionSql, ids: readonly number[]) => explainLater(jobs, tx, ids),
+    /** Makes the queues, and begins to work. */
+    async start(): Promise<void> {
+      await startPipeline({
+        ...deps,
+        jobs,
+        begin: (work) => sql.begin(work),
+        explain: analysis.explain,
+        ask: analysis.ask,
+        askDeadlineS: Math.ceil(config.ai.timeoutMs / 1000),
+        announcements,
+        countGivenUp: (queue) => analysisMetrics.gaveUp.inc({ queue }),
+      });
+      notifications.listen(INCIDENTS_CHANNEL, { onMessage: wakeFollowers, onReady: wakeFollowers });
+      silences.start();
+      announcements.start();
+      decisions.start();
+      receiver?.start();
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { createJobs, type Jobs, type Worker } from "../../src/jobs/jobs.ts";
+import type { QueueName } from "../../src/jobs/queues.ts";
+import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLoops } from "../../src/lib/loops.ts";
+import { quiet } from "../support/log.ts";
+import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { until } from "../support/until.ts";
+
+const QUEUE = "incidents.explain";
+/** A heartbeat's length, and what comes after it. */
+const FOUND_MS = 15_000;
+
+let database: TestDatabase;
+let jobs: Jobs | undefined;
+let runs: number[] = [];
+let givenUp: number[] = [];
+let failures = 0;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+
+afterEach(async () => {
+  await jobs?.stop();
+  runs = [];
+  givenUp = [];
+  failures = 0;
+});
+
+afterAll(() => database.close());
+
+/** Jobs of one queue that note when they ran, and fail while `failures` are left. */
+async function start({ retries = 3 } = {}): Promise<Jobs> {
+  const worker: Worker<typeof QUEUE> = {
+    queue: QUEUE,
+    limits: { batch: 2, together: false, deadlineS: 60, retries },
+    async run() {
+      runs.push(performance.now());
+      if (failures-- > 0) throw new Error("not yet");
+    },
+    gaveUp: async () => void givenUp.push(performance.now()),
+  };
+  const loops = createLoops(createSystemClock(), quiet);
+  jobs = createJobs({ database: database.database, loops, log: quiet });
+  await jobs.start([worker] as unknown as Worker<QueueName>[], async () => undefined);
+  return jobs;
+}
+
+async function send(to: Jobs, delaySeconds = 0): Promise<void> {
+  await database.database.sql.begin((tx) => to.sendAll(tx, QUEUE, [{ ids: [1] }], delaySeconds));
+}
+
+const ran = (times: number, ms = FOUND_MS) => until(() => runs.length >= times, { ms, what: `run ${times}` });
+
+test("a job starts within moments of its commit", async () => {
+  const started = await start();
+  const waits: number[] = [];
+  for (let n = 1; n <= 5; n++) {
+    await send(started);
+    const sentMs = performance.now();
+    await ran(n);
+    waits.push((runs[n - 1] ?? 0) - sentMs);
+  }
+  expect(waits.sort((a, b) => a - b)[2]).toBeLessThan(50);
+});
+
+test("one that fails is tried again after a second or two, and then after a little more", async () => {
+  const started = await start();
+  failures = 2;
+  await send(started);
+  await ran(3);
+  const [first = 0, second = 0, third = 0] = runs;
+  expect(second - first).toBeWithin(900, 3_500);
+  expect(third - second).toBeWithin(900, 6_000);
+}, 20_000);
+
+test("one that fails to the end is handed over at once", async () => {
+  const started = await start({ retries: 0 });
+  await database.database.sql`update pgboss.queue set retry_limit = 0 where name = ${QUEUE}`;
+  failures = 1;
+  await send(started);
+  await until(() => givenUp.length === 1, { ms: 5_000, what: "the job is given up" });
+  expect((givenUp[0] ?? 0) - (runs[0] ?? 0)).toBeLessThan(2_500);
+  await database.database.sql`update pgboss.queue set retry_limit = 3 where name = ${QUEUE}`;
+});
+
+test("one that is sent for later starts when it is due", async () => {
+  const started = await start();
+  const sentMs = performance.now();
+  await started.sendAll(database.database.sql, QUEUE, [{ ids: [1] }], 2);
+  await ran(1);
+  expect((runs[0] ?? 0) - sentMs).toBeWithin(1_900, 3_500);
+});
+
+test("one that nobody is notified of is found", async () => {
+  await start();
+  await until(isResting, { ms: 20_000, what: "all that comes with a start is over" });
+  await database.database.sql`insert into pgboss.job (name, data) values (${QUEUE}, '{"ids":[1]}')`;
+  await ran(1);
+}, 40_000);
+
+test("one whose process died goes on once its heartbeat is missed", async () => {
+  const started = await start();
+  const { sql } = database.database;
+  await started.sendAll(sql, QUEUE, [{ ids: [1] }], 3_600);
+  await sql`update pgboss.job set state = 'active', started_on = now(), heartbeat_on = now() - interval '5 s'
+    where name = ${QUEUE} and state = 'created'`;
+  const diedMs = performance.now();
+  await ran(1);
+  expect((runs[0] ?? 0) - diedMs).toBeWithin(4_900, 13_000);
+}, 20_000);
+
+test("at rest its driver asks nothing, and is as quick as ever when there is something to do", async () => {
+  const started = await start();
+  await until(isResting, { ms: 20_000, what: "nothing was asked for as long as nothing happened" });
+  await send(started);
+  const sentMs = performance.now();
+  await ran(1);
+  expect((runs[0] ?? 0) - sentMs).toBeLessThan(200);
+}, 30_000);
+
+/** Whether two sessions are left, the one that listens and one at hand, neither of which was asked anything lately. */
+async function isResting(): Promise<boolean> {
+  const [row] = await database.database.sql<{ resting: boolean }[]>`
+    select count(*) = 2 and max(query_start) < now() - interval '9 s' as resting from pg_stat_activity
+    where application_name = 'opspilot jobs' and datname = current_database()`;
+  return row?.resting === true;
+}
