@@ -1,24 +1,20 @@
 import type { AgentConfig } from "../config/agent.ts";
 import { createCleanups } from "../lib/cleanups.ts";
-import type { Clock } from "../lib/clock.ts";
-import { withDeadline } from "../lib/deadline.ts";
+import { type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { repeat } from "../lib/repeat.ts";
+import { repeat } from "../lib/loops.ts";
 import { isUuid } from "../lib/uuid.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { createClockSkew } from "./clock-skew.ts";
-import { createConnectionStatus } from "./connection-status.ts";
-import { createDelivery, type Delivery } from "./delivery.ts";
+import { createDelivery, createOutbox, type Delivery, type Outbox } from "./delivery.ts";
 import { createHostFacts } from "./facts.ts";
 import { commandOfResult } from "./frames.ts";
 import type { Collector, Executor } from "./model.ts";
-import { createOutbox, type Outbox } from "./outbox.ts";
 import { keepConnected } from "./server-connection.ts";
 import { createSocketOpener } from "./socket.ts";
-import { openSpool } from "./spool.ts";
-import type { Spool } from "./spool-model.ts";
-import { cannotUse, claimStateDir, statePaths } from "./state-dir.ts";
+import { openSpool, type Spool } from "./spool.ts";
+import { cannotUse, claimStateDir, createConnectionStatus, statePaths } from "./state-dir.ts";
 import { type Inbox, openInbox, testFrame } from "./test-alert.ts";
 
 /** A collector that does not end in this time is left behind. */
@@ -29,7 +25,7 @@ const DRAIN_POLL_MS = 50;
 const RETRY_WRITING_MS = 30_000;
 const INBOX_POLL_MS = 1_000;
 
-export interface AgentDeps {
+interface AgentDeps {
   readonly config: AgentConfig;
   readonly version: string;
   readonly clock: Clock;
@@ -40,7 +36,7 @@ export interface AgentDeps {
 }
 
 /** The agent at work. */
-export interface RunningAgent {
+interface RunningAgent {
   /** Ends it within a few seconds: what happened is on disk, and the server is told goodbye. Safe to call twice. */
   stop(): Promise<void>;
 }

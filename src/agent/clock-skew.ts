@@ -2,7 +2,7 @@ import type { ServerAddress } from "../config/agent.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { networkOptions } from "./network.ts";
+import { networkOptions } from "./socket.ts";
 
 /** A clock that is further off is told of: from here on the server shows it, too. */
 const SKEW_SECONDS_MAX = 300;
@@ -10,14 +10,14 @@ const ASK_LIMIT_MS = 10_000;
 /** Clocks drift slowly, and connections may come and go fast. */
 const ASK_EVERY_MS = 3_600_000;
 
-export interface ClockSkewDeps {
+interface ClockSkewDeps {
   readonly server: ServerAddress;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Compares this host's clock with the server's. */
-export interface ClockSkew {
+interface ClockSkew {
   /** Asks the server, unless it was asked within the hour, and tells in the log when the clocks differ. Never rejects. */
   check(signal: AbortSignal): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import type { ResultPayload } from "../protocol/payloads.ts";
+import type { ResultPayload } from "../protocol/frames.ts";
 import type { DockerApi } from "./docker-api.ts";
 import type { RunProcess } from "./run-process.ts";
 

@@ -1,11 +1,9 @@
-import { type AllowEntry, isAllowed } from "../protocol/allow.ts";
-import type { CommandName } from "../protocol/commands.ts";
-import { LOG_LINES } from "../protocol/commands.ts";
+import { type AllowEntry, type CommandName, isAllowed, LOG_LINES } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
-import { createBoundedOutput } from "./bounded-output.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
 import type { DockerApi } from "./docker-api.ts";
 import { DockerError } from "./docker-error.ts";
+import { createBoundedOutput } from "./run-process.ts";
 
 /** For the container to end by itself, before Docker kills it. */
 const STOP_SECONDS = 10;

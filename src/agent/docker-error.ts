@@ -1,4 +1,4 @@
-import { codeOf } from "../config/env-file.ts";
+import { codeOf } from "../config/sources.ts";
 import { errorMessage, OpsPilotError } from "../lib/errors.ts";
 import { fieldsOf, jsonOf } from "../lib/json.ts";
 
@@ -7,7 +7,7 @@ import { fieldsOf, jsonOf } from "../lib/json.ts";
  * `not_found` (no such container), `timeout`, `aborted` (by whoever asked), `refused` (Docker said no), `broken` (the answer
  * ended early, or is none of Docker's).
  */
-export type DockerErrorReason = "absent" | "forbidden" | "not_found" | "timeout" | "aborted" | "refused" | "broken";
+type DockerErrorReason = "absent" | "forbidden" | "not_found" | "timeout" | "aborted" | "refused" | "broken";
 
 /** An expected failure of a call to Docker. */
 export class DockerError extends OpsPilotError<DockerErrorReason> {}

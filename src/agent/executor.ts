@@ -3,21 +3,34 @@
  * or too late → rejected; else it waits for what is under way on the same target, is noted on disk as `started`, and is
  * run, at most once whatever happens to this process (see ledger.ts).
  */
+
+import { Value } from "@sinclair/typebox/value";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { isUuid } from "../lib/uuid.ts";
-import { type AllowEntry, allowText, isUnitCommand, unitName } from "../protocol/allow.ts";
-import { commandTarget } from "../protocol/commands.ts";
-import type { ResultPayload } from "../protocol/payloads.ts";
+import {
+  type AllowEntry,
+  allowText,
+  COMMANDS,
+  type CommandName,
+  type CommandParams,
+  commandTarget,
+  isCommandName,
+  isUnitCommand,
+  mayRun,
+  unitName,
+} from "../protocol/commands.ts";
+import type { ResultPayload } from "../protocol/frames.ts";
 import { cleanText } from "../protocol/text.ts";
-import { checkCommand } from "./command-check.ts";
-import { failed, type Outcome, rejected } from "./command-model.ts";
+import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
+import { containerLogs, restartContainer } from "./container-commands.ts";
 import type { DockerApi } from "./docker-api.ts";
+import { hostReport } from "./host-report.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Executor, IncomingCommand } from "./model.ts";
-import { type CheckedCommand, runCommand } from "./run-command.ts";
 import { MissingProgramError, type RunProcess } from "./run-process.ts";
+import { changeService, serviceLogs, serviceStatus } from "./service-commands.ts";
 
 const ID_CHARS_MAX = 64;
 
@@ -26,7 +39,7 @@ const COMMANDS_MAX = 50;
 /** How long the end of the agent waits for a restart that is under way, so that its result can be told. */
 const STOP_LIMIT_MS = 5_000;
 
-export interface ExecutorDeps {
+interface ExecutorDeps {
   readonly allow: readonly AllowEntry[];
   readonly ledger: Ledger;
   readonly run: RunProcess;
@@ -141,4 +154,79 @@ function lineOf({ command, params }: CheckedCommand): string {
   const target = commandTarget(params);
   if (target === "") return command;
   return isUnitCommand(command) ? `unit ${unitName(target)}` : `container ${target}`;
+}
+
+/** Where the allow-list is written on a host that was installed by `opspilot agent install`. */
+const SETTINGS_FILE = "/etc/opspilot/agent.env";
+
+const QUOTED_CHARS_MAX = 60;
+
+/** What a name may be, for whoever sent another. */
+const NAME_EXPECTED =
+  "expected a name of letters, digits and : _ . @ \\ -, beginning with a letter or digit, 255 at most";
+
+/**
+ * The command as it may be run, or why not. All is checked here again, whatever the server has checked: this host does what
+ * its own list allows, and nothing that is quoted back is longer than a line.
+ */
+export function checkCommand(
+  { command, params, ttl_s }: Pick<IncomingCommand, "command" | "params" | "ttl_s">,
+  allow: readonly AllowEntry[],
+): { checked: CheckedCommand } | { refusal: string } {
+  if (typeof command !== "string" || !isCommandName(command)) {
+    return { refusal: `command: ${quoted(command)} is no command of this agent` };
+  }
+  if (!(Number.isFinite(ttl_s) && ttl_s > 0)) return { refusal: "ttl_s: expected a number of seconds above 0" };
+  const schema = COMMANDS[command];
+  const fault = Value.Errors(schema, params).First();
+  if (fault) {
+    const expectation = "pattern" in fault.schema ? NAME_EXPECTED : fault.message;
+    return { refusal: `${fieldOf(fault.path)}: ${expectation}` };
+  }
+  if (!mayRun(allow, command, params)) return { refusal: refusalOf(command, commandTarget(params)) };
+  return { checked: { command, params } as CheckedCommand };
+}
+
+function fieldOf(path: string): string {
+  return `params${path.replaceAll("/", ".")}`.slice(0, QUOTED_CHARS_MAX);
+}
+
+function quoted(value: unknown): string {
+  return JSON.stringify(String(value).slice(0, QUOTED_CHARS_MAX));
+}
+
+function refusalOf(command: string, target: string): string {
+  const entry = target === "" ? command : `${command}:${target.replace(/\.service$/, "")}`;
+  return `${entry} is not allowed on this host; add ${entry} to OPSPILOT_ALLOW in ${SETTINGS_FILE}, then run \`opspilot agent install\` there again`;
+}
+
+/** A command of the vocabulary with parameters that were checked. */
+type CheckedCommand = { [C in CommandName]: { command: C; params: CommandParams<C> } }[CommandName];
+
+/** Runs what was checked and allowed. A surprise is an exception. */
+async function runCommand(
+  checked: CheckedCommand,
+  allow: readonly AllowEntry[],
+  tools: CommandTools,
+): Promise<Outcome> {
+  switch (checked.command) {
+    case "restart_service":
+      return changeService("restart", checked.params.service, tools);
+    case "start_service":
+      return changeService("start", checked.params.service, tools);
+    case "stop_service":
+      return changeService("stop", checked.params.service, tools);
+    case "service_status":
+      return serviceStatus(checked.params.service, tools);
+    case "get_logs":
+      return serviceLogs(checked.params.service, checked.params.lines, tools);
+    case "restart_container":
+      return restartContainer(checked.params.container, allow, tools);
+    case "container_logs":
+      return containerLogs(checked.params.container, checked.params.lines, allow, tools);
+    case "host_report":
+      return hostReport(tools);
+    case "ping":
+      return done("pong");
+  }
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { hostname, release } from "node:os";
-import { DeadlineError, withDeadline } from "../lib/deadline.ts";
+import { DeadlineError, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { HeartbeatPayload, Metrics } from "../protocol/payloads.ts";
+import type { HeartbeatPayload, Metrics } from "../protocol/frames.ts";
 import type { HostFacts } from "./model.ts";
 import { type CpuTicks, cpuPercent, type Mount, parseCpuTicks, parseMemory, parseMounts } from "./proc.ts";
 
@@ -14,7 +14,7 @@ const DISK_LIMIT_MS = 1_000;
 const TICKS_MIN = 300;
 const NAME_CHARS_MAX = 255;
 
-export interface HostFactsDeps {
+interface HostFactsDeps {
   readonly version: string;
   readonly log: Log;
   /** What belongs to a heartbeat beside the host itself. */

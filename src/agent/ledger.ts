@@ -13,7 +13,7 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { UUID } from "../lib/uuid.ts";
-import { ResultPayload } from "../protocol/payloads.ts";
+import { ResultPayload } from "../protocol/frames.ts";
 
 const STATES = ["started", "result", "settled"] as const;
 type State = (typeof STATES)[number];
@@ -46,7 +46,7 @@ export interface Ledger {
   unsettled(): ResultPayload[];
 }
 
-export interface LedgerDeps {
+interface LedgerDeps {
   /** Made when it is not there. */
   dir: string;
   clock: Clock;

@@ -1,4 +1,4 @@
-import type { HeartbeatPayload, ResultPayload, Severity } from "../protocol/payloads.ts";
+import type { HeartbeatPayload, ResultPayload, Severity } from "../protocol/frames.ts";
 
 /** Something that went wrong on this host, or is right again, as a collector tells it. */
 export interface HostAlert {

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { unitName } from "../protocol/allow.ts";
-import { LOG_LINES } from "../protocol/commands.ts";
+import { LOG_LINES, unitName } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { keepEnds, keepHead } from "../protocol/text.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
@@ -113,7 +112,7 @@ export async function serviceLogs(service: string, lines: number | undefined, to
 }
 
 /** What a program's end means. The error is what it said itself, where it said something. */
-export function outcomeOf(finished: Finished, what: string, limitMs: number): Outcome {
+function outcomeOf(finished: Finished, what: string, limitMs: number): Outcome {
   const { exitCode, stdout, stderr, ended } = finished;
   const separator = stdout !== "" && !stdout.endsWith("\n") && stderr !== "" ? "\n" : "";
   const output = keepEnds(stdout + separator + stderr, OUTPUT_BYTES_MAX);

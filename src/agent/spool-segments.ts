@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { decodeRecord, type SpoolFrame } from "./spool-record.ts";
+import type { Envelope } from "../protocol/frames.ts";
 
 /** After so much a new file is begun: what is read, rewritten or sent twice after a crash is at most about this. */
 const SEGMENT_BYTES = 256 * 1024;
@@ -34,7 +34,7 @@ export interface Position {
  * The spool's files: `000000000001.spool` and so on, each written once from its beginning to its end, and removed when
  * none of its records is wanted any more. Nothing is ever appended to a file of an earlier process, whose end may be torn.
  */
-export interface Segments {
+interface Segments {
   /** Shows all good records in their order, one at a time, and tells how many lines were damaged. To be called once, first. */
   scan(visit: (position: Position, frame: SpoolFrame) => void): number;
   /** Writes the lines one behind the other; on disk when it resolves. Rejects when the disk does not take all of them. */
@@ -245,4 +245,41 @@ function readIfThere(path: string): Buffer {
     if (error instanceof Error) return Buffer.alloc(0);
     throw error;
   }
+}
+
+/** A frame that is to reach the server, but for what belongs to the moment of sending. */
+export interface SpoolFrame {
+  /** The frame's id: with it the server knows a repetition. */
+  readonly id: string;
+  readonly type: "alert" | "result";
+  /** The payload as the envelope has it. */
+  readonly data: string;
+  readonly compression: Envelope["compression"];
+  /** The same for alerts that say the same: which of them can be spared. */
+  readonly key: number;
+}
+
+const CHECKSUM_CHARS = 8;
+const LINE_END = "\n";
+
+/**
+ * A frame as a line: the CRC-32 of the rest, a space, JSON. A line that was not written to its end, or that the disk has
+ * changed, is thereby known, and the next line is found all the same.
+ */
+export function encodeRecord(frame: SpoolFrame): string {
+  const { id, type, data, compression, key } = frame;
+  const json = JSON.stringify({ id, type, data, compression, key });
+  return `${checksumOf(json)} ${json}${LINE_END}`;
+}
+
+/** The frame of a line (without its newline), or undefined when the line is damaged. */
+export function decodeRecord(line: string): SpoolFrame | undefined {
+  const json = line.slice(CHECKSUM_CHARS + 1);
+  if (line.slice(0, CHECKSUM_CHARS) !== checksumOf(json)) return undefined;
+  // The checksum says that this is what was written.
+  return JSON.parse(json) as SpoolFrame;
+}
+
+function checksumOf(text: string): string {
+  return Bun.hash.crc32(text).toString(16).padStart(CHECKSUM_CHARS, "0");
 }

@@ -1,11 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { chooseDrops } from "./spool-drops.ts";
-import { type Entry, sumOf } from "./spool-entry.ts";
-import type { Spool } from "./spool-model.ts";
-import { decodeRecord, encodeRecord, type SpoolFrame } from "./spool-record.ts";
-import { openSegments, type Position } from "./spool-segments.ts";
+import { decodeRecord, encodeRecord, openSegments, type Position, type SpoolFrame } from "./spool-segments.ts";
 
 /** Memory is bounded too: what is known of each record takes about 100 bytes. */
 const RECORDS_MAX = 100_000;
@@ -22,7 +18,7 @@ const SWEEP_AT = 500;
 /** No segment has this number. */
 const NOWHERE = 0;
 
-export interface SpoolDeps {
+interface SpoolDeps {
   /** Made when it is not there; used by one process at a time. */
   readonly dir: string;
   readonly bytesMax: number;
@@ -251,4 +247,105 @@ export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
       segments.close();
     },
   };
+}
+
+/** What a heartbeat and a person want to know. */
+interface SpoolStatus {
+  /** Frames that the server has not acknowledged. */
+  readonly waiting: number;
+  /** On disk. */
+  readonly bytes: number;
+  /** Given up since the start of this process: repeats of what is still told, others, and what the disk had damaged. */
+  readonly droppedRepeats: number;
+  readonly droppedOthers: number;
+  readonly damaged: number;
+  /** In memory alone: the disk does not take them. */
+  readonly unwritten: number;
+}
+
+/**
+ * What is to reach the server, on disk until it has: waiting → in flight → done, in order of age. What was in flight when
+ * a connection ended waits again. After a crash some that were done are sent once more, which the server knows by their ids.
+ */
+export interface Spool {
+  /** On disk when it resolves, or, where the disk is full, in memory. Never rejects. */
+  add(frame: SpoolFrame): Promise<void>;
+  /** Whether a frame of this id is here. */
+  has(id: string): boolean;
+  /** The oldest that waits; it is in flight from then on. */
+  take(): SpoolFrame | undefined;
+  /** The server has it, or never will: it is not kept any longer. */
+  done(id: string): void;
+  /** The frame, which is in flight, waits again, behind all others. */
+  defer(id: string): void;
+  /** All that is in flight waits again. */
+  putBack(): void;
+  status(): SpoolStatus;
+  /** Writes what the disk refused before. To be called now and then. */
+  retry(): Promise<void>;
+  /** Writes what there is, and leaves on disk only what still waits. */
+  close(): Promise<void>;
+}
+
+/** What is known of a record in memory. Kept small: there may be many. The frame itself is on disk. */
+export interface Entry {
+  readonly type: SpoolFrame["type"];
+  readonly key: number;
+  bytes: number;
+  state: "waiting" | "in flight" | "done";
+  /** Until it is on disk. */
+  line: string | undefined;
+  /** Where it is on disk. */
+  segment: number;
+  offset: number;
+}
+
+/** How much they take on disk. */
+function sumOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** What is looked at to decide which records of a full spool go. */
+interface Droppable {
+  readonly type: "alert" | "result";
+  /** Alerts of the same key say the same. */
+  readonly key: number;
+  readonly bytes: number;
+}
+
+/** What is to be given up: of `repeats` the same is still told by another record, of `others` not. */
+interface Drops<Record> {
+  readonly repeats: Record[];
+  readonly others: Record[];
+}
+
+/**
+ * Which records a full spool gives up to win `neededBytes`, from a list in order of age. First repeats, the oldest first:
+ * those that have the same both before and after them, so that when a thing began and how it stands now is still told; then
+ * those that have the same after them. Only then the oldest alerts, and the results of commands last.
+ */
+function chooseDrops<Record extends Droppable>(records: readonly Record[], neededBytes: number): Drops<Record> {
+  const chosen = new Set<Record>();
+  let wonBytes = 0;
+  const take = (candidates: Iterable<Record>) => {
+    for (const record of candidates) {
+      if (wonBytes >= neededBytes) return;
+      if (chosen.has(record)) continue;
+      chosen.add(record);
+      wonBytes += record.bytes;
+    }
+  };
+  const alerts = records.filter(({ type }) => type === "alert");
+  const newest = lastOfEach(alerts);
+  const oldest = lastOfEach(alerts.toReversed());
+  take(alerts.filter((record) => newest.get(record.key) !== record && oldest.get(record.key) !== record));
+  take(alerts.filter((record) => newest.get(record.key) !== record));
+  const repeats = [...chosen];
+  take(alerts);
+  take(records);
+  return { repeats, others: [...chosen].slice(repeats.length) };
+}
+
+function lastOfEach<Record extends Droppable>(records: readonly Record[]): Map<number, Record> {
+  return new Map(records.map((record) => [record.key, record]));
 }

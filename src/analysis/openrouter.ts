@@ -1,8 +1,7 @@
 import { ConsecutiveBreaker, circuitBreaker, handleWhenResult, isBrokenCircuitError } from "cockatiel";
 import { OpenAI } from "openai";
-import { backoffMs } from "../lib/backoff.ts";
 import type { Fetch } from "../lib/bounded-fetch.ts";
-import type { Clock } from "../lib/clock.ts";
+import { backoffMs, type Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { ANSWER_JSON_SCHEMA } from "./answer-schema.ts";

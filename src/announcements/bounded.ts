@@ -1,4 +1,4 @@
-import { DeliveryError } from "../lib/delivery-error.ts";
+import { DeliveryError } from "../lib/errors.ts";
 
 /** An outlet that does not answer within this is taken to be away. */
 export const CALL_LIMIT_MS = 15_000;

@@ -12,7 +12,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import { isDatabaseAway } from "../db/away.ts";
 import type { Candidate, IncidentWriter, Mute, Muter, Note } from "../incidents/model.ts";
-import { type BackoffOptions, backoffMs } from "../lib/backoff.ts";
+import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { AnnouncementMetrics } from "./metrics.ts";

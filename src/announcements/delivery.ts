@@ -7,9 +7,8 @@
  * A call of which nobody knows how it ended is looked for before it is made again. Where the outlet cannot look, it is
  * made once more and then given up: two messages are better than none, and ten are not.
  */
-import { type BackoffOptions, backoffMs } from "../lib/backoff.ts";
-import { DeliveryError } from "../lib/delivery-error.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
+import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { bounded } from "./bounded.ts";
 import { OVER_BEFORE } from "./decide.ts";

@@ -1,6 +1,5 @@
-import { type BackoffOptions, backoffMs } from "../lib/backoff.ts";
-import { DeliveryError } from "../lib/delivery-error.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
+import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { bounded } from "./bounded.ts";
 import type { AnnouncementMetrics } from "./metrics.ts";

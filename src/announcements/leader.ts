@@ -5,11 +5,10 @@
  * an older one does not count: a leader that has not heard yet that its session ended changes nothing.
  */
 import type { Sql } from "postgres";
-import type { Clock } from "../lib/clock.ts";
-import { withDeadline } from "../lib/deadline.ts";
+import { type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { Running } from "../lib/repeat.ts";
+import type { Running } from "../lib/loops.ts";
 import { isInLine, prepareSession, raiseLead, waitForLead } from "./leader-store.ts";
 
 const AGAIN_MS = 1_000;

@@ -1,5 +1,4 @@
-import { type BackoffOptions, backoffMs } from "../lib/backoff.ts";
-import type { Clock } from "../lib/clock.ts";
+import { type BackoffOptions, backoffMs, type Clock } from "../lib/clock.ts";
 
 /** While an outlet is down it is tried this often: it is one that is tried, not each message. */
 const OUTLET_RETRY: BackoffOptions = { minMs: 500, maxMs: 60_000 };

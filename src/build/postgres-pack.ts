@@ -4,12 +4,11 @@ import lock from "../../bun.lock" with { type: "jsonc" };
 import { POSTGRES_VERSION, type PostgresPlatform, packPostgres } from "../db/embedded/pack.ts";
 
 /** How the packing works: another way of packing is another pack. */
-const SOURCES = ["src/db/embedded/pack.ts", "src/db/embedded/tar.ts"];
+const SOURCE = "src/db/embedded/pack.ts";
 
 /** The path of the packed PostgreSQL for the platform, made once and kept in node_modules/.cache. */
 export async function cachedPack(top: string, platform: PostgresPlatform): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for (const file of SOURCES) hasher.update(await Bun.file(join(top, file)).bytes());
+  const hasher = new Bun.CryptoHasher("sha256").update(await Bun.file(join(top, SOURCE)).bytes());
   const key = `${platform}-${POSTGRES_VERSION}-${hasher.digest("hex").slice(0, 12)}`;
   const folder = join(top, "node_modules/.cache/opspilot", key);
   const path = join(folder, "postgres-pack.tar.zst");

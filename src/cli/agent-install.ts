@@ -1,18 +1,16 @@
 import { resolve } from "node:path";
-import { installService } from "../agent/install/install.ts";
-import { uninstallService } from "../agent/install/uninstall.ts";
+import { installService, uninstallService } from "../agent/install/install.ts";
 import { createProcessRunner } from "../agent/run-process.ts";
-import { type AgentFlags, givenBy } from "../config/agent.ts";
-import { AGENT_SETTINGS } from "../config/agent-settings.ts";
+import { AGENT_SETTINGS, type AgentFlags, givenBy } from "../config/agent.ts";
 import { readSurroundings, type Surroundings } from "../config/environment.ts";
-import { Mistakes } from "../config/mistakes.ts";
+import { Mistakes } from "../config/settings.ts";
 import { readKind } from "../config/sources.ts";
 import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import { EMBEDDED } from "./systemd.ts";
 
 /** Flags of `agent install`, with those of the agent's settings. */
-export interface InstallFlags extends Pick<AgentFlags, "server" | "token" | "tokenFile" | "allow" | "ca"> {
+interface InstallFlags extends Pick<AgentFlags, "server" | "token" | "tokenFile" | "allow" | "ca"> {
   readonly docker?: boolean;
   readonly group?: readonly string[];
   readonly user?: string;
@@ -21,7 +19,7 @@ export interface InstallFlags extends Pick<AgentFlags, "server" | "token" | "tok
 }
 
 /** Flags of `agent uninstall`. */
-export interface UninstallFlags extends Pick<InstallFlags, "root" | "dryRun"> {
+interface UninstallFlags extends Pick<InstallFlags, "root" | "dryRun"> {
   readonly purge?: true;
 }
 

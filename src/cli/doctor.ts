@@ -1,4 +1,4 @@
-import { ConfigError } from "../config/mistakes.ts";
+import { ConfigError } from "../config/settings.ts";
 import type { Flags } from "../config/sources.ts";
 import { type Config, loadConfig } from "../config.ts";
 import { ExitCode } from "../lib/errors.ts";

@@ -1,8 +1,7 @@
 import { Command, CommanderError } from "commander";
 import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
-import { ExitCode } from "../lib/errors.ts";
-import { report } from "./report.ts";
+import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
 import { VERSION } from "./version.ts";
 
 /** The command when none is given. */
@@ -130,12 +129,12 @@ function addAgentCommands(program: Command, run: Run, stop: AbortSignal): void {
   withAgentSettings(agent.command("once"))
     .description("send one test alert, and end once the server has it")
     .action((_: AgentFlags, command: Command) =>
-      run(async () => (await import("./agent-once.ts")).agentOnce(command.optsWithGlobals(), stop)),
+      run(async () => (await import("./agent.ts")).agentOnce(command.optsWithGlobals(), stop)),
     );
   withAgentSettings(agent.command("check"))
     .description("say what can be seen and done on this host, and why not")
     .action((_: AgentFlags, command: Command) =>
-      run(async () => (await import("./agent-check.ts")).checkAgent(command.optsWithGlobals())),
+      run(async () => (await import("./agent.ts")).checkAgent(command.optsWithGlobals())),
     );
   addInstallCommands(agent, run);
 }
@@ -180,4 +179,22 @@ function withServerSettings(command: Command): Command {
     .option("--token-file <path>", "a file that holds the token (OPSPILOT_TOKEN_FILE)")
     .option("--allow <list>", "what the server may have done here (OPSPILOT_ALLOW)")
     .option("--ca <path>", "the authority of the server's certificate, in PEM (OPSPILOT_CA)");
+}
+
+/** Tells a person on standard error what went wrong, and returns the exit status for it. */
+export function report(error: unknown): number {
+  process.stderr.write(`opspilot: ${textOf(error)}\n`);
+  if (error instanceof StartupError) return error.exitCode;
+  return isSystemError(error) && error.code === "ENOSPC" ? ExitCode.cannotCreate : ExitCode.failure;
+}
+
+/** What was expected, or what the system says, needs no stack trace; a surprise does. */
+function textOf(error: unknown): string {
+  if (isSystemError(error) && error.code === "ENOSPC") return `no space is left on the disk (${error.message})`;
+  if (error instanceof OpsPilotError || isSystemError(error) || !(error instanceof Error)) return errorMessage(error);
+  return error.stack ?? error.message;
+}
+
+function isSystemError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
 }

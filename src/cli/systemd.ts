@@ -1,4 +1,4 @@
-import { PATHS } from "../agent/install/paths.ts";
+import { PATHS } from "../agent/install/unit.ts";
 import { HARDENING } from "../lib/hardening.ts";
 
 /** Where Bun keeps the modules of an executable. */

@@ -1,9 +1,15 @@
 import { userInfo } from "node:os";
 import type { Flags } from "../config/sources.ts";
-import type { Agent } from "../fleet/model.ts";
+import { loadConfig } from "../config.ts";
+import { migrate } from "../db/migrate.ts";
+import { notifyAll } from "../db/notifications.ts";
+import { createAgentService, createNotices } from "../fleet/fleet.ts";
+import type { Agent, AgentService } from "../fleet/model.ts";
+import { createFleetStore } from "../fleet/store.ts";
+import { createIncidentWriter } from "../incidents/write-store.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import { isUuid } from "../lib/uuid.ts";
-import { withAgents } from "./with-agents.ts";
+import { withDatabase } from "./with-database.ts";
 
 const HOSTNAME_CHARS_MAX = 255;
 
@@ -71,4 +77,20 @@ function userName(): string {
     if (error instanceof Error) return String(process.getuid?.() ?? "unknown");
     throw error;
   }
+}
+
+/**
+ * Agents as the command line manages them: beside a running server, which hears of what changes, or alone. On a new
+ * database the tables are made first, so that a token can be had before the first start.
+ */
+function withAgents<T>(flags: Flags, use: (agents: AgentService) => Promise<T>): Promise<T> {
+  return withDatabase(loadConfig(flags), async (database, log) => {
+    await migrate(database, log);
+    const notices = createNotices({
+      nodeId: crypto.randomUUID(),
+      notify: (channel, payload) => notifyAll(database.sql, channel, payload),
+    });
+    const store = createFleetStore(database.sql, createIncidentWriter());
+    return use(createAgentService({ store, revoked: notices.revoked }));
+  });
 }

@@ -1,6 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { IncidentWriter } from "../incidents/model.ts";
-import type { ResultPayload } from "../protocol/payloads.ts";
+import type { ResultPayload } from "../protocol/frames.ts";
 import type { Command, CommandStatus } from "./model.ts";
 
 type Query = Sql | TransactionSql;

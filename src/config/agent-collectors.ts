@@ -1,7 +1,6 @@
 import { parseDurationMs } from "../lib/units.ts";
 import { type LogRule, parseLogRules } from "./log-rules.ts";
-import type { Mistakes } from "./mistakes.ts";
-import { setting, text } from "./settings.ts";
+import { type Mistakes, setting, text } from "./settings.ts";
 
 /** The collectors' settings as text. */
 export const RawCollectorSettings = {

@@ -1,18 +1,16 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { join, resolve } from "node:path";
-import { isLoopbackHost } from "../lib/addresses.ts";
+import { type Static, Type } from "@sinclair/typebox";
+import { createAddressSet, isAddressOrRange, isLoopbackHost } from "../lib/addresses.ts";
 import { errorMessage } from "../lib/errors.ts";
-import type { LogLevel } from "../lib/log.ts";
-import { type AllowEntry, parseAllow } from "../protocol/allow.ts";
-import { type CollectorSettings, readCollectorSettings } from "./agent-collectors.ts";
-import { AGENT_SETTINGS, type RawAgentSettings } from "./agent-settings.ts";
-import { codeOf } from "./env-file.ts";
+import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
+import { type AllowEntry, parseAllow } from "../protocol/commands.ts";
+import { type CollectorSettings, RawCollectorSettings, readCollectorSettings } from "./agent-collectors.ts";
 import { readSurroundings, type Surroundings } from "./environment.ts";
-import { Mistakes } from "./mistakes.ts";
-import { dataDirOf, readerOf, sizeIn } from "./parse.ts";
-import { proxyOf } from "./proxy.ts";
-import { readKind } from "./sources.ts";
+import { choice, describeSettings, Mistakes, setting, size, text } from "./settings.ts";
+import { codeOf, dataDirOf, readerOf, readKind, sizeIn } from "./sources.ts";
 
 /** Where the agent's server is, and how to get there. */
 export interface ServerAddress {
@@ -154,4 +152,66 @@ function allowOf(raw: RawAgentSettings, mistakes: Mistakes): readonly AllowEntry
   if ("entries" in parsed) return parsed.entries;
   mistakes.add("OPSPILOT_ALLOW", parsed.fault);
   return [];
+}
+
+const proxy = () => setting("^https?://", "an http or https URL of a proxy");
+const hosts = () => text("hosts that are reached without a proxy, separated by commas");
+
+/** The agent's settings as text; those of proxies by the names that other programs know them by, too. */
+const RawAgentSettings = Type.Partial(
+  Type.Object({
+    OPSPILOT_SERVER: setting("^(wss?|https?)://", "the server's URL, such as wss://ops.example.com"),
+    OPSPILOT_TOKEN: setting("^[\\x21-\\x7e]{8,256}$", "8 to 256 printable characters without spaces"),
+    OPSPILOT_ALLOW: text("commands with what they may be run on, such as restart_service:nginx,get_logs:*"),
+    OPSPILOT_CA: text("the path of a PEM file"),
+    OPSPILOT_SPOOL: size("a size such as 64MiB, from 1MiB to 1GiB"),
+    OPSPILOT_DOCKER_SOCKET: setting("^/", "the path of Docker's socket"),
+    OPSPILOT_DATA_DIR: text("a directory"),
+    HTTPS_PROXY: proxy(),
+    https_proxy: proxy(),
+    HTTP_PROXY: proxy(),
+    http_proxy: proxy(),
+    NO_PROXY: hosts(),
+    no_proxy: hosts(),
+    LOG_LEVEL: choice(...LOG_LEVELS),
+    ...RawCollectorSettings,
+  }),
+);
+type RawAgentSettings = Static<typeof RawAgentSettings>;
+type AgentSettingName = keyof RawAgentSettings & string;
+
+/** The agent's. */
+export const AGENT_SETTINGS = describeSettings<AgentSettingName>(RawAgentSettings, {
+  secrets: ["OPSPILOT_TOKEN", "OPSPILOT_PATTERNS"],
+  unquoted: ["OPSPILOT_SERVER", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"],
+});
+
+/**
+ * The proxy that is to be used for this URL, or null: by the variables that most programs know. A loopback address is
+ * never asked for by way of a proxy.
+ */
+export function proxyOf(raw: RawAgentSettings, url: URL): string | null {
+  const isSecure = url.protocol === "wss:" || url.protocol === "https:";
+  const proxy = isSecure ? (raw.HTTPS_PROXY ?? raw.https_proxy) : (raw.HTTP_PROXY ?? raw.http_proxy);
+  if (proxy === undefined || isLoopbackHost(url.hostname)) return null;
+  return isExempt(raw.NO_PROXY ?? raw.no_proxy ?? "", url) ? null : proxy;
+}
+
+/** Entries of NO_PROXY: `*`, a host with all below it (`example.com`, `.example.com`, `*.example.com`), an address or a range; each with a port or without. */
+function isExempt(noProxy: string, url: URL): boolean {
+  const host = url.hostname.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+  const port = url.port || (url.protocol === "wss:" || url.protocol === "https:" ? "443" : "80");
+  return noProxy
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== "")
+    .some((entry) => covers(entry, host, port));
+}
+
+function covers(entry: string, host: string, port: string): boolean {
+  if (entry === "*") return true;
+  if (isAddressOrRange(entry)) return isIP(host) !== 0 && createAddressSet([entry]).has(host);
+  const [, name = "", entryPort] = /^(?:\*?\.)?\[?(.+?)\]?(?::(\d+))?$/.exec(entry) ?? [];
+  if (entryPort !== undefined && entryPort !== port) return false;
+  return host === name || host.endsWith(`.${name}`);
 }

@@ -1,4 +1,4 @@
-import type { Severity } from "../protocol/payloads.ts";
+import type { Severity } from "../protocol/frames.ts";
 
 /** What a log line of some program looks like when something went wrong. */
 export interface LogPreset {

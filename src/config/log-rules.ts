@@ -1,7 +1,7 @@
 import { isAbsolute } from "node:path";
 import { errorMessage } from "../lib/errors.ts";
 import { compileLinePattern, type LinePattern, PatternError } from "../lib/linear-pattern.ts";
-import type { Severity } from "../protocol/payloads.ts";
+import type { Severity } from "../protocol/frames.ts";
 import { LOG_PRESETS } from "./log-presets.ts";
 
 /** Where lines come from. */

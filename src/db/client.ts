@@ -1,7 +1,7 @@
 import { Socket } from "node:net";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";
-import { withDeadline } from "../lib/deadline.ts";
+import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
@@ -35,7 +35,7 @@ const RECONNECT_S = { min: 0.05, max: 1 };
 export type Orm = PostgresJsDatabase<typeof schema>;
 
 /** What a client of its own is for. */
-export interface ClientOptions {
+interface ClientOptions {
   /** At most; 1 when not said. */
   readonly connections?: number;
   /** As pg_stat_activity shows it. */
@@ -45,7 +45,7 @@ export interface ClientOptions {
 }
 
 /** What a session hears of by itself. */
-export interface SessionOptions extends Omit<ClientOptions, "connections"> {
+interface SessionOptions extends Omit<ClientOptions, "connections"> {
   /** The server ends a session that it has not heard for so long: for one that holds a lock and probes more often. */
   readonly idleLimitMs?: number;
   readonly onNotify?: (channel: string, payload: string) => void;
@@ -78,7 +78,7 @@ export interface Database {
 }
 
 /** Which database. */
-export interface DatabaseOptions {
+interface DatabaseOptions {
   target: DatabaseTarget;
   /** Where sessions are made when `target` is a transaction pooler. */
   direct?: DatabaseTarget | undefined;

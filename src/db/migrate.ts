@@ -1,11 +1,18 @@
+import { createHash } from "node:crypto";
+import type { MigrationMeta } from "drizzle-orm/migrator";
 import { PgDialect } from "drizzle-orm/pg-core";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { Sql } from "postgres";
-import { ExitCode, StartupError } from "../lib/errors.ts";
+import initial from "../../drizzle/0000_initial.sql" with { type: "text" };
+import storage from "../../drizzle/0001_storage.sql" with { type: "text" };
+import modelCalls from "../../drizzle/0002_model_calls.sql" with { type: "text" };
+import decisions from "../../drizzle/0003_decisions.sql" with { type: "text" };
+import revisions from "../../drizzle/0004_revisions.sql" with { type: "text" };
+import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
+import { assert, ExitCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Database } from "./client.ts";
 import { LockKey } from "./lock-keys.ts";
-import { embeddedMigrations } from "./migrations.ts";
 
 /** How long to wait for another node's migration, and for each lock that our own needs. */
 const LOCK_LIMIT_MS = 60_000;
@@ -84,4 +91,27 @@ async function apply(client: Sql, before: number, log: Log): Promise<void> {
   if (missing === 0) return;
   await new PgDialect().migrate(migrations, drizzle(client)._.session as never, "");
   log.info({ migrations: missing }, "the database's tables are up to date");
+}
+
+/** Every file of drizzle/, named one by one: the executable carries what is imported. A test compares it with the folder. */
+const FILES: Readonly<Record<string, string>> = {
+  "0000_initial": initial,
+  "0001_storage": storage,
+  "0002_model_calls": modelCalls,
+  "0003_decisions": decisions,
+  "0004_revisions": revisions,
+};
+
+/** The migrations in order, in the form in which Drizzle's own reader gives them to its migrator. */
+export function embeddedMigrations(): MigrationMeta[] {
+  return journal.entries.map(({ tag, when, breakpoints }) => {
+    const text = FILES[tag];
+    assert(text !== undefined, `migration ${tag} is in the list`);
+    return {
+      sql: text.split("--> statement-breakpoint"),
+      bps: breakpoints,
+      folderMillis: when,
+      hash: createHash("sha256").update(text).digest("hex"),
+    };
+  });
 }

@@ -1,14 +1,11 @@
 import type { Sql, TransactionSql } from "postgres";
-import { backoffMs } from "../lib/backoff.ts";
-import type { Clock } from "../lib/clock.ts";
-import { withDeadline } from "../lib/deadline.ts";
+import { backoffMs, type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Database } from "./client.ts";
-import { notifyAll } from "./notify-store.ts";
 
 /** Who listens on a channel. */
-export interface Listener {
+interface Listener {
   onMessage(payload: string): void;
   /** Messages come from now on; those before did not, nor those while the connection was away: read the state again. */
   onReady(): void;
@@ -137,4 +134,9 @@ function openSession(
 
 function listenOn(client: Sql, channel: string) {
   return client`listen ${client(channel)}`;
+}
+
+/** Says `payload` (fewer than 8,000 bytes) on a channel; within a transaction, at its commit. */
+export async function notifyAll(sql: Sql | TransactionSql, channel: string, payload: string): Promise<void> {
+  await sql`select pg_notify(${channel}, ${payload})`;
 }

@@ -3,16 +3,16 @@ import type { Database } from "../db/client.ts";
 import type { Notifications } from "../db/notifications.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
-import { createAgentService } from "./agents.ts";
-import type { AgentSockets } from "./model.ts";
-import { AGENTS_CHANNEL, createNoticeReader, createNotices } from "./notices.ts";
+import type { AgentService, AgentSockets } from "./model.ts";
 import { createPresence } from "./presence.ts";
-import { createFleetStore } from "./store.ts";
+import { createFleetStore, type FleetStore } from "./store.ts";
 import { createTokenService } from "./tokens.ts";
 
-export interface FleetDeps {
+interface FleetDeps {
   database: Database;
   notifications: Notifications;
   connections: AgentSockets;
@@ -71,4 +71,118 @@ export function createFleet(deps: FleetDeps) {
     },
     stop: presence.stop,
   };
+}
+
+/** The channel on which nodes tell each other about agents; ids only. */
+const AGENTS_CHANNEL = "opspilot_agents";
+
+/** PostgreSQL refuses payloads of 8,000 bytes: 200 ids of 36 characters and their quotes stay below. */
+const IDS_PER_NOTICE = 200;
+
+type Notice = { kind: "claimed"; node: string; agents: string[] } | { kind: "deleted" | "revoked"; agents: string[] };
+
+interface NoticeDeps {
+  nodeId: string;
+  notify: (channel: string, payload: string) => Promise<void>;
+}
+
+/** What this node says. */
+export function createNotices({ nodeId, notify }: NoticeDeps) {
+  return {
+    async claimed(agentIds: readonly string[]): Promise<void> {
+      for (let at = 0; at < agentIds.length; at += IDS_PER_NOTICE) {
+        const notice: Notice = { kind: "claimed", node: nodeId, agents: agentIds.slice(at, at + IDS_PER_NOTICE) };
+        await notify(AGENTS_CHANNEL, JSON.stringify(notice));
+      }
+    },
+    revoked: (agentId: string, why: "deleted" | "revoked") =>
+      notify(AGENTS_CHANNEL, JSON.stringify({ kind: why, agents: [agentId] } satisfies Notice)),
+  };
+}
+
+/** What a notice from another node acts on. */
+interface NoticeReader {
+  nodeId: string;
+  sockets: AgentSockets;
+  tokens: { forget(agentId: string): void };
+  presence: { reconcile(agentIds?: readonly string[]): Promise<void> };
+  /** Told of agents that have come to another node. */
+  returned: (agentIds: readonly string[]) => void;
+  log: Log;
+}
+
+/** What this node does when it hears of others: drops what is no longer good. */
+export function createNoticeReader(deps: NoticeReader) {
+  const failed = (error: unknown) => deps.log.warn({ error: errorMessage(error) }, "a notice could not be followed");
+
+  function onMessage(payload: string): void {
+    const notice = JSON.parse(payload) as Notice;
+    switch (notice.kind) {
+      case "claimed":
+        if (notice.node === deps.nodeId) return;
+        deps.presence.reconcile(notice.agents).catch(failed);
+        deps.returned(notice.agents);
+        return;
+      case "deleted":
+      case "revoked":
+        for (const agentId of notice.agents) {
+          deps.tokens.forget(agentId);
+          deps.sockets.closeAgent(agentId, notice.kind);
+        }
+    }
+  }
+
+  return {
+    onMessage,
+    /** Notices may have been missed: everything is compared once. */
+    onReady: () => void deps.presence.reconcile().catch(failed),
+  };
+}
+
+/** 256 random bits; the prefix lets people and secret scanners tell what it is. */
+const TOKEN_BYTES = 32;
+const TOKEN_PREFIX = "opa_";
+
+interface AgentServiceDeps {
+  store: FleetStore;
+  /** Tells every node that the agents' old tokens and sockets are no longer good. */
+  revoked: (agentId: string, why: "deleted" | "revoked") => Promise<void>;
+}
+
+/** Agents as people manage them. */
+export function createAgentService({ store, revoked }: AgentServiceDeps): AgentService {
+  return {
+    async list({ limit, cursor }) {
+      const agents = await store.list(limit + 1, cursor);
+      const page = agents.slice(0, limit);
+      const last = page.at(-1);
+      return agents.length > limit && last ? { agents: page, nextCursor: last.id } : { agents: page };
+    },
+    get: (id) => store.get(id),
+    async create({ hostname }, actor) {
+      const token = newToken();
+      const row = { id: crypto.randomUUID(), tokenHash: sha256Hex(token), hostname: hostname ?? null };
+      return { agent: await store.create(row, actor), token };
+    },
+    async remove(id, actor) {
+      const agent = await store.revoke(id, null, actor);
+      if (!agent) return false;
+      await revoked(id, "deleted");
+      return true;
+    },
+    async rotateToken(id, actor) {
+      const token = newToken();
+      const agent = await store.revoke(id, sha256Hex(token), actor);
+      if (!agent) return undefined;
+      await revoked(id, "revoked");
+      return { agent, token };
+    },
+  };
+}
+
+function newToken(): string {
+  return (
+    TOKEN_PREFIX +
+    crypto.getRandomValues(new Uint8Array(TOKEN_BYTES)).toBase64({ alphabet: "base64url", omitPadding: true })
+  );
 }

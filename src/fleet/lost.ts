@@ -15,7 +15,7 @@ import type { IngestService } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
-import type { AlertPayload } from "../protocol/payloads.ts";
+import type { AlertPayload } from "../protocol/frames.ts";
 import { LOST_AGENTS_MAX, type LostAgent, type LostStore } from "./lost-store.ts";
 
 /** Longest time between two looks; shorter than half the grace, so that who leaves is seen before it counts as lost. */
@@ -39,7 +39,7 @@ const SUBJECT = { type: "host", source: "agent" } as const;
 /** The words in message ids, and those under which alerts stand that were stored before `origin` was part of their UUID. */
 const WORDS = { lost: "silent", back: "back" } as const;
 
-export interface LostWatchDeps {
+interface LostWatchDeps {
   store: LostStore;
   ingest: Pick<IngestService, "accept" | "uuidOf">;
   nodeId: string;
@@ -54,7 +54,7 @@ export interface LostWatchDeps {
 }
 
 /** Looks for agents that are lost, and for those that are back. */
-export interface LostWatch {
+interface LostWatch {
   /** One look; the other nodes' looks meanwhile see nothing. Milliseconds until the next is due, where that is known. */
   look(): Promise<number | undefined>;
   start(): void;

@@ -1,4 +1,4 @@
-import type { HeartbeatPayload } from "../protocol/payloads.ts";
+import type { HeartbeatPayload } from "../protocol/frames.ts";
 
 /** What the API shows of an agent. */
 export interface Agent {

@@ -10,8 +10,8 @@ import { createBatcher } from "../lib/batcher.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import type { HeartbeatPayload } from "../protocol/frames.ts";
 import { META_BYTES_MAX } from "../protocol/limits.ts";
-import type { HeartbeatPayload } from "../protocol/payloads.ts";
 import type { AgentSockets, PresenceService } from "./model.ts";
 import type { EndedHolding, FleetStore, Holding, PresenceUpdate } from "./store.ts";
 
@@ -29,7 +29,7 @@ const ROWS_MAX = 1_000;
 /** A clock that is further off than this is shown. */
 const SKEW_SHOWN_SECONDS = 300;
 
-export interface PresenceDeps {
+interface PresenceDeps {
   store: FleetStore;
   sockets: AgentSockets;
   nodeId: string;
@@ -41,7 +41,7 @@ export interface PresenceDeps {
 }
 
 /** Presence, and what the composition root does with it. */
-export interface Presence extends PresenceService {
+interface Presence extends PresenceService {
   /** Takes the lease, and frees agents that dead nodes left online. Rejects when the database is away. */
   start(): Promise<void>;
   /** Closes sockets here whose agents were deleted, or are held by another connection by now. */

@@ -1,17 +1,16 @@
 import type { Authentication, AuthenticationFailure, TokenService } from "../fleet/model.ts";
-import type { Clock } from "../lib/clock.ts";
-import { withDeadline } from "../lib/deadline.ts";
+import { type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { FailureCounter } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Envelope, FrameErrorReason } from "../protocol/frames.ts";
-import type { Connection } from "./agent-connection.ts";
+import type { Connection } from "./connections.ts";
 import { type GatewayLimits, REFUSAL_MS } from "./limits.ts";
 
 /** What is known of a frame's token; `ask`: only a look-up can tell. */
 export type TokenCheck = "accepted" | "ask" | { reason: FrameErrorReason; message: string };
 
-export interface AuthenticationDeps {
+interface AuthenticationDeps {
   tokens: TokenService;
   failures: FailureCounter;
   clock: Clock;

@@ -1,22 +1,17 @@
 import type { PresenceService, TokenService } from "../fleet/model.ts";
 import type { IngestService } from "../ingest/model.ts";
-import type { ClientAddress } from "../lib/client-address.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { ClientAddress } from "../lib/addresses.ts";
+import { backoffMs, type Clock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
 import { createFailureCounter, FAILURE_LIMITS } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
-import { Connection } from "./agent-connection.ts";
 import { createAuthentication } from "./authentication.ts";
-import { createBuffers } from "./buffers.ts";
-import { createClaims } from "./claims.ts";
-import type { Connections } from "./connections.ts";
+import { Connection, type Connections, createBuffers, Hold } from "./connections.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
-import { createRouter } from "./router.ts";
-import { closeAll } from "./shutdown.ts";
+import { createRouter, createStream } from "./router.ts";
 import { type Peer, type Socket, type SocketEvents, streamRoutes } from "./socket.ts";
-import { createStream } from "./stream.ts";
-import { createSweep } from "./sweep.ts";
 
 /** With these a client says that it ends, and that all is well: normal closure, going away (RFC 6455, 7.4.1). */
 const GOODBYE_CODES: readonly number[] = [1000, 1001];
@@ -24,7 +19,7 @@ const GOODBYE_CODES: readonly number[] = [1000, 1001];
 /** Longest time between two sweeps: what is due sooner is known from the last one. */
 const SWEEP_INTERVAL_MS = 5_000;
 
-export interface GatewayDeps {
+interface GatewayDeps {
   connections: Connections;
   tokens: TokenService;
   presence: PresenceService;
@@ -155,6 +150,122 @@ export function createGateway(deps: GatewayDeps): Gateway {
     stop(deadlineMs) {
       stopping ??= Promise.all([closeAll(connections, clock, deadlineMs), sweeping?.stop()]).then(() => undefined);
       return stopping;
+    },
+  };
+}
+
+interface SweepDeps {
+  connections: Connections;
+  heartbeatTimeoutMs: number;
+  limits: Pick<GatewayLimits, "unprovedMs">;
+}
+
+/**
+ * Looks at every socket once: strangers whose time is up are closed, the silent are asked (ping), and those that do not
+ * answer are cut off. One sweep for all, no timer per connection. Answers after how many milliseconds the next of those that it
+ * saw is due.
+ */
+function createSweep(deps: SweepDeps): (nowMs: number) => number {
+  const { connections, heartbeatTimeoutMs, limits } = deps;
+  const pingAfterMs = heartbeatTimeoutMs / 3;
+
+  function closeStrangers(nowMs: number): number {
+    for (const connection of connections.unproved()) {
+      const leftMs = limits.unprovedMs - (nowMs - connection.openedAtMs);
+      if (leftMs > 0) return leftMs;
+      if (!connection.isHeldByUs) connection.close("unauthorized", "no token in time");
+    }
+    return limits.unprovedMs;
+  }
+
+  function lookAfter(connection: Connection, nowMs: number): number {
+    // Nobody hears the pongs of a socket that is not read.
+    if (connection.isHeldByUs) connection.lastHeardMs = nowMs;
+    const silentMs = nowMs - connection.lastHeardMs;
+    if (silentMs >= heartbeatTimeoutMs) {
+      connection.terminate();
+      return heartbeatTimeoutMs;
+    }
+    if (silentMs >= pingAfterMs && nowMs - connection.lastPingMs >= pingAfterMs) connection.ping(nowMs);
+    const pingMs = pingAfterMs - Math.min(silentMs, nowMs - connection.lastPingMs);
+    return Math.min(pingMs, heartbeatTimeoutMs - silentMs);
+  }
+
+  return (nowMs) => {
+    let dueMs = closeStrangers(nowMs);
+    for (const connection of connections.all()) dueMs = Math.min(dueMs, lookAfter(connection, nowMs));
+    return dueMs;
+  };
+}
+
+/** A peer that is there answers a ping sooner than this; one that does not must not hold up the shutdown. */
+const PONG_WAIT_MS = 3_000;
+
+/**
+ * Closes every socket, after what it had sent was accepted and answered. The proof is a pong: whatever the peer sent before
+ * it answered our ping has come by then. From then on the socket is not read, and once no answer is owed it is closed.
+ */
+async function closeAll(connections: Connections, clock: Clock, deadlineMs: number): Promise<void> {
+  const finished = new AbortController();
+  const endings = [...connections.all()].map((connection) => finish(connection, clock.monotonicMs()));
+  const all = Promise.all(endings).then(() => finished.abort());
+  const pongWaitMs = Math.min(PONG_WAIT_MS, deadlineMs);
+  await clock.sleep(pongWaitMs, finished.signal);
+  for (const connection of connections.all()) if (isMute(connection)) end(connection);
+  await clock.sleep(deadlineMs - pongWaitMs, finished.signal);
+  for (const connection of connections.all()) end(connection);
+  await all;
+}
+
+/** Resolves once the connection is closed. */
+function finish(connection: Connection, nowMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    connection.onProgress = () => {
+      if (connection.isClosed) return resolve();
+      if (connection.awaitedPongs > 0) return;
+      connection.hold(Hold.shutdown);
+      if (connection.unsettled === 0 && !connection.isBusy) end(connection);
+    };
+    connection.ping(nowMs);
+  });
+}
+
+/** No pong, though the socket was read all the time. */
+function isMute(connection: Connection): boolean {
+  return connection.awaitedPongs > 0 && connection.unsettled === 0 && !connection.isHeldByUs;
+}
+
+function end(connection: Connection): void {
+  connection.close("shutdown", "the server is shutting down");
+}
+
+const RETRY = { minMs: 100, maxMs: 5_000 };
+
+/** Tells the fleet which connection holds an agent: as long as it takes, and never the end before the beginning. */
+export function createClaims(deps: { presence: PresenceService; clock: Clock; log: Log }) {
+  const { presence, clock, log } = deps;
+
+  async function insist(connection: Connection, agentId: string): Promise<void> {
+    for (let attempt = 0; !connection.isClosed; attempt++) {
+      try {
+        return await presence.claim(agentId, connection.id);
+      } catch (error) {
+        const fields = { error: errorMessage(error), agent: agentId };
+        if (attempt === 0) log.warn(fields, "a connection could not be recorded, trying again");
+        await clock.sleep(backoffMs(attempt, RETRY));
+      }
+    }
+  }
+
+  return {
+    claim(connection: Connection, agentId: string): void {
+      connection.claiming = insist(connection, agentId);
+    },
+    /** A claim that is still under way must be committed before: it would else stay for ever. */
+    release(connection: Connection, agentId: string, isGoodbye: boolean): void {
+      connection.claiming
+        .then(() => presence.release(agentId, connection.id, isGoodbye))
+        .catch((error) => log.error({ error, agent: agentId }, "a connection could not be released"));
     },
   };
 }

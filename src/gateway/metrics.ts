@@ -1,11 +1,9 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { FrameErrorReason } from "../protocol/frames.ts";
-import { FRAME_ERRORS } from "../protocol/frames.ts";
-import type { FrameType } from "../protocol/payloads.ts";
+import { FRAME_ERRORS, type FrameErrorReason, type FrameType } from "../protocol/frames.ts";
 
 /** Frames whose envelope could not be read have no type. */
 export type CountedType = FrameType | "unknown";
-export type FrameOutcome = "ok" | FrameErrorReason;
+type FrameOutcome = "ok" | FrameErrorReason;
 
 /** The figures of the gateway. */
 export interface GatewayMetrics {

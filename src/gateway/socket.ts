@@ -1,5 +1,5 @@
 import { Elysia } from "elysia";
-import type { ClientAddress } from "../lib/client-address.ts";
+import type { ClientAddress } from "../lib/addresses.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 
 /** What a socket calls. Elysia passes each event on to the function of this name in the socket's `data`. */

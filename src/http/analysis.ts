@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AnalysisService } from "../analysis/model.ts";
-import type { ActorOf } from "../lib/client-address.ts";
+import type { ActorOf } from "../lib/addresses.ts";
 import { notFound } from "./problems.ts";
 import {
   AnyObject,

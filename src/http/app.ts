@@ -6,7 +6,7 @@ import type { Config } from "../config.ts";
 import type { DecisionReader, DecisionService } from "../decisions/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
-import { createClientAddress, type PeerLookup } from "../lib/client-address.ts";
+import { createClientAddress, type PeerLookup } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";

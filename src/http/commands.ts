@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { COMMAND_STATUSES, type Command, type CommandService, type ExecFailure } from "../commands/model.ts";
 import type { AgentService } from "../fleet/model.ts";
-import type { ActorOf } from "../lib/client-address.ts";
+import type { ActorOf } from "../lib/addresses.ts";
 import { unreachable } from "../lib/errors.ts";
 import { HttpProblem, invalid, notFound } from "./problems.ts";
 import {

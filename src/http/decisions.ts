@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { DECISION_STATES, type DecisionReader, type DecisionService } from "../decisions/model.ts";
-import type { ActorOf } from "../lib/client-address.ts";
+import type { ActorOf } from "../lib/addresses.ts";
 import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
 import { HttpProblem, invalid, notFound } from "./problems.ts";
 import {

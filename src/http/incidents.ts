@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
-import type { ActorOf } from "../lib/client-address.ts";
+import type { ActorOf } from "../lib/addresses.ts";
 import { HttpProblem, notFound } from "./problems.ts";
 import {
   AnyObject,

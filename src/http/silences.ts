@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
-import type { ActorOf } from "../lib/client-address.ts";
+import type { ActorOf } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isSelective } from "../lib/glob.ts";
 import { type NewSilence, SILENCE_ENDS, type SilenceService } from "../silences/model.ts";

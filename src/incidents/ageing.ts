@@ -1,5 +1,4 @@
-import type { Loop, Loops } from "../lib/loops.ts";
-import type { Running } from "../lib/repeat.ts";
+import type { Loop, Loops, Running } from "../lib/loops.ts";
 import { durationText } from "../lib/units.ts";
 import type { QuietStore } from "./write-store.ts";
 

@@ -1,5 +1,5 @@
 import type { TransactionSql } from "postgres";
-import type { Severity } from "../protocol/payloads.ts";
+import type { Severity } from "../protocol/frames.ts";
 import { subjectOf } from "./grouping.ts";
 import type {
   GroupingFacts,

@@ -1,4 +1,4 @@
-import type { Severity } from "../protocol/payloads.ts";
+import type { Severity } from "../protocol/frames.ts";
 import type { IncidentOrigin } from "./model.ts";
 
 /** An accepted alert with everything that decides where it belongs. */

@@ -12,7 +12,7 @@
  * Alerts are taken in the order in which they came; all comparisons are by `occurredAt`. A repeat (a UUID that is stored,
  * or stood earlier in the batch) has no effect.
  */
-import type { Severity } from "../protocol/payloads.ts";
+import type { Severity } from "../protocol/frames.ts";
 import type {
   ChangedIncident,
   GroupingFacts,

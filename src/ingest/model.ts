@@ -1,6 +1,5 @@
 import type { TransactionSql } from "postgres";
-import type { FrameErrorReason } from "../protocol/frames.ts";
-import type { AlertPayload, ResultPayload } from "../protocol/payloads.ts";
+import type { AlertPayload, FrameErrorReason, ResultPayload } from "../protocol/frames.ts";
 
 /** What became of a frame: durable, or refused for good. There is no third outcome: until then it is retried. */
 export type IngestOutcome = { ok: true } | { ok: false; reason: FrameErrorReason; message: string };

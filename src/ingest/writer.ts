@@ -1,12 +1,9 @@
 import type { Sql } from "postgres";
 import { isDatabaseAway, sqlStateOf } from "../db/away.ts";
-import { backoffMs } from "../lib/backoff.ts";
-import type { Clock } from "../lib/clock.ts";
-import { DeadlineError, withDeadline } from "../lib/deadline.ts";
+import { backoffMs, type Clock, DeadlineError, withDeadline } from "../lib/clock.ts";
 import { assert, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { insertQuarantined, openBatch } from "./batch-store.ts";
-import type { DatabaseClock } from "./database-clock.ts";
 import type {
   AcceptedAlert,
   AcceptedFrame,
@@ -42,7 +39,7 @@ const TRYING_AGAIN = "a batch could not be written, trying again";
 
 type Transaction = Parameters<ResultRecorder["record"]>[0];
 
-export interface WriterDeps {
+interface WriterDeps {
   /** A client with one connection, for this writer alone, so that destroying it harms nobody else. */
   connect: () => Sql;
   alerts: AlertRecorder;
@@ -204,4 +201,31 @@ function codeOf(error: unknown): string {
     sqlStateOf(error) ??
     (error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "internal")
   );
+}
+
+/** Further behind than this, the database's clock was set back, and is followed. */
+const SET_BACK_MS = 1_000;
+
+/** Times of this process on the database's clock. */
+interface DatabaseClock {
+  /** The database said `nowMs` (Unix milliseconds) a moment before the monotonic clock showed `monotonicMs`. */
+  observe(nowMs: number, monotonicMs: number): void;
+  /** When, by the database's clock, the monotonic clock showed `monotonicMs`. */
+  at(monotonicMs: number): number;
+}
+
+/**
+ * Keeps one offset between the clocks, so that what came later is never dated earlier: measuring anew for each batch would
+ * shake times by the moment that an answer takes, and a recovery report could seem older than the alert before it. An
+ * answer that took long makes the offset too small, never too large, so the largest seen is the best.
+ */
+export function createDatabaseClock(): DatabaseClock {
+  let offsetMs = Number.NEGATIVE_INFINITY;
+  return {
+    observe(nowMs, monotonicMs) {
+      const seenMs = nowMs - monotonicMs;
+      if (seenMs > offsetMs || seenMs < offsetMs - SET_BACK_MS) offsetMs = seenMs;
+    },
+    at: (monotonicMs) => offsetMs + monotonicMs,
+  };
 }

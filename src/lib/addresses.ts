@@ -1,18 +1,18 @@
 import { BlockList, isIP } from "node:net";
 
 /** Some addresses, given singly or as CIDR ranges. */
-export interface AddressSet {
+interface AddressSet {
   has(address: string): boolean;
 }
 
 /** The address as it is compared: without the IPv4-in-IPv6 form that dual-stack sockets show, and without a zone. */
-export function plainAddress(address: string): string {
+function plainAddress(address: string): string {
   const plain = address.toLowerCase().replace(/%.*$/, "");
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1] ?? plain;
 }
 
 /** Whether the text is 127.0.0.0/8 or ::1. */
-export function isLoopbackAddress(address: string): boolean {
+function isLoopbackAddress(address: string): boolean {
   const plain = plainAddress(address);
   return isIP(plain) === 4 ? plain.startsWith("127.") : plain === "::1";
 }
@@ -48,4 +48,29 @@ export function createAddressSet(entries: readonly string[]): AddressSet {
 
 function familyOf(address: string): "ipv4" | "ipv6" {
   return isIP(address) === 6 ? "ipv6" : "ipv4";
+}
+
+/** What is used of Bun's server: who is at the other end of the socket. */
+export interface PeerLookup {
+  requestIP(request: Request): { address: string } | null;
+}
+
+/** Where a request comes from: the peer, or, behind trusted proxies, the last address that none of them has. */
+export type ClientAddress = (request: Request, server: PeerLookup | null) => string;
+
+/** Who did something, as the audit trail has it: `api:127.0.0.1`. */
+export type ActorOf = (request: Request, server: PeerLookup | null) => string;
+
+/** Without a socket, as in a call within the process. */
+const NO_SOCKET = "local";
+
+/** `trustedProxies`: addresses and ranges whose X-Forwarded-For is believed. */
+export function createClientAddress(trustedProxies: readonly string[]): ClientAddress {
+  const trusted = createAddressSet(trustedProxies);
+  return (request, server) => {
+    const peer = plainAddress(server?.requestIP(request)?.address ?? NO_SOCKET);
+    if (!trusted.has(peer)) return peer;
+    const hops = (request.headers.get("x-forwarded-for") ?? "").split(",").map((hop) => plainAddress(hop.trim()));
+    return hops.reverse().find((hop) => hop !== "" && !trusted.has(hop)) ?? peer;
+  };
 }

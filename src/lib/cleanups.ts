@@ -1,4 +1,4 @@
-import { DeadlineError, withDeadline } from "./deadline.ts";
+import { DeadlineError, withDeadline } from "./clock.ts";
 import { errorMessage } from "./errors.ts";
 import type { Log } from "./log.ts";
 

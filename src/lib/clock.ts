@@ -1,3 +1,5 @@
+import { OpsPilotError } from "./errors.ts";
+
 /** Where time comes from, so that a test can set it. */
 export interface Clock {
   /** Wall-clock time, Unix milliseconds. */
@@ -24,4 +26,54 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(done, ms);
     signal?.addEventListener("abort", done, { once: true });
   });
+}
+
+/** A wait that was given up. */
+export class DeadlineError extends OpsPilotError<"deadline"> {
+  constructor(what: string, limitMs: number) {
+    super("deadline", `${what} did not finish within ${limitMs} ms`);
+  }
+}
+
+/**
+ * The promise's outcome, or a DeadlineError after `limitMs`. The work itself goes on: whoever calls must be able to bear
+ * that, or end it. A rejection that comes after the deadline is handed to `late`, never dropped.
+ */
+export async function withDeadline<T>(
+  work: Promise<T>,
+  limitMs: number,
+  what: string,
+  late: (error: unknown) => void,
+): Promise<T> {
+  let expired = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      expired = true;
+      reject(new DeadlineError(what, limitMs));
+    }, limitMs);
+  });
+  work.catch((error) => {
+    if (expired) late(error);
+  });
+  try {
+    return await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** How the wait between tries grows. */
+export interface BackoffOptions {
+  minMs: number;
+  maxMs: number;
+}
+
+/**
+ * The wait before try `attempt` (0 is the first repetition), in milliseconds: doubling from minMs to maxMs, with "equal
+ * jitter" (half fixed, half random), so that many clients do not come back in step.
+ */
+export function backoffMs(attempt: number, { minMs, maxMs }: BackoffOptions): number {
+  const ceilingMs = Math.min(maxMs, minMs * 2 ** Math.min(attempt, 30));
+  return ceilingMs / 2 + Math.random() * (ceilingMs / 2);
 }

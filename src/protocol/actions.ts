@@ -1,5 +1,4 @@
-import { allows, isUnitCommand } from "./allow.ts";
-import { type CommandName, isTargetName, LOG_LINES } from "./commands.ts";
+import { allows, type CommandName, isTargetName, isUnitCommand, LOG_LINES } from "./commands.ts";
 
 /** What a person may decide about an incident. */
 export const DECISION_ACTIONS = ["restart", "logs", "ignore", "acknowledge", "resolve"] as const;
@@ -22,7 +21,7 @@ export interface Subject {
 }
 
 /** What is asked of the host for a decision. */
-export interface HostRequest {
+interface HostRequest {
   command: CommandName;
   params: Record<string, unknown>;
 }

@@ -1,4 +1,5 @@
 import { type Static, type TObject, type TProperties, Type } from "@sinclair/typebox";
+import { matchesGlob } from "../lib/glob.ts";
 
 /** Names of units and containers: no leading dash, nothing a shell would read, so that they can follow `--` as they are. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9:_.@\\-]{0,254}$/;
@@ -26,8 +27,6 @@ export type CommandParams<C extends CommandName> = Static<(typeof COMMANDS)[C]>;
 
 /** The vocabulary's words. */
 export const COMMAND_NAMES = Object.keys(COMMANDS) as CommandName[];
-/** One of the words, for the API's schemas. */
-export const CommandNameSchema = Type.Union(COMMAND_NAMES.map((name) => Type.Literal(name)));
 
 /** True for a word of the vocabulary. */
 export function isCommandName(name: string): name is CommandName {
@@ -46,4 +45,110 @@ export const LOG_LINES = 100;
 export function commandTarget(params: Record<string, unknown>): string {
   const target = params.service ?? params.container ?? "";
   return typeof target === "string" ? target : "";
+}
+
+/** What may be done on a host: this command, on what the pattern matches. */
+export interface AllowEntry {
+  readonly command: CommandName;
+  /** `*` stands for any characters, `?` for one; the whole name must match. */
+  readonly pattern: string;
+}
+
+/** They change nothing. */
+export const READ_ONLY_COMMANDS: readonly CommandName[] = [
+  "service_status",
+  "get_logs",
+  "container_logs",
+  "host_report",
+  "ping",
+];
+
+/** As a word of its own: not even what is allowed by default. */
+const NOTHING = "none";
+const ENTRIES_MAX = 1000;
+const PATTERN_SHAPE = /^[A-Za-z0-9:_.@\\*?-]{1,255}$/;
+const WITHOUT_TARGET: readonly CommandName[] = ["host_report", "ping"];
+
+/** What systemd calls its units' kinds; a name without one of these is a service. */
+const UNIT_KIND = /\.(service|socket|timer|path|mount|automount|swap|target|slice|scope|device)$/;
+
+/** A unit's whole name: `nginx` and `nginx.service` are one. */
+export function unitName(name: string): string {
+  return UNIT_KIND.test(name) ? name : `${name}.service`;
+}
+
+/**
+ * The list that a setting such as `restart_service:nginx,get_logs:web-*` makes, or what is wrong with it. The commands that
+ * only look are allowed on everything unless the setting names them (`get_logs:web-*` narrows get_logs to that) or begins
+ * anew with the word `none`; all others are opted in one by one.
+ */
+export function parseAllow(text: string): { entries: AllowEntry[] } | { fault: string } {
+  const words = text.split(/[\s,]+/).filter((word) => word !== "");
+  if (words.length > ENTRIES_MAX) return { fault: `more than ${ENTRIES_MAX} entries` };
+  const given: AllowEntry[] = [];
+  for (const word of words) {
+    if (word === NOTHING) continue;
+    const entry = parseEntry(word);
+    if (typeof entry === "string") return { fault: entry };
+    given.push(entry);
+  }
+  const named = new Set(given.map(({ command }) => command));
+  const rest = words.includes(NOTHING) ? [] : READ_ONLY_COMMANDS.filter((command) => !named.has(command));
+  return { entries: [...given, ...rest.map((command) => ({ command, pattern: "*" }))] };
+}
+
+const QUOTED_CHARS_MAX = 60;
+
+function parseEntry(word: string): AllowEntry | string {
+  const quoted = JSON.stringify(word.slice(0, QUOTED_CHARS_MAX));
+  const at = word.indexOf(":");
+  const command = at < 0 ? word : word.slice(0, at);
+  if (!isCommandName(command)) return `${quoted} names no command; there are ${COMMAND_NAMES.join(", ")}`;
+  if (at < 0 && WITHOUT_TARGET.includes(command)) return { command, pattern: "*" };
+  if (at < 0) return `${quoted} must say on what: ${command}:NAME, or ${command}:* for everything`;
+  const pattern = word.slice(at + 1);
+  return PATTERN_SHAPE.test(pattern)
+    ? { command, pattern }
+    : `${quoted} holds no name or pattern (* and ?) after the colon`;
+}
+
+/** An entry as it is written in the setting and told to the server. */
+export function allowText({ command, pattern }: AllowEntry): string {
+  return `${command}:${pattern}`;
+}
+
+/** Whether the command may be run on this target (for a host's own commands the target is empty). */
+export function isAllowed(entries: readonly AllowEntry[], command: CommandName, target: string): boolean {
+  return entries.some((entry) => entry.command === command && matchesTarget(entry, target));
+}
+
+/**
+ * The same by an agent's list of `command:pattern` as it was told; what is no such list permits. Other agents than ours may
+ * name commands by a pattern, too.
+ */
+export function allows(told: unknown, command: CommandName, target: string): boolean {
+  if (!Array.isArray(told)) return true;
+  return told.some((entry) => {
+    if (typeof entry !== "string") return false;
+    const [name = "", ...pattern] = entry.split(":");
+    const isNamed = matchesGlob(name, command);
+    return isNamed && (pattern.length === 0 || matchesTarget({ command, pattern: pattern.join(":") }, target));
+  });
+}
+
+/** Whether the command may be run with these parameters. */
+export function mayRun(entries: readonly AllowEntry[], command: CommandName, params: Record<string, unknown>): boolean {
+  return isAllowed(entries, command, commandTarget(params));
+}
+
+/** True when the command's target is a unit of systemd. */
+export function isUnitCommand(command: CommandName): boolean {
+  return "service" in COMMANDS[command].properties;
+}
+
+/** The unit or container must match; names of services are compared without `.service` unless the pattern ends in a kind. */
+function matchesTarget({ command, pattern }: AllowEntry, target: string): boolean {
+  if (!isUnitCommand(command)) return matchesGlob(pattern, target);
+  const name = unitName(target);
+  return matchesGlob(pattern, UNIT_KIND.test(pattern) ? name : name.replace(/\.service$/, ""));
 }

@@ -1,5 +1,4 @@
-import { DeliveryError } from "../lib/delivery-error.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { DeliveryError, errorMessage } from "../lib/errors.ts";
 
 /** What an operator must put right first: tried again at this pace until then, so that nothing is lost meanwhile. */
 const OPERATOR_WAIT_MS = 60_000;

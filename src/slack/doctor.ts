@@ -1,4 +1,4 @@
-import type { SlackSettings } from "../config/slack.ts";
+import type { SlackSettings } from "../config.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
 import { adviceFor } from "./advice.ts";

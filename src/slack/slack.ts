@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 import type { AnnouncementService, Notifier } from "../announcements/model.ts";
-import type { SlackSettings } from "../config/slack.ts";
+import type { SlackSettings } from "../config.ts";
 import type { DecisionReader, DecisionService } from "../decisions/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";

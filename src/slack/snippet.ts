@@ -1,4 +1,4 @@
-import { DeliveryError } from "../lib/delivery-error.ts";
+import { DeliveryError } from "../lib/errors.ts";
 import { isSlackUrl } from "./hosts.ts";
 import { createSlackFetch } from "./slack-fetch.ts";
 import type { WebApi } from "./web-api.ts";

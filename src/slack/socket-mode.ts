@@ -1,6 +1,4 @@
-import { backoffMs } from "../lib/backoff.ts";
-import type { Clock } from "../lib/clock.ts";
-import { withDeadline } from "../lib/deadline.ts";
+import { backoffMs, type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { createSilentSdkLog } from "./sdk-log.ts";

@@ -1,4 +1,4 @@
-import type { SlackSettings } from "../config/slack.ts";
+import type { SlackSettings } from "../config.ts";
 
 /** Over what pressed buttons reach us. */
 export type ButtonsWay = "socket" | "http" | "none";

@@ -1,6 +1,5 @@
 import type { Notifier, View } from "../announcements/model.ts";
-import { DeliveryError } from "../lib/delivery-error.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Message } from "./blocks.ts";
 import { isNamed } from "./delivery-errors.ts";

@@ -1,5 +1,5 @@
 import type { Notifier } from "../announcements/model.ts";
-import { DeliveryError } from "../lib/delivery-error.ts";
+import { DeliveryError } from "../lib/errors.ts";
 import { webhookFailure } from "./delivery-errors.ts";
 import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
 import { createSlackFetch } from "./slack-fetch.ts";

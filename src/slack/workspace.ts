@@ -1,4 +1,4 @@
-import { DeliveryError } from "../lib/delivery-error.ts";
+import { DeliveryError } from "../lib/errors.ts";
 import type { WebApi } from "./web-api.ts";
 
 /** Who we are, by auth.test. */

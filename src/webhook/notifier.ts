@@ -9,8 +9,7 @@
 import { createHmac } from "node:crypto";
 import type { Notifier, View } from "../announcements/model.ts";
 import type { Clock } from "../lib/clock.ts";
-import { DeliveryError } from "../lib/delivery-error.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import { eventOf, type WebhookEvent } from "./events.ts";
 
 const INTERVAL_MS = 50;

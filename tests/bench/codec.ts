@@ -1,8 +1,7 @@
 /** How fast frames are decoded, on one core: `bun tests/bench/codec.ts`. */
-import { decodeEnvelope } from "../../src/protocol/decode-envelope.ts";
-import { decodePayload } from "../../src/protocol/decode-payload.ts";
+import { decodeEnvelope, decodePayload } from "../../src/protocol/decode.ts";
 import { encodeFrame } from "../../src/protocol/encode.ts";
-import type { FrameType } from "../../src/protocol/payloads.ts";
+import type { FrameType } from "../../src/protocol/frames.ts";
 
 const ROUNDS = 5;
 const FRAMES = 50_000;

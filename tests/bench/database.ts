@@ -1,7 +1,7 @@
 import { chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
-import { ensureBinaries } from "../../src/db/embedded/binaries.ts";
+import { ensureBinaries } from "../../src/db/embedded/cluster.ts";
 import { postmasterArguments } from "../../src/db/embedded/settings.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { freePort } from "../support/executable.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLedger } from "../../src/agent/ledger.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import type { ResultPayload } from "../../src/protocol/payloads.ts";
+import type { ResultPayload } from "../../src/protocol/frames.ts";
 import { createTestClock } from "../support/clock.ts";
 import { killAndWait } from "../support/e2e.ts";
 import { createTestExecutor, type TestExecutorOptions } from "../support/executor.ts";

@@ -4,7 +4,7 @@ import { raiseLead } from "../../src/announcements/leader-store.ts";
 import type { View } from "../../src/announcements/model.ts";
 import { createOutletStore } from "../../src/announcements/outlet-store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
-import { DeliveryError } from "../../src/lib/delivery-error.ts";
+import { DeliveryError } from "../../src/lib/errors.ts";
 import {
   createNode,
   createTestOutlet,

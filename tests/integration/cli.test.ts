@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json" with { type: "json" };
-import { describeStart } from "../../src/cli/banner.ts";
+import { describeStart } from "../../src/cli/serve.ts";
 import { unitFile } from "../../src/cli/systemd.ts";
 import { loadConfig } from "../../src/config.ts";
 import { runOpspilot } from "../support/command-line.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { TransactionSql } from "postgres";
 import { type AgentResult, createCommandStore } from "../../src/commands/store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
-import type { ResultPayload } from "../../src/protocol/payloads.ts";
+import type { ResultPayload } from "../../src/protocol/frames.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type Database, openDatabase } from "../../src/db/client.ts";
-import { migrate } from "../../src/db/migrate.ts";
-import { embeddedMigrations } from "../../src/db/migrations.ts";
+import { embeddedMigrations, migrate } from "../../src/db/migrate.ts";
 import { StartupError } from "../../src/lib/errors.ts";
 import { quiet } from "../support/log.ts";
 import { createEmptyDatabase, type TestDatabase } from "../support/postgres.ts";

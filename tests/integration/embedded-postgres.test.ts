@@ -5,7 +5,7 @@ import { join } from "node:path";
 import pino from "pino";
 import { cachedPack } from "../../src/build/postgres-pack.ts";
 import { openDatabase } from "../../src/db/client.ts";
-import { chooseChildUser } from "../../src/db/embedded/child-user.ts";
+import { chooseChildUser } from "../../src/db/embedded/cluster.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded/embedded.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { StartupError } from "../../src/lib/errors.ts";

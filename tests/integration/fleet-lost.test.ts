@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { Registry } from "prom-client";
+import { createNoticeReader } from "../../src/fleet/fleet.ts";
 import { createLostWatch } from "../../src/fleet/lost.ts";
 import { createLostStore } from "../../src/fleet/lost-store.ts";
-import { createNoticeReader } from "../../src/fleet/notices.ts";
 import { createFleetStore } from "../../src/fleet/store.ts";
 import { createAlertRecorder } from "../../src/incidents/recorder.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";

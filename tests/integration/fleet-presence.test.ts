@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { createAgentService } from "../../src/fleet/agents.ts";
+import { createAgentService } from "../../src/fleet/fleet.ts";
 import type { AgentSockets } from "../../src/fleet/model.ts";
 import { createPresence } from "../../src/fleet/presence.ts";
 import { createFleetStore, type FleetStore } from "../../src/fleet/store.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createClientAddress } from "../../src/lib/client-address.ts";
+import { createClientAddress } from "../../src/lib/addresses.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createFailureCounter } from "../../src/lib/failure-counter.ts";
 import { uuid } from "../support/fake-services.ts";

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { redact } from "../../src/analysis/redact.ts";
 import type { Reply } from "../../src/announcements/model.ts";
-import type { SlackSettings } from "../../src/config/slack.ts";
+import type { SlackSettings } from "../../src/config.ts";
 import type { Decision, Press, PressOutcome } from "../../src/decisions/model.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLoops } from "../../src/lib/loops.ts";

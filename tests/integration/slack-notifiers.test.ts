@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { redact } from "../../src/analysis/redact.ts";
 import type { Notifier, View } from "../../src/announcements/model.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { DeliveryError } from "../../src/lib/delivery-error.ts";
+import { DeliveryError } from "../../src/lib/errors.ts";
 import { checkSlack } from "../../src/slack/doctor.ts";
 import { createSlack } from "../../src/slack/slack.ts";
 import { type Behaviour, type FakeSlack, startFakeSlack } from "../support/fake-slack.ts";

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { redact } from "../../src/analysis/redact.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { DeliveryError } from "../../src/lib/delivery-error.ts";
+import { DeliveryError } from "../../src/lib/errors.ts";
 import { createWebhookNotifier } from "../../src/webhook/notifier.ts";
 import { createNode, type TestNode } from "../support/announcements.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";

@@ -5,8 +5,8 @@ import { openLedger } from "../../src/agent/ledger.ts";
 import type { Executor, IncomingCommand } from "../../src/agent/model.ts";
 import { createProcessRunner } from "../../src/agent/run-process.ts";
 import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
-import { parseAllow } from "../../src/protocol/allow.ts";
-import type { ResultPayload } from "../../src/protocol/payloads.ts";
+import { parseAllow } from "../../src/protocol/commands.ts";
+import type { ResultPayload } from "../../src/protocol/frames.ts";
 import { quiet } from "./log.ts";
 
 /** An executor with its ledger in a folder, and how to ask it. */

@@ -1,8 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type InstallDeps, installService } from "../../src/agent/install/install.ts";
-import type { InstallRequest } from "../../src/agent/install/request.ts";
-import { type UninstallRequest, uninstallService } from "../../src/agent/install/uninstall.ts";
+import {
+  type InstallDeps,
+  type InstallRequest,
+  installService,
+  type UninstallRequest,
+  uninstallService,
+} from "../../src/agent/install/install.ts";
 import { createProcessRunner } from "../../src/agent/run-process.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createFakePrograms, type FakePrograms } from "./fake-programs.ts";

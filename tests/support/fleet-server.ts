@@ -11,7 +11,7 @@ import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createIngestMetrics } from "../../src/ingest/metrics.ts";
 import type { AlertRecorder, ResultRecorder } from "../../src/ingest/model.ts";
 import { createIngestService } from "../../src/ingest/service.ts";
-import { createClientAddress } from "../../src/lib/client-address.ts";
+import { createClientAddress } from "../../src/lib/addresses.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import { TestAgent } from "./agent.ts";

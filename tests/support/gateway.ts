@@ -7,11 +7,11 @@ import type { GatewayLimits } from "../../src/gateway/limits.ts";
 import { createGatewayMetrics } from "../../src/gateway/metrics.ts";
 import { WEBSOCKET_OPTIONS } from "../../src/gateway/socket.ts";
 import type { IngestService, OfferedAlert, OfferedResult } from "../../src/ingest/model.ts";
-import { createClientAddress } from "../../src/lib/client-address.ts";
+import { createClientAddress } from "../../src/lib/addresses.ts";
 import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { createLoops } from "../../src/lib/loops.ts";
-import type { HeartbeatPayload } from "../../src/protocol/payloads.ts";
+import type { HeartbeatPayload } from "../../src/protocol/frames.ts";
 
 /** Every token `token-…` belongs to the agent of the rest of its name; a test says what else it wants. */
 export class FakeTokens implements TokenService {

@@ -5,7 +5,7 @@ import { statePaths } from "../../src/agent/state-dir.ts";
 import { type AgentConfig, loadAgentConfig } from "../../src/config/agent.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
-import type { ResultPayload } from "../../src/protocol/payloads.ts";
+import type { ResultPayload } from "../../src/protocol/frames.ts";
 
 /** Test time runs so much faster than the clock on the wall. */
 export const SPEED = 20;

@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openSpool } from "../../src/agent/spool.ts";
-import type { Spool } from "../../src/agent/spool-model.ts";
-import type { SpoolFrame } from "../../src/agent/spool-record.ts";
+import { openSpool, type Spool } from "../../src/agent/spool.ts";
+import type { SpoolFrame } from "../../src/agent/spool-segments.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { quiet } from "./log.ts";
 

@@ -1,5 +1,5 @@
 import type { Server, ServerWebSocket } from "bun";
-import { decodeData } from "../../src/protocol/decode-data.ts";
+import { decodeData } from "../../src/protocol/decode.ts";
 import type { Envelope, ServerFrame } from "../../src/protocol/frames.ts";
 import { PAYLOAD_BYTES_MAX } from "../../src/protocol/limits.ts";
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { allows, allowText, isAllowed, parseAllow, unitName } from "../../src/protocol/allow.ts";
-import type { CommandName } from "../../src/protocol/commands.ts";
+import { allows, allowText, type CommandName, isAllowed, parseAllow, unitName } from "../../src/protocol/commands.ts";
 
 const listOf = (text: string) => {
   const parsed = parseAllow(text);

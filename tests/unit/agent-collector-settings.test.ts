@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadAgentConfig } from "../../src/config/agent.ts";
 import { COLLECTOR_NAMES, THRESHOLDS } from "../../src/config/agent-collectors.ts";
-import { ConfigError } from "../../src/config/mistakes.ts";
+import { ConfigError } from "../../src/config/settings.ts";
 
 function load(env: Record<string, string>) {
   const needed = { OPSPILOT_SERVER: "wss://ops.example.com", OPSPILOT_TOKEN: "opa_0123456789" };

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AgentFlags, loadAgentConfig } from "../../src/config/agent.ts";
-import { ConfigError } from "../../src/config/mistakes.ts";
+import { ConfigError } from "../../src/config/settings.ts";
 import { CERTIFICATE, CERTIFICATE_KEY } from "../support/certificate.ts";
 
 const TOKEN = "opa_0123456789";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createBoundedOutput } from "../../src/agent/bounded-output.ts";
 import { demultiplex } from "../../src/agent/docker-logs.ts";
+import { createBoundedOutput } from "../../src/agent/run-process.ts";
 import { logFrame } from "../support/fake-docker.ts";
 
 /** The bytes in pieces, cut at the given places. */

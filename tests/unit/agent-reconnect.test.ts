@@ -1,9 +1,7 @@
 import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import type { Delivery } from "../../src/agent/delivery.ts";
-import { createReconnectPolicy } from "../../src/agent/reconnect.ts";
-import { keepConnected } from "../../src/agent/server-connection.ts";
-import type { SessionEnd } from "../../src/agent/session.ts";
+import { createReconnectPolicy, keepConnected, type SessionEnd } from "../../src/agent/server-connection.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { createTestClock } from "../support/clock.ts";
 import { quiet } from "../support/log.ts";

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { SpoolFrame } from "../../src/agent/spool-record.ts";
+import type { SpoolFrame } from "../../src/agent/spool-segments.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { spoolFrame, spoolIn, takeAll, withDirectory } from "../support/spool.ts";
 import { until } from "../support/until.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError } from "../../src/config/mistakes.ts";
+import { ConfigError } from "../../src/config/settings.ts";
 import type { Flags } from "../../src/config/sources.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { CERTIFICATE, CERTIFICATE_KEY, OTHER_KEY } from "../support/certificate.ts";

@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
 import { readMigrationFiles } from "drizzle-orm/migrator";
-import { embeddedMigrations } from "../../src/db/migrations.ts";
+import { embeddedMigrations } from "../../src/db/migrate.ts";
 import * as schema from "../../src/db/schema.ts";
-import * as decisionsSchema from "../../src/db/schema-decisions.ts";
+import * as decisionsSchema from "../../src/db/schema.ts";
 
 const FOLDER = join(import.meta.dir, "../../drizzle");
 

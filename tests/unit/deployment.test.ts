@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { AGENT_SETTINGS } from "../../src/config/agent-settings.ts";
+import { AGENT_SETTINGS } from "../../src/config/agent.ts";
 import { SERVER_SETTINGS } from "../../src/config/settings.ts";
 import { CloseCode, FRAME_ERRORS } from "../../src/protocol/frames.ts";
 import { call, testApp } from "../support/http-app.ts";

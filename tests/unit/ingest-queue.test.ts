@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { AcceptedFrame } from "../../src/ingest/model.ts";
-import { createIngestQueue } from "../../src/ingest/queue.ts";
+import { createIngestQueue } from "../../src/ingest/service.ts";
 
 const AGENTS = ["00000000-0000-4000-8000-0000000000a0", "00000000-0000-4000-8000-0000000000b1"];
 const ONE_KIB = 1024;

@@ -1,10 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { createDatabaseClock } from "../../src/ingest/database-clock.ts";
-import { backoffMs } from "../../src/lib/backoff.ts";
+import { createDatabaseClock } from "../../src/ingest/writer.ts";
 import { createBatcher } from "../../src/lib/batcher.ts";
-import { createSystemClock } from "../../src/lib/clock.ts";
-import { DeadlineError, withDeadline } from "../../src/lib/deadline.ts";
-import { repeat } from "../../src/lib/repeat.ts";
+import { backoffMs, createSystemClock, DeadlineError, withDeadline } from "../../src/lib/clock.ts";
+import { repeat } from "../../src/lib/loops.ts";
 import { parseDurationMs, parseSizeBytes } from "../../src/lib/units.ts";
 
 describe("units", () => {

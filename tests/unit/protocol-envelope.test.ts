@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { decodeEnvelope } from "../../src/protocol/decode-envelope.ts";
+import { decodeEnvelope } from "../../src/protocol/decode.ts";
 import { FRAME_BYTES_MAX } from "../../src/protocol/limits.ts";
 import { envelopeOf } from "../support/frames.ts";
 

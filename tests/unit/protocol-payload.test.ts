@@ -1,10 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
-import { decodePayload } from "../../src/protocol/decode-payload.ts";
+import { decodePayload } from "../../src/protocol/decode.ts";
 import { encodeData, encodeFrame, encodeServerFrame } from "../../src/protocol/encode.ts";
-import type { Envelope } from "../../src/protocol/frames.ts";
+import type { Envelope, FrameType } from "../../src/protocol/frames.ts";
 import { LOGS_BYTES_MAX, OUTPUT_BYTES_MAX } from "../../src/protocol/limits.ts";
-import type { FrameType } from "../../src/protocol/payloads.ts";
 import { alertOf, decodedEnvelope, gzipped } from "../support/frames.ts";
 
 const COMMAND_ID = "0190f5b0-7f57-7aaa-8bbb-0123456789ab";

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { decodeEnvelope } from "../../src/protocol/decode-envelope.ts";
-import { decodePayload } from "../../src/protocol/decode-payload.ts";
+import { decodeEnvelope, decodePayload } from "../../src/protocol/decode.ts";
 import { type Envelope, FRAME_ERRORS } from "../../src/protocol/frames.ts";
 import { scanJson } from "../../src/protocol/json.ts";
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { SlackSettings } from "../../src/config/slack.ts";
+import type { SlackSettings } from "../../src/config.ts";
 import { isSlackUrl } from "../../src/slack/hosts.ts";
 import { manifestYaml, slackManifest } from "../../src/slack/manifest.ts";
 import { SCOPES } from "../../src/slack/scopes.ts";

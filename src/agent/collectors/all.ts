@@ -1,6 +1,6 @@
 import type { CollectorName, CollectorSettings, IgnoreEntry } from "../../config/agent-collectors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
-import { unitName } from "../../protocol/allow.ts";
+import { unitName } from "../../protocol/commands.ts";
 import type { Collector, HostAlert, ReportAlert } from "../model.ts";
 import type { CollectorDeps } from "./collector-model.ts";
 import { createDockerCollector } from "./docker.ts";

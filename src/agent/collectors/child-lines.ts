@@ -1,7 +1,6 @@
 import type { Clock } from "../../lib/clock.ts";
 import { OpsPilotError } from "../../lib/errors.ts";
-import { createBoundedOutput } from "../bounded-output.ts";
-import { startProgram } from "../run-process.ts";
+import { createBoundedOutput, startProgram } from "../run-process.ts";
 import { createLineCutter } from "./lines.ts";
 
 /** A program that was to run on has ended; its message is what it said last. */

@@ -10,7 +10,7 @@
  */
 import type { Clock } from "../../lib/clock.ts";
 import { isRecord } from "../../lib/json.ts";
-import type { Severity } from "../../protocol/payloads.ts";
+import type { Severity } from "../../protocol/frames.ts";
 import type { HostAlert, ReportAlert } from "../model.ts";
 
 /** A source that is broken. It is kept over restarts of the agent. */

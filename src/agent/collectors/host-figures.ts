@@ -1,5 +1,5 @@
 import { readFile, statfs } from "node:fs/promises";
-import { withDeadline } from "../../lib/deadline.ts";
+import { withDeadline } from "../../lib/clock.ts";
 import { type CpuTicks, cpuPercent, parseCpuTicks, parseMemory, parseMounts } from "../proc.ts";
 
 /** What is measured of a host. */

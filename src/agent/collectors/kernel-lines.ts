@@ -1,4 +1,4 @@
-import type { Severity } from "../../protocol/payloads.ts";
+import type { Severity } from "../../protocol/frames.ts";
 
 /** Something that a line of the kernel's log means. */
 export interface KernelTrouble {

@@ -2,7 +2,7 @@ import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
-import { unitName } from "../../protocol/allow.ts";
+import { unitName } from "../../protocol/commands.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
 import { happeningKey } from "./happening.ts";
 import { isBadCursor, type Journal } from "./journal.ts";

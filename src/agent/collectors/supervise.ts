@@ -1,8 +1,7 @@
-import { type BackoffOptions, backoffMs } from "../../lib/backoff.ts";
-import type { Clock } from "../../lib/clock.ts";
+import { type BackoffOptions, backoffMs, type Clock } from "../../lib/clock.ts";
 import { errorMessage, OpsPilotError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
-import type { Running } from "../../lib/repeat.ts";
+import type { Running } from "../../lib/loops.ts";
 import type { Collector, ReportAlert } from "../model.ts";
 
 export interface SuperviseOptions {

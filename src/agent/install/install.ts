@@ -1,17 +1,14 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { AllowEntry } from "../../protocol/allow.ts";
+import { type AgentConfig, loadAgentConfig } from "../../config/agent.ts";
+import { ConfigError, Mistakes } from "../../config/settings.ts";
+import type { AllowEntry } from "../../protocol/commands.ts";
 import type { RunProcess } from "../run-process.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
-import { isListed, readIfThere, refuseUnfitHost } from "./host.ts";
-import { AGENT_USER, DOCKER_GROUP, JOURNAL_GROUP, PATHS } from "./paths.ts";
-import { polkitRule, type UnitRight } from "./polkit-rule.ts";
-import { polkitNotes } from "./polkit-version.ts";
-import { type AgentSettings, checkRequest, type InstallRequest } from "./request.ts";
-import { mergeSettingsFile, readSettingsFile } from "./settings-file.ts";
+import { isListed, mergeSettingsFile, readIfThere, readSettingsFile, refuseUnfitHost } from "./host.ts";
+import { polkitNotes, polkitRule, type UnitRight, unitRights } from "./polkit.ts";
 import { applySteps, type Step } from "./steps.ts";
-import { agentUnit, groupsIn, madeBy, userIn } from "./unit.ts";
-import { unitRights } from "./unit-rights.ts";
+import { AGENT_USER, agentUnit, DOCKER_GROUP, groupsIn, JOURNAL_GROUP, madeBy, PATHS, userIn } from "./unit.ts";
 
 export interface InstallDeps {
   readonly run: RunProcess;
@@ -121,4 +118,148 @@ function notesOf(groups: readonly string[], allow: readonly AllowEntry[]): strin
     notes.push(`there is no group ${JOURNAL_GROUP} on this host: the agent sees no logs but its own`);
   }
   return notes;
+}
+
+/** What is asked for. */
+export interface UninstallRequest {
+  /** Also what was not delivered yet, and what ran. */
+  readonly purge: boolean;
+  readonly root: string;
+  readonly isThisSystem: boolean;
+  readonly isDryRun: boolean;
+}
+
+/**
+ * Undoes what `installService` did, and only that: an executable or a user that was there before stays, and so does an
+ * executable that a server uses. Asks nothing, and is safe to repeat.
+ */
+export async function uninstallService(
+  request: UninstallRequest,
+  deps: Pick<InstallDeps, "run" | "tell" | "uid">,
+): Promise<void> {
+  const { root, purge } = request;
+  const { run, tell } = deps;
+  refuseUnfitHost(request, deps.uid);
+  const unit = readIfThere(join(root, PATHS.unit));
+  const made = madeBy(unit);
+  const user = userIn(unit) ?? AGENT_USER;
+  // After an uninstallation that kept the state nothing but the user's name tells whose it is.
+  const isUserOurs = made.user || (unit === "" && isListed("passwd", AGENT_USER, root));
+  const isStateKept = !purge && hasState(root);
+  const isExecutableShared = existsSync(join(root, PATHS.serverUnit));
+  const steps: Step[] = [
+    ...stopSteps(unit !== ""),
+    { kind: "remove", path: PATHS.unit },
+    { kind: "remove", path: PATHS.polkitRule },
+    { kind: "remove", path: PATHS.settings },
+    { kind: "remove", path: PATHS.ca },
+    ...(isAgentsAlone(root) ? remove(PATHS.settingsDir) : []),
+    ...(made.executable && !isExecutableShared ? remove(PATHS.executable) : []),
+    ...(isStateKept ? [] : remove(PATHS.state)),
+    { kind: "run", words: ["systemctl", "daemon-reload"], why: "systemd was not told", onlyIfChanged: true },
+    ...(isUserOurs && !isStateKept ? userRemovalSteps(user) : []),
+  ];
+  const isChanged = await applySteps(steps, { ...request, run, tell });
+  if (!isChanged) tell("nothing to remove: the agent is not installed here");
+  if (isStateKept) tell(keptState(isUserOurs ? user : undefined));
+  if (made.executable && isExecutableShared) tell(`kept: ${PATHS.executable}, which opspilot.service uses`);
+}
+
+function remove(path: string): Step[] {
+  return [{ kind: "remove", path }];
+}
+
+function stopSteps(isInstalled: boolean): Step[] {
+  if (!isInstalled) return [];
+  return [
+    {
+      kind: "run",
+      words: ["systemctl", "disable", "--now", AGENT_UNIT],
+      why: "the agent does not stop",
+      mayFail: true,
+    },
+  ];
+}
+
+function userRemovalSteps(user: string): Step[] {
+  return [{ kind: "run", words: ["userdel", user], why: "the agent's user cannot be removed", mayFail: true }];
+}
+
+function keptState(user: string | undefined): string {
+  const what = `${PATHS.state} (alerts that were not delivered, results of commands)`;
+  const owner = user === undefined ? "" : ` and the user ${user}, whose it is`;
+  return `kept: ${what}${owner}; \`opspilot agent uninstall --purge\` removes that too`;
+}
+
+function hasState(root: string): boolean {
+  const path = join(root, PATHS.state);
+  return existsSync(path) && readdirSync(path).length > 0;
+}
+
+/** True when the directory has nothing but what is the agent's. */
+function isAgentsAlone(root: string): boolean {
+  const directory = join(root, PATHS.settingsDir);
+  const own: readonly string[] = [PATHS.settings, PATHS.ca];
+  return existsSync(directory) && readdirSync(directory).every((name) => own.includes(join(PATHS.settingsDir, name)));
+}
+
+/** Settings by name; an empty one takes the line out of the file, an undefined one changes nothing. */
+export type AgentSettings = Readonly<Record<string, string | undefined>>;
+
+/** What is asked for; what is not given stays as an earlier installation has it. */
+export interface InstallRequest {
+  readonly settings: AgentSettings;
+  readonly docker?: boolean;
+  /** More groups for the agent, such as adm for files in /var/log. */
+  readonly groups?: readonly string[];
+  readonly user?: string;
+  /** Before every path; empty for this host. */
+  readonly root: string;
+  /** Whether programs may be run for it: useradd, systemctl. */
+  readonly isThisSystem: boolean;
+  readonly isDryRun: boolean;
+}
+
+const ACCOUNT = /^[a-z_][a-z0-9_-]{0,31}$/i;
+
+/** systemd would read what follows a line break as another setting. */
+const ONE_LINE = /^[^\0\r\n]*$/;
+
+/** The settings as the agent will read them. Throws a ConfigError with every mistake in them and in the rest of the request. */
+function checkRequest(settings: AgentSettings, request: InstallRequest): AgentConfig {
+  const mistakes = new Mistakes();
+  for (const [name, value] of Object.entries(settings))
+    if (value !== undefined && !ONE_LINE.test(value)) mistakes.add(name, "expected one line");
+  checkAccounts(request, mistakes);
+  const config = readAsAgent(settings, request.root, mistakes);
+  if (config === undefined || mistakes.found.length > 0) throw new ConfigError(mistakes.found);
+  return config;
+}
+
+function readAsAgent(settings: AgentSettings, root: string, mistakes: Mistakes): AgentConfig | undefined {
+  const ca = settings.OPSPILOT_CA === PATHS.ca ? join(root, PATHS.ca) : settings.OPSPILOT_CA;
+  try {
+    // The installed agent has no other surroundings than these: no .env, and nobody's home.
+    return loadAgentConfig(
+      {},
+      { env: { ...settings, OPSPILOT_CA: ca }, cwd: PATHS.settingsDir, uid: 0, home: undefined },
+    );
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { setting, message } of error.mistakes) mistakes.add(setting, message);
+    return undefined;
+  }
+}
+
+function checkAccounts({ user, groups = [], docker, root }: InstallRequest, mistakes: Mistakes): void {
+  if (user !== undefined && !ACCOUNT.test(user)) mistakes.add("--user", "expected a user's name");
+  for (const group of groups)
+    if (!isGroup(group, root))
+      mistakes.add("--group", `there is no group ${JSON.stringify(group.slice(0, 60))} on this host`);
+  if (docker && !isGroup(DOCKER_GROUP, root))
+    mistakes.add("--docker", "there is no group docker on this host: install Docker first");
+}
+
+function isGroup(name: string, root: string): boolean {
+  return ACCOUNT.test(name) && isListed("group", name, root);
 }

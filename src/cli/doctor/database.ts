@@ -6,17 +6,17 @@ import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../../db/
 import { reachDatabase } from "../../db/open.ts";
 import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../../db/target.ts";
 import { tryJobsDriver } from "../../jobs/jobs.ts";
-import { withDeadline } from "../../lib/deadline.ts";
+import { withDeadline } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
 import type { Log } from "../../lib/log.ts";
-import type { OtherClock } from "./clock.ts";
+import type { OtherClock } from "./checks.ts";
 import { type DatabaseFacts, readDatabaseFacts } from "./database-store.ts";
 
 const ANSWER_LIMIT_MS = 8_000;
 
 /** What was found, and the database's clock where it answered and is another machine's. */
-export interface DatabaseFindings {
+interface DatabaseFindings {
   readonly findings: Finding[];
   readonly clocks: OtherClock[];
 }
@@ -43,7 +43,7 @@ export async function checkDatabase(config: Pick<Config, "database" | "dataDir">
 }
 
 async function checkBuiltIn(dataDir: string, log: Log): Promise<DatabaseFindings> {
-  const { findRunning } = await import("../../db/embedded/find-running.ts");
+  const { findRunning } = await import("../../db/embedded/embedded.ts");
   try {
     const target = findRunning(dataDir);
     const place = { name: "database", todo: "look at postgres.log in the data directory", isPooled: false };

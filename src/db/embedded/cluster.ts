@@ -1,12 +1,29 @@
+import { dlopen } from "bun:ffi";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import type { Log } from "../../lib/log.ts";
-import { type ChildUser, makePrivateDirectory } from "./child-user.ts";
-import { publish, removeContent, syncFileSystem, writePrivateFile } from "./durable.ts";
-import { POSTGRES_MAJOR } from "./pack.ts";
+import { findPack, POSTGRES_MAJOR, POSTGRES_VERSION } from "./pack.ts";
 import { processesWithArgument, signalProcess } from "./processes.ts";
-import { asStartupError, cannotCreate, isDiskFull, refused } from "./start-failures.ts";
+import { POSTGRES_PORT, SOCKET_DIRECTORY_BYTES_MAX } from "./settings.ts";
+import { asStartupError, cannotCreate, errorCode, isDiskFull, refused } from "./start-failures.ts";
 
 /** The application's role, and its database. */
 export const APPLICATION_NAME = "opspilot";
@@ -134,4 +151,203 @@ async function runTool(cluster: Cluster, tool: string, args: string[], input = "
   const lines = output.trim().split("\n").slice(-OUTPUT_LINES).join("\n");
   const reason = isDiskFull(cluster.dataDir, output) ? "the disk is full" : lines;
   throw cannotCreate(`the built-in PostgreSQL cannot be made in ${cluster.dataDir} (${tool}): ${reason}`);
+}
+
+/**
+ * Unpacks PostgreSQL into the data directory unless it is there. Returns the directory that has `bin/`. Only for while no
+ * postmaster runs: other releases are removed.
+ */
+export async function ensureBinaries(dataDir: string, log: Log): Promise<string> {
+  const parent = join(dataDir, "postgres");
+  const home = join(parent, POSTGRES_VERSION);
+  if (existsSync(home)) return home;
+  log.info({ version: POSTGRES_VERSION }, "unpacking PostgreSQL");
+  mkdirSync(parent, { recursive: true });
+  chmodSync(parent, 0o755);
+  const pack = await findPack();
+  removeContent(parent);
+  const temporary = join(parent, `.new-${process.pid}`);
+  try {
+    await new Bun.Archive(Bun.zstdDecompressSync(pack)).extract(temporary);
+    settle(temporary);
+    syncFileSystem(temporary);
+    publish(temporary, home);
+  } catch (error) {
+    // The archive's own error does not say it.
+    const isFull = isDiskFull(dataDir);
+    rmSync(temporary, { recursive: true, force: true });
+    throw isFull ? cannotCreate(`PostgreSQL cannot be unpacked to ${parent}: the disk is full`, error) : error;
+  }
+  return home;
+}
+
+/** Readable for the user that PostgreSQL runs as, whatever the umask. */
+function settle(directory: string): void {
+  chmodSync(directory, 0o755);
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) settle(path);
+    if (entry.isFile()) {
+      chmodSync(path, isProgram(path) ? 0o755 : 0o644);
+    }
+  }
+}
+
+function isProgram(path: string): boolean {
+  return /\/bin\/[^/]+$|\.so[.\d]*$/.test(path);
+}
+
+/** Makes the directory's entry, or the file's bytes, survive a power cut. */
+function syncPath(path: string): void {
+  const file = openSync(path, "r");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Makes a whole tree survive a power cut, by one syncfs(2) of its file system, which Node has no call for: a thousand small
+ * files flushed one by one take seconds on the disks of usual virtual machines.
+ */
+function syncFileSystem(path: string): void {
+  const library = dlopen("libc.so.6", { syncfs: { args: ["int"], returns: "int" } });
+  const file = openSync(path, "r");
+  try {
+    if (library.symbols.syncfs(file) !== 0) throw new Error(`${path} cannot be written to its disk`);
+  } finally {
+    closeSync(file);
+    library.close();
+  }
+}
+
+/** Gives a finished file or directory its name: whoever looks finds all of it or nothing. */
+export function publish(temporary: string, path: string): void {
+  renameSync(temporary, path);
+  syncPath(dirname(path));
+}
+
+/** A small file that only its owner may read, whole or not at all. */
+function writePrivateFile(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });
+  syncPath(temporary);
+  publish(temporary, path);
+}
+
+/** Removes what is in the directory, or of that what begins with `prefix`. */
+function removeContent(directory: string, prefix = ""): void {
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith(prefix)) rmSync(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+/** Whom PostgreSQL runs as when the server is root. */
+interface ChildUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const PREFERRED_NAME = "opspilot";
+const FALLBACK_NAME = "nobody";
+
+/**
+ * PostgreSQL refuses to run as root: it then runs as the owner of the data that is there, else as user `opspilot`, else as
+ * the data directory's owner, else as `nobody`. Undefined means: as the server itself, which is not root.
+ */
+export function chooseChildUser(dataDir: string, serverUid: number, log: Log): ChildUser | undefined {
+  if (serverUid !== 0) return undefined;
+  const user =
+    ownerOf(join(dataDir, "data")) ?? findUser(PREFERRED_NAME) ?? ownerOf(dataDir) ?? useFallback(dataDir, log);
+  refuseUnreachable(dataDir, user);
+  return user;
+}
+
+/** A directory for PostgreSQL alone. */
+function makePrivateDirectory(path: string, user: ChildUser | undefined): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+  if (user) chownSync(path, user.uid, user.gid);
+}
+
+function ownerOf(path: string): ChildUser | undefined {
+  if (!existsSync(path)) return undefined;
+  const { uid, gid } = statSync(path);
+  return uid === 0 ? undefined : { uid, gid };
+}
+
+function useFallback(dataDir: string, log: Log): ChildUser {
+  const nobody = findUser(FALLBACK_NAME);
+  if (!nobody) throw cannotCreate("PostgreSQL refuses to run as root: create a user named opspilot for it");
+  log.warn({ dataDir }, "PostgreSQL runs as nobody, which other services may use too: create a user named opspilot");
+  return nobody;
+}
+
+/** From the local user list; the network's is not asked. */
+function findUser(name: string): ChildUser | undefined {
+  const line = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((one) => one.startsWith(`${name}:`));
+  const [uid, gid] = line?.split(":").slice(2, 4).map(Number) ?? [];
+  return uid && gid !== undefined ? { uid, gid } : undefined;
+}
+
+/** The user must get from / down to the data directory; what is in it belongs to it or is readable for all. */
+function refuseUnreachable(dataDir: string, user: ChildUser): void {
+  for (let path = dataDir; ; path = dirname(path)) {
+    const stats = statSync(path);
+    if (!mayEnter(stats, user)) {
+      const mode = (stats.mode & 0o777).toString(8);
+      throw cannotCreate(
+        `PostgreSQL runs as user ${user.uid}, which may not enter ${path} (mode ${mode}): ` +
+          `choose another OPSPILOT_DATA_DIR than ${dataDir}, or allow it by chmod o+x ${path}`,
+      );
+    }
+    if (path === dirname(path)) return;
+  }
+}
+
+function mayEnter({ uid, gid, mode }: Stats, user: ChildUser): boolean {
+  if (uid === user.uid) return (mode & 0o100) !== 0;
+  return (mode & (gid === user.gid ? 0o010 : 0o001)) !== 0;
+}
+
+const HASH_CHARACTERS = 16;
+
+/**
+ * Where the socket lies: `run/` in the data directory, or, where that path would be too long for a socket, a directory
+ * under /run (for root) or /tmp, always the same for the same data directory.
+ */
+export function prepareSocketDirectory(dataDir: string, user: ChildUser | undefined, serverUid: number): string {
+  const usual = join(dataDir, "run");
+  if (Buffer.byteLength(join(usual, `.s.PGSQL.${POSTGRES_PORT}`)) <= SOCKET_DIRECTORY_BYTES_MAX) {
+    makePrivateDirectory(usual, user);
+    return usual;
+  }
+  const hash = new Bun.CryptoHasher("sha256").update(dataDir).digest("hex").slice(0, HASH_CHARACTERS);
+  const short = join(serverUid === 0 ? "/run" : "/tmp", `opspilot-${hash}`);
+  makeShortDirectory(short, user, serverUid);
+  return short;
+}
+
+/** Leaves nothing behind under /run or /tmp, once no postmaster runs. */
+export function removeSocketDirectory(dataDir: string, directory: string): void {
+  if (directory !== join(dataDir, "run") && existsSync(directory)) rmdirSync(directory);
+}
+
+/** Everybody can make names in /tmp: what is there already must be a directory of ours. */
+function makeShortDirectory(path: string, user: ChildUser | undefined, serverUid: number): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+  }
+  const stats = lstatSync(path);
+  const isOurs = stats.uid === serverUid || stats.uid === user?.uid;
+  if (!stats.isDirectory() || !isOurs)
+    throw cannotCreate(`${path}, the database's socket directory, is someone else's`);
+  chmodSync(path, 0o700);
+  if (user) chownSync(path, user.uid, user.gid);
 }

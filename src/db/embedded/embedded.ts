@@ -1,19 +1,32 @@
-import { accessSync, chmodSync, constants, mkdirSync, realpathSync } from "node:fs";
+import { accessSync, chmodSync, constants, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { createCleanups } from "../../lib/cleanups.ts";
-import type { Clock } from "../../lib/clock.ts";
+import { backoffMs, type Clock } from "../../lib/clock.ts";
+import { errorMessage } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
+import { repeat } from "../../lib/loops.ts";
 import type { DatabaseTarget } from "../target.ts";
-import { ensureBinaries } from "./binaries.ts";
-import { chooseChildUser } from "./child-user.ts";
-import { type Claims, createClaims } from "./claims.ts";
-import { checkData, createCluster, ensurePassword } from "./cluster.ts";
-import { embeddedTarget } from "./find-running.ts";
-import { holdDatabase } from "./lock-session.ts";
-import { findPostmaster, type Postmaster, startPostmaster, stopPostmaster } from "./postmaster.ts";
-import { prepareSocketDirectory, removeSocketDirectory } from "./socket-directory.ts";
+import { type Claims, createClaims, holdDatabase } from "./claims.ts";
+import {
+  APPLICATION_NAME,
+  checkData,
+  chooseChildUser,
+  createCluster,
+  ensureBinaries,
+  ensurePassword,
+  prepareSocketDirectory,
+  removeSocketDirectory,
+} from "./cluster.ts";
+import {
+  findPostmaster,
+  type Postmaster,
+  peekPostmaster,
+  rotatePostgresLog,
+  startPostmaster,
+  stopPostmaster,
+} from "./postmaster.ts";
+import { POSTGRES_PORT } from "./settings.ts";
 import { asStartupError } from "./start-failures.ts";
-import { supervise } from "./supervisor.ts";
 
 /** How long a command waits, before it stops the postmaster that it started, for others that use it meanwhile. */
 const OTHERS_WAIT_MS = 30_000;
@@ -30,7 +43,7 @@ export interface EmbeddedPostgres {
 }
 
 /** Which directory, and for whom. */
-export interface EmbeddedOptions {
+interface EmbeddedOptions {
   readonly dataDir: string;
   readonly log: Log;
   readonly clock: Clock;
@@ -149,4 +162,97 @@ async function stopOwn(postmaster: Postmaster, options: EmbeddedOptions, claims:
 async function shutDown(postmaster: Postmaster, { dataDir, clock }: EmbeddedOptions): Promise<void> {
   await stopPostmaster(postmaster, clock);
   removeSocketDirectory(dataDir, postmaster.socketDirectory);
+}
+
+const RESTART = { minMs: 100, maxMs: 10_000 };
+
+/** One that ran for less died of the same cause as the one before: the waits go on growing. */
+const STEADY_MS = 60_000;
+const ROTATE_MS = 60_000;
+
+/** Keeps a PostgreSQL running. */
+interface Supervisor {
+  /** Undefined while none runs. */
+  current(): Postmaster | undefined;
+  /** Watches no longer; the postmaster runs on. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+interface SupervisorOptions {
+  /** Starts another one, or joins one that someone else started. */
+  restart(): Promise<Postmaster>;
+  logPath: string;
+  clock: Clock;
+  log: Log;
+}
+
+/** running → (it ends) → wait, longer each time → start → running; until it is stopped. */
+export function supervise(first: Postmaster, { restart, logPath, clock, log }: SupervisorOptions): Supervisor {
+  const stopping = new AbortController();
+  const aborted = new Promise<undefined>((resolve) =>
+    stopping.signal.addEventListener("abort", () => resolve(undefined), { once: true }),
+  );
+  let current: Postmaster | undefined = first;
+  let attempt = 0;
+
+  async function watch(postmaster: Postmaster): Promise<void> {
+    const startMs = clock.monotonicMs();
+    const reason = await Promise.race([postmaster.whenEnded(), aborted]);
+    if (stopping.signal.aborted) return;
+    current = undefined;
+    if (clock.monotonicMs() - startMs > STEADY_MS) attempt = 0;
+    log.error({ pid: postmaster.pid, reason }, "PostgreSQL has ended: it is started again");
+  }
+
+  async function bringBack(): Promise<void> {
+    await clock.sleep(backoffMs(attempt++, RESTART), stopping.signal);
+    if (stopping.signal.aborted) return;
+    try {
+      current = await restart();
+    } catch (error) {
+      log.error({ reason: errorMessage(error) }, "PostgreSQL cannot be started");
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) await (current ? watch(current) : bringBack());
+  }
+
+  const rotation = repeat(
+    clock,
+    ROTATE_MS,
+    async () => rotatePostgresLog(logPath),
+    (error) => log.warn({ reason: errorMessage(error) }, "PostgreSQL's log cannot be rotated"),
+  );
+  const running = run();
+  return {
+    current: () => current,
+    stop: async () => {
+      stopping.abort();
+      await Promise.all([running, rotation.stop()]);
+    },
+  };
+}
+
+/**
+ * The built-in PostgreSQL of this data directory, if it runs and takes connections. Nothing is started, made, locked or
+ * cleared. Throws where this user may not look.
+ */
+export function findRunning(dataDir: string): DatabaseTarget | undefined {
+  const path = resolve(dataDir);
+  const running = peekPostmaster(path);
+  if (!running) return undefined;
+  return embeddedTarget(running.socketDirectory, readFileSync(join(path, "postgres.password"), "utf8").trim());
+}
+
+/** The application's role, which is no superuser, over a Unix socket. */
+function embeddedTarget(socketDirectory: string, password: string): DatabaseTarget {
+  return {
+    host: socketDirectory,
+    port: POSTGRES_PORT,
+    user: APPLICATION_NAME,
+    password,
+    database: APPLICATION_NAME,
+    tls: false,
+  };
 }
