@@ -4,46 +4,18 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
 import { Mistakes, type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
-import { codeOf, dataDirOf, durationIn, type Flags, readerOf, readSettings, sizeIn } from "./config/sources.ts";
+import {
+  dataDirOf,
+  durationIn,
+  type Flags,
+  type ReadSetting,
+  readerOf,
+  readSettings,
+  sizeIn,
+} from "./config/sources.ts";
 import { isAddressOrRange, isLoopbackHost } from "./lib/addresses.ts";
+import { errorCode } from "./lib/errors.ts";
 import type { LogLevel } from "./lib/log.ts";
-
-/** All settings of the server, checked and frozen. Durations are milliseconds, sizes bytes. */
-export interface Config {
-  readonly listen: { readonly host: string; readonly port: number };
-  /** File contents, PEM. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
-  /** Null: the built-in PostgreSQL. `directUrl` is for sessions (LISTEN, locks) where `url` is a transaction pooler. */
-  readonly database: { readonly url: string; readonly directUrl: string | null } | null;
-  readonly dataDir: string;
-  readonly access: Access;
-  readonly enrollment: "open" | "closed";
-  /** Addresses or CIDR ranges whose X-Forwarded-For counts. */
-  readonly trustedProxies: readonly string[];
-  /** Without a slash at its end. */
-  readonly publicUrl: string | null;
-  readonly heartbeatTimeoutMs: number;
-  readonly incidentGroupWindowMs: number;
-  readonly ingestBufferBytes: number;
-  readonly retentionMs: number;
-  /** Null: nothing is resolved by quiet. */
-  readonly autoResolveMs: number | null;
-  readonly ai: {
-    readonly key: string | null;
-    /** Without a slash at its end. */
-    readonly baseUrl: string;
-    readonly model: string;
-    readonly timeoutMs: number;
-    /** Whether a model is asked without being told to. */
-    readonly auto: boolean;
-    /** Calls a day (UTC), over all nodes. */
-    readonly dailyLimit: number;
-  };
-  readonly slack: SlackSettings;
-  /** Null: no events are sent. */
-  readonly webhook: WebhookSettings | null;
-  readonly logLevel: LogLevel;
-}
 
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
@@ -60,40 +32,52 @@ export function loadConfig(flags: Flags = {}, surroundings: Surroundings = readS
   return freeze(config);
 }
 
-function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mistakes): Config {
+function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mistakes) {
   const read: Reader = readerOf(SERVER_SETTINGS, raw, mistakes);
   const host = read("HOST", hostOf) ?? "127.0.0.1";
   const publicUrl = read("PUBLIC_URL", publicUrlOf) ?? null;
   const access = decideAccess(raw, { host, publicUrl }, mistakes);
   return {
     listen: { host, port: read("PORT", portOf) ?? 8080 },
+    /** File contents, PEM. */
     tls: readTls(raw, surroundings.cwd, mistakes),
+    /** Null: the built-in PostgreSQL. `directUrl` is for sessions (LISTEN, locks) where `url` is a transaction pooler. */
     database: databaseOf(raw, read, mistakes),
     dataDir: dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes),
     access,
-    enrollment: (raw.AGENT_ENROLLMENT as Config["enrollment"]) ?? (access.mode === "open" ? "open" : "closed"),
+    enrollment: (raw.AGENT_ENROLLMENT ?? (access.mode === "open" ? "open" : "closed")) as "open" | "closed",
+    /** Addresses or CIDR ranges whose X-Forwarded-For counts. */
     trustedProxies: read("TRUSTED_PROXIES", proxiesOf) ?? [],
+    /** Without a slash at its end. */
     publicUrl,
     heartbeatTimeoutMs: read("HEARTBEAT_TIMEOUT", durationIn(SECOND_MS, DAY_MS)) ?? 90 * SECOND_MS,
     incidentGroupWindowMs: read("INCIDENT_GROUP_WINDOW", durationIn(SECOND_MS, 30 * DAY_MS)) ?? 300 * SECOND_MS,
     ingestBufferBytes: read("INGEST_BUFFER", sizeIn(MIB, 65_536 * MIB)) ?? 64 * MIB,
     retentionMs: read("RETENTION", durationIn(HOUR_MS, 3650 * DAY_MS)) ?? 30 * DAY_MS,
+    /** Null: nothing is resolved by quiet. */
     autoResolveMs: autoResolveOf(raw, read),
     ai: {
       key: raw.OPENROUTER_KEY ?? null,
+      /** Without a slash at its end. */
       baseUrl: read("OPENROUTER_BASE_URL", publicUrlOf) ?? OPENROUTER_URL,
       model: raw.AI_MODEL ?? "qwen/qwen-2.5-coder-32b-instruct",
       timeoutMs: read("AI_TIMEOUT", durationIn(SECOND_MS, 300 * SECOND_MS)) ?? 20 * SECOND_MS,
+      /** Whether a model is asked without being told to. */
       auto: raw.AI_AUTO !== "off",
+      /** Calls a day (UTC), over all nodes. */
       dailyLimit: Number(raw.AI_DAILY_LIMIT ?? 1000),
     },
-    slack: readSlack(raw, read, publicUrlOf),
-    webhook: readWebhook(raw, mistakes),
+    slack: readSlack(raw, read),
+    /** Null: no events are sent. */
+    webhook: readWebhook(raw, read, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
   };
 }
 
-type Reader = <T>(name: SettingName, parse: (text: string) => T | undefined) => T | undefined;
+/** All settings of the server, checked and frozen. Durations are milliseconds, sizes bytes. */
+export type Config = Readonly<ReturnType<typeof interpret>>;
+
+type Reader = ReadSetting<SettingName>;
 
 function portOf(text: string): number | undefined {
   return Number(text) <= 65535 ? Number(text) : undefined;
@@ -110,12 +94,10 @@ function publicUrlOf(text: string): string | undefined {
   return excess === "" ? url?.href.replace(/\/+$/, "") : undefined;
 }
 
-function databaseOf(raw: RawSettings, read: Reader, mistakes: Mistakes): Config["database"] {
+function databaseOf(raw: RawSettings, read: Reader, mistakes: Mistakes) {
   const url = read("DATABASE_URL", databaseUrlOf);
   const directUrl = read("DATABASE_URL_DIRECT", databaseUrlOf) ?? null;
-  if (raw.DATABASE_URL_DIRECT !== undefined && raw.DATABASE_URL === undefined && !mistakes.concern("DATABASE_URL")) {
-    mistakes.add("DATABASE_URL", "is needed by DATABASE_URL_DIRECT");
-  }
+  if (raw.DATABASE_URL_DIRECT) mistakes.need("DATABASE_URL", raw.DATABASE_URL, "is needed by DATABASE_URL_DIRECT");
   return url === undefined ? null : { url, directUrl };
 }
 
@@ -131,8 +113,8 @@ function autoResolveOf(raw: RawSettings, read: Reader): number | null {
   return read("AUTO_RESOLVE", durationIn(60 * SECOND_MS, 30 * DAY_MS)) ?? null;
 }
 
-function proxiesOf(text: string): string[] | undefined {
-  const entries = text.split(/[\s,]+/).filter((entry) => entry !== "");
+function proxiesOf(text: string): readonly string[] | undefined {
+  const entries = text.match(/[^\s,]+/g) ?? [];
   return entries.every(isAddressOrRange) ? entries : undefined;
 }
 
@@ -179,13 +161,12 @@ function isOnlyThisMachine({ host, publicUrl }: { host: string; publicUrl: strin
 function readTls(raw: RawSettings, cwd: string, mistakes: Mistakes): { cert: string; key: string } | null {
   const { TLS_CERT, TLS_KEY } = raw;
   if (TLS_CERT === undefined && TLS_KEY === undefined) return null;
-  if (TLS_CERT === undefined) mistakes.add("TLS_CERT", "is needed by TLS_KEY");
-  if (TLS_KEY === undefined) mistakes.add("TLS_KEY", "is needed by TLS_CERT");
+  mistakes.need("TLS_CERT", TLS_CERT, "is needed by TLS_KEY");
+  mistakes.need("TLS_KEY", TLS_KEY, "is needed by TLS_CERT");
   const cert = TLS_CERT && readPem("TLS_CERT", resolve(cwd, TLS_CERT), mistakes);
   const key = TLS_KEY && readPem("TLS_KEY", resolve(cwd, TLS_KEY), mistakes);
   if (!cert || !key) return null;
-  const flaw = flawOf(cert, key);
-  if (flaw !== undefined) mistakes.add(flaw.setting, flaw.message);
+  checkPair(cert, key, mistakes);
   return { cert, key };
 }
 
@@ -193,18 +174,17 @@ function readPem(setting: string, path: string, mistakes: Mistakes): string | un
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    return mistakes.add(setting, `${path} cannot be read (${codeOf(error)})`);
+    return mistakes.add(setting, `${path} cannot be read (${errorCode(error)})`);
   }
 }
 
-function flawOf(cert: string, key: string): { setting: string; message: string } | undefined {
+function checkPair(cert: string, key: string, mistakes: Mistakes): undefined {
   const certificate = parsed(() => new X509Certificate(cert));
-  if (!certificate) return { setting: "TLS_CERT", message: "the file holds no certificate in PEM form" };
+  if (!certificate) return mistakes.add("TLS_CERT", "the file holds no certificate in PEM form");
   const privateKey = parsed(() => createPrivateKey(key));
-  if (!privateKey)
-    return { setting: "TLS_KEY", message: "the file holds no private key in PEM form without a passphrase" };
-  if (certificate.checkPrivateKey(privateKey)) return undefined;
-  return { setting: "TLS_KEY", message: "is not the key of the certificate in TLS_CERT" };
+  if (!privateKey) mistakes.add("TLS_KEY", "the file holds no private key in PEM form without a passphrase");
+  else if (!certificate.checkPrivateKey(privateKey))
+    mistakes.add("TLS_KEY", "is not the key of the certificate in TLS_CERT");
 }
 
 /** The parsers say in many ways that a text is none of theirs; which of them does not help. */
@@ -217,27 +197,13 @@ function parsed<T>(parse: () => T): T | undefined {
   }
 }
 
-/** Where events are sent, and what they are signed with. */
-interface WebhookSettings {
-  readonly url: string;
-  readonly secret: string;
-}
-
-/** The webhook's settings; null without one. A receiver that cannot tell who sends is of no use: the secret is needed. */
-function readWebhook(raw: RawSettings, mistakes: Mistakes): WebhookSettings | null {
-  const text = raw.WEBHOOK_URL;
-  const secret = raw.WEBHOOK_SECRET;
-  const isUrlMissing = text === undefined && !mistakes.concern("WEBHOOK_URL");
-  if (isUrlMissing && secret !== undefined) mistakes.add("WEBHOOK_URL", "is needed by WEBHOOK_SECRET");
-  if (text === undefined) return null;
-  const url = webhookOf(text);
-  if (url === undefined) mistakes.add("WEBHOOK_URL", SERVER_SETTINGS.complaint("WEBHOOK_URL", text));
-  if (secret === undefined && !mistakes.concern("WEBHOOK_SECRET")) {
-    mistakes.add(
-      "WEBHOOK_SECRET",
-      "is needed by WEBHOOK_URL: 16 characters or more, such as the output of `openssl rand -hex 24`",
-    );
-  }
+/** Where events are sent, and what signs them. A receiver that cannot tell who sends is of no use: the secret is needed. */
+function readWebhook(raw: RawSettings, read: Reader, mistakes: Mistakes) {
+  const { WEBHOOK_URL, WEBHOOK_SECRET: secret } = raw;
+  const url = read("WEBHOOK_URL", webhookOf);
+  if (secret !== undefined) mistakes.need("WEBHOOK_URL", WEBHOOK_URL, "is needed by WEBHOOK_SECRET");
+  const why = "is needed by WEBHOOK_URL: 16 characters or more, such as the output of `openssl rand -hex 24`";
+  if (WEBHOOK_URL !== undefined) mistakes.need("WEBHOOK_SECRET", secret, why);
   return url === undefined || secret === undefined ? null : { url, secret };
 }
 
@@ -248,35 +214,24 @@ function webhookOf(text: string): string | undefined {
 }
 
 /** How Slack is reached; null for what is not set. Which way follows from it is found out in one place, slack/transport.ts. */
-export interface SlackSettings {
-  readonly webhookUrl: string | null;
-  readonly token: string | null;
-  readonly channel: string | null;
-  readonly appToken: string | null;
-  readonly signingSecret: string | null;
-  /** Ids of those who may press; empty: every full member of the workspace. */
-  readonly allowedUsers: readonly string[];
-  /** Without a slash at its end; null: Slack's own. */
-  readonly apiUrl: string | null;
-}
-
-type Parse = <T>(name: SettingName, parse: (text: string) => T | undefined) => T | undefined;
-
-/** The settings of Slack. */
-function readSlack(raw: RawSettings, read: Parse, urlOf: (text: string) => string | undefined): SlackSettings {
+function readSlack(raw: RawSettings, read: Reader) {
   return {
     webhookUrl: read("SLACK_WEBHOOK_URL", webhookOf) ?? null,
     token: raw.SLACK_TOKEN ?? null,
     channel: raw.SLACK_CHANNEL ?? null,
     appToken: raw.SLACK_APP_TOKEN ?? null,
     signingSecret: raw.SLACK_SIGNING_SECRET ?? null,
+    /** Ids of those who may press; empty: every full member of the workspace. */
     allowedUsers: read("SLACK_ALLOWED_USERS", usersOf) ?? [],
-    apiUrl: read("SLACK_API_URL", urlOf) ?? null,
+    /** Without a slash at its end; null: Slack's own. */
+    apiUrl: read("SLACK_API_URL", publicUrlOf) ?? null,
   };
 }
 
+export type SlackSettings = Readonly<ReturnType<typeof readSlack>>;
+
 /** A name instead of an id would let nobody in, or, if names were looked up, whoever takes that name. */
-function usersOf(text: string): string[] | undefined {
-  const ids = text.split(/[\s,]+/).filter((id) => id !== "");
+function usersOf(text: string): readonly string[] | undefined {
+  const ids = text.match(/[^\s,]+/g) ?? [];
   return ids.length > 0 && ids.every((id) => /^[UW][A-Z0-9]{2,30}$/.test(id)) ? ids : undefined;
 }

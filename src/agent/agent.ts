@@ -8,9 +8,10 @@ import { isUuid } from "../lib/uuid.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { createClockSkew } from "./clock-skew.ts";
 import { createDelivery, createOutbox, type Delivery, type Outbox } from "./delivery.ts";
+import type { Executor } from "./executor.ts";
 import { createHostFacts } from "./facts.ts";
 import { commandOfResult } from "./frames.ts";
-import type { Collector, Executor } from "./model.ts";
+import type { Collector } from "./model.ts";
 import { keepConnected } from "./server-connection.ts";
 import { createSocketOpener } from "./socket.ts";
 import { openSpool, type Spool } from "./spool.ts";
@@ -35,17 +36,12 @@ interface AgentDeps {
   readonly createExecutor: () => Executor;
 }
 
-/** The agent at work. */
-interface RunningAgent {
-  /** Ends it within a few seconds: what happened is on disk, and the server is told goodbye. Safe to call twice. */
-  stop(): Promise<void>;
-}
-
 /**
  * The agent: collectors → spool → connection → server, and commands on the way back. Throws a StartupError when its directory
- * cannot be had; whatever happens later, it goes on.
+ * cannot be had; whatever happens later, it goes on. `stop` ends it within a few seconds: what happened is on disk, and the
+ * server is told goodbye. Safe to call twice.
  */
-export async function startAgent(deps: AgentDeps): Promise<RunningAgent> {
+export async function startAgent(deps: AgentDeps): Promise<{ stop(): Promise<void> }> {
   const { log } = deps;
   const cleanups = createCleanups(log);
   try {
@@ -66,19 +62,14 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   const delivery = createDelivery({ spool, clock, log, settled: createSettling(executor, inbox, log) });
   const outbox = createOutbox({ spool, delivery, log });
   for (const result of await executor.unfinished()) await outbox.result(result);
-  const spoolFacts = () => describeSpool(spool, delivery.refusedCount());
-  const facts = createHostFacts({
-    version: deps.version,
-    log,
-    extra: () => ({ allow: executor.allow, spool: spoolFacts() }),
-  });
+  const extra = () => ({ allow: executor.allow, spool: describeSpool(spool, delivery.refusedCount()) });
   const skew = createClockSkew({ server: config.server, clock, log });
   const connection = keepConnected({
     openSocket: createSocketOpener({ ...config, version: deps.version, clock }),
     serverUrl: config.server.url,
     status: createConnectionStatus(statePaths(config.stateDir).connection, clock, log),
     delivery,
-    readFacts: facts.read,
+    readFacts: createHostFacts({ version: deps.version, log, extra }),
     command: createCommanding(executor, outbox, deps),
     welcomed: (signal) => void skew.check(signal),
     clock,
@@ -105,13 +96,16 @@ function openState({ config, clock, log, createExecutor }: AgentDeps, onStop: On
   return { spool, inbox, executor: usable(paths.commands, createExecutor) };
 }
 
-/** Tells whoever waits for it that the server has a frame, or will never take it. */
+/** Tells whoever waits for it that the server has a frame, or will never take it. Never rejects. */
 function createSettling(executor: Executor, inbox: Inbox, log: Log) {
-  return (frameId: string, refusal?: string) => {
+  return async (frameId: string, refusal?: string) => {
     const commandId = commandOfResult(frameId);
-    const failed = (error: unknown) => log.error({ error, frame: frameId }, "a frame could not be settled");
-    if (commandId !== undefined) executor.settled(commandId).catch(failed);
-    else attempt(() => inbox.answer(frameId, { ok: refusal === undefined, detail: refusal ?? "" }), failed);
+    try {
+      if (commandId !== undefined) await executor.settled(commandId);
+      else inbox.answer(frameId, { ok: refusal === undefined, detail: refusal ?? "" });
+    } catch (error) {
+      log.error({ error, frame: frameId }, "a frame could not be settled");
+    }
   };
 }
 
@@ -139,14 +133,6 @@ function startChores(
   onStop("the inbox", repeat(clock, INBOX_POLL_MS, testing, failed).stop);
 }
 
-function attempt(task: () => void, failed: (error: unknown) => void): void {
-  try {
-    task();
-  } catch (error) {
-    failed(error);
-  }
-}
-
 function usable<T>(dir: string, open: () => T): T {
   try {
     return open();
@@ -157,16 +143,8 @@ function usable<T>(dir: string, open: () => T): T {
 
 /** What the spool has to say for itself, for people who look at this agent on the server. */
 function describeSpool(spool: Spool, refused: number): Record<string, number> {
-  const { waiting, bytes, droppedRepeats, droppedOthers, damaged, unwritten } = spool.status();
-  return {
-    waiting,
-    bytes,
-    dropped_repeats: droppedRepeats,
-    dropped_others: droppedOthers,
-    damaged,
-    unwritten,
-    refused,
-  };
+  const { droppedRepeats, droppedOthers, ...rest } = spool.status();
+  return { ...rest, dropped_repeats: droppedRepeats, dropped_others: droppedOthers, refused };
 }
 
 async function stopCollector({ name, stop }: Collector, log: Log): Promise<void> {

@@ -10,20 +10,8 @@ const ASK_LIMIT_MS = 10_000;
 /** Clocks drift slowly, and connections may come and go fast. */
 const ASK_EVERY_MS = 3_600_000;
 
-interface ClockSkewDeps {
-  readonly server: ServerAddress;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** Compares this host's clock with the server's. */
-interface ClockSkew {
-  /** Asks the server, unless it was asked within the hour, and tells in the log when the clocks differ. Never rejects. */
-  check(signal: AbortSignal): Promise<void>;
-}
-
-/** By the Date header of whatever answers at the server's address. */
-export function createClockSkew({ server, clock, log }: ClockSkewDeps): ClockSkew {
+/** Compares this host's clock with the server's, by the Date header of whatever answers at its address. */
+export function createClockSkew({ server, clock, log }: { server: ServerAddress; clock: Clock; log: Log }) {
   let askedMs = Number.NEGATIVE_INFINITY;
   let isOff = false;
 
@@ -36,7 +24,8 @@ export function createClockSkew({ server, clock, log }: ClockSkewDeps): ClockSke
   }
 
   return {
-    async check(signal) {
+    /** Asks the server, unless it was asked within the hour, and logs when the clocks differ. Never rejects. */
+    async check(signal: AbortSignal): Promise<void> {
       if (clock.monotonicMs() - askedMs < ASK_EVERY_MS) return;
       askedMs = clock.monotonicMs();
       try {

@@ -38,30 +38,13 @@ export interface DeliveryDeps {
 
 type Refusal = Extract<ServerFrame, { type: "error" }>;
 
-/** Brings the spool to the server. */
-export interface Delivery {
-  /** A connection stands: from now on frames are sent on it. */
-  begin(send: (text: string) => void): void;
-  acknowledged(frameId: string): void;
-  refused(error: Refusal): void;
-  /** The connection is gone; what was under way waits again. */
-  end(code: number): void;
-  /** There is something new in the spool. */
-  wake(): void;
-  /** To be called every second or so: ends a wait that the server asked for. */
-  tick(): void;
-  /** Whether a connection stands on which frames are sent. */
-  isOpen(): boolean;
-  /** How many frames the server has refused for good. */
-  refusedCount(): number;
-}
-
 /**
- * In order, with a window of frames under way. Where something is wrong and it is not said with which frame, they are sent
- * again one by one, so that the culprit is found: it is dropped when the server refuses it, and has to wait behind all others
- * when the network breaks off over it. One bad frame so holds up none of the others.
+ * Brings the spool to the server: in order, with a window of frames under way. Where something is wrong and it is not
+ * said with which frame, they are sent again one by one, so that the culprit is found: it is dropped when the server
+ * refuses it, and has to wait behind all others when the network breaks off over it. One bad frame so holds up none of
+ * the others.
  */
-export function createDelivery({ spool, clock, log, settled }: DeliveryDeps): Delivery {
+export function createDelivery({ spool, clock, log, settled }: DeliveryDeps) {
   /** Bytes by id. */
   const underWay = new Map<string, number>();
   let send: ((text: string) => void) | undefined;
@@ -151,15 +134,16 @@ export function createDelivery({ spool, clock, log, settled }: DeliveryDeps): De
   }
 
   return {
-    begin(sendText) {
+    /** A connection stands: from now on frames are sent on it. */
+    begin(sendText: (text: string) => void): void {
       send = sendText;
       pump();
     },
-    acknowledged(frameId) {
+    acknowledged(frameId: string): void {
       if (underWay.has(frameId)) finish(frameId);
       pump();
     },
-    refused(error) {
+    refused(error: Refusal): void {
       switch (error.code) {
         case "rate_limited":
         case "overloaded":
@@ -172,36 +156,33 @@ export function createDelivery({ spool, clock, log, settled }: DeliveryDeps): De
           refusedForGood(error);
       }
     },
-    end(code) {
+    /** The connection is gone; what was under way waits again. */
+    end(code: number): void {
       send = undefined;
       waitUntilMs = undefined;
       investigate(code);
       takeBack();
     },
+    /** There is something new in the spool. */
     wake: pump,
-    tick() {
+    /** To be called every second or so: ends a wait that the server asked for. */
+    tick(): void {
       if (waitUntilMs === undefined || clock.monotonicMs() < waitUntilMs) return;
       waitUntilMs = undefined;
       takeBack();
       pump();
     },
+    /** Whether a connection stands on which frames are sent. */
     isOpen: () => send !== undefined,
+    /** How many frames the server has refused for good. */
     refusedCount: () => refusedCount,
   };
 }
 
-/** What the agent has to say goes through here. */
-export interface Outbox {
-  /** On disk when it resolves. */
-  send(frame: SpoolFrame): Promise<void>;
-  /** The same for what a collector saw. Never rejects. */
-  report(alert: HostAlert): Promise<void>;
-  /** The same for what became of a command; a result that is on its way already is not sent twice. */
-  result(result: ResultPayload): Promise<void>;
-}
+export type Delivery = ReturnType<typeof createDelivery>;
 
-/** Into the spool, and from there to the server. */
-export function createOutbox({ spool, delivery, log }: { spool: Spool; delivery: Delivery; log: Log }): Outbox {
+/** What the agent has to say goes through here: into the spool, and from there to the server. */
+export function createOutbox({ spool, delivery, log }: { spool: Spool; delivery: Delivery; log: Log }) {
   /** It may be on its way while it is still being written. */
   async function send(frame: SpoolFrame): Promise<void> {
     const saved = spool.add(frame);
@@ -210,8 +191,10 @@ export function createOutbox({ spool, delivery, log }: { spool: Spool; delivery:
   }
 
   return {
+    /** On disk when it resolves. */
     send,
-    async report(alert) {
+    /** The same for what a collector saw. Never rejects. */
+    async report(alert: HostAlert): Promise<void> {
       log.info({ type: alert.type, source: alert.source, state: alert.state }, "alert");
       try {
         await send(alertFrame(alert));
@@ -219,8 +202,11 @@ export function createOutbox({ spool, delivery, log }: { spool: Spool; delivery:
         log.error({ error, source: alert.source }, "an alert could not be kept");
       }
     },
-    async result(result) {
+    /** The same for what became of a command; a result that is on its way already is not sent twice. */
+    async result(result: ResultPayload): Promise<void> {
       if (!spool.has(resultId(result.command_id))) await send(resultFrame(result));
     },
   };
 }
+
+export type Outbox = ReturnType<typeof createOutbox>;

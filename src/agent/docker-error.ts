@@ -1,5 +1,4 @@
-import { codeOf } from "../config/sources.ts";
-import { errorMessage, OpsPilotError } from "../lib/errors.ts";
+import { errorCode, errorMessage, OpsPilotError } from "../lib/errors.ts";
 import { fieldsOf, jsonOf } from "../lib/json.ts";
 
 /**
@@ -21,7 +20,7 @@ export function dockerErrorOf(error: unknown, socketPath: string, isAborted: boo
   if (error instanceof DockerError) return error;
   const options = { cause: error };
   if (isAborted) return new DockerError("aborted", "the call to Docker was given up", options);
-  switch (codeOf(error)) {
+  switch (errorCode(error)) {
     case "ENOENT":
       return new DockerError("absent", `there is no Docker at ${socketPath}`, options);
     case "ECONNREFUSED":

@@ -5,7 +5,7 @@
  */
 
 import { Value } from "@sinclair/typebox/value";
-import type { Clock } from "../lib/clock.ts";
+import { type Clock, endsWithin } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { isUuid } from "../lib/uuid.ts";
@@ -27,8 +27,9 @@ import { type CommandTools, done, failed, type Outcome, rejected } from "./comma
 import { containerLogs, restartContainer } from "./container-commands.ts";
 import type { DockerApi } from "./docker-api.ts";
 import { hostReport } from "./host-report.ts";
+import { PATHS } from "./install/unit.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Executor, IncomingCommand } from "./model.ts";
+import type { IncomingCommand } from "./model.ts";
 import { MissingProgramError, type RunProcess } from "./run-process.ts";
 import { changeService, serviceLogs, serviceStatus } from "./service-commands.ts";
 
@@ -48,8 +49,8 @@ interface ExecutorDeps {
   readonly log: Log;
 }
 
-/** Makes the executor of this host. */
-export function createExecutor(deps: ExecutorDeps): Executor {
+/** Runs commands at most once each. */
+export function createExecutor(deps: ExecutorDeps) {
   const { allow, ledger, clock, log } = deps;
   const stopping = new AbortController();
   /** By id: a repetition joins the first. */
@@ -135,19 +136,22 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   }
 
   return {
+    /** What is allowed here, as `command:pattern`, for the heartbeat. */
     allow: allow.map(allowText),
+    /** Resolves with the result to send; a known id gets its stored result again. Never rejects. */
     run,
+    /** Results that were stored but whose frame was never acknowledged (a restart lay between), and `interrupted` for what had begun. */
     unfinished: async () => ledger.unsettled(),
-    settled: (commandId) => ledger.settle(commandId),
-    async stop() {
+    /** The server acknowledged the result. */
+    settled: ledger.settle,
+    async stop(): Promise<void> {
       stopping.abort();
-      const waiting = new AbortController();
-      const limit = clock.sleep(STOP_LIMIT_MS, waiting.signal);
-      await Promise.race([Promise.allSettled(running.values()), limit]);
-      waiting.abort();
+      await endsWithin(clock, STOP_LIMIT_MS, Promise.allSettled(running.values()));
     },
   };
 }
+
+export type Executor = ReturnType<typeof createExecutor>;
 
 /** One thing at a time is done to a unit or a container, by whichever name; a host's own commands hinder only themselves. */
 function lineOf({ command, params }: CheckedCommand): string {
@@ -155,9 +159,6 @@ function lineOf({ command, params }: CheckedCommand): string {
   if (target === "") return command;
   return isUnitCommand(command) ? `unit ${unitName(target)}` : `container ${target}`;
 }
-
-/** Where the allow-list is written on a host that was installed by `opspilot agent install`. */
-const SETTINGS_FILE = "/etc/opspilot/agent.env";
 
 const QUOTED_CHARS_MAX = 60;
 
@@ -174,30 +175,24 @@ export function checkCommand(
   allow: readonly AllowEntry[],
 ): { checked: CheckedCommand } | { refusal: string } {
   if (typeof command !== "string" || !isCommandName(command)) {
-    return { refusal: `command: ${quoted(command)} is no command of this agent` };
+    const quoted = JSON.stringify(String(command).slice(0, QUOTED_CHARS_MAX));
+    return { refusal: `command: ${quoted} is no command of this agent` };
   }
   if (!(Number.isFinite(ttl_s) && ttl_s > 0)) return { refusal: "ttl_s: expected a number of seconds above 0" };
   const schema = COMMANDS[command];
   const fault = Value.Errors(schema, params).First();
   if (fault) {
     const expectation = "pattern" in fault.schema ? NAME_EXPECTED : fault.message;
-    return { refusal: `${fieldOf(fault.path)}: ${expectation}` };
+    const field = `params${fault.path.replaceAll("/", ".")}`.slice(0, QUOTED_CHARS_MAX);
+    return { refusal: `${field}: ${expectation}` };
   }
   if (!mayRun(allow, command, params)) return { refusal: refusalOf(command, commandTarget(params)) };
   return { checked: { command, params } as CheckedCommand };
 }
 
-function fieldOf(path: string): string {
-  return `params${path.replaceAll("/", ".")}`.slice(0, QUOTED_CHARS_MAX);
-}
-
-function quoted(value: unknown): string {
-  return JSON.stringify(String(value).slice(0, QUOTED_CHARS_MAX));
-}
-
 function refusalOf(command: string, target: string): string {
   const entry = target === "" ? command : `${command}:${target.replace(/\.service$/, "")}`;
-  return `${entry} is not allowed on this host; add ${entry} to OPSPILOT_ALLOW in ${SETTINGS_FILE}, then run \`opspilot agent install\` there again`;
+  return `${entry} is not allowed on this host; add ${entry} to OPSPILOT_ALLOW in ${PATHS.settings}, then run \`opspilot agent install\` there again`;
 }
 
 /** A command of the vocabulary with parameters that were checked. */

@@ -4,7 +4,6 @@ import {
   type AlertPayload,
   type Envelope,
   FRAME_ERRORS,
-  type FrameErrorReason,
   type HeartbeatPayload,
   type ResultPayload,
   type ServerFrame,
@@ -163,7 +162,7 @@ function decodeError({ code, message, id, retry_after_s }: Record<string, unknow
   const retryAfter = secondsOf(retry_after_s);
   return {
     type: "error",
-    code: isKnown(code) ? code : "bad_payload",
+    code: FRAME_ERRORS.find((known) => known === code) ?? "bad_payload",
     message: typeof message === "string" ? message : "",
     ...(typeof id === "string" ? { id } : {}),
     ...(retryAfter === undefined ? {} : { retry_after_s: retryAfter }),
@@ -184,8 +183,4 @@ function decodeCommand({ id, command, params, ttl_s }: Record<string, unknown>):
 
 function secondsOf(value: unknown): number | undefined {
   return typeof value === "number" && value > 0 ? Math.min(value, WAIT_SECONDS_MAX) : undefined;
-}
-
-function isKnown(code: string): code is FrameErrorReason {
-  return (FRAME_ERRORS as readonly string[]).includes(code);
 }

@@ -51,9 +51,8 @@ async function outputOf(words: readonly string[], tools: CommandTools): Promise<
 }
 
 function readMemory(): string {
-  const kib = (name: string, text: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
   const text = readFileSync("/proc/meminfo", "utf8");
-  const mib = (name: string) => Math.round(kib(name, text) / 1024);
+  const mib = (name: string) => Math.round(Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0) / 1024);
   return (
     `${mib("MemTotal") - mib("MemAvailable")} of ${mib("MemTotal")} MiB used, ${mib("MemAvailable")} MiB available\n` +
     `swap: ${mib("SwapTotal") - mib("SwapFree")} of ${mib("SwapTotal")} MiB used`

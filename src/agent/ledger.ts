@@ -10,6 +10,7 @@ import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Value } from "@sinclair/typebox/value";
 import type { Clock } from "../lib/clock.ts";
+import { syncPath } from "../lib/durable.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { UUID } from "../lib/uuid.ts";
@@ -33,28 +34,11 @@ interface Entry {
   unwritten?: ResultPayload;
 }
 
-/** The ledger of one agent; its directory is used by one process at a time. */
-export interface Ledger {
-  /** The stored result of a command that was begun before, by this process or another; undefined for a new one. */
-  find(id: string): ResultPayload | undefined;
-  /** Resolves once `started` is on disk; rejects when it cannot be, and then the command must not run. */
-  begin(id: string): Promise<void>;
-  /** Keeps the result. Never rejects: what the disk does not take stays in memory. */
-  finish(result: ResultPayload): Promise<void>;
-  settle(id: string): Promise<void>;
-  /** Results that the server may not have, in about the order of their ends; those that were interrupted among them. */
-  unsettled(): ResultPayload[];
-}
-
-interface LedgerDeps {
-  /** Made when it is not there. */
-  dir: string;
-  clock: Clock;
-  log: Log;
-}
-
-/** Opens the ledger. Throws what the system says when the directory cannot be made or read. */
-export function openLedger({ dir, clock, log }: LedgerDeps): Ledger {
+/**
+ * The ledger of one agent. Its directory is made when it is not there, and used by one process at a time; throws what the
+ * system says when it cannot be made or read.
+ */
+export function openLedger({ dir, clock, log }: { dir: string; clock: Clock; log: Log }) {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const entries = readEntries(dir);
   /** Begun by this process and not over: they are not interrupted. */
@@ -86,23 +70,26 @@ export function openLedger({ dir, clock, log }: LedgerDeps): Ledger {
 
   async function advance(id: string, from: State, to: State): Promise<void> {
     await rename(pathOf(id, from), pathOf(id, to));
-    await syncDirectory(dir);
+    await syncPath(dir);
   }
 
   return {
-    find(id) {
+    /** The stored result of a command that was begun before, by this process or another; undefined for a new one. */
+    find(id: string): ResultPayload | undefined {
       const entry = entries.get(id.toLowerCase());
       return entry && !running.has(id.toLowerCase()) ? resultOf(id.toLowerCase(), entry) : undefined;
     },
-    async begin(commandId) {
+    /** Resolves once `started` is on disk; rejects when it cannot be, and then the command must not run. */
+    async begin(commandId: string): Promise<void> {
       const id = commandId.toLowerCase();
       prune();
       await writeDurably(pathOf(id, "started"), "");
-      await syncDirectory(dir);
+      await syncPath(dir);
       entries.set(id, { state: "started", atMs: clock.now() });
       running.add(id);
     },
-    async finish(result) {
+    /** Keeps the result. Never rejects: what the disk does not take stays in memory. */
+    async finish(result: ResultPayload): Promise<void> {
       const id = result.command_id.toLowerCase();
       running.delete(id);
       try {
@@ -114,7 +101,7 @@ export function openLedger({ dir, clock, log }: LedgerDeps): Ledger {
         entries.set(id, { state: "started", atMs: clock.now(), unwritten: result });
       }
     },
-    async settle(commandId) {
+    async settle(commandId: string): Promise<void> {
       const id = commandId.toLowerCase();
       const entry = entries.get(id);
       if (entry === undefined || entry.state === "settled" || running.has(id)) return;
@@ -126,12 +113,15 @@ export function openLedger({ dir, clock, log }: LedgerDeps): Ledger {
         log.warn({ error: errorMessage(error), command: id }, "a command's result is sent again after a restart");
       }
     },
+    /** Results that the server may not have, about in the order of their ends; those that were interrupted among them. */
     unsettled: () =>
       [...entries]
         .filter(([id, { state }]) => state !== "settled" && !running.has(id))
         .map(([id, entry]) => resultOf(id, entry)),
   };
 }
+
+export type Ledger = ReturnType<typeof openLedger>;
 
 /** Oldest first. */
 function readEntries(dir: string): Map<string, Entry> {
@@ -164,14 +154,5 @@ async function writeDurably(path: string, text: string): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

@@ -1,4 +1,4 @@
-import type { HeartbeatPayload, ResultPayload, Severity } from "../protocol/frames.ts";
+import type { Severity } from "../protocol/frames.ts";
 
 /** Something that went wrong on this host, or is right again, as a collector tells it. */
 export interface HostAlert {
@@ -52,12 +52,6 @@ export interface Collector {
   check(): Promise<CollectorCheck>;
 }
 
-/** Host facts and figures for a heartbeat. */
-export interface HostFacts {
-  /** Cheap: less than 5 ms of CPU. */
-  read(): Promise<HeartbeatPayload>;
-}
-
 /** A command that came from the server, as the frame has it; nothing in it was checked. */
 export interface IncomingCommand {
   readonly id: string;
@@ -66,17 +60,4 @@ export interface IncomingCommand {
   readonly ttl_s: number;
   /** When the frame came, monotonic milliseconds. */
   readonly receivedMs: number;
-}
-
-/** Runs commands at most once each. */
-export interface Executor {
-  /** What is allowed here, as `command:pattern`, for the heartbeat. */
-  readonly allow: readonly string[];
-  /** Resolves with the result to send; a known id gets its stored result again. Never rejects. */
-  run(command: IncomingCommand): Promise<ResultPayload>;
-  /** Results that were stored but whose frame was never acknowledged (a restart lay between), and `interrupted` for what had begun. */
-  unfinished(): Promise<ResultPayload[]>;
-  /** The server acknowledged the result. */
-  settled(commandId: string): Promise<void>;
-  stop(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import type { Clock } from "../lib/clock.ts";
-import { OpsPilotError } from "../lib/errors.ts";
+import { type Clock, endsWithin } from "../lib/clock.ts";
+import { errorCode, OpsPilotError } from "../lib/errors.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { keepEnds } from "../protocol/text.ts";
 
@@ -96,11 +96,7 @@ async function whenOver(
   signal: AbortSignal | undefined,
   clock: Clock,
 ): Promise<Finished["ended"]> {
-  const waiting = new AbortController();
-  const limit = clock.sleep(limitMs, signal ? AbortSignal.any([waiting.signal, signal]) : waiting.signal);
-  const first = await Promise.race([child.exited.then(() => "exit"), limit.then(() => "limit")]);
-  waiting.abort();
-  if (first === "exit") return "by itself";
+  if (await endsWithin(clock, limitMs, child.exited, signal)) return "by itself";
   killSession(child);
   return signal?.aborted ? "aborted" : "time limit";
 }
@@ -111,7 +107,7 @@ function killSession(child: Child): void {
     process.kill(-child.pid, "SIGKILL");
   } catch (error) {
     // It has just ended by itself.
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    if (errorCode(error) !== "ESRCH") throw error;
   }
 }
 
@@ -139,25 +135,18 @@ function ignoreClosed(error: unknown): void {
 
 /** A grandchild that lives on in a session of its own may hold the pipes open: nobody waits for that one. */
 async function drained(drains: readonly Drain[], clock: Clock): Promise<void> {
-  const waiting = new AbortController();
-  const all = Promise.all(drains.map(({ done }) => done)).then(() => true);
-  const inTime = await Promise.race([all, clock.sleep(DRAIN_LIMIT_MS, waiting.signal).then(() => false)]);
-  waiting.abort();
-  if (!inTime) for (const one of drains) one.cancel();
-}
-
-/** Takes what a program writes, however much, in bounded memory. */
-interface BoundedOutput {
-  push(bytes: Uint8Array): void;
-  /** All of it, or its head and tail with a line between them that says how much is missing. */
-  text(): string;
+  const all = Promise.all(drains.map(({ done }) => done));
+  if (!(await endsWithin(clock, DRAIN_LIMIT_MS, all))) for (const one of drains) one.cancel();
 }
 
 /** Room for the mark between head and tail. */
 const MARK_BYTES_MAX = 64;
 
-/** Keeps `limitBytes` of UTF-8 at most, both ends cut between characters. */
-export function createBoundedOutput(limitBytes: number): BoundedOutput {
+/**
+ * Takes what a program writes, however much: all of it, or, where its UTF-8 has more than `limitBytes`, its
+ * head and tail, cut between characters, and a line between them that says how much is missing.
+ */
+export function createBoundedOutput(limitBytes: number) {
   const tail = Buffer.alloc(limitBytes);
   const head: Uint8Array[] = [];
   let headBytes = 0;
@@ -184,7 +173,7 @@ export function createBoundedOutput(limitBytes: number): BoundedOutput {
   }
 
   return {
-    push(bytes) {
+    push(bytes: Uint8Array): void {
       pushTail(bytes, totalBytes);
       totalBytes += bytes.length;
       if (headBytes >= limitBytes) return;
@@ -194,9 +183,11 @@ export function createBoundedOutput(limitBytes: number): BoundedOutput {
       headBytes += part.length;
     },
     // What is no UTF-8 grows by being decoded.
-    text: () => keepEnds(totalBytes <= limitBytes ? Buffer.concat(head).toString() : cut(), limitBytes),
+    text: (): string => keepEnds(totalBytes <= limitBytes ? Buffer.concat(head).toString() : cut(), limitBytes),
   };
 }
+
+type BoundedOutput = ReturnType<typeof createBoundedOutput>;
 
 const CHARACTER_BYTES_MAX = 4;
 

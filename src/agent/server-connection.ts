@@ -181,11 +181,8 @@ interface SessionDeps {
  * commands → end. It says goodbye when `stop` aborts. Never rejects.
  */
 function runSession(deps: SessionDeps, stop: AbortSignal): Promise<SessionEnd> {
-  return new Promise((resolve) => startSession(deps, stop, resolve));
-}
-
-function startSession(deps: SessionDeps, stop: AbortSignal, finished: (end: SessionEnd) => void): void {
   const { delivery, clock, log } = deps;
+  const { promise, resolve } = Promise.withResolvers<SessionEnd>();
   const openedAtMs = clock.monotonicMs();
   let ticking: Running | undefined;
   let isOver = false;
@@ -284,8 +281,8 @@ function startSession(deps: SessionDeps, stop: AbortSignal, finished: (end: Sess
     stop.removeEventListener("abort", goodbye);
     delivery.end(end.code);
     const welcomeMs = welcomedMs === undefined ? undefined : clock.monotonicMs() - welcomedMs;
-    const result = { ...end, reason: brokenFor ?? end.reason, welcomeMs, acknowledged, refusal };
     if (ticking) void ticking.stop();
-    finished(result);
+    resolve({ ...end, reason: brokenFor ?? end.reason, welcomeMs, acknowledged, refusal });
   }
+  return promise;
 }

@@ -29,20 +29,19 @@ export async function changeService(
   tools: CommandTools,
 ): Promise<Outcome> {
   const unit = unitName(service);
-  if (UNCHANGEABLE.test(unit))
-    return rejected(`params.service: ${unit} is no service: systemd's ${kindOf(unit)} units are left alone`);
+  const [, kind] = UNCHANGEABLE.exec(unit) ?? [];
+  if (kind !== undefined)
+    return rejected(`params.service: ${unit} is no service: systemd's ${kind} units are left alone`);
   const isSelf = unit === AGENT_UNIT && verb !== "start";
   const words = ["systemctl", "--no-ask-password", ...(isSelf ? ["--no-block"] : []), verb, "--", unit];
   const finished = await tools.run(words, { limitMs: CHANGE_LIMIT_MS });
   const outcome = outcomeOf(finished, `systemctl ${verb} ${unit}`, CHANGE_LIMIT_MS);
   if (outcome.status !== "done") return { ...outcome, error: explained(outcome.error ?? "", verb, unit) };
   if (isSelf) return done(`${unit}: ${verb} is under way`);
-  const output = [outcome.output?.trimEnd(), await describeUnit(unit, tools)].filter(Boolean).join("\n");
+  const { found } = await showUnit(unit, tools);
+  const state = found && `${unit}: ${found.ActiveState} (${found.SubState})`;
+  const output = [outcome.output?.trimEnd(), state].filter(Boolean).join("\n");
   return { ...outcome, output };
-}
-
-function kindOf(unit: string): string {
-  return unit.slice(unit.lastIndexOf(".") + 1);
 }
 
 /** What the refusals of systemd and polkit leave unsaid. */
@@ -53,18 +52,14 @@ function explained(error: string, verb: string, unit: string): string {
   return error;
 }
 
-async function describeUnit(unit: string, tools: CommandTools): Promise<string> {
-  const { found } = await showUnit(unit, tools);
-  return found ? `${unit}: ${found.ActiveState} (${found.SubState})` : "";
-}
-
 /** The state of a unit, as JSON: {active_state, sub_state, active_since_s, restarts}; seconds count from when it became active. */
 export async function serviceStatus(service: string, tools: CommandTools): Promise<Outcome> {
   const unit = unitName(service);
   const { found, outcome } = await showUnit(unit, tools);
   if (!found) return outcome;
   if (found.LoadState === "not-found") return failed(`there is no unit ${unit} on this host`, { exit_code: 4 });
-  return done(JSON.stringify(statusOf(found, readUptimeSeconds())));
+  const uptimeSeconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  return done(JSON.stringify(statusOf(found, uptimeSeconds)));
 }
 
 /** What the properties of `systemctl show` mean. Both clocks begin when the machine starts. */
@@ -97,10 +92,6 @@ async function showUnit(
 export function parseProperties(text: string): Record<string, string> {
   const lines = text.split("\n").filter((line) => line.includes("="));
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
-}
-
-function readUptimeSeconds(): number {
-  return Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
 }
 
 /** The last lines that a unit has written to the journal. */

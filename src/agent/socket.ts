@@ -1,6 +1,6 @@
 import type { ServerAddress } from "../config/agent.ts";
 import type { Clock } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { errorCode, errorMessage } from "../lib/errors.ts";
 
 /** A connection attempt that has not ended after this is given up: firewalls drop packets without a word. */
 const OPEN_LIMIT_MS = 30_000;
@@ -39,11 +39,8 @@ export interface Socket {
 /** Opens sockets; a test can put another one in its place. */
 export type OpenSocket = (events: SocketEvents) => Socket;
 
-/** What is used of Bun's client beyond the standard. */
-interface BunSocket extends WebSocket {
-  ping(): void;
-  terminate(): void;
-}
+/** With what is used of Bun's client beyond the standard. */
+type BunSocket = WebSocket & Pick<Socket, "ping" | "terminate">;
 
 interface SocketDeps {
   readonly server: ServerAddress;
@@ -132,7 +129,7 @@ export function reasonOf(message: string, error: unknown): string {
   const text = (message || errorMessage(error ?? "")).replace(/^WebSocket connection to '[^']*' failed: /, "");
   const status = /^Expected 101 status code: (\d{3})/.exec(text)?.[1];
   if (status !== undefined) return describeStatus(Number(status));
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = errorCode(error, "");
   const advice = ADVICE[code];
   const what = code === "" || text.includes(code) ? text : `${text} (${code})`;
   return advice === undefined ? what : `${what}: ${advice}`;

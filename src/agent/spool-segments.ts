@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { syncPathNow } from "../lib/durable.ts";
 import type { Envelope } from "../protocol/frames.ts";
 
 /** After so much a new file is begun: what is read, rewritten or sent twice after a crash is at most about this. */
@@ -30,27 +31,6 @@ export interface Position {
   readonly bytes: number;
 }
 
-/**
- * The spool's files: `000000000001.spool` and so on, each written once from its beginning to its end, and removed when
- * none of its records is wanted any more. Nothing is ever appended to a file of an earlier process, whose end may be torn.
- */
-interface Segments {
-  /** Shows all good records in their order, one at a time, and tells how many lines were damaged. To be called once, first. */
-  scan(visit: (position: Position, frame: SpoolFrame) => void): number;
-  /** Writes the lines one behind the other; on disk when it resolves. Rejects when the disk does not take all of them. */
-  append(lines: readonly string[]): Promise<Position[]>;
-  /** The frame at a position; undefined when it cannot be read as it was written. */
-  read(position: Position): SpoolFrame | undefined;
-  /** Keeps of the segment only these records; gives their new positions, in order. Throws when the disk is full. */
-  rewrite(segment: number, kept: readonly Position[]): Position[];
-  remove(segment: number): void;
-  /** The segment that is being appended to at this moment: it may be neither removed nor rewritten. */
-  appending(): number | undefined;
-  /** On disk, over all segments. */
-  totalBytes(): number;
-  close(): void;
-}
-
 interface Open {
   readonly segment: number;
   readonly file: number;
@@ -58,8 +38,12 @@ interface Open {
 
 const flush = promisify(fdatasync);
 
-/** The files in this directory, which is made when it is not there. Throws what the system says when it cannot be used. */
-export function openSegments(dir: string): Segments {
+/**
+ * The spool's files: `000000000001.spool` and so on, each written once from its beginning to its end, and removed
+ * when none of its records is wanted any more. Nothing is ever appended to a file of an earlier process, whose end may
+ * be torn. The directory is made when it is not there; throws what the system says when it cannot be used.
+ */
+export function openSegments(dir: string) {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const sizes = new Map<number, number>();
   let open: Open | undefined;
@@ -118,7 +102,7 @@ export function openSegments(dir: string): Segments {
     last = segment;
     open = { segment, file };
     sizes.set(segment, 0);
-    syncDirectory(dir);
+    syncPathNow(dir);
     return open;
   }
 
@@ -168,12 +152,18 @@ export function openSegments(dir: string): Segments {
   }
 
   return {
+    /** Shows all good records in their order, one at a time, and tells how many lines were damaged. For once, first. */
     scan,
+    /** Writes lines one behind the other; on disk when it resolves. Rejects when the disk does not take all of them. */
     append,
+    /** The frame at a position; undefined when it cannot be read as it was written. */
     read,
+    /** Keeps of the segment only these records; gives their new positions, in order. Throws when the disk is full. */
     rewrite,
     remove,
+    /** The segment that is being appended to at this moment: it may be neither removed nor rewritten. */
     appending: () => appending,
+    /** On disk, over all segments. */
     totalBytes: () => sizes.values().reduce((sum, bytes) => sum + bytes, 0),
     close: end,
   };
@@ -226,15 +216,6 @@ function replace(path: string, content: Buffer): void {
     closeSync(file);
   }
   renameSync(temporary, path);
-}
-
-function syncDirectory(path: string): void {
-  const directory = openSync(path, "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
 }
 
 function readIfThere(path: string): Buffer {

@@ -18,16 +18,14 @@ const SWEEP_AT = 500;
 /** No segment has this number. */
 const NOWHERE = 0;
 
-interface SpoolDeps {
-  /** Made when it is not there; used by one process at a time. */
-  readonly dir: string;
-  readonly bytesMax: number;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** Opens the spool with what earlier processes left. Throws what the system says when the directory cannot be used. */
-export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
+/**
+ * What is to reach the server, on disk until it has: waiting → in flight → done, in order of age. What was in flight
+ * when a connection ended waits again. After a crash some that were done are sent once more, which the server knows by
+ * their ids. The directory is made when it is not there, and used by one process at a time; throws what the system says
+ * when it cannot be used.
+ */
+export function openSpool(options: { dir: string; bytesMax: number; clock: Clock; log: Log }) {
+  const { dir, bytesMax, clock, log } = options;
   const segments = openSegments(dir);
   /** In order of age; those at the beginning that are done are cut off now and then. */
   const entries: Entry[] = [];
@@ -36,16 +34,14 @@ export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
   /** How many records of each segment are still wanted, and which segments have others too. */
   const wanted = new Map<number, number>();
   const littered = new Set<number>();
+  /** Frames that the server has not acknowledged; given up: repeats of what is still told, others, and what was damaged. */
   const counts = { waiting: 0, droppedRepeats: 0, droppedOthers: 0, damaged: 0 };
   let cursor = 0;
   let unwritten: Entry[] = [];
   let lastWrite = Promise.resolve();
   let complainedMs = Number.NEGATIVE_INFINITY;
 
-  counts.damaged = segments.scan((position, frame) => {
-    const entry = remember(frame, undefined);
-    place(entry, position);
-  });
+  counts.damaged = segments.scan((position, frame) => place(remember(frame, undefined), position));
   if (counts.damaged > 0) log.warn({ records: counts.damaged }, "the spool had records that were damaged or cut off");
 
   function remember(frame: SpoolFrame, line: string | undefined): Entry {
@@ -189,12 +185,15 @@ export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
   }
 
   return {
-    add(frame) {
+    /** On disk when it resolves, or, where the disk is full, in memory. Never rejects. */
+    add(frame: SpoolFrame): Promise<void> {
       unwritten.push(remember(frame, encodeRecord(frame)));
       return write();
     },
-    has: (id) => resultIds.has(id),
-    take() {
+    /** Whether a frame of this id is here. */
+    has: (id: string) => resultIds.has(id),
+    /** The oldest that waits; it is in flight from then on. */
+    take(): SpoolFrame | undefined {
       for (; cursor < entries.length; cursor++) {
         const entry = entries[cursor];
         if (entry?.state !== "waiting") continue;
@@ -212,7 +211,8 @@ export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
       }
       return undefined;
     },
-    done(id) {
+    /** The server has it, or never will: it is not kept any longer. */
+    done(id: string): void {
       const entry = inFlight.get(id);
       if (!entry) return;
       inFlight.delete(id);
@@ -220,7 +220,8 @@ export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
       finish(entry);
       if (entries.length > SWEEP_AT && entries[SWEEP_AT]?.state === "done") sweep();
     },
-    defer(id) {
+    /** The frame, which is in flight, waits again, behind all others. */
+    defer(id: string): void {
       const entry = inFlight.get(id);
       if (!entry) return;
       inFlight.delete(id);
@@ -229,14 +230,18 @@ export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
       entry.state = "waiting";
       entries.push(entry);
     },
-    putBack() {
+    /** All that is in flight waits again. */
+    putBack(): void {
       for (const entry of inFlight.values()) entry.state = "waiting";
       inFlight.clear();
       cursor = 0;
     },
+    /** What a heartbeat and a person want to know: `bytes` are on disk, the `unwritten` in memory alone. */
     status: () => ({ ...counts, bytes: segments.totalBytes(), unwritten: unwritten.length }),
+    /** Writes what the disk refused before. To be called now and then. */
     retry: write,
-    async close() {
+    /** Writes what there is, and leaves on disk only what still waits. */
+    async close(): Promise<void> {
       await write();
       if (unwritten.length > 0) log.error({ frames: unwritten.length }, "the disk does not take these: they are lost");
       try {
@@ -249,47 +254,12 @@ export function openSpool({ dir, bytesMax, clock, log }: SpoolDeps): Spool {
   };
 }
 
-/** What a heartbeat and a person want to know. */
-interface SpoolStatus {
-  /** Frames that the server has not acknowledged. */
-  readonly waiting: number;
-  /** On disk. */
-  readonly bytes: number;
-  /** Given up since the start of this process: repeats of what is still told, others, and what the disk had damaged. */
-  readonly droppedRepeats: number;
-  readonly droppedOthers: number;
-  readonly damaged: number;
-  /** In memory alone: the disk does not take them. */
-  readonly unwritten: number;
-}
-
-/**
- * What is to reach the server, on disk until it has: waiting → in flight → done, in order of age. What was in flight when
- * a connection ended waits again. After a crash some that were done are sent once more, which the server knows by their ids.
- */
-export interface Spool {
-  /** On disk when it resolves, or, where the disk is full, in memory. Never rejects. */
-  add(frame: SpoolFrame): Promise<void>;
-  /** Whether a frame of this id is here. */
-  has(id: string): boolean;
-  /** The oldest that waits; it is in flight from then on. */
-  take(): SpoolFrame | undefined;
-  /** The server has it, or never will: it is not kept any longer. */
-  done(id: string): void;
-  /** The frame, which is in flight, waits again, behind all others. */
-  defer(id: string): void;
-  /** All that is in flight waits again. */
-  putBack(): void;
-  status(): SpoolStatus;
-  /** Writes what the disk refused before. To be called now and then. */
-  retry(): Promise<void>;
-  /** Writes what there is, and leaves on disk only what still waits. */
-  close(): Promise<void>;
-}
+export type Spool = ReturnType<typeof openSpool>;
 
 /** What is known of a record in memory. Kept small: there may be many. The frame itself is on disk. */
 export interface Entry {
   readonly type: SpoolFrame["type"];
+  /** Alerts of the same key say the same. */
   readonly key: number;
   bytes: number;
   state: "waiting" | "in flight" | "done";
@@ -305,29 +275,15 @@ function sumOf(entries: readonly Entry[]): number {
   return entries.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** What is looked at to decide which records of a full spool go. */
-interface Droppable {
-  readonly type: "alert" | "result";
-  /** Alerts of the same key say the same. */
-  readonly key: number;
-  readonly bytes: number;
-}
-
-/** What is to be given up: of `repeats` the same is still told by another record, of `others` not. */
-interface Drops<Record> {
-  readonly repeats: Record[];
-  readonly others: Record[];
-}
-
 /**
  * Which records a full spool gives up to win `neededBytes`, from a list in order of age. First repeats, the oldest first:
  * those that have the same both before and after them, so that when a thing began and how it stands now is still told; then
  * those that have the same after them. Only then the oldest alerts, and the results of commands last.
  */
-function chooseDrops<Record extends Droppable>(records: readonly Record[], neededBytes: number): Drops<Record> {
-  const chosen = new Set<Record>();
+function chooseDrops(records: readonly Entry[], neededBytes: number): { repeats: Entry[]; others: Entry[] } {
+  const chosen = new Set<Entry>();
   let wonBytes = 0;
-  const take = (candidates: Iterable<Record>) => {
+  const take = (candidates: Iterable<Entry>) => {
     for (const record of candidates) {
       if (wonBytes >= neededBytes) return;
       if (chosen.has(record)) continue;
@@ -346,6 +302,6 @@ function chooseDrops<Record extends Droppable>(records: readonly Record[], neede
   return { repeats, others: [...chosen].slice(repeats.length) };
 }
 
-function lastOfEach<Record extends Droppable>(records: readonly Record[]): Map<number, Record> {
+function lastOfEach(records: readonly Entry[]): Map<number, Entry> {
   return new Map(records.map((record) => [record.key, record]));
 }

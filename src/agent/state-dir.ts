@@ -27,19 +27,16 @@ export class StateDirTakenError extends StartupError {
 /** Makes the directory when it is not there, and holds it until the lock is released or this process ends. */
 export function claimStateDir(stateDir: string): FileLock {
   const { lock: path } = statePaths(stateDir);
-  const lock = tryClaim(stateDir, path);
-  if (!lock) throw new StateDirTakenError(stateDir, lockDescription(path));
-  lock.describe(`${process.pid}\n`);
-  return lock;
-}
-
-function tryClaim(stateDir: string, path: string): FileLock | undefined {
+  let lock: FileLock | undefined;
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-    return tryLock(path);
+    lock = tryLock(path);
   } catch (error) {
     throw cannotUse(stateDir, error);
   }
+  if (!lock) throw new StateDirTakenError(stateDir, lockDescription(path));
+  lock.describe(`${process.pid}\n`);
+  return lock;
 }
 
 /** For a person: which directory, why, and what to do. */
@@ -64,16 +61,10 @@ interface ConnectionStatus {
   readonly detail: string;
 }
 
-/** Writes it down. Never throws: it only helps a person. */
-export interface ConnectionStatusFile {
-  connected(): void;
-  ended(why: string): void;
-}
-
 const DETAIL_CHARS_MAX = 500;
 
-/** Keeps the file; the moment of the first failure stays while it goes on. */
-export function createConnectionStatus(path: string, clock: Clock, log: Log): ConnectionStatusFile {
+/** Writes it down; the moment of the first failure stays while it goes on. Never throws: it only helps a person. */
+export function createConnectionStatus(path: string, clock: Clock, log: Log) {
   let last: ConnectionStatus | undefined;
 
   function write(isConnected: boolean, detail: string): void {
@@ -89,10 +80,12 @@ export function createConnectionStatus(path: string, clock: Clock, log: Log): Co
   }
 
   return {
-    connected: () => write(true, ""),
-    ended: (why) => write(false, why.slice(0, DETAIL_CHARS_MAX)),
+    connected: (): void => write(true, ""),
+    ended: (why: string): void => write(false, why.slice(0, DETAIL_CHARS_MAX)),
   };
 }
+
+export type ConnectionStatusFile = ReturnType<typeof createConnectionStatus>;
 
 /** What a running agent wrote; undefined when there is nothing, or nothing that can be read. */
 export function readConnectionStatus(path: string): ConnectionStatus | undefined {

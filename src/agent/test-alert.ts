@@ -32,40 +32,30 @@ const REQUEST = new RegExp(`^(${UUID})\\.test$`);
 const REQUESTS_MAX = 10;
 
 /**
- * How another process asks the agent that runs here for a test alert, since a connection of its own would throw out the
- * agent's: a file ID.test in this directory, which is answered by ID.done. Nothing is read from the file that asks.
+ * How another process asks the agent that runs here for a test alert, since a connection of its own would throw out
+ * the agent's: a file ID.test in this directory, which is answered by ID.done. Nothing is read from the file that asks.
+ * This is the agent's side: the directory is made when it is not there, and what an earlier agent was asked is forgotten.
  */
-export interface Inbox {
-  /** The ids that were asked for since the last look. */
-  take(): string[];
-  answer(id: string, answer: TestAnswer): void;
-}
-
-/** The agent's side. Makes the directory when it is not there, and forgets what an earlier agent was asked. */
-export function openInbox(dir: string): Inbox {
+export function openInbox(dir: string) {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const asked = new Set<string>();
   return {
-    take() {
+    /** The ids that were asked for since the last look. */
+    take(): string[] {
       const ids = readdirSync(dir).flatMap((name) => REQUEST.exec(name)?.[1] ?? []);
       for (const id of ids) rmSync(join(dir, `${id}.test`), { force: true });
       const taken = ids.slice(0, REQUESTS_MAX);
       for (const id of taken) asked.add(id);
       return taken;
     },
-    answer(id, answer) {
+    answer(id: string, answer: TestAnswer): void {
       if (asked.delete(id)) writeFileSync(join(dir, `${id}.done`), `${JSON.stringify(answer)}\n`, { mode: 0o600 });
     },
   };
 }
 
-/** The other side: asks for a test alert, and gives its id. Throws what the system says when the directory is not this user's. */
-function askForTest(dir: string): string {
-  const id = crypto.randomUUID();
-  writeFileSync(join(dir, `${id}.test`), "", { mode: 0o600 });
-  return id;
-}
+export type Inbox = ReturnType<typeof openInbox>;
 
 /** The answer to what was asked for, once it is there; it is removed. */
 function takeAnswer(dir: string, id: string): TestAnswer | undefined {
@@ -143,7 +133,8 @@ export function sendOnce(
 /** Has the agent that runs here send it. Throws what the system says when the agent's directory is another user's. */
 export async function sendByAgent(inboxDir: string, clock: Clock, stop: AbortSignal): Promise<OnceOutcome> {
   const startMs = clock.monotonicMs();
-  const id = askForTest(inboxDir);
+  const id = crypto.randomUUID();
+  writeFileSync(join(inboxDir, `${id}.test`), "", { mode: 0o600 });
   while (!stop.aborted && clock.monotonicMs() - startMs < ANSWER_LIMIT_MS) {
     const answer = takeAnswer(inboxDir, id);
     if (answer?.ok) return { outcome: "acknowledged", tookMs: clock.monotonicMs() - startMs };

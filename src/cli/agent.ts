@@ -3,7 +3,7 @@ import { checkCommands, checkServer, type Finding, findingsText } from "../agent
 import { createCollectors } from "../agent/collectors/all.ts";
 import { createDockerApi } from "../agent/docker-api.ts";
 import { createExecutor } from "../agent/executor.ts";
-import { becomeAgent, readInstalledAgent } from "../agent/install/host.ts";
+import { becomeAgent, readInstalledAgent } from "../agent/install/installed.ts";
 import { openLedger } from "../agent/ledger.ts";
 import { createProcessRunner } from "../agent/run-process.ts";
 import { createSocketOpener } from "../agent/socket.ts";
@@ -11,10 +11,10 @@ import { cannotUse, claimStateDir, runningAgentPid, StateDirTakenError, statePat
 import { type OnceOutcome, sendByAgent, sendOnce } from "../agent/test-alert.ts";
 import { type AgentConfig, type AgentFlags, loadAgentConfig } from "../config/agent.ts";
 import { readSurroundings, type Surroundings } from "../config/environment.ts";
-import { type Clock, createSystemClock } from "../lib/clock.ts";
+import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, unreachable } from "../lib/errors.ts";
 import { createLog, type Log } from "../lib/log.ts";
-import { nextSurprise, stopped } from "./ends.ts";
+import { nextSurprise, runToEnd } from "./ends.ts";
 import { VERSION } from "./version.ts";
 
 /** Runs the agent until `stop` aborts (0) or it cannot go on (1). Throws a StartupError when it cannot start. */
@@ -22,37 +22,32 @@ export async function runAgent(flags: AgentFlags, stop: AbortSignal): Promise<nu
   const config = loadAgentConfig(flags);
   const log = createLog({ level: config.logLevel, readable: process.stdout.isTTY === true });
   const surprise = nextSurprise(log);
-  const agent = await startAgent(partsOf(config, log, createSystemClock()));
-  log.info({ version: VERSION, server: config.server.url, dir: config.stateDir }, "the agent runs");
-  if (config.server.isExposed) log.warn("the token goes over the network unencrypted: use wss:// or https://");
-  const end = await Promise.race([stopped(stop), surprise]);
-  if (end instanceof Error) log.fatal({ error: end }, "the agent cannot go on");
-  else log.info("stopping");
-  await agent.stop();
-  return end instanceof Error ? ExitCode.failure : ExitCode.ok;
-}
-
-function partsOf(config: AgentConfig, log: Log, clock: Clock): Parameters<typeof startAgent>[0] {
-  const run = createProcessRunner({ searchPath: config.searchPath, clock });
-  const docker = createDockerApi({ socketPath: config.dockerSocket });
-  return {
+  const tools = toolsOf(config, log);
+  const agent = await startAgent({
+    ...tools,
     config,
     version: VERSION,
+    createCollectors: () => createCollectors(config.collectors, tools),
+    createExecutor() {
+      const ledger = openLedger({ ...tools, dir: statePaths(config.stateDir).commands });
+      return createExecutor({ ...tools, allow: config.allow, ledger });
+    },
+  });
+  log.info({ version: VERSION, server: config.server.url, dir: config.stateDir }, "the agent runs");
+  if (config.server.isExposed) log.warn("the token goes over the network unencrypted: use wss:// or https://");
+  return runToEnd("the agent", agent, { stop, surprise, log });
+}
+
+/** What collectors and commands are made with. */
+function toolsOf({ searchPath, dockerSocket, stateDir }: AgentConfig, log: Log) {
+  const clock = createSystemClock();
+  return {
     clock,
     log,
-    createCollectors: () =>
-      createCollectors(config.collectors, {
-        clock,
-        log,
-        run,
-        searchPath: config.searchPath,
-        docker,
-        stateDir: statePaths(config.stateDir).collectors,
-      }),
-    createExecutor() {
-      const ledger = openLedger({ dir: statePaths(config.stateDir).commands, clock, log });
-      return createExecutor({ allow: config.allow, ledger, run, docker, clock, log });
-    },
+    searchPath,
+    run: createProcessRunner({ searchPath, clock }),
+    docker: createDockerApi({ socketPath: dockerSocket }),
+    stateDir: statePaths(stateDir).collectors,
   };
 }
 
@@ -87,11 +82,10 @@ async function send(config: AgentConfig, stop: AbortSignal): Promise<OnceOutcome
 
 function describe(result: OnceOutcome, url: string): { text: string; exitCode: number } {
   switch (result.outcome) {
-    case "acknowledged":
-      return {
-        text: `${url} has the test alert (acknowledged after ${Math.round(result.tookMs)} ms).`,
-        exitCode: ExitCode.ok,
-      };
+    case "acknowledged": {
+      const text = `${url} has the test alert (acknowledged after ${Math.round(result.tookMs)} ms).`;
+      return { text, exitCode: ExitCode.ok };
+    }
     case "refused":
       return { text: `opspilot: ${url} refuses the test alert: ${result.detail}`, exitCode: ExitCode.failure };
     case "unauthorized":
@@ -113,10 +107,13 @@ function describe(result: OnceOutcome, url: string): { text: string; exitCode: n
 export async function checkAgent(flags: AgentFlags): Promise<number> {
   const { config, rule, user } = subjectOf(flags, readSurroundings());
   print(`OpsPilot agent ${VERSION}, as ${user}`);
+  const log = createLog({ level: "silent", readable: false });
+  const { allow } = config;
+  const isRoot = process.getuid?.() === 0;
   const parts: readonly (readonly [string, () => Promise<Finding[]>])[] = [
     ["Server", () => serverFindings(config)],
-    ["Collectors", () => collectorFindings(config)],
-    ["Commands", () => commandFindings(config, rule)],
+    ["Collectors", () => collectorFindings(config, log)],
+    ["Commands", () => checkCommands({ ...toolsOf(config, log), allow, isRoot, rule })],
   ];
   const found: Finding[] = [];
   for (const [title, look] of parts) {
@@ -136,42 +133,18 @@ function serverFindings({ server, token, stateDir }: AgentConfig): Promise<Findi
   return checkServer({ server, openSocket, clock, runningPid: runningAgentPid(stateDir), statusPath });
 }
 
-async function collectorFindings(config: AgentConfig): Promise<Finding[]> {
-  const deps = { ...toolsOf(config), stateDir: statePaths(config.stateDir).collectors };
-  const collectors = createCollectors(config.collectors, deps);
+async function collectorFindings(config: AgentConfig, log: Log): Promise<Finding[]> {
+  const collectors = createCollectors(config.collectors, toolsOf(config, log));
   const checks = await Promise.all(collectors.map((collector) => collector.check()));
   return checks.map(({ name, ok, absent, detail }) => ({ name, state: ok ? "ok" : absent ? "absent" : "no", detail }));
-}
-
-function commandFindings(config: AgentConfig, rule: string | undefined): Promise<Finding[]> {
-  const { run, docker } = toolsOf(config);
-  return checkCommands({ allow: config.allow, run, docker, isRoot: process.getuid?.() === 0, rule });
-}
-
-function toolsOf({ searchPath, dockerSocket }: AgentConfig) {
-  const clock = createSystemClock();
-  return {
-    clock,
-    log: createLog({ level: "silent", readable: false }),
-    searchPath,
-    run: createProcessRunner({ searchPath, clock }),
-    docker: createDockerApi({ socketPath: dockerSocket }),
-  };
 }
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Whom a command about the agent is about. */
-export interface Subject {
-  readonly config: AgentConfig;
-  readonly rule: string | undefined;
-  readonly user: string;
-}
-
-/** The agent that is installed here, with its settings and as its user, when root asks without naming a server; else whoever asks. */
-export function subjectOf(flags: AgentFlags, surroundings: Surroundings): Subject {
+/** Whom a command is about: the agent that is installed here, with its settings and as its user, when root asks without naming a server; else whoever asks. */
+function subjectOf(flags: AgentFlags, surroundings: Surroundings) {
   const hasSettings = surroundings.env.OPSPILOT_SERVER || Object.values(flags).some((flag) => flag !== undefined);
   const isOfOneself = surroundings.uid !== 0 || hasSettings;
   const installed = isOfOneself ? undefined : readInstalledAgent();

@@ -23,10 +23,9 @@ async function findAll(flags: Flags): Promise<Finding[]> {
     throw error;
   }
   const { examine } = await import("./doctor/checks.ts");
-  const { checkSlack } = await import("../slack/doctor.ts");
   // What is found is printed; the log would say it twice.
   const log = createLog({ level: "silent", readable: false });
-  return examine({ config, log, slack: checkSlack });
+  return examine(config, log);
 }
 
 /** Each mistake is a finding; without settings there is nothing else to look at. */

@@ -32,12 +32,11 @@ function withDefault(words: readonly string[]): string[] {
   return first === undefined || isFlagOfServe ? [DEFAULT_COMMAND, ...words] : [...words];
 }
 
-type Action = () => Promise<number>;
-
-type Run = (action: Action) => Promise<void>;
+/** Waits for the command's file, and runs the command. */
+type Run = <M>(loading: Promise<M>, command: (file: M) => number | Promise<number>) => Promise<void>;
 
 function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): Command {
-  const run = async (action: Action) => finish(await action());
+  const run: Run = async (loading, command) => finish(await command(await loading));
   const program = new Command("opspilot")
     .description("Agents connect, alerts become incidents, decisions go back to the host.")
     .version(VERSION)
@@ -49,69 +48,68 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .description("run the server (the default)")
     .option("--port <number>", "where to listen; 0 takes any free port (PORT)")
     .option("--host <address>", "the address to listen on (HOST)")
-    .action((flags: Flags) => run(async () => (await import("./serve.ts")).serve(flags, stop)));
+    .action((flags: Flags) => run(import("./serve.ts"), ({ serve }) => serve(flags, stop)));
 
   withSettings(program.command("migrate"))
     .description("bring the database's tables up to date, and end")
-    .action((flags: Flags) => run(async () => (await import("./migrate.ts")).migrate(flags)));
+    .action((flags: Flags) => run(import("./migrate.ts"), ({ migrate }) => migrate(flags)));
 
   addTokenCommands(program, run);
   addAgentCommands(program, run, stop);
-
   addSlackCommands(program, run);
 
   withSettings(program.command("doctor"))
     .description("look at settings, database, disk, clock, Slack and the model, and say what to do")
     .option("--json", "as JSON")
-    .action((flags: Flags & { json?: true }) => run(async () => (await import("./doctor.ts")).doctor(flags)));
+    .action((flags: Flags & { json?: true }) => run(import("./doctor.ts"), ({ doctor }) => doctor(flags)));
 
   program
     .command("systemd")
     .description("print a systemd unit for the server")
-    .action(() => run(async () => (await import("./systemd.ts")).systemd()));
+    .action(() => run(import("./systemd.ts"), ({ systemd }) => systemd()));
 
   program
     .command("version")
     .description("print the version")
     .option("--json", "with what it was built for, as JSON")
-    .action(({ json }: { json?: true }) => run(async () => (await import("./version.ts")).printVersion(json === true)));
+    .action(({ json }: { json?: true }) =>
+      run(import("./version.ts"), ({ printVersion }) => printVersion(json === true)),
+    );
   return program;
 }
 
 function addTokenCommands(program: Command, run: Run): void {
+  const load = () => import("./token.ts");
   const token = program.command("token").description("agents and their tokens");
   withSettings(token.command("create"))
     .description("make an agent, and print its token, this once")
     .option("--hostname <name>", "the host's name; its agent tells it, too")
     .option("--json", "as JSON")
     .action((flags: Flags & { hostname?: string; json?: true }) =>
-      run(async () => (await import("./token.ts")).createToken(flags)),
+      run(load(), ({ createToken }) => createToken(flags)),
     );
   withSettings(token.command("list"))
     .description("list the agents")
     .option("--json", "as JSON")
-    .action((flags: Flags & { json?: true }) => run(async () => (await import("./token.ts")).listTokens(flags)));
+    .action((flags: Flags & { json?: true }) => run(load(), ({ listTokens }) => listTokens(flags)));
   withSettings(token.command("revoke"))
     .description("remove an agent: its token is no longer good, its incidents stay")
     .argument("<agent-id>", "as `token list` shows it")
-    .action((agentId: string, flags: Flags) =>
-      run(async () => (await import("./token.ts")).revokeToken(agentId, flags)),
-    );
+    .action((agentId: string, flags: Flags) => run(load(), ({ revokeToken }) => revokeToken(agentId, flags)));
 }
 
-function addSlackCommands(program: Command, run: (action: Action) => Promise<void>): void {
+function addSlackCommands(program: Command, run: Run): void {
+  const load = () => import("./slack.ts");
   const slack = program.command("slack").description("the way to Slack");
   withSettings(slack.command("test"))
     .description("post a sample message, and press nothing")
-    .action((flags: Flags) => run(async () => (await import("./slack.ts")).testSlack(flags)));
+    .action((flags: Flags) => run(load(), ({ testSlack }) => testSlack(flags)));
   slack
     .command("manifest")
     .description("print the manifest of the Slack app to create, with what each permission is for")
     .option("--json", "as JSON")
     .option("--url <url>", "the server's public address: buttons come there, and not by Socket Mode")
-    .action((options: { json?: true; url?: string }) =>
-      run(async () => (await import("./slack.ts")).printManifest(options)),
-    );
+    .action((options: { json?: true; url?: string }) => run(load(), ({ printManifest }) => printManifest(options)));
 }
 
 function withSettings(command: Command): Command {
@@ -121,25 +119,25 @@ function withSettings(command: Command): Command {
 }
 
 function addAgentCommands(program: Command, run: Run, stop: AbortSignal): void {
+  const load = () => import("./agent.ts");
   // Then the settings may stand on both sides of a subcommand's name.
   const agent = program.command("agent").enablePositionalOptions();
   withAgentSettings(agent)
     .description("run the agent: watch this host and report to the server")
-    .action((flags: AgentFlags) => run(async () => (await import("./agent.ts")).runAgent(flags, stop)));
+    .action((flags: AgentFlags) => run(load(), ({ runAgent }) => runAgent(flags, stop)));
   withAgentSettings(agent.command("once"))
     .description("send one test alert, and end once the server has it")
-    .action((_: AgentFlags, command: Command) =>
-      run(async () => (await import("./agent.ts")).agentOnce(command.optsWithGlobals(), stop)),
+    .action((_: unknown, command: Command) =>
+      run(load(), ({ agentOnce }) => agentOnce(command.optsWithGlobals(), stop)),
     );
   withAgentSettings(agent.command("check"))
     .description("say what can be seen and done on this host, and why not")
-    .action((_: AgentFlags, command: Command) =>
-      run(async () => (await import("./agent.ts")).checkAgent(command.optsWithGlobals())),
-    );
+    .action((_: unknown, command: Command) => run(load(), ({ checkAgent }) => checkAgent(command.optsWithGlobals())));
   addInstallCommands(agent, run);
 }
 
 function addInstallCommands(agent: Command, run: Run): void {
+  const load = () => import("./agent-install.ts");
   withServerSettings(agent.command("install"))
     .description("make the agent a systemd service of this host")
     .option("--docker", "watch containers too: its user joins the group docker, which is as good as root")
@@ -149,7 +147,7 @@ function addInstallCommands(agent: Command, run: Run): void {
     .option("--root <directory>", "install into the system that is mounted there")
     .option("--dry-run", "only say what would be done")
     .action((_: unknown, command: Command) =>
-      run(async () => (await import("./agent-install.ts")).installAgent(command.optsWithGlobals())),
+      run(load(), ({ installAgent }) => installAgent(command.optsWithGlobals())),
     );
   agent
     .command("uninstall")
@@ -158,7 +156,7 @@ function addInstallCommands(agent: Command, run: Run): void {
     .option("--root <directory>", "from the system that is mounted there")
     .option("--dry-run", "only say what would be done")
     .action((_: unknown, command: Command) =>
-      run(async () => (await import("./agent-install.ts")).uninstallAgent(command.optsWithGlobals())),
+      run(load(), ({ uninstallAgent }) => uninstallAgent(command.optsWithGlobals())),
     );
 }
 

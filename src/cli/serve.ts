@@ -2,10 +2,9 @@ import type { Flags } from "../config/sources.ts";
 import { type Config, loadConfig } from "../config.ts";
 import { isLoopbackHost } from "../lib/addresses.ts";
 import { createSystemClock } from "../lib/clock.ts";
-import { ExitCode } from "../lib/errors.ts";
 import { createLog, type Log } from "../lib/log.ts";
 import { transportOf } from "../slack/transport.ts";
-import { nextSurprise, stopped } from "./ends.ts";
+import { nextSurprise, runToEnd } from "./ends.ts";
 import { VERSION } from "./version.ts";
 
 /** Runs the server until `stop` aborts (0) or it cannot go on (1). Throws a StartupError when it cannot start. */
@@ -18,20 +17,11 @@ export async function serve(flags: Flags, stop: AbortSignal): Promise<number> {
   const { startServer } = await import("../server.ts");
   const server = await startServer({ config, log, clock: createSystemClock(), version: VERSION });
   announce(config, { version: VERSION, url: server.url, database: server.describe.database }, log, readable);
-  const end = await Promise.race([stopped(stop), surprise]);
-  if (end instanceof Error) log.fatal({ error: end }, "the server cannot go on");
-  else log.info("stopping");
-  await server.stop();
-  return end instanceof Error ? ExitCode.failure : ExitCode.ok;
+  return runToEnd("the server", server, { stop, surprise, log });
 }
 
-/** What is known only once the server runs. */
-export interface Started {
-  readonly version: string;
-  readonly url: string;
-  /** Where the data is, without a secret. */
-  readonly database: string;
-}
+/** What is known only once the server runs; of the database it says where the data is, without a secret. */
+type Started = Record<"version" | "url" | "database", string>;
 
 /** Says what runs, where, and who may use it: readable on a terminal, else as one log line. */
 export function announce(config: Config, started: Started, log: Log, readable: boolean): void {

@@ -2,7 +2,6 @@ import { userInfo } from "node:os";
 import type { Flags } from "../config/sources.ts";
 import { loadConfig } from "../config.ts";
 import { migrate } from "../db/migrate.ts";
-import { notifyAll } from "../db/notifications.ts";
 import { createAgentService, createNotices } from "../fleet/fleet.ts";
 import type { Agent, AgentService } from "../fleet/model.ts";
 import { createFleetStore } from "../fleet/store.ts";
@@ -66,15 +65,11 @@ function table(agents: readonly Agent[]): string {
 
 /** Who did it, for the audit trail. */
 function actor(): string {
-  return `cli:${userName()}`;
-}
-
-function userName(): string {
   try {
-    return userInfo().username;
+    return `cli:${userInfo().username}`;
   } catch (error) {
     // A uid without an entry, as in a container.
-    if (error instanceof Error) return String(process.getuid?.() ?? "unknown");
+    if (error instanceof Error) return `cli:${process.getuid?.() ?? "unknown"}`;
     throw error;
   }
 }
@@ -86,11 +81,8 @@ function userName(): string {
 function withAgents<T>(flags: Flags, use: (agents: AgentService) => Promise<T>): Promise<T> {
   return withDatabase(loadConfig(flags), async (database, log) => {
     await migrate(database, log);
-    const notices = createNotices({
-      nodeId: crypto.randomUUID(),
-      notify: (channel, payload) => notifyAll(database.sql, channel, payload),
-    });
+    const { revoked } = createNotices(database.sql, crypto.randomUUID());
     const store = createFleetStore(database.sql, createIncidentWriter());
-    return use(createAgentService({ store, revoked: notices.revoked }));
+    return use(createAgentService({ store, revoked }));
   });
 }

@@ -1,6 +1,6 @@
-import { parseDurationMs } from "../lib/units.ts";
 import { type LogRule, parseLogRules } from "./log-rules.ts";
 import { type Mistakes, setting, text } from "./settings.ts";
+import { durationIn, type ReadSetting } from "./sources.ts";
 
 /** The collectors' settings as text. */
 export const RawCollectorSettings = {
@@ -17,53 +17,40 @@ type RawCollectors = { [name in keyof typeof RawCollectorSettings]?: string };
 export const COLLECTOR_NAMES = ["systemd", "docker", "host", "kernel", "logs"] as const;
 export type CollectorName = (typeof COLLECTOR_NAMES)[number];
 
-/** From where on a figure is worth an alert: percent, but `load` is the 5-minute load per core. Null: never. */
-export interface Thresholds {
-  readonly disk: number | null;
-  readonly inodes: number | null;
-  readonly memory: number | null;
-  readonly swap: number | null;
-  readonly load: number | null;
-  readonly cpu: number | null;
-}
-
 /** What nothing is told about: `type` is an alert's, `pattern` (`*`, `?`) is over its source. */
 export interface IgnoreEntry {
   readonly type: string;
   readonly pattern: string;
 }
 
-/** What the collectors watch, and from where on it is worth an alert. */
-export interface CollectorSettings {
-  readonly enabled: readonly CollectorName[];
-  readonly thresholds: Thresholds;
-  readonly logRules: readonly LogRule[];
-  readonly ignore: readonly IgnoreEntry[];
-  /** For how long a unit or a container must run before it counts as recovered. */
-  readonly recoveryMs: number;
-}
+/**
+ * From where on a figure is worth an alert, when nobody says so: percent, but `load` is the 5-minute load per core. It is what
+ * people are woken for by other tools, too; a load of 3 per core is work that waits for minutes.
+ */
+export const THRESHOLDS = { disk: 90, inodes: 90, memory: 95, swap: 80, load: 3, cpu: 95 };
 
-/** What people are woken for by other tools, too; a load of 3 per core is work that waits for minutes. */
-export const THRESHOLDS: Thresholds = { disk: 90, inodes: 90, memory: 95, swap: 80, load: 3, cpu: 95 };
+/** Null: never. */
+export type Thresholds = Readonly<Record<keyof typeof THRESHOLDS, number | null>>;
 
-const RECOVERY_MS = 10_000;
-const RECOVERY_MIN_MS = 1_000;
-const RECOVERY_MAX_MS = 3_600_000;
+const RECOVERY_MS = { usual: 10_000, min: 1_000, max: 3_600_000 };
 const QUOTED_CHARS_MAX = 60;
 
-/** The collectors' settings; what is wrong with them is noted. */
-export function readCollectorSettings(raw: RawCollectors, mistakes: Mistakes): CollectorSettings {
+/** What the collectors watch, and from where on it is worth an alert; what is wrong with the settings is noted. */
+export function readCollectorSettings(raw: RawCollectors, read: ReadSetting<keyof RawCollectors>, mistakes: Mistakes) {
   return {
     enabled: enabledOf(raw.OPSPILOT_COLLECTORS, mistakes),
     thresholds: thresholdsOf(raw.OPSPILOT_THRESHOLDS, mistakes),
     logRules: logRulesOf(raw.OPSPILOT_PATTERNS, mistakes),
     ignore: ignoreOf(raw.OPSPILOT_IGNORE, mistakes),
-    recoveryMs: recoveryOf(raw.OPSPILOT_RECOVERY, mistakes),
+    /** For how long a unit or a container must run before it counts as recovered. */
+    recoveryMs: read("OPSPILOT_RECOVERY", durationIn(RECOVERY_MS.min, RECOVERY_MS.max)) ?? RECOVERY_MS.usual,
   };
 }
 
-function wordsOf(text: string | undefined): string[] {
-  return (text ?? "").split(/[\s,]+/).filter((word) => word !== "");
+export type CollectorSettings = Readonly<ReturnType<typeof readCollectorSettings>>;
+
+function wordsOf(text = ""): string[] {
+  return text.match(/[^\s,]+/g) ?? [];
 }
 
 function enabledOf(text: string | undefined, mistakes: Mistakes): readonly CollectorName[] {
@@ -107,14 +94,6 @@ function ignoreOf(text: string | undefined, mistakes: Mistakes): readonly Ignore
     mistakes.add("OPSPILOT_IGNORE", `${quoted(word)}: expected systemd:NAME, docker:NAME, host:NAME or log:NAME`);
     return [];
   });
-}
-
-function recoveryOf(text: string | undefined, mistakes: Mistakes): number {
-  if (text === undefined) return RECOVERY_MS;
-  const ms = parseDurationMs(text);
-  if (ms !== undefined && ms >= RECOVERY_MIN_MS && ms <= RECOVERY_MAX_MS) return ms;
-  mistakes.add("OPSPILOT_RECOVERY", `expected a duration such as 10s, from 1s to 1h, not ${quoted(text)}`);
-  return RECOVERY_MS;
 }
 
 function quoted(text: string): string {

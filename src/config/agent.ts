@@ -4,51 +4,25 @@ import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";
 import { createAddressSet, isAddressOrRange, isLoopbackHost } from "../lib/addresses.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { errorCode, errorMessage } from "../lib/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import { type AllowEntry, parseAllow } from "../protocol/commands.ts";
-import { type CollectorSettings, RawCollectorSettings, readCollectorSettings } from "./agent-collectors.ts";
+import { RawCollectorSettings, readCollectorSettings } from "./agent-collectors.ts";
 import { readSurroundings, type Surroundings } from "./environment.ts";
 import { choice, describeSettings, Mistakes, setting, size, text } from "./settings.ts";
-import { codeOf, dataDirOf, readerOf, readKind, sizeIn } from "./sources.ts";
+import { dataDirOf, readerOf, readKind, sizeIn } from "./sources.ts";
 
-/** Where the agent's server is, and how to get there. */
-export interface ServerAddress {
-  /** Of the stream: wss://ops.example.com/v1/stream. */
-  readonly url: string;
-  /** Certificates in PEM that are trusted instead of the usual authorities, or null. */
-  readonly ca: string | null;
-  /** With a password in it where one was given, or null. */
-  readonly proxy: string | null;
-  /** The token goes over the network for everybody to read. */
-  readonly isExposed: boolean;
-}
+/** Flags of the command line that are settings; a flag wins over the environment, that over the file. */
+const FLAGS = {
+  dataDir: "OPSPILOT_DATA_DIR",
+  server: "OPSPILOT_SERVER",
+  token: "OPSPILOT_TOKEN",
+  tokenFile: "OPSPILOT_TOKEN_FILE",
+  allow: "OPSPILOT_ALLOW",
+  ca: "OPSPILOT_CA",
+} as const;
 
-/** All settings of the agent, checked and frozen. */
-export interface AgentConfig {
-  readonly server: ServerAddress;
-  readonly token: string;
-  readonly allow: readonly AllowEntry[];
-  /** The agent's own directory: its spool, and what it has run. One agent at a time uses it. */
-  readonly stateDir: string;
-  readonly spoolBytesMax: number;
-  readonly collectors: CollectorSettings;
-  readonly dockerSocket: string;
-  /** Where programs are looked for, as in PATH. */
-  readonly searchPath: string;
-  readonly logLevel: LogLevel;
-}
-
-/** What the command line may say. A flag wins over the environment, that over the file. */
-export interface AgentFlags {
-  readonly envFile?: string;
-  readonly dataDir?: string;
-  readonly server?: string;
-  readonly token?: string;
-  readonly tokenFile?: string;
-  readonly allow?: string;
-  readonly ca?: string;
-}
+export type AgentFlags = { readonly [flag in keyof typeof FLAGS | "envFile"]?: string };
 
 const MIB = 2 ** 20;
 /** Where nobody says so: a service has hardly an environment. */
@@ -56,54 +30,47 @@ const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 const STREAM_PATH = "/v1/stream";
 
 /** The agent's settings from flags, environment and `.env`, in this order. Throws a ConfigError that lists every mistake. */
-export function loadAgentConfig(flags: AgentFlags = {}, surroundings: Surroundings = readSurroundings()): AgentConfig {
+export function loadAgentConfig(flags: AgentFlags = {}, surroundings: Surroundings = readSurroundings()) {
   const mistakes = new Mistakes();
   const raw = readKind(AGENT_SETTINGS, { given: givenBy(flags), envFile: flags.envFile }, surroundings, mistakes);
   const read = readerOf(AGENT_SETTINGS, raw, mistakes);
   const url = serverUrlOf(raw, mistakes);
-  const config: AgentConfig = {
+  mistakes.need("OPSPILOT_TOKEN", raw.OPSPILOT_TOKEN, TOKEN_MISSING);
+  const config = {
     server: serverOf(raw, url, surroundings.cwd, mistakes),
-    token: required("OPSPILOT_TOKEN", raw.OPSPILOT_TOKEN, mistakes),
+    token: raw.OPSPILOT_TOKEN ?? "",
     allow: allowOf(raw, mistakes),
+    /** The agent's own directory: its spool, and what it has run. One agent at a time uses it. */
     stateDir: join(dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes), "agent"),
     spoolBytesMax: read("OPSPILOT_SPOOL", sizeIn(MIB, 1024 * MIB)) ?? 64 * MIB,
     dockerSocket: raw.OPSPILOT_DOCKER_SOCKET ?? "/var/run/docker.sock",
+    /** Where programs are looked for, as in PATH. */
     searchPath: surroundings.env.PATH || SYSTEM_PATH,
-    collectors: readCollectorSettings(raw, mistakes),
+    collectors: readCollectorSettings(raw, read, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
   };
   mistakes.throwIfAny();
   return Object.freeze(config);
 }
 
+/** All settings of the agent, checked and frozen. */
+export type AgentConfig = ReturnType<typeof loadAgentConfig>;
+
 /** What flags say, by the settings' names. */
 export function givenBy(flags: AgentFlags): Record<string, string | undefined> {
-  return {
-    OPSPILOT_SERVER: flags.server,
-    OPSPILOT_TOKEN: flags.token,
-    OPSPILOT_TOKEN_FILE: flags.tokenFile,
-    OPSPILOT_ALLOW: flags.allow,
-    OPSPILOT_CA: flags.ca,
-    OPSPILOT_DATA_DIR: flags.dataDir,
-  };
+  return Object.fromEntries(Object.entries(FLAGS).map(([flag, name]) => [name, flags[flag as keyof typeof FLAGS]]));
 }
 
-const MISSING: Readonly<Record<string, string>> = {
-  OPSPILOT_SERVER: "must be set: the server's URL, such as wss://ops.example.com (or give --server)",
-  OPSPILOT_TOKEN:
-    "must be set: what `opspilot token create` or POST /v1/agents on the server gives (or OPSPILOT_TOKEN_FILE, the " +
-    "path of a file that holds it)",
-};
-
-function required(name: string, value: string | undefined, mistakes: Mistakes): string {
-  if (value === undefined && !mistakes.concern(name)) mistakes.add(name, MISSING[name] ?? "must be set");
-  return value ?? "";
-}
+const SERVER_MISSING = "must be set: the server's URL, such as wss://ops.example.com (or give --server)";
+const TOKEN_MISSING =
+  "must be set: what `opspilot token create` or POST /v1/agents on the server gives (or OPSPILOT_TOKEN_FILE, the " +
+  "path of a file that holds it)";
 
 /** Of http and https people may think as well; the stream's path goes without saying. */
 function serverUrlOf(raw: RawAgentSettings, mistakes: Mistakes): URL | null {
-  const text = required("OPSPILOT_SERVER", raw.OPSPILOT_SERVER, mistakes);
-  if (text === "") return null;
+  const { OPSPILOT_SERVER: text } = raw;
+  mistakes.need("OPSPILOT_SERVER", text, SERVER_MISSING);
+  if (text === undefined) return null;
   const url = URL.parse(text.replace(/^http/, "ws"));
   if (!url || url.hostname === "" || url.username + url.password + url.search + url.hash !== "") {
     mistakes.add(
@@ -117,14 +84,21 @@ function serverUrlOf(raw: RawAgentSettings, mistakes: Mistakes): URL | null {
   return url;
 }
 
-function serverOf(raw: RawAgentSettings, url: URL | null, cwd: string, mistakes: Mistakes): ServerAddress {
+function serverOf(raw: RawAgentSettings, url: URL | null, cwd: string, mistakes: Mistakes) {
   return {
+    /** Of the stream: wss://ops.example.com/v1/stream. */
     url: url?.href ?? "",
+    /** Certificates in PEM that are trusted instead of the usual authorities, or null. */
     ca: raw.OPSPILOT_CA === undefined ? null : readCa(resolve(cwd, raw.OPSPILOT_CA), mistakes),
+    /** With a password in it where one was given, or null. */
     proxy: url && proxyFor(raw, url, mistakes),
+    /** The token goes over the network for everybody to read. */
     isExposed: url?.protocol === "ws:" && !isLoopbackHost(url.hostname),
   };
 }
+
+/** Where the agent's server is, and how to get there. */
+export type ServerAddress = Readonly<ReturnType<typeof serverOf>>;
 
 function proxyFor(raw: RawAgentSettings, url: URL, mistakes: Mistakes): string | null {
   const proxy = proxyOf(raw, url);
@@ -139,7 +113,7 @@ function readCa(path: string, mistakes: Mistakes): string | null {
     void new X509Certificate(pem);
     return pem;
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error);
     const isMissing = code === "ENOENT" || code === "EACCES" || code === "EISDIR";
     const reason = isMissing ? `cannot be read (${code})` : `holds no certificate in PEM form (${errorMessage(error)})`;
     mistakes.add("OPSPILOT_CA", `${path} ${reason}`);
@@ -178,10 +152,9 @@ const RawAgentSettings = Type.Partial(
   }),
 );
 type RawAgentSettings = Static<typeof RawAgentSettings>;
-type AgentSettingName = keyof RawAgentSettings & string;
 
 /** The agent's. */
-export const AGENT_SETTINGS = describeSettings<AgentSettingName>(RawAgentSettings, {
+export const AGENT_SETTINGS = describeSettings<keyof RawAgentSettings>(RawAgentSettings, {
   secrets: ["OPSPILOT_TOKEN", "OPSPILOT_PATTERNS"],
   unquoted: ["OPSPILOT_SERVER", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"],
 });
@@ -201,11 +174,7 @@ export function proxyOf(raw: RawAgentSettings, url: URL): string | null {
 function isExempt(noProxy: string, url: URL): boolean {
   const host = url.hostname.toLowerCase().replace(/^\[(.*)\]$/, "$1");
   const port = url.port || (url.protocol === "wss:" || url.protocol === "https:" ? "443" : "80");
-  return noProxy
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== "")
-    .some((entry) => covers(entry, host, port));
+  return (noProxy.toLowerCase().match(/[^\s,]+/g) ?? []).some((entry) => covers(entry, host, port));
 }
 
 function covers(entry: string, host: string, port: string): boolean {

@@ -133,6 +133,11 @@ export class Mistakes {
     return this.found.some(({ setting }) => setting === name || setting === `${name}_FILE`);
   }
 
+  /** Notes a setting that is needed and was not given at all. */
+  need(name: string, value: string | undefined, why: string): void {
+    if (value === undefined && !this.concern(name)) this.add(name, why);
+  }
+
   throwIfAny(): void {
     if (this.found.length > 0) throw new ConfigError(this.found);
   }

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
 import { join, resolve } from "node:path";
 import { Value } from "@sinclair/typebox/value";
+import { errorCode } from "../lib/errors.ts";
 import { parseDurationMs, parseSizeBytes } from "../lib/units.ts";
 import type { Surroundings } from "./environment.ts";
 import { type Mistakes, type RawSettings, SERVER_SETTINGS, type SettingsKind } from "./settings.ts";
@@ -33,13 +34,19 @@ export function readKind<Name extends string>(
   mistakes: Mistakes,
 ): Partial<Record<Name, string>> {
   const path = resolve(cwd, envFile ?? DEFAULT_ENV_FILE);
-  const file = readEnvFile(path, { uid, mustExist: envFile !== undefined }, mistakes);
+  const file = readEnvFile(path, uid, envFile !== undefined, mistakes);
   const raw: Partial<Record<Name, string>> = {};
   for (const name of kind.names) {
     const value = readSetting(name, kind.isSecret(name), [given, env, file], cwd, mistakes);
     if (value !== undefined) raw[name] = value;
   }
-  return checked(kind, raw, mistakes);
+  for (const { path } of [...Value.Errors(kind.schema, raw)]) {
+    const name = path.slice(1) as Name;
+    const value = raw[name];
+    if (value !== undefined) mistakes.add(name, kind.complaint(name, value));
+    delete raw[name];
+  }
+  return raw;
 }
 
 /** The first layer that has the setting, in either form, decides; an empty value counts as not there. */
@@ -66,22 +73,8 @@ function readSecret(setting: string, path: string, mistakes: Mistakes): string |
     if (text.length > SECRET_BYTES_MAX) return mistakes.add(setting, `${path} is too large`);
     return text.trim() || mistakes.add(setting, `${path} is empty`);
   } catch (error) {
-    return mistakes.add(setting, `${path} cannot be read (${codeOf(error)})`);
+    return mistakes.add(setting, `${path} cannot be read (${errorCode(error)})`);
   }
-}
-
-function checked<Name extends string>(
-  kind: SettingsKind<Name>,
-  raw: Partial<Record<Name, string>>,
-  mistakes: Mistakes,
-): Partial<Record<Name, string>> {
-  for (const { path } of [...Value.Errors(kind.schema, raw)]) {
-    const name = path.slice(1) as Name;
-    const value = raw[name];
-    if (value !== undefined) mistakes.add(name, kind.complaint(name, value));
-    delete raw[name];
-  }
-  return raw;
 }
 
 /** A file of settings is a page; more is not one. */
@@ -95,42 +88,31 @@ const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/;
  * The settings of a `.env` file, or nothing when it is not there. It is refused where somebody else could have written it:
  * whoever may write these lines decides where the database is and who is an administrator.
  */
-function readEnvFile(
-  path: string,
-  options: { uid: number; mustExist: boolean },
-  mistakes: Mistakes,
-): Record<string, string> {
-  const text = readOwnFile(path, options, mistakes);
+function readEnvFile(path: string, uid: number, mustExist: boolean, mistakes: Mistakes): Record<string, string> {
+  const text = readOwnFile(path, uid, mustExist, mistakes);
   return text === undefined ? {} : parseEnvFile(text, path, mistakes);
 }
 
-function readOwnFile(
-  path: string,
-  { uid, mustExist }: { uid: number; mustExist: boolean },
-  mistakes: Mistakes,
-): string | undefined {
+function readOwnFile(path: string, uid: number, mustExist: boolean, mistakes: Mistakes): string | undefined {
   let file: number;
   try {
     // Not to hang on a pipe; what was opened is what is checked and read.
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error);
     return code === "ENOENT" && !mustExist ? undefined : mistakes.add(path, `cannot be read (${code})`);
   }
   try {
-    const { uid: owner, mode, size } = fstatSync(file);
-    const complaint = objection({ isFile: (mode & constants.S_IFMT) === constants.S_IFREG, owner, mode, size }, uid);
+    const complaint = objectionTo(fstatSync(file), uid);
     return complaint === undefined ? readFileSync(file, "utf8") : mistakes.add(path, complaint);
   } finally {
     closeSync(file);
   }
 }
 
-function objection(
-  { isFile, owner, mode, size }: { isFile: boolean; owner: number; mode: number; size: number },
-  uid: number,
-): string | undefined {
-  if (!isFile) return "is refused: it is no regular file";
+function objectionTo(file: Stats, uid: number): string | undefined {
+  const { uid: owner, mode, size } = file;
+  if (!file.isFile()) return "is refused: it is no regular file";
   if (owner !== 0 && owner !== uid) return "is refused: it belongs neither to you nor to root (chown it)";
   if ((mode & WRITABLE_BY_OTHERS) !== 0) return "is refused: others may write to it (chmod go-w)";
   return size > FILE_BYTES_MAX ? `is refused: it is larger than ${FILE_BYTES_MAX / 1024} KiB` : undefined;
@@ -139,10 +121,8 @@ function objection(
 /** NAME=value lines, with # comments, optional quotes, and an optional `export`. A line that is none is a mistake, shown by number alone. */
 function parseEnvFile(text: string, path: string, mistakes: Mistakes): Record<string, string> {
   const settings: Record<string, string> = {};
-  for (const [at, raw] of text
-    .replace(/^\uFEFF/, "")
-    .split(/\r?\n/)
-    .entries()) {
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  for (const [at, raw] of lines.entries()) {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
     const [, name, rest] = ASSIGNMENT.exec(line) ?? [];
@@ -161,17 +141,15 @@ function unquote(text: string): string | undefined {
   return quoted?.replaceAll(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character));
 }
 
-/** The system's word for what went wrong (ENOENT). */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-}
+/** Reads one setting: parsed when it is given, else undefined; what cannot be parsed is noted as a mistake. */
+export type ReadSetting<Name> = <T>(name: Name, parse: (text: string) => T | undefined) => T | undefined;
 
-/** What reads one setting: parsed when it is given, else undefined; what cannot be parsed is noted as a mistake. */
+/** What reads settings of a kind. */
 export function readerOf<Name extends string>(
   kind: SettingsKind<Name>,
   raw: Partial<Record<Name, string>>,
   mistakes: Mistakes,
-): <T>(name: Name, parse: (text: string) => T | undefined) => T | undefined {
+): ReadSetting<Name> {
   return (name, parse) => {
     const text = raw[name];
     return text === undefined ? undefined : (parse(text) ?? mistakes.add(name, kind.complaint(name, text)));

@@ -9,7 +9,7 @@ import modelCalls from "../../drizzle/0002_model_calls.sql" with { type: "text" 
 import decisions from "../../drizzle/0003_decisions.sql" with { type: "text" };
 import revisions from "../../drizzle/0004_revisions.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
-import { assert, ExitCode, StartupError } from "../lib/errors.ts";
+import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Database } from "./client.ts";
 import { LockKey } from "./lock-keys.ts";
@@ -38,8 +38,7 @@ export async function migrate(database: Database, log: Log, lockLimitMs = LOCK_L
   try {
     await requireSupported(client);
     await lock(client, lockLimitMs);
-    const before = await lastMigration(client);
-    await apply(client, before, log);
+    await apply(client, log);
   } finally {
     await client.end({ timeout: 5 });
   }
@@ -65,8 +64,7 @@ async function lock(sql: Sql, limitMs: number): Promise<void> {
   try {
     await sql`select pg_advisory_lock(${LockKey.migration})`;
   } catch (error) {
-    const isLate = error instanceof Error && "code" in error && error.code === "55P03";
-    if (!isLate) throw error;
+    if (errorCode(error) !== "55P03") throw error;
     const message = `another node has been migrating the database for ${limitMs / 1000} s; try again when it is done`;
     throw new StartupError(message, ExitCode.unavailable, { cause: error });
   }
@@ -80,16 +78,14 @@ async function lastMigration(sql: Sql): Promise<number> {
   return Number(row?.at ?? 0);
 }
 
-async function apply(client: Sql, before: number, log: Log): Promise<void> {
-  const migrations = embeddedMigrations();
-  const newest = migrations.at(-1)?.folderMillis ?? 0;
-  if (before > newest) {
+async function apply(client: Sql, log: Log): Promise<void> {
+  const { missing, isNewer } = await readMigrationState(client);
+  if (isNewer) {
     const message = "the database was migrated by a newer OpsPilot; run that version, or restore an older backup";
     throw new StartupError(message, ExitCode.config);
   }
-  const missing = migrations.filter((migration) => migration.folderMillis > before).length;
   if (missing === 0) return;
-  await new PgDialect().migrate(migrations, drizzle(client)._.session as never, "");
+  await new PgDialect().migrate(embeddedMigrations(), drizzle(client)._.session as never, "");
   log.info({ migrations: missing }, "the database's tables are up to date");
 }
 

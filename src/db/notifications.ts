@@ -11,26 +11,17 @@ interface Listener {
   onReady(): void;
 }
 
-/** PostgreSQL's LISTEN and NOTIFY: they shorten a wait, and promise nothing. What must not be missed is polled. */
-export interface Notifications {
-  /** Listens, once started, as soon as there is a connection, and again after each that was lost. One listener a channel. */
-  listen(channel: string, listener: Listener): void;
-  /** Opens the session, and listens. Safe to call twice. */
-  start(): void;
-  /** Says it to every node, this one too, when the transaction of `sql` commits; payloads have less than 8,000 bytes. */
-  notify(sql: Sql | TransactionSql, channel: string, payload: string): Promise<void>;
-  /** Ends the connection; nobody is called after it. Safe to call twice. */
-  close(): Promise<void>;
-}
-
 const RETRY = { minMs: 100, maxMs: 1_000 };
 const ANSWER_LIMIT_MS = 5_000;
 
 /** A connection that only waits does not notice by itself that the other end is gone. */
 const PROBE_INTERVAL_MS = 30_000;
 
-/** One session for all channels. */
-export function createNotifications(deps: { database: Database; clock: Clock; log: Log }): Notifications {
+/**
+ * PostgreSQL's LISTEN and NOTIFY: they shorten a wait, and promise nothing. What must not be missed is polled. One
+ * session for all channels.
+ */
+export function createNotifications(deps: { database: Database; clock: Clock; log: Log }) {
   const { database, clock, log } = deps;
   const listeners = new Map<string, Listener>();
   const closing = new AbortController();
@@ -75,35 +66,31 @@ export function createNotifications(deps: { database: Database; clock: Clock; lo
   }
 
   return {
-    listen(channel, listener) {
+    /** Listens, once started, whenever there is a connection, and again after each that was lost. One listener a channel. */
+    listen(channel: string, listener: Listener): void {
       listeners.set(channel, listener);
       const joined = session;
       if (joined) join(joined, channel, listener).catch((error) => joined.breakOff(error));
     },
-    start() {
+    /** Opens the session, and listens. Safe to call twice. */
+    start(): void {
       running ??= run().catch((error) => log.error({ error }, "listening stopped"));
     },
-    notify: notifyAll,
-    async close() {
+    /** Ends the connection; nobody is called after it. Safe to call twice. */
+    async close(): Promise<void> {
       closing.abort();
       await running;
     },
   };
 }
 
-/** One connection's life. */
-interface Session {
-  listen(channel: string): Promise<void>;
-  /** Resolves when the connection is gone, answers no more, or the signal aborts. */
-  lost(signal: AbortSignal): Promise<void>;
-  breakOff(error: unknown): void;
-  end(): Promise<void>;
-}
+export type Notifications = ReturnType<typeof createNotifications>;
 
+/** One connection's life. */
 function openSession(
   { database, clock, log }: { database: Database; clock: Clock; log: Log },
   onNotify: (channel: string, payload: string) => void,
-): Session {
+) {
   const over = new AbortController();
   const client = database.createSession({
     applicationName: "opspilot listen",
@@ -115,8 +102,9 @@ function openSession(
     withDeadline(Promise.resolve(work), ANSWER_LIMIT_MS, "an answer to a listening session", late);
 
   return {
-    listen: async (channel) => void (await ask(listenOn(client, channel))),
-    async lost(signal) {
+    listen: async (channel: string) => void (await ask(client`listen ${client(channel)}`)),
+    /** Resolves when the connection is gone, answers no more, or the signal aborts. */
+    async lost(signal: AbortSignal): Promise<void> {
       const either = AbortSignal.any([signal, over.signal]);
       for (;;) {
         await clock.sleep(PROBE_INTERVAL_MS, either);
@@ -124,7 +112,7 @@ function openSession(
         await ask(client`select 1`);
       }
     },
-    breakOff(error) {
+    breakOff(error: unknown): void {
       log.debug({ error: errorMessage(error) }, "a channel could not be joined");
       over.abort();
     },
@@ -132,11 +120,9 @@ function openSession(
   };
 }
 
-function listenOn(client: Sql, channel: string) {
-  return client`listen ${client(channel)}`;
-}
+type Session = ReturnType<typeof openSession>;
 
-/** Says `payload` (fewer than 8,000 bytes) on a channel; within a transaction, at its commit. */
+/** Says `payload` (fewer than 8,000 bytes) on a channel to every node, this one too; within a transaction, at its commit. */
 export async function notifyAll(sql: Sql | TransactionSql, channel: string, payload: string): Promise<void> {
   await sql`select pg_notify(${channel}, ${payload})`;
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
-import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
+import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Database, openDatabase } from "./client.ts";
 import {
@@ -62,8 +62,8 @@ async function acquireExternal(
   const endMs = clock.monotonicMs() + CONNECT_WAIT_MS[role];
   const main = parse("DATABASE_URL", url);
   const second = directUrl === null ? undefined : parse("DATABASE_URL_DIRECT", directUrl);
-  const target = await keepTrying(() => reachDatabase(main.address, log), main, clock, endMs);
-  const direct = second && (await keepTrying(() => reachDatabase(second.address, log), second, clock, endMs));
+  const target = await keepTrying(main, endMs, clock, log);
+  const direct = second && (await keepTrying(second, endMs, clock, log));
   const database = openDatabase({ target, direct, log });
   return { database, description: describeTarget(target), stop: () => database.close() };
 }
@@ -93,12 +93,9 @@ async function tryTarget(target: DatabaseTarget, log: Log): Promise<false> {
 }
 
 /** A database as a setting names it. */
-interface Named {
-  readonly setting: string;
-  readonly address: DatabaseAddress;
-}
+type Named = ReturnType<typeof parse>;
 
-function parse(setting: string, url: string): Named {
+function parse(setting: string, url: string) {
   try {
     return { setting, address: parseDatabaseUrl(url) };
   } catch (error) {
@@ -107,10 +104,10 @@ function parse(setting: string, url: string): Named {
 }
 
 /** A wrong password or database name fails at once; what may pass is tried again. */
-async function keepTrying<T>(attempt: () => PromiseLike<T>, { setting, address }: Named, clock: Clock, endMs: number) {
+async function keepTrying({ setting, address }: Named, endMs: number, clock: Clock, log: Log): Promise<DatabaseTarget> {
   for (;;) {
     try {
-      return await attempt();
+      return await reachDatabase(address, log);
     } catch (error) {
       if (isFinal(error) || clock.monotonicMs() > endMs) {
         const message = `the database ${describeTarget(address)} (${setting}) cannot be used: ${errorMessage(error)}`;
@@ -123,6 +120,6 @@ async function keepTrying<T>(attempt: () => PromiseLike<T>, { setting, address }
 
 /** SQLSTATE 28: the login is refused; 3D: there is no such database; or its certificate is not trusted, or it has no TLS. */
 function isFinal(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = errorCode(error);
   return /^(28|3D)...$|CERT|^UNABLE_TO_/.test(code) || error instanceof DatabaseUrlError;
 }

@@ -1,6 +1,7 @@
+import type { Sql } from "postgres";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
-import type { Notifications } from "../db/notifications.ts";
+import { type Notifications, notifyAll } from "../db/notifications.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -8,7 +9,7 @@ import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
 import type { AgentService, AgentSockets } from "./model.ts";
-import { createPresence } from "./presence.ts";
+import { createPresence, type Presence } from "./presence.ts";
 import { createFleetStore, type FleetStore } from "./store.ts";
 import { createTokenService } from "./tokens.ts";
 
@@ -34,10 +35,7 @@ export function createFleet(deps: FleetDeps) {
   const returned = (agentIds: readonly string[]) => {
     for (const listener of listeners) listener(agentIds);
   };
-  const notices = createNotices({
-    nodeId,
-    notify: (channel, payload) => notifications.notify(database.sql, channel, payload),
-  });
+  const notices = createNotices(database.sql, nodeId);
   const tokens = createTokenService({ store, enrollment: config.enrollment, clock, log });
   const presence = createPresence({
     ...deps,
@@ -60,8 +58,7 @@ export function createFleet(deps: FleetDeps) {
     async whereabouts(agentId: string): Promise<"unknown" | "offline" | "online"> {
       if (connections.connectionOf(agentId) !== undefined) return "online";
       const node = await store.nodeOf(agentId);
-      if (node === null) return "unknown";
-      return node === undefined ? "offline" : "online";
+      return node === null ? "unknown" : node === undefined ? "offline" : "online";
     },
     /** Tells of agents that have just come to some node. */
     onReturn: (listener: (agentIds: readonly string[]) => void) => void listeners.push(listener),
@@ -81,38 +78,28 @@ const IDS_PER_NOTICE = 200;
 
 type Notice = { kind: "claimed"; node: string; agents: string[] } | { kind: "deleted" | "revoked"; agents: string[] };
 
-interface NoticeDeps {
-  nodeId: string;
-  notify: (channel: string, payload: string) => Promise<void>;
-}
-
 /** What this node says. */
-export function createNotices({ nodeId, notify }: NoticeDeps) {
+export function createNotices(sql: Sql, nodeId: string) {
+  const say = (notice: Notice) => notifyAll(sql, AGENTS_CHANNEL, JSON.stringify(notice));
   return {
     async claimed(agentIds: readonly string[]): Promise<void> {
-      for (let at = 0; at < agentIds.length; at += IDS_PER_NOTICE) {
-        const notice: Notice = { kind: "claimed", node: nodeId, agents: agentIds.slice(at, at + IDS_PER_NOTICE) };
-        await notify(AGENTS_CHANNEL, JSON.stringify(notice));
-      }
+      for (let at = 0; at < agentIds.length; at += IDS_PER_NOTICE)
+        await say({ kind: "claimed", node: nodeId, agents: agentIds.slice(at, at + IDS_PER_NOTICE) });
     },
-    revoked: (agentId: string, why: "deleted" | "revoked") =>
-      notify(AGENTS_CHANNEL, JSON.stringify({ kind: why, agents: [agentId] } satisfies Notice)),
+    /** The agents' old tokens and sockets are no longer good. */
+    revoked: (agentId: string, why: "deleted" | "revoked") => say({ kind: why, agents: [agentId] }),
   };
 }
 
-/** What a notice from another node acts on. */
-interface NoticeReader {
+/** What this node does when it hears of others: drops what is no longer good. `returned` hears of agents that came to another. */
+export function createNoticeReader(deps: {
   nodeId: string;
   sockets: AgentSockets;
   tokens: { forget(agentId: string): void };
-  presence: { reconcile(agentIds?: readonly string[]): Promise<void> };
-  /** Told of agents that have come to another node. */
+  presence: Pick<Presence, "reconcile">;
   returned: (agentIds: readonly string[]) => void;
   log: Log;
-}
-
-/** What this node does when it hears of others: drops what is no longer good. */
-export function createNoticeReader(deps: NoticeReader) {
+}) {
   const failed = (error: unknown) => deps.log.warn({ error: errorMessage(error) }, "a notice could not be followed");
 
   function onMessage(payload: string): void {
@@ -143,14 +130,12 @@ export function createNoticeReader(deps: NoticeReader) {
 const TOKEN_BYTES = 32;
 const TOKEN_PREFIX = "opa_";
 
-interface AgentServiceDeps {
-  store: FleetStore;
-  /** Tells every node that the agents' old tokens and sockets are no longer good. */
-  revoked: (agentId: string, why: "deleted" | "revoked") => Promise<void>;
-}
-
 /** Agents as people manage them. */
-export function createAgentService({ store, revoked }: AgentServiceDeps): AgentService {
+export function createAgentService(deps: {
+  store: FleetStore;
+  revoked: ReturnType<typeof createNotices>["revoked"];
+}): AgentService {
+  const { store, revoked } = deps;
   return {
     async list({ limit, cursor }) {
       const agents = await store.list(limit + 1, cursor);
@@ -181,8 +166,6 @@ export function createAgentService({ store, revoked }: AgentServiceDeps): AgentS
 }
 
 function newToken(): string {
-  return (
-    TOKEN_PREFIX +
-    crypto.getRandomValues(new Uint8Array(TOKEN_BYTES)).toBase64({ alphabet: "base64url", omitPadding: true })
-  );
+  const bytes = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
+  return TOKEN_PREFIX + bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -53,14 +53,6 @@ interface LostWatchDeps {
   log: Log;
 }
 
-/** Looks for agents that are lost, and for those that are back. */
-interface LostWatch {
-  /** One look; the other nodes' looks meanwhile see nothing. Milliseconds until the next is due, where that is known. */
-  look(): Promise<number | undefined>;
-  start(): void;
-  stop(): Promise<void>;
-}
-
 /** What is told of a loss. */
 interface Told {
   agentId: string;
@@ -71,8 +63,8 @@ interface Told {
   ageMs: number;
 }
 
-/** Makes the watch of this node. */
-export function createLostWatch(deps: LostWatchDeps): LostWatch {
+/** Looks for agents that are lost, and for those that are back. */
+export function createLostWatch(deps: LostWatchDeps) {
   const { store, ingest, nodeId, heartbeatTimeoutMs, clock, log } = deps;
   const graceMs = Math.min(GRACE_MS_MAX, heartbeatTimeoutMs);
   const limits = { lostAfterMs: heartbeatTimeoutMs + graceMs, goodbyeMs: GOODBYE_MS };
@@ -85,6 +77,7 @@ export function createLostWatch(deps: LostWatchDeps): LostWatch {
   let looking: Loop | undefined;
   let hasCheckedStart = false;
 
+  /** One look; the other nodes' looks meanwhile see nothing. Milliseconds until the next is due, where that is known. */
   async function look(): Promise<number | undefined> {
     if (!hasCheckedStart) await store.noteLonelyStart(nodeId, LEASE_MS);
     hasCheckedStart = true;

@@ -41,7 +41,7 @@ interface PresenceDeps {
 }
 
 /** Presence, and what the composition root does with it. */
-interface Presence extends PresenceService {
+export interface Presence extends PresenceService {
   /** Takes the lease, and frees agents that dead nodes left online. Rejects when the database is away. */
   start(): Promise<void>;
   /** Closes sockets here whose agents were deleted, or are held by another connection by now. */
@@ -63,6 +63,8 @@ interface Note {
   isUncertain: boolean;
   skewSeconds: number;
 }
+
+const BLANK = { heartbeat: undefined, introduction: undefined, heartbeats: 0, isUncertain: false, skewSeconds: 0 };
 
 /** Makes the presence of this node. */
 export function createPresence(deps: PresenceDeps): Presence {
@@ -227,7 +229,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     },
     seen(agentId, receivedAt, heartbeat, skewSeconds = 0) {
       if (notes.size === 0) writing?.wake();
-      const note = notes.get(agentId) ?? noteOf(receivedAt);
+      const note = notes.get(agentId) ?? { ...BLANK, lastSeenAt: receivedAt };
       note.lastSeenAt = receivedAt;
       if (heartbeat !== undefined) {
         Object.assign(note, { heartbeat, skewSeconds, introduction: introductionOf(heartbeat) });
@@ -280,17 +282,6 @@ export function createPresence(deps: PresenceDeps): Presence {
       await writeReleases();
       await store.endLease(nodeId);
     },
-  };
-}
-
-function noteOf(lastSeenAt: number): Note {
-  return {
-    lastSeenAt,
-    heartbeat: undefined,
-    introduction: undefined,
-    heartbeats: 0,
-    isUncertain: false,
-    skewSeconds: 0,
   };
 }
 

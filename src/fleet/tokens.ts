@@ -62,11 +62,8 @@ export function createTokenService(deps: TokenDeps): TokenService & { forget(age
   }
 
   function remember(token: string, agentId: string): Authentication {
-    if (cache.size >= CACHE_ENTRIES)
-      for (const oldest of cache.keys()) {
-        cache.delete(oldest);
-        break;
-      }
+    const [oldest] = cache.keys();
+    if (oldest !== undefined && cache.size >= CACHE_ENTRIES) cache.delete(oldest);
     cache.delete(token);
     cache.set(token, { agentId, untilMs: clock.monotonicMs() + CACHE_MS });
     return { ok: true, agentId };

@@ -10,7 +10,7 @@ import { createAuthentication } from "./authentication.ts";
 import { Connection, type Connections, createBuffers, Hold } from "./connections.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
-import { createRouter, createStream } from "./router.ts";
+import { createRouter } from "./router.ts";
 import { type Peer, type Socket, type SocketEvents, streamRoutes } from "./socket.ts";
 
 /** With these a client says that it ends, and that all is well: normal closure, going away (RFC 6455, 7.4.1). */
@@ -18,6 +18,10 @@ const GOODBYE_CODES: readonly number[] = [1000, 1001];
 
 /** Longest time between two sweeps: what is due sooner is known from the last one. */
 const SWEEP_INTERVAL_MS = 5_000;
+const RETRY = { minMs: 100, maxMs: 5_000 };
+
+/** A peer that is there answers a ping sooner than this; one that does not must not hold up the shutdown. */
+const PONG_WAIT_MS = 3_000;
 
 interface GatewayDeps {
   connections: Connections;
@@ -34,21 +38,11 @@ interface GatewayDeps {
   limits?: Partial<GatewayLimits>;
 }
 
-/** The agents' side of the server. */
-export interface Gateway {
-  /** The route, for the root Elysia, whose `websocket` option must be WEBSOCKET_OPTIONS. */
-  routes: ReturnType<typeof streamRoutes>;
-  start(): void;
-  /** Turns new sockets away and closes the others, after what they had sent was accepted; by force past the deadline. */
-  stop(deadlineMs: number): Promise<void>;
-}
-
-/** Wires socket → connection → stream (order) → router (envelope, token, payload, effect). */
-export function createGateway(deps: GatewayDeps): Gateway {
+/** The agents' side of the server: socket → connection → router (order, envelope, token, payload, effect). */
+export function createGateway(deps: GatewayDeps) {
   const { connections, presence, ingest, clock, log, metrics, heartbeatTimeoutMs } = deps;
   const limits = { ...DEFAULT_LIMITS, ...deps.limits };
   const buffers = createBuffers({ connections, limits, metrics, log });
-  const claims = createClaims({ presence, clock, log });
   const authentication = createAuthentication({
     tokens: deps.tokens,
     failures: createFailureCounter(clock, FAILURE_LIMITS),
@@ -57,23 +51,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
     limits,
     proved,
   });
-  const router = createRouter({
-    check: authentication.check,
-    presence,
-    ingest,
-    clock,
-    metrics,
-    heartbeatSeconds: Math.max(1, Math.floor(heartbeatTimeoutMs / 3000)),
-    badFramesMax: limits.badFramesMax,
-  });
-  const stream = createStream({ router, ask: authentication.ask, buffers, log });
-  const sweep = createSweep({ connections, heartbeatTimeoutMs, limits });
+  const receive = createRouter({ ...deps, ...authentication, limits, buffers });
   let sweeping: Loop | undefined;
   let stopping: Promise<void> | undefined;
 
   function proved(connection: Connection, agentId: string): void {
     connections.bind(connection, agentId);
-    claims.claim(connection, agentId);
+    connection.claiming = claim(connection, agentId);
     log.debug({ agent: agentId, connection: connection.id }, "an agent is connected");
   }
 
@@ -83,13 +67,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
     connections.add(connection);
     const isFull = connections.size() > limits.connectionsMax || ingest.isStalled();
     if (stopping) connection.close("shutdown", "the server is shutting down");
-    else if (isFull) turnAway(connection);
-    else makeRoom();
-  }
-
-  function turnAway(connection: Connection): void {
-    connection.sendError("overloaded", "no more connections can be taken now, try again");
-    connection.close("overloaded", "overloaded");
+    else if (isFull) {
+      connection.sendError("overloaded", "no more connections can be taken now, try again");
+      connection.close("overloaded", "overloaded");
+    } else makeRoom();
   }
 
   function makeRoom(): void {
@@ -104,7 +85,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     return {
       message(_, message) {
         heard();
-        stream.receive(connection, message);
+        receive(connection, message);
       },
       close: (_, code) => closed(connection, code),
       drain() {
@@ -132,32 +113,48 @@ export function createGateway(deps: GatewayDeps): Gateway {
     buffers.unsent(connection, 0);
     connections.remove(connection);
     metrics.closed(code);
-    if (connection.agentId !== undefined) claims.release(connection, connection.agentId, isGoodbye);
+    if (connection.agentId !== undefined) release(connection, connection.agentId, isGoodbye);
     log.debug({ agent: connection.agentId, connection: connection.id, code }, "a connection is closed");
     connection.onProgress?.();
   }
 
+  /** Tells the fleet that this connection holds the agent, for as long as it takes. */
+  async function claim(connection: Connection, agentId: string): Promise<void> {
+    for (let attempt = 0; !connection.isClosed; attempt++) {
+      try {
+        return await presence.claim(agentId, connection.id);
+      } catch (error) {
+        const fields = { error: errorMessage(error), agent: agentId };
+        if (attempt === 0) log.warn(fields, "a connection could not be recorded, trying again");
+        await clock.sleep(backoffMs(attempt, RETRY));
+      }
+    }
+  }
+
+  /** A claim that is still under way must be committed before: it would else stay for ever. */
+  function release(connection: Connection, agentId: string, isGoodbye: boolean): void {
+    connection.claiming
+      .then(() => presence.release(agentId, connection.id, isGoodbye))
+      .catch((error) => log.error({ error, agent: agentId }, "a connection could not be released"));
+  }
+
   return {
+    /** The route, for the root Elysia, whose `websocket` option must be WEBSOCKET_OPTIONS. */
     routes: streamRoutes(deps.addressOf, open),
-    start() {
+    start(): void {
       sweeping ??= deps.loops.start({
         name: "sockets",
         everyMs: Math.min(SWEEP_INTERVAL_MS, heartbeatTimeoutMs / 10),
         failed: "sockets could not be looked after",
-        turn: async () => sweep(clock.monotonicMs()),
+        turn: async () => sweep(connections, clock.monotonicMs(), heartbeatTimeoutMs, limits.unprovedMs),
       });
     },
-    stop(deadlineMs) {
+    /** Turns new sockets away and closes the others, after what they had sent was accepted; by force past the deadline. */
+    stop(deadlineMs: number): Promise<void> {
       stopping ??= Promise.all([closeAll(connections, clock, deadlineMs), sweeping?.stop()]).then(() => undefined);
       return stopping;
     },
   };
-}
-
-interface SweepDeps {
-  connections: Connections;
-  heartbeatTimeoutMs: number;
-  limits: Pick<GatewayLimits, "unprovedMs">;
 }
 
 /**
@@ -165,41 +162,34 @@ interface SweepDeps {
  * answer are cut off. One sweep for all, no timer per connection. Answers after how many milliseconds the next of those that it
  * saw is due.
  */
-function createSweep(deps: SweepDeps): (nowMs: number) => number {
-  const { connections, heartbeatTimeoutMs, limits } = deps;
-  const pingAfterMs = heartbeatTimeoutMs / 3;
-
-  function closeStrangers(nowMs: number): number {
-    for (const connection of connections.unproved()) {
-      const leftMs = limits.unprovedMs - (nowMs - connection.openedAtMs);
-      if (leftMs > 0) return leftMs;
-      if (!connection.isHeldByUs) connection.close("unauthorized", "no token in time");
-    }
-    return limits.unprovedMs;
-  }
-
-  function lookAfter(connection: Connection, nowMs: number): number {
-    // Nobody hears the pongs of a socket that is not read.
-    if (connection.isHeldByUs) connection.lastHeardMs = nowMs;
-    const silentMs = nowMs - connection.lastHeardMs;
-    if (silentMs >= heartbeatTimeoutMs) {
-      connection.terminate();
-      return heartbeatTimeoutMs;
-    }
-    if (silentMs >= pingAfterMs && nowMs - connection.lastPingMs >= pingAfterMs) connection.ping(nowMs);
-    const pingMs = pingAfterMs - Math.min(silentMs, nowMs - connection.lastPingMs);
-    return Math.min(pingMs, heartbeatTimeoutMs - silentMs);
-  }
-
-  return (nowMs) => {
-    let dueMs = closeStrangers(nowMs);
-    for (const connection of connections.all()) dueMs = Math.min(dueMs, lookAfter(connection, nowMs));
-    return dueMs;
-  };
+function sweep(connections: Connections, nowMs: number, heartbeatTimeoutMs: number, unprovedMs: number): number {
+  let dueMs = closeStrangers(connections, nowMs, unprovedMs);
+  for (const connection of connections.all()) dueMs = Math.min(dueMs, lookAfter(connection, nowMs, heartbeatTimeoutMs));
+  return dueMs;
 }
 
-/** A peer that is there answers a ping sooner than this; one that does not must not hold up the shutdown. */
-const PONG_WAIT_MS = 3_000;
+function closeStrangers(connections: Connections, nowMs: number, unprovedMs: number): number {
+  for (const connection of connections.unproved()) {
+    const leftMs = unprovedMs - (nowMs - connection.openedAtMs);
+    if (leftMs > 0) return leftMs;
+    if (!connection.isHeldByUs) connection.close("unauthorized", "no token in time");
+  }
+  return unprovedMs;
+}
+
+function lookAfter(connection: Connection, nowMs: number, heartbeatTimeoutMs: number): number {
+  const pingAfterMs = heartbeatTimeoutMs / 3;
+  // Nobody hears the pongs of a socket that is not read.
+  if (connection.isHeldByUs) connection.lastHeardMs = nowMs;
+  const silentMs = nowMs - connection.lastHeardMs;
+  if (silentMs >= heartbeatTimeoutMs) {
+    connection.terminate();
+    return heartbeatTimeoutMs;
+  }
+  if (silentMs >= pingAfterMs && nowMs - connection.lastPingMs >= pingAfterMs) connection.ping(nowMs);
+  const pingMs = pingAfterMs - Math.min(silentMs, nowMs - connection.lastPingMs);
+  return Math.min(pingMs, heartbeatTimeoutMs - silentMs);
+}
 
 /**
  * Closes every socket, after what it had sent was accepted and answered. The proof is a pong: whatever the peer sent before
@@ -239,33 +229,4 @@ function end(connection: Connection): void {
   connection.close("shutdown", "the server is shutting down");
 }
 
-const RETRY = { minMs: 100, maxMs: 5_000 };
-
-/** Tells the fleet which connection holds an agent: as long as it takes, and never the end before the beginning. */
-export function createClaims(deps: { presence: PresenceService; clock: Clock; log: Log }) {
-  const { presence, clock, log } = deps;
-
-  async function insist(connection: Connection, agentId: string): Promise<void> {
-    for (let attempt = 0; !connection.isClosed; attempt++) {
-      try {
-        return await presence.claim(agentId, connection.id);
-      } catch (error) {
-        const fields = { error: errorMessage(error), agent: agentId };
-        if (attempt === 0) log.warn(fields, "a connection could not be recorded, trying again");
-        await clock.sleep(backoffMs(attempt, RETRY));
-      }
-    }
-  }
-
-  return {
-    claim(connection: Connection, agentId: string): void {
-      connection.claiming = insist(connection, agentId);
-    },
-    /** A claim that is still under way must be committed before: it would else stay for ever. */
-    release(connection: Connection, agentId: string, isGoodbye: boolean): void {
-      connection.claiming
-        .then(() => presence.release(agentId, connection.id, isGoodbye))
-        .catch((error) => log.error({ error, agent: agentId }, "a connection could not be released"));
-    },
-  };
-}
+export type Gateway = ReturnType<typeof createGateway>;

@@ -1,40 +1,27 @@
-/** Bounds of the gateway. Tests set smaller ones. */
-export interface GatewayLimits {
+/** Bounds of the gateway: what a server runs with. Tests set smaller ones. */
+export const DEFAULT_LIMITS = {
   /** Sockets held at once: beyond it new ones are turned away. */
-  connectionsMax: number;
-  /** Sockets that have not proved a token: strangers may not crowd out agents. Beyond it the oldest goes. */
-  unprovedMax: number;
-  /** Long enough for a person who types the first frame by hand. */
-  unprovedMs: number;
-  /** Frames that may be wrong before a token is proved. */
-  badFramesMax: number;
-  /** What a socket may send while its token is being looked up; it is not read meanwhile, so this is one read's worth. */
-  backlogBytesMax: number;
-  /** Answers that the peer does not take up: over this its frames are not read, and so make no further answers. */
-  sendBufferBytesMax: number;
-  /** The same of all sockets together: over it such frames are refused for now. */
-  backlogsBytesMax: number;
-  /** Answers of all sockets together that nobody takes up: over it those with the most are cut off. */
-  sendBuffersBytesMax: number;
-  /** A look-up that takes longer counts as "cannot be checked". */
-  authenticationMs: number;
-  /** For how long a token is believed; also where it cannot be checked again, since then nobody can revoke it either. */
-  trustMs: number;
-}
-
-/** What a server runs with. */
-export const DEFAULT_LIMITS: GatewayLimits = {
   connectionsMax: 25_000,
+  /** Sockets that have not proved a token: strangers may not crowd out agents. Beyond it the oldest goes. */
   unprovedMax: 1_000,
+  /** Long enough for a person who types the first frame by hand. */
   unprovedMs: 60_000,
+  /** Frames that may be wrong before a token is proved. */
   badFramesMax: 5,
+  /** What a socket may send while its token is being looked up; it is not read meanwhile, so this is one read's worth. */
   backlogBytesMax: 2 * 1024 * 1024,
+  /** Answers that the peer does not take up: over this its frames are not read, and so make no further answers. */
   sendBufferBytesMax: 256 * 1024,
+  /** The same of all sockets together: over it such frames are refused for now. */
   backlogsBytesMax: 64 * 1024 * 1024,
+  /** Answers of all sockets together that nobody takes up: over it those with the most are cut off. */
   sendBuffersBytesMax: 64 * 1024 * 1024,
+  /** A look-up that takes longer counts as "cannot be checked". */
   authenticationMs: 5_000,
+  /** For how long a token is believed; also where it cannot be checked again, since then nobody can revoke it either. */
   trustMs: 30_000,
 };
+export type GatewayLimits = typeof DEFAULT_LIMITS;
 
 /** How long a refusal for lack of the database or of allowance answers for further frames of the socket too. */
 export const REFUSAL_MS = 1_000;

@@ -5,20 +5,13 @@ import { FRAME_ERRORS, type FrameErrorReason, type FrameType } from "../protocol
 export type CountedType = FrameType | "unknown";
 type FrameOutcome = "ok" | FrameErrorReason;
 
-/** The figures of the gateway. */
-export interface GatewayMetrics {
-  frame(type: CountedType, outcome: FrameOutcome): void;
-  closed(code: number): void;
-  bufferFull(buffer: "send" | "backlog"): void;
-}
-
 const TYPES: readonly CountedType[] = ["heartbeat", "alert", "result", "unknown"];
 
 /**
- * Registers the gateway's figures. Frames are counted in plain numbers and handed over when somebody asks: a labelled
- * counter of prom-client hashes its labels each time, which costs as much as decoding a heartbeat.
+ * The figures of the gateway. Frames are counted in plain numbers and handed over when somebody asks: a labelled counter of
+ * prom-client hashes its labels each time, which costs as much as decoding a heartbeat.
  */
-export function createGatewayMetrics(registry: Registry, connections: { size(): number }): GatewayMetrics {
+export function createGatewayMetrics(registry: Registry, connections: { size(): number }) {
   const registers = [registry];
   const counts = new Map(TYPES.map((type) => [type, zeroes()]));
   new Gauge({
@@ -54,14 +47,16 @@ export function createGatewayMetrics(registry: Registry, connections: { size(): 
     registers,
   });
   return {
-    frame(type, outcome) {
+    frame(type: CountedType, outcome: FrameOutcome): void {
       const byOutcome = counts.get(type);
       if (byOutcome) byOutcome[outcome]++;
     },
-    bufferFull: (buffer) => full.inc({ buffer }),
-    closed: (code) => closed.inc({ code: isListed(code) ? code : "other" }),
+    bufferFull: (buffer: "send" | "backlog"): void => full.inc({ buffer }),
+    closed: (code: number): void => closed.inc({ code: isListed(code) ? code : "other" }),
   };
 }
+
+export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
 function zeroes(): Record<FrameOutcome, number> {
   return Object.fromEntries(["ok", ...FRAME_ERRORS].map((outcome) => [outcome, 0])) as Record<FrameOutcome, number>;

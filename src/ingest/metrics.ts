@@ -1,17 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
-/** The figures of ingest. */
-export interface IngestMetrics {
-  /** From the socket to durable, seconds. */
-  latency: Histogram;
-  batchFrames: Histogram;
-  databaseErrors: Counter<"code">;
-  lost: Counter;
-  quarantined: Counter<"kind">;
-}
-
-/** Registers ingest's figures; the queue's bytes are read when somebody asks. */
-export function createIngestMetrics(registry: Registry, queuedBytes: () => number): IngestMetrics {
+/** The figures of ingest; the queue's bytes are read when somebody asks. */
+export function createIngestMetrics(registry: Registry, queuedBytes: () => number) {
   const registers = [registry];
   new Gauge({
     name: "opspilot_ingest_queue_bytes",
@@ -22,6 +12,7 @@ export function createIngestMetrics(registry: Registry, queuedBytes: () => numbe
     },
   });
   return {
+    /** From the socket to durable, seconds. */
     latency: new Histogram({
       name: "opspilot_ingest_latency_seconds",
       help: "Time from the decoded frame to its durable row",
@@ -53,3 +44,5 @@ export function createIngestMetrics(registry: Registry, queuedBytes: () => numbe
     }),
   };
 }
+
+export type IngestMetrics = ReturnType<typeof createIngestMetrics>;

@@ -1,36 +1,14 @@
-import type { Sql } from "postgres";
-import type { Clock } from "../lib/clock.ts";
 import { hashUuid } from "../lib/hash.ts";
-import type { Log } from "../lib/log.ts";
-import type { IngestMetrics } from "./metrics.ts";
-import type {
-  AcceptedFrame,
-  AlertRecorder,
-  FlowControl,
-  IngestOutcome,
-  IngestService,
-  OfferedAlert,
-  OfferedResult,
-  ResultRecorder,
-} from "./model.ts";
-import { type BatchWriter, createBatchWriter, createDatabaseClock } from "./writer.ts";
+import type { AcceptedFrame, FlowControl, IngestOutcome, IngestService, OfferedAlert, OfferedResult } from "./model.ts";
+import { type BatchWriter, createBatchWriter, createDatabaseClock, type WriterDeps } from "./writer.ts";
 
 /** Batches under way at once: while one waits for the disk, the next is prepared. */
 const LANES = 2;
 /** Most frames and bytes of text in one statement: enough to spread the cost of a commit, small enough for a quick answer. */
 const BATCH = { frames: 500, bytes: 4 * 1024 * 1024 };
 
-export interface IngestDeps {
-  /** A database client with one connection. */
-  connect: () => Sql;
-  alerts: AlertRecorder;
-  results: ResultRecorder;
+export interface IngestDeps extends Omit<WriterDeps, "databaseClock" | "onAway"> {
   flow: FlowControl;
-  /** Writes what is known of these agents and not yet in the database, if there is anything. Never rejects. */
-  before: (agentIds: readonly string[]) => Promise<void>;
-  clock: Clock;
-  log: Log;
-  metrics: IngestMetrics;
   bufferBytes: number;
 }
 
@@ -49,8 +27,6 @@ export function createIngestService(deps: IngestDeps): IngestService {
       ...deps,
       databaseClock,
       onAway: (isAway) => (isAway ? away.add(lane) : away.delete(lane)),
-      countError: (code) => metrics.databaseErrors.inc({ code }),
-      countQuarantined: (kind) => metrics.quarantined.inc({ kind }),
     });
     let running: Promise<void> | undefined;
     const drain = async () => {
@@ -135,24 +111,12 @@ const FRAME_OVERHEAD_BYTES = 512;
 /** One agent's share of the queue: it is held back alone before it can fill the room of the others. */
 const AGENT_SHARE = 1 / 8;
 
-/** The bounded queue between sockets and database: counts bytes, and says when to hold back whom. */
-interface IngestQueue {
-  push(frame: AcceptedFrame): void;
-  /** The oldest frames of this lane, at most `frames` and about `bytes`; they count until `release`. */
-  take(lane: number, limit: { frames: number; bytes: number }): AcceptedFrame[];
-  /** Their outcome is final: gives their room back. */
-  release(frames: readonly AcceptedFrame[]): void;
-  waiting(lane: number): number;
-  frames(): number;
-  bytes(): number;
-  isFull(): boolean;
-}
-
 /**
- * Frames are spread over lanes by agent, each lane a first-in first-out list, so that several batches can be under way
- * while the frames of one agent keep their order.
+ * The bounded queue between sockets and database: counts bytes, and says when to hold back whom. Frames are spread over
+ * lanes by agent, each lane a first-in first-out list, so that several batches can be under way while the frames of one
+ * agent keep their order.
  */
-export function createIngestQueue(options: { limitBytes: number; lanes: number; flow: FlowControl }): IngestQueue {
+export function createIngestQueue(options: { limitBytes: number; lanes: number; flow: FlowControl }) {
   const { limitBytes, flow } = options;
   const lanes = Array.from({ length: options.lanes }, (): AcceptedFrame[] => []);
   const byAgent = new Map<string, number>();
@@ -187,7 +151,7 @@ export function createIngestQueue(options: { limitBytes: number; lanes: number; 
   }
 
   return {
-    push(frame) {
+    push(frame: AcceptedFrame): void {
       const size = frame.sizeBytes + FRAME_OVERHEAD_BYTES;
       const agentBytes = (byAgent.get(frame.agentId) ?? 0) + size;
       totalBytes += size;
@@ -196,7 +160,8 @@ export function createIngestQueue(options: { limitBytes: number; lanes: number; 
       laneOf(frame.agentId).push(frame);
       hold(frame.agentId, agentBytes);
     },
-    take(lane, limit) {
+    /** The oldest frames of this lane, at most `frames` and about `bytes`; they count until `release`. */
+    take(lane: number, limit: { frames: number; bytes: number }): AcceptedFrame[] {
       const waiting = lanes[lane] as AcceptedFrame[];
       let count = 0;
       for (let bytes = 0; count < Math.min(waiting.length, limit.frames) && bytes < limit.bytes; count++) {
@@ -204,7 +169,8 @@ export function createIngestQueue(options: { limitBytes: number; lanes: number; 
       }
       return waiting.splice(0, count);
     },
-    release(frames) {
+    /** Their outcome is final: gives their room back. */
+    release(frames: readonly AcceptedFrame[]): void {
       for (const frame of frames) {
         const size = frame.sizeBytes + FRAME_OVERHEAD_BYTES;
         const agentBytes = (byAgent.get(frame.agentId) ?? 0) - size;
@@ -215,7 +181,7 @@ export function createIngestQueue(options: { limitBytes: number; lanes: number; 
         letGo(frame.agentId, agentBytes);
       }
     },
-    waiting: (lane) => (lanes[lane] as AcceptedFrame[]).length,
+    waiting: (lane: number) => (lanes[lane] as AcceptedFrame[]).length,
     frames: () => totalFrames,
     bytes: () => totalBytes,
     isFull: () => full,

@@ -1,9 +1,10 @@
 import type { Sql } from "postgres";
 import { isDatabaseAway, sqlStateOf } from "../db/away.ts";
 import { backoffMs, type Clock, DeadlineError, withDeadline } from "../lib/clock.ts";
-import { assert, errorMessage } from "../lib/errors.ts";
+import { assert, errorCode, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { insertQuarantined, openBatch } from "./batch-store.ts";
+import type { IngestMetrics } from "./metrics.ts";
 import type {
   AcceptedAlert,
   AcceptedFrame,
@@ -39,7 +40,7 @@ const TRYING_AGAIN = "a batch could not be written, trying again";
 
 type Transaction = Parameters<ResultRecorder["record"]>[0];
 
-interface WriterDeps {
+export interface WriterDeps {
   /** A client with one connection, for this writer alone, so that destroying it harms nobody else. */
   connect: () => Sql;
   alerts: AlertRecorder;
@@ -47,29 +48,21 @@ interface WriterDeps {
   clock: Clock;
   databaseClock: DatabaseClock;
   log: Log;
-  /** What must stand in the database before these agents' frames do; see IngestDeps. */
+  metrics: IngestMetrics;
+  /** Writes what is known of these agents and not yet in the database, if there is anything. Never rejects. */
   before: (agentIds: readonly string[]) => Promise<void>;
   /** Told with every try whether the database is away. */
   onAway: (away: boolean) => void;
-  countError: (code: string) => void;
-  countQuarantined: (kind: AcceptedFrame["kind"]) => void;
-}
-
-/** Writes batches until their outcome is final. */
-export interface BatchWriter {
-  /** The outcome of each frame, in order, once final. Rejects only when the signal aborts before that. */
-  write(frames: readonly AcceptedFrame[], signal: AbortSignal): Promise<IngestOutcome[]>;
-  close(): Promise<void>;
 }
 
 /**
- * Writes batches, each in one transaction. What can pass is tried again for ever with the same UUIDs, so that a COMMIT
+ * Writes batches until their outcome is final, each in one transaction. What can pass is tried again for ever with the same UUIDs, so that a COMMIT
  * whose answer was lost counts once. What the data itself causes halves the batch until the culprit is alone; that one is
  * refused, the others are written. A fault of our own is tried again some times, then halves the batch, too; its culprit goes
  * to the quarantine and is acknowledged, for it may be sound. Where not even that can be written it stays for later.
  */
-export function createBatchWriter(deps: WriterDeps): BatchWriter {
-  const { clock, databaseClock, log } = deps;
+export function createBatchWriter(deps: WriterDeps) {
+  const { clock, databaseClock, log, metrics } = deps;
   let client = deps.connect();
 
   async function transact(frames: readonly AcceptedFrame[]): Promise<IngestOutcome[]> {
@@ -129,7 +122,7 @@ export function createBatchWriter(deps: WriterDeps): BatchWriter {
         return outcomes;
       } catch (error) {
         const fault = faultOf(error);
-        deps.countError(codeOf(error));
+        metrics.databaseErrors.inc({ code: codeOf(error) });
         deps.onAway(fault === "away");
         if (fault === "own") faults++;
         if (fault === "data" || faults >= faultTries) {
@@ -166,7 +159,7 @@ export function createBatchWriter(deps: WriterDeps): BatchWriter {
       return undefined;
     }
     log.error(fields, "a fault of our own kept a frame from being stored: it is in quarantine");
-    deps.countQuarantined(kind);
+    metrics.quarantined.inc({ kind });
     return { ok: true };
   }
 
@@ -182,8 +175,14 @@ export function createBatchWriter(deps: WriterDeps): BatchWriter {
     broken.end({ timeout: 0 }).catch((reason) => log.debug({ error: reason }, "a broken connection did not close"));
   }
 
-  return { write: (frames, signal) => write(frames, signal), close: () => client.end({ timeout: 1 }) };
+  return {
+    /** The outcome of each frame, in order, once final. Rejects only when the signal aborts before that. */
+    write: (frames: readonly AcceptedFrame[], signal: AbortSignal) => write(frames, signal),
+    close: () => client.end({ timeout: 1 }),
+  };
 }
+
+export type BatchWriter = ReturnType<typeof createBatchWriter>;
 
 function faultOf(error: unknown): Fault {
   if (error instanceof DeadlineError || isDatabaseAway(error)) return "away";
@@ -197,35 +196,29 @@ function faultOf(error: unknown): Fault {
 /** PostgreSQL's SQLSTATE, the driver's word for a broken connection, or "internal" for a fault of our own. */
 function codeOf(error: unknown): string {
   if (error instanceof DeadlineError) return error.reason;
-  return (
-    sqlStateOf(error) ??
-    (error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "internal")
-  );
+  return sqlStateOf(error) ?? errorCode(error, "internal");
 }
 
 /** Further behind than this, the database's clock was set back, and is followed. */
 const SET_BACK_MS = 1_000;
 
-/** Times of this process on the database's clock. */
-interface DatabaseClock {
-  /** The database said `nowMs` (Unix milliseconds) a moment before the monotonic clock showed `monotonicMs`. */
-  observe(nowMs: number, monotonicMs: number): void;
-  /** When, by the database's clock, the monotonic clock showed `monotonicMs`. */
-  at(monotonicMs: number): number;
-}
-
 /**
- * Keeps one offset between the clocks, so that what came later is never dated earlier: measuring anew for each batch would
- * shake times by the moment that an answer takes, and a recovery report could seem older than the alert before it. An
- * answer that took long makes the offset too small, never too large, so the largest seen is the best.
+ * Times of this process on the database's clock. Keeps one offset between the clocks, so that what came later is never
+ * dated earlier: measuring anew for each batch would shake times by the moment that an answer takes, and a recovery
+ * report could seem older than the alert before it. An answer that took long makes the offset too small, never too
+ * large, so the largest seen is the best.
  */
-export function createDatabaseClock(): DatabaseClock {
+export function createDatabaseClock() {
   let offsetMs = Number.NEGATIVE_INFINITY;
   return {
-    observe(nowMs, monotonicMs) {
+    /** The database said `nowMs` (Unix milliseconds) a moment before the monotonic clock showed `monotonicMs`. */
+    observe(nowMs: number, monotonicMs: number): void {
       const seenMs = nowMs - monotonicMs;
       if (seenMs > offsetMs || seenMs < offsetMs - SET_BACK_MS) offsetMs = seenMs;
     },
-    at: (monotonicMs) => offsetMs + monotonicMs,
+    /** When, by the database's clock, the monotonic clock showed `monotonicMs`. */
+    at: (monotonicMs: number) => offsetMs + monotonicMs,
   };
 }
+
+type DatabaseClock = ReturnType<typeof createDatabaseClock>;

@@ -1,10 +1,5 @@
 import { BlockList, isIP } from "node:net";
 
-/** Some addresses, given singly or as CIDR ranges. */
-interface AddressSet {
-  has(address: string): boolean;
-}
-
 /** The address as it is compared: without the IPv4-in-IPv6 form that dual-stack sockets show, and without a zone. */
 function plainAddress(address: string): string {
   const plain = address.toLowerCase().replace(/%.*$/, "");
@@ -31,7 +26,7 @@ export function isAddressOrRange(text: string): boolean {
 }
 
 /** The set of these addresses and ranges, each of which `isAddressOrRange`. */
-export function createAddressSet(entries: readonly string[]): AddressSet {
+export function createAddressSet(entries: readonly string[]) {
   const list = new BlockList();
   for (const entry of entries) {
     const [address = "", prefix] = entry.split("/");
@@ -39,7 +34,7 @@ export function createAddressSet(entries: readonly string[]): AddressSet {
     else list.addSubnet(address, Number(prefix), familyOf(address));
   }
   return {
-    has(address) {
+    has(address: string): boolean {
       const plain = plainAddress(address);
       return isIP(plain) !== 0 && list.check(plain, familyOf(plain));
     },

@@ -3,15 +3,7 @@ import { errorMessage } from "./errors.ts";
 import type { Log } from "./log.ts";
 
 /** What must be undone, in reverse order of its making. */
-export interface Cleanups {
-  /** `limitMs`: how long it may take before those that follow are no longer held up; without one, as long as it takes. */
-  add(what: string, cleanup: () => Promise<void>, limitMs?: number): void;
-  /** Runs all, once; one that fails, or takes too long, is logged and holds up none of the others. Never rejects. */
-  run(): Promise<void>;
-}
-
-/** An empty list of cleanups. */
-export function createCleanups(log: Log): Cleanups {
+export function createCleanups(log: Log) {
   const steps: { what: string; cleanup: () => Promise<void>; limitMs: number | undefined }[] = [];
   let running: Promise<void> | undefined;
 
@@ -34,10 +26,14 @@ export function createCleanups(log: Log): Cleanups {
   }
 
   return {
-    add: (what, cleanup, limitMs) => void steps.push({ what, cleanup, limitMs }),
-    run: () => {
+    /** `limitMs`: how long it may take before those that follow are held up no longer; without one, as long as it takes. */
+    add: (what: string, cleanup: () => Promise<void>, limitMs?: number) => void steps.push({ what, cleanup, limitMs }),
+    /** Runs all, once; one that fails, or takes too long, is logged and holds up none of the others. Never rejects. */
+    run: (): Promise<void> => {
       running ??= runAll();
       return running;
     },
   };
 }
+
+export type Cleanups = ReturnType<typeof createCleanups>;

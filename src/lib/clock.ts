@@ -28,6 +28,30 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** Whether the work ends before `limitMs` are over or the signal aborts; it goes on where it does not. Rejects as it does. */
+export async function endsWithin(
+  clock: Clock,
+  limitMs: number,
+  work: Promise<unknown>,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const over = new AbortController();
+  const limit = clock.sleep(limitMs, signal ? AbortSignal.any([over.signal, signal]) : over.signal);
+  try {
+    return await Promise.race([work.then(() => true), limit.then(() => false)]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Resolves when the signal aborts, or has. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 /** A wait that was given up. */
 export class DeadlineError extends OpsPilotError<"deadline"> {
   constructor(what: string, limitMs: number) {

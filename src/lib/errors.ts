@@ -38,6 +38,11 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The system's or a library's word for what went wrong ("ENOENT"). */
+export function errorCode(error: unknown, unknown = "unknown error"): string {
+  return error instanceof Error && "code" in error ? String(error.code) : unknown;
+}
+
 /** Holds what the types cannot say. Throws an Error with the message when the condition is false. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`);

@@ -2,23 +2,16 @@ import type { Clock } from "./clock.ts";
 import { sha256Hex } from "./hash.ts";
 
 /** How many wrong credentials are answered with a plain "no" before "not so fast". */
-export interface FailureLimits {
-  readonly windowMs: number;
-  /** Of one address with one credential: a program that does not give up. */
-  readonly perCredential: number;
-  /** Of one address with any: somebody who guesses. */
-  readonly perAddress: number;
-  /** Bounds the memory: the oldest are forgotten first. */
-  readonly entriesMax: number;
-}
-
-/** What the server uses. */
-export const FAILURE_LIMITS: FailureLimits = {
+export const FAILURE_LIMITS = {
   windowMs: 60_000,
+  /** Of one address with one credential: a program that does not give up. */
   perCredential: 10,
+  /** Of one address with any: somebody who guesses. */
   perAddress: 100,
+  /** Bounds the memory: the oldest are forgotten first. */
   entriesMax: 20_000,
 };
+export type FailureLimits = typeof FAILURE_LIMITS;
 
 /**
  * Counts failures only: a right credential is never held back, whoever shares its address. Guessing is hopeless by the
@@ -34,15 +27,9 @@ export function createFailureCounter(clock: Clock, limits: FailureLimits) {
     window.count++;
     windows.delete(key);
     windows.set(key, window);
-    if (windows.size > limits.entriesMax) forgetOldest();
+    const [oldest] = windows.keys();
+    if (oldest !== undefined && windows.size > limits.entriesMax) windows.delete(oldest);
     return window.count > max ? Math.ceil((window.endsMs - nowMs) / 1000) : 0;
-  }
-
-  function forgetOldest(): void {
-    for (const key of windows.keys()) {
-      windows.delete(key);
-      return;
-    }
   }
 
   const credentialKey = (network: string, credential: string) => `${network} ${sha256Hex(credential)}`;

@@ -29,21 +29,12 @@ export interface Loop extends Running {
   wake(): void;
 }
 
-/** All loops of a process. */
-export interface Loops {
-  start(options: LoopOptions): Loop;
-  /** Names of those whose turn takes too long now. */
-  late(): string[];
-  /** Tells all of them to come to an end, without waiting for it: each is waited for by its owner's `stop`. */
-  halt(): void;
-}
-
 const TURN_LIMIT_MS = 15_000;
 const SHARED_TURN_MS = 5_000;
 const RETRY = { minMs: 200, maxMs: 15_000 };
 
-/** Makes the list of loops; each waits by `clock`. */
-export function createLoops(clock: Clock, log: Log): Loops {
+/** All loops of a process; each waits by `clock`. */
+export function createLoops(clock: Clock, log: Log) {
   const turns = new Map<object, { name: string; lateAtMs: number }>();
   const halting = new AbortController();
 
@@ -65,15 +56,19 @@ export function createLoops(clock: Clock, log: Log): Loops {
   }
 
   return {
-    start: (options) => startLoop(options, { clock, log, runTurn, halted: halting.signal }),
-    halt: () => halting.abort(),
-    late() {
+    start: (options: LoopOptions) => startLoop(options, { clock, log, runTurn, halted: halting.signal }),
+    /** Tells all of them to come to an end, without waiting for it: each is waited for by its owner's `stop`. */
+    halt: (): void => halting.abort(),
+    /** Names of those whose turn takes too long now. */
+    late(): string[] {
       const nowMs = clock.monotonicMs();
       const names = [...turns.values()].filter(({ lateAtMs }) => lateAtMs <= nowMs).map(({ name }) => name);
       return [...new Set(names)];
     },
   };
 }
+
+export type Loops = ReturnType<typeof createLoops>;
 
 interface LoopDeps {
   clock: Clock;

@@ -7,11 +7,10 @@ import {
   HeartbeatPayload,
   type Payload,
   PROTOCOL_VERSIONS,
-  type ProtocolVersion,
   ResultPayload,
 } from "./frames.ts";
 import { gunzip } from "./gunzip.ts";
-import { describeJsonFault, type JsonFault, parseJsonObject } from "./json.ts";
+import { describeJsonFault, parseJsonObject } from "./json.ts";
 import {
   FRAME_BYTES_MAX,
   LOGS_BYTES_MAX,
@@ -30,29 +29,26 @@ type DecodedEnvelope = { ok: true; envelope: Envelope } | (Refusal & { id: strin
  * cheap enough for strangers. Accepts anything (a binary message is no text) and never throws.
  */
 export function decodeEnvelope(message: unknown): DecodedEnvelope {
-  if (typeof message !== "string") return failure("bad_json", "Expected a text frame", undefined);
-  if (message.length > FRAME_BYTES_MAX)
-    return failure("too_large", `Expected at most ${FRAME_BYTES_MAX} bytes`, undefined);
+  if (typeof message !== "string") return failure("bad_json", "Expected a text frame");
+  if (message.length > FRAME_BYTES_MAX) return failure("too_large", `Expected at most ${FRAME_BYTES_MAX} bytes`);
   const value = parseJsonObject(message);
-  return typeof value === "string" ? jsonFailure(value) : checkEnvelope(value);
+  if (typeof value !== "string") return checkEnvelope(value);
+  const reason = value === "malformed" ? "bad_json" : value === "not_object" ? "bad_envelope" : "too_large";
+  return failure(reason, describeJsonFault(value));
 }
 
 function checkEnvelope(value: Record<string, unknown>): DecodedEnvelope {
   const { ver } = value;
-  if (typeof ver === "string" && !isSupported(ver)) {
+  if (typeof ver === "string" && !PROTOCOL_VERSIONS.some((one) => one === ver)) {
     return failure("unsupported_version", `Expected ver ${PROTOCOL_VERSIONS.join(" or ")}`, idOf(value));
   }
   // An id is of 1.1 only; null means absent.
   if (value.id !== undefined && (value.id === null || ver === "1.0")) delete value.id;
   if (!envelopeCheck.Check(value)) return failure("bad_envelope", describeFault(envelopeCheck, value), idOf(value));
   if (value.id !== undefined && !isCleanText(value.id)) {
-    return failure("bad_envelope", "id: Expected no NUL and no lone surrogate", undefined);
+    return failure("bad_envelope", "id: Expected no NUL and no lone surrogate");
   }
   return { ok: true, envelope: value };
-}
-
-function isSupported(ver: string): ver is ProtocolVersion {
-  return ver === "1.0" || ver === "1.1";
 }
 
 function idOf(value: Record<string, unknown>): string | undefined {
@@ -60,12 +56,7 @@ function idOf(value: Record<string, unknown>): string | undefined {
   return typeof id === "string" && id.length > 0 && id.length <= MESSAGE_ID_CHARS_MAX ? id : undefined;
 }
 
-function jsonFailure(fault: JsonFault): DecodedEnvelope {
-  const reason = fault === "malformed" ? "bad_json" : fault === "not_object" ? "bad_envelope" : "too_large";
-  return failure(reason, describeJsonFault(fault), undefined);
-}
-
-function failure(reason: FrameErrorReason, message: string, id: string | undefined): DecodedEnvelope {
+function failure(reason: FrameErrorReason, message: string, id?: string): DecodedEnvelope {
   return { ok: false, reason, message, id };
 }
 
@@ -168,14 +159,15 @@ type DecodedData = { ok: true; text: string; sizeBytes: number } | Refusal;
 export function decodeData(envelope: Envelope, limitBytes: number): DecodedData {
   const { data, compression } = envelope;
   if (data.length > FRAME_BYTES_MAX) return tooLarge(FRAME_BYTES_MAX);
-  if (compression === "none" && startsAsObject(data)) return plainText(data);
+  if (compression === "none" && startsAsObject(data)) {
+    // The envelope's JSON may have escaped lone surrogates, which would pass the payload's JSON unseen.
+    return { ok: true, text: data.toWellFormed(), sizeBytes: Buffer.byteLength(data) };
+  }
   const bytes = decodeBase64(data);
   if (bytes === undefined) return { ok: false, reason: "bad_base64", message: "data: Expected base64" };
   const plain = compression === "gzip" ? gunzip(bytes, limitBytes) : bytes;
   if (plain === "too_large") return tooLarge(limitBytes);
-  if (plain === "bad_gzip") {
-    return { ok: false, reason: "bad_gzip", message: "data: Expected gzip, and nothing after it" };
-  }
+  if (plain === "bad_gzip") return { ok: false, reason: plain, message: "data: Expected gzip, and nothing after it" };
   return plain.length > limitBytes ? tooLarge(limitBytes) : decodeUtf8(plain);
 }
 
@@ -192,11 +184,6 @@ function startsAsObject(data: string): boolean {
 
 function isJsonSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
-}
-
-/** The envelope's JSON may have escaped lone surrogates, which would pass the payload's JSON unseen. */
-function plainText(data: string): DecodedData {
-  return { ok: true, text: data.toWellFormed(), sizeBytes: Buffer.byteLength(data) };
 }
 
 const BASE64_OPTIONS = { alphabet: "base64", lastChunkHandling: "strict" } as const;
@@ -219,13 +206,9 @@ function decodeUtf8(bytes: Uint8Array): DecodedData {
   }
 }
 
-/** The envelope's schema, compiled once. */
 const envelopeCheck = TypeCompiler.Compile(Envelope);
-/** The heartbeat's. */
 const heartbeatCheck = TypeCompiler.Compile(HeartbeatPayload);
-/** The alert's. */
 const alertCheck = TypeCompiler.Compile(AlertPayload);
-/** The result's. */
 const resultCheck = TypeCompiler.Compile(ResultPayload);
 
 /** What a value breaks first, with the field's name in front: "exit_code: Expected integer". It never quotes the value. */

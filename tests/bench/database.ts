@@ -2,7 +2,7 @@ import { chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
 import { ensureBinaries } from "../../src/db/embedded/cluster.ts";
-import { postmasterArguments } from "../../src/db/embedded/settings.ts";
+import { postmasterArguments } from "../../src/db/embedded/postmaster-settings.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { freePort } from "../support/executable.ts";
 import { until } from "../support/until.ts";

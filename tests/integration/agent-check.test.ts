@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkCommands, type Finding } from "../../src/agent/check.ts";
 import { createDockerApi } from "../../src/agent/docker-api.ts";
-import { readInstalledAgent } from "../../src/agent/install/host.ts";
+import { readInstalledAgent } from "../../src/agent/install/installed.ts";
 import { polkitRule } from "../../src/agent/install/polkit.ts";
 import { createProcessRunner } from "../../src/agent/run-process.ts";
 import { createConnectionStatus, statePaths } from "../../src/agent/state-dir.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readSettingsFile } from "../../src/agent/install/host.ts";
+import { readSettingsFile } from "../../src/agent/install/installed.ts";
 import { PATHS } from "../../src/agent/install/unit.ts";
 import { createProcessRunner } from "../../src/agent/run-process.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { createNotifications, type Notifications } from "../../src/db/notifications.ts";
+import { createNotifications, type Notifications, notifyAll } from "../../src/db/notifications.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -32,8 +32,8 @@ describe("notifications", () => {
     await until(() => early.seen.ready === 1);
     notifications.listen('late "quoted"', late.listener);
     await until(() => late.seen.ready === 1);
-    for (const n of [1, 2, 3]) await notifications.notify(own.database.sql, "early", `e${n}`);
-    await notifications.notify(own.database.sql, 'late "quoted"', "l1");
+    for (const n of [1, 2, 3]) await notifyAll(own.database.sql, "early", `e${n}`);
+    await notifyAll(own.database.sql, 'late "quoted"', "l1");
     await until(() => late.seen.messages.length === 1);
     expect(early.seen).toEqual({ ready: 1, messages: ["e1", "e2", "e3"] });
     expect(late.seen).toEqual({ ready: 1, messages: ["l1"] });
@@ -45,11 +45,11 @@ describe("notifications", () => {
     notifications.start();
     await until(() => seen.ready === 1);
     const undone = own.database.sql.begin(async (tx) => {
-      await notifications.notify(tx, "commit", "never");
+      await notifyAll(tx, "commit", "never");
       throw new Error("undone");
     });
     await expect(undone).rejects.toThrow("undone");
-    await own.database.sql.begin((tx) => notifications.notify(tx, "commit", "once"));
+    await own.database.sql.begin((tx) => notifyAll(tx, "commit", "once"));
     await until(() => seen.messages.length > 0);
     expect(seen.messages).toEqual(["once"]);
   });
@@ -65,7 +65,7 @@ describe("notifications", () => {
         where application_name = 'opspilot listen' and datname = current_database()`;
     }
     await until(() => seen.ready === 4);
-    await notifications.notify(own.database.sql, "lost", "found");
+    await notifyAll(own.database.sql, "lost", "found");
     await until(() => seen.messages.length === 1);
   });
 
@@ -83,7 +83,7 @@ describe("notifications", () => {
     });
     notifications.start();
     await until(() => messages.length === 1);
-    for (const payload of ["a", "b"]) await notifications.notify(own.database.sql, "throws", payload);
+    for (const payload of ["a", "b"]) await notifyAll(own.database.sql, "throws", payload);
     await until(() => messages.length === 3);
     expect(messages).toEqual(["ready", "a", "b"]);
   });

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { createDockerApi } from "../../src/agent/docker-api.ts";
-import { createExecutor } from "../../src/agent/executor.ts";
+import { createExecutor, type Executor } from "../../src/agent/executor.ts";
 import { openLedger } from "../../src/agent/ledger.ts";
-import type { Executor, IncomingCommand } from "../../src/agent/model.ts";
+import type { IncomingCommand } from "../../src/agent/model.ts";
 import { createProcessRunner } from "../../src/agent/run-process.ts";
 import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
 import { parseAllow } from "../../src/protocol/commands.ts";

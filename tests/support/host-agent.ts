@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { startAgent } from "../../src/agent/agent.ts";
-import type { Executor, HostAlert, IncomingCommand, ReportAlert } from "../../src/agent/model.ts";
+import type { Executor } from "../../src/agent/executor.ts";
+import type { HostAlert, IncomingCommand, ReportAlert } from "../../src/agent/model.ts";
 import { statePaths } from "../../src/agent/state-dir.ts";
 import { type AgentConfig, loadAgentConfig } from "../../src/config/agent.ts";
 import type { Clock } from "../../src/lib/clock.ts";

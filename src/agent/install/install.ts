@@ -5,7 +5,7 @@ import { ConfigError, Mistakes } from "../../config/settings.ts";
 import type { AllowEntry } from "../../protocol/commands.ts";
 import type { RunProcess } from "../run-process.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
-import { isListed, mergeSettingsFile, readIfThere, readSettingsFile, refuseUnfitHost } from "./host.ts";
+import { isListed, mergeSettingsFile, readIfThere, readSettingsFile, refuseUnfitHost } from "./installed.ts";
 import { polkitNotes, polkitRule, type UnitRight, unitRights } from "./polkit.ts";
 import { applySteps, type Step } from "./steps.ts";
 import { AGENT_USER, agentUnit, DOCKER_GROUP, groupsIn, JOURNAL_GROUP, madeBy, PATHS, userIn } from "./unit.ts";
@@ -76,16 +76,9 @@ function serviceOf({ user, groups, docker, root, isThisSystem }: InstallRequest,
 
 function userSteps(user: string, root: string): Step[] {
   if (isListed("passwd", user, root)) return [];
-  const options = [
-    "--system",
-    "--user-group",
-    "--no-create-home",
-    "--home-dir",
-    PATHS.state,
-    "--shell",
-    "/usr/sbin/nologin",
-  ];
-  return [{ kind: "run", words: ["useradd", ...options, user], why: "the agent's user cannot be made" }];
+  const places = ["--home-dir", PATHS.state, "--shell", "/usr/sbin/nologin"];
+  const words = ["useradd", "--system", "--user-group", "--no-create-home", ...places, user];
+  return [{ kind: "run", words, why: "the agent's user cannot be made" }];
 }
 
 function ruleStep(user: string, rights: readonly UnitRight[]): Step {
@@ -120,13 +113,12 @@ function notesOf(groups: readonly string[], allow: readonly AllowEntry[]): strin
   return notes;
 }
 
+const DISABLE = ["systemctl", "disable", "--now", AGENT_UNIT];
+
 /** What is asked for. */
-export interface UninstallRequest {
+export interface UninstallRequest extends Pick<InstallRequest, "root" | "isThisSystem" | "isDryRun"> {
   /** Also what was not delivered yet, and what ran. */
   readonly purge: boolean;
-  readonly root: string;
-  readonly isThisSystem: boolean;
-  readonly isDryRun: boolean;
 }
 
 /**
@@ -148,7 +140,7 @@ export async function uninstallService(
   const isStateKept = !purge && hasState(root);
   const isExecutableShared = existsSync(join(root, PATHS.serverUnit));
   const steps: Step[] = [
-    ...stopSteps(unit !== ""),
+    ...(unit === "" ? [] : [{ kind: "run", words: DISABLE, why: "the agent does not stop", mayFail: true } as const]),
     { kind: "remove", path: PATHS.unit },
     { kind: "remove", path: PATHS.polkitRule },
     { kind: "remove", path: PATHS.settings },
@@ -167,18 +159,6 @@ export async function uninstallService(
 
 function remove(path: string): Step[] {
   return [{ kind: "remove", path }];
-}
-
-function stopSteps(isInstalled: boolean): Step[] {
-  if (!isInstalled) return [];
-  return [
-    {
-      kind: "run",
-      words: ["systemctl", "disable", "--now", AGENT_UNIT],
-      why: "the agent does not stop",
-      mayFail: true,
-    },
-  ];
 }
 
 function userRemovalSteps(user: string): Step[] {

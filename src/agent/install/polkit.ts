@@ -6,18 +6,12 @@ import { PATHS } from "./unit.ts";
 const LIMIT_MS = 20_000;
 const WILDCARDS = /[*?]/;
 
-/** The rights that the allow-list needs, and what a person should know about them. */
-interface Rights {
-  readonly rights: UnitRight[];
-  readonly notes: string[];
-}
-
 /**
- * The units that the list lets the agent change, one by one: a pattern stands for those that are on this host now, an alias
+ * The rights that the allow-list needs, for each unit by itself, and what a person should know about them: a pattern stands for those that are on this host now, an alias
  * for the unit behind it as well, since that is the name systemd asks polkit about. Without `run` (in another root) names are
  * taken as they are written.
  */
-export async function unitRights(allow: readonly AllowEntry[], run: RunProcess | undefined): Promise<Rights> {
+export async function unitRights(allow: readonly AllowEntry[], run: RunProcess | undefined) {
   const entries = allow.filter((entry) => verbOf(entry) !== undefined);
   const names = run && entries.some(({ pattern }) => WILDCARDS.test(pattern)) ? await serviceNames(run) : [];
   const rights: UnitRight[] = [];

@@ -12,8 +12,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { syncPath } from "../../lib/durable.ts";
 import { ExitCode, StartupError } from "../../lib/errors.ts";
 import type { RunProcess } from "../run-process.ts";
 
@@ -121,18 +121,9 @@ async function change(step: Exclude<Step, { kind: "run" }>, path: string): Promi
   if (step.kind === "file") writeFileSync(temporary, step.text, { mode: 0o600, flag: "wx" });
   else copyFileSync(step.from, temporary);
   chmodSync(temporary, step.kind === "file" ? step.mode : 0o755);
-  await sync(temporary);
+  await syncPath(temporary);
   renameSync(temporary, path);
-  await sync(dirname(path));
-}
-
-async function sync(path: string): Promise<void> {
-  const file = await open(path, "r");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await syncPath(dirname(path));
 }
 
 function describe(step: Exclude<Step, { kind: "run" }>): string {

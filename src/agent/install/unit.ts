@@ -4,21 +4,15 @@ interface UnitOptions {
   readonly user: string;
   /** Beside the user's own. */
   readonly groups: readonly string[];
-  /** What `uninstall` may remove again, since `install` made it. */
-  readonly made: Made;
-}
-
-/** What was not there before the first installation. */
-export interface Made {
-  readonly executable: boolean;
-  readonly user: boolean;
+  /** What `uninstall` may remove again, since it was not there before the first installation. */
+  readonly made: ReturnType<typeof madeBy>;
 }
 
 const MADE_EXECUTABLE = "X-OpsPilot-Made-Executable=yes";
 const MADE_USER = "X-OpsPilot-Made-User=yes";
 
 /** Reads back what an earlier installation noted in its unit. */
-export function madeBy(unit: string): Made {
+export function madeBy(unit: string) {
   const lines = unit.split("\n");
   return { executable: lines.includes(MADE_EXECUTABLE), user: lines.includes(MADE_USER) };
 }

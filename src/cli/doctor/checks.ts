@@ -4,30 +4,24 @@ import { dirname } from "node:path";
 import { connect as connectTls } from "node:tls";
 import type { Config } from "../../config.ts";
 import { fetchBounded } from "../../lib/bounded-fetch.ts";
-import { errorMessage } from "../../lib/errors.ts";
+import { errorCode, errorMessage } from "../../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
 import { fieldsOf, jsonOf } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
+import { checkSlack } from "../../slack/doctor.ts";
 import { checkDatabase } from "./database.ts";
 
 const SLACK_LIMIT_MS = 20_000;
 const SLACK_API = "https://slack.com/api";
 
-interface DoctorDeps {
-  config: Config;
-  log: Log;
-  /** Scopes, channel and connection, without a message. */
-  slack: (settings: Config["slack"], options: { signal: AbortSignal }) => Promise<Finding[]>;
-}
-
 /** Looks at everything that the settings name, all at once; nothing is changed, delivered or paid for. */
-export async function examine({ config, log, slack }: DoctorDeps): Promise<Finding[]> {
+export async function examine(config: Config, log: Log): Promise<Finding[]> {
   const [database, model, webhook, port, messages, slackClock] = await Promise.all([
     checkDatabase(config, log),
     checkModel(config.ai),
     checkWebhook(config.webhook?.url ?? null),
     checkPort(config),
-    slack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS) }),
+    checkSlack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS) }),
     readSlackClock(config.slack),
   ]);
   return [
@@ -52,14 +46,11 @@ async function readSlackClock({ token, webhookUrl, apiUrl }: Config["slack"]): P
 const MODEL_LIMIT_MS = 10_000;
 const MODEL = "model";
 
-/** What was found, and the endpoint's clock. */
-interface ModelFindings {
-  readonly finding: Finding;
-  readonly clocks: OtherClock[];
-}
-
-/** Whether the model's endpoint can be reached and takes the key: its list of models is asked for, which costs nothing. */
-export async function checkModel({ key, baseUrl, model }: Config["ai"]): Promise<ModelFindings> {
+/**
+ * Whether the model's endpoint can be reached and takes the key: its list of models is asked for, which costs nothing. With
+ * what was found comes the endpoint's clock.
+ */
+export async function checkModel({ key, baseUrl, model }: Config["ai"]) {
   const { host, hostname } = new URL(baseUrl);
   const isOpenRouter = hostname === "openrouter.ai";
   if (isOpenRouter && key === null) {
@@ -88,11 +79,8 @@ function judgeFailure(host: string, failed: Exchange): Finding {
     return broken(MODEL, `${host} cannot be reached: ${failed.why}`, todo);
   }
   if (failed.status === 401 || failed.status === 403) {
-    return broken(
-      MODEL,
-      `${host} refuses the key (${failed.status})`,
-      "set OPENROUTER_KEY to a key that is valid there",
-    );
+    const todo = "set OPENROUTER_KEY to a key that is valid there";
+    return broken(MODEL, `${host} refuses the key (${failed.status})`, todo);
   }
   if (failed.status === 404) return withoutList(host);
   return broken(MODEL, `${host} answers with status ${failed.status}`, "try again later; check OPENROUTER_BASE_URL");
@@ -135,7 +123,7 @@ export async function checkPort({ listen: { host, port }, tls }: Pick<Config, "l
 function tryToListen(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", (error) => resolve("code" in error ? String(error.code) : error.message));
+    server.once("error", (error) => resolve(errorCode(error, error.message)));
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
   });
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Sql } from "postgres";
-import { backoffMs, type Clock } from "../../lib/clock.ts";
+import { backoffMs, type Clock, whenAborted } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type FileLock, lockDescription, tryLock } from "../../lib/file-lock.ts";
 import type { Log } from "../../lib/log.ts";
@@ -20,20 +20,7 @@ const FILE_POLL_MS = 25;
  *  - `start.lock`: whoever looks for, makes, starts or stops the postmaster, for that time only.
  *  - `use.lock`: shared by the other commands, so that the one that started a postmaster does not stop it under another.
  */
-export interface Claims {
-  /** Throws a StartupError that names the server that is there. */
-  serve(): FileLock;
-  /** Whether a server is there. */
-  isServed(): boolean;
-  /** Runs `task` alone; whoever else does so now is waited for. */
-  alone<T>(task: () => Promise<T>): Promise<T>;
-  use(): FileLock;
-  /** Whether another command uses the database; the own lock must have been released. */
-  isUsed(): boolean;
-}
-
-/** The locks of this data directory; nothing is taken yet. */
-export function createClaims(dataDir: string, clock: Clock): Claims {
+export function createClaims(dataDir: string, clock: Clock) {
   const paths = {
     serve: join(dataDir, "serve.lock"),
     start: join(dataDir, "start.lock"),
@@ -51,15 +38,19 @@ export function createClaims(dataDir: string, clock: Clock): Claims {
   }
 
   return {
+    /** Throws a StartupError that names the server that is there. */
     serve: () => {
       const lock = tryLock(paths.serve);
       if (!lock) throw refused(`${dataDir} is served already, by ${describeHolder(paths.serve)}`);
       lock.describe(`${process.pid} ${processStartTime(process.pid) ?? ""}\n`);
       return lock;
     },
+    /** Whether a server is there. */
     isServed: () => isTaken(paths.serve),
+    /** Whether another command uses the database; the own lock must have been released. */
     isUsed: () => isTaken(paths.use),
-    alone: async (task) => {
+    /** Runs `task` alone; whoever else does so now is waited for. */
+    alone: async <T>(task: () => Promise<T>) => {
       const lock = await takeStart();
       try {
         return await task();
@@ -74,6 +65,8 @@ export function createClaims(dataDir: string, clock: Clock): Claims {
     },
   };
 }
+
+export type Claims = ReturnType<typeof createClaims>;
 
 function isTaken(path: string): boolean {
   const lock = tryLock(path);
@@ -97,14 +90,11 @@ const FIRST_TRY_LIMIT_MS = 5_000;
 const SESSION_POLL_MS = 100;
 const RETRY = { minMs: 100, maxMs: 5_000 };
 
-/** The lock on the database that says who serves it. */
-interface LockSession {
-  /** Safe to call twice. */
-  release(): Promise<void>;
-}
-
-/** Takes the lock, and takes it again whenever its session was lost. Throws a StartupError that names another holder. */
-export async function holdDatabase(target: DatabaseTarget, clock: Clock, log: Log): Promise<LockSession> {
+/**
+ * Takes the lock that says who serves the database, and takes it again whenever its session was lost. Resolves with what
+ * lets go of it, which is safe to call twice; throws a StartupError that names another holder.
+ */
+export async function holdDatabase(target: DatabaseTarget, clock: Clock, log: Log): Promise<() => Promise<void>> {
   const database = openDatabase({ target, log });
   const stopping = new AbortController();
   let session = openSession();
@@ -136,9 +126,9 @@ export async function holdDatabase(target: DatabaseTarget, clock: Clock, log: Lo
   }
 
   async function keep(): Promise<void> {
-    const aborted = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve()));
+    const stopped = whenAborted(stopping.signal);
     while (!stopping.signal.aborted) {
-      await Promise.race([session.lost, aborted]);
+      await Promise.race([session.lost, stopped]);
       await session.sql.end({ timeout: 0 });
       await takeAgain();
     }
@@ -151,12 +141,10 @@ export async function holdDatabase(target: DatabaseTarget, clock: Clock, log: Lo
     throw error;
   }
   const keeping = keep();
-  return {
-    release: async () => {
-      stopping.abort();
-      await keeping;
-      await database.close();
-    },
+  return async () => {
+    stopping.abort();
+    await keeping;
+    await database.close();
   };
 }
 
@@ -169,8 +157,8 @@ async function takeFirst(sql: Sql, clock: Clock): Promise<void> {
 }
 
 async function take(sql: Sql): Promise<boolean> {
-  const rows = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${SERVE_LOCK}::bigint) as taken`;
-  return rows[0]?.taken === true;
+  const [row] = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${SERVE_LOCK}::bigint) as taken`;
+  return row?.taken === true;
 }
 
 async function holder(sql: Sql): Promise<string> {

@@ -5,7 +5,6 @@ import {
   chownSync,
   closeSync,
   existsSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -19,11 +18,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { syncPathNow } from "../../lib/durable.ts";
+import { errorCode } from "../../lib/errors.ts";
+import { sha256Hex } from "../../lib/hash.ts";
 import type { Log } from "../../lib/log.ts";
 import { findPack, POSTGRES_MAJOR, POSTGRES_VERSION } from "./pack.ts";
+import { POSTGRES_PORT, SOCKET_DIRECTORY_BYTES_MAX } from "./postmaster-settings.ts";
 import { processesWithArgument, signalProcess } from "./processes.ts";
-import { POSTGRES_PORT, SOCKET_DIRECTORY_BYTES_MAX } from "./settings.ts";
-import { asStartupError, cannotCreate, errorCode, isDiskFull, refused } from "./start-failures.ts";
+import { asStartupError, cannotCreate, isDiskFull, refused } from "./start-failures.ts";
 
 /** The application's role, and its database. */
 export const APPLICATION_NAME = "opspilot";
@@ -181,29 +183,16 @@ export async function ensureBinaries(dataDir: string, log: Log): Promise<string>
   return home;
 }
 
+/** A program, or a library. */
+const PROGRAM = /\/bin\/[^/]+$|\.so[.\d]*$/;
+
 /** Readable for the user that PostgreSQL runs as, whatever the umask. */
 function settle(directory: string): void {
   chmodSync(directory, 0o755);
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) settle(path);
-    if (entry.isFile()) {
-      chmodSync(path, isProgram(path) ? 0o755 : 0o644);
-    }
-  }
-}
-
-function isProgram(path: string): boolean {
-  return /\/bin\/[^/]+$|\.so[.\d]*$/.test(path);
-}
-
-/** Makes the directory's entry, or the file's bytes, survive a power cut. */
-function syncPath(path: string): void {
-  const file = openSync(path, "r");
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    if (entry.isFile()) chmodSync(path, PROGRAM.test(path) ? 0o755 : 0o644);
   }
 }
 
@@ -225,7 +214,7 @@ function syncFileSystem(path: string): void {
 /** Gives a finished file or directory its name: whoever looks finds all of it or nothing. */
 export function publish(temporary: string, path: string): void {
   renameSync(temporary, path);
-  syncPath(dirname(path));
+  syncPathNow(dirname(path));
 }
 
 /** A small file that only its owner may read, whole or not at all. */
@@ -233,7 +222,7 @@ function writePrivateFile(path: string, text: string): void {
   const temporary = `${path}.new`;
   rmSync(temporary, { force: true });
   writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });
-  syncPath(temporary);
+  syncPathNow(temporary);
   publish(temporary, path);
 }
 
@@ -326,8 +315,7 @@ export function prepareSocketDirectory(dataDir: string, user: ChildUser | undefi
     makePrivateDirectory(usual, user);
     return usual;
   }
-  const hash = new Bun.CryptoHasher("sha256").update(dataDir).digest("hex").slice(0, HASH_CHARACTERS);
-  const short = join(serverUid === 0 ? "/run" : "/tmp", `opspilot-${hash}`);
+  const short = join(serverUid === 0 ? "/run" : "/tmp", `opspilot-${sha256Hex(dataDir).slice(0, HASH_CHARACTERS)}`);
   makeShortDirectory(short, user, serverUid);
   return short;
 }
@@ -348,6 +336,5 @@ function makeShortDirectory(path: string, user: ChildUser | undefined, serverUid
   const isOurs = stats.uid === serverUid || stats.uid === user?.uid;
   if (!stats.isDirectory() || !isOurs)
     throw cannotCreate(`${path}, the database's socket directory, is someone else's`);
-  chmodSync(path, 0o700);
-  if (user) chownSync(path, user.uid, user.gid);
+  makePrivateDirectory(path, user);
 }

@@ -1,7 +1,7 @@
 import { accessSync, chmodSync, constants, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { createCleanups } from "../../lib/cleanups.ts";
-import { backoffMs, type Clock } from "../../lib/clock.ts";
+import { backoffMs, type Clock, whenAborted } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { repeat } from "../../lib/loops.ts";
@@ -25,7 +25,7 @@ import {
   startPostmaster,
   stopPostmaster,
 } from "./postmaster.ts";
-import { POSTGRES_PORT } from "./settings.ts";
+import { POSTGRES_PORT } from "./postmaster-settings.ts";
 import { asStartupError } from "./start-failures.ts";
 
 /** How long a command waits, before it stops the postmaster that it started, for others that use it meanwhile. */
@@ -87,12 +87,8 @@ async function startServing(options: EmbeddedOptions, claims: Claims): Promise<E
   cleanups.add("the lock file", async () => serving.release());
   try {
     const found = await claims.alone(() => findOrStart(options));
-    const supervisor = supervise(found.postmaster, {
-      restart: async () => (await claims.alone(() => findOrStart(options))).postmaster,
-      logPath: join(options.dataDir, "postgres.log"),
-      clock,
-      log,
-    });
+    const restart = async () => (await claims.alone(() => findOrStart(options))).postmaster;
+    const supervisor = supervise(found.postmaster, restart, options);
     // One that was found belongs to another server, should that turn out to have the database's lock.
     let isOurs = found.isOwn;
     cleanups.add("the postmaster", async () => {
@@ -101,9 +97,9 @@ async function startServing(options: EmbeddedOptions, claims: Claims): Promise<E
       if (last && isOurs) await claims.alone(() => shutDown(last, options));
     });
     const target = embeddedTarget(found.postmaster.socketDirectory, found.password);
-    const session = await holdDatabase(target, clock, log);
+    const release = await holdDatabase(target, clock, log);
     isOurs = true;
-    cleanups.add("the database's lock", session.release);
+    cleanups.add("the database's lock", release);
     return { target, postmasterPid: () => supervisor.current()?.pid, stop: cleanups.run };
   } catch (error) {
     await cleanups.run();
@@ -170,34 +166,19 @@ const RESTART = { minMs: 100, maxMs: 10_000 };
 const STEADY_MS = 60_000;
 const ROTATE_MS = 60_000;
 
-/** Keeps a PostgreSQL running. */
-interface Supervisor {
-  /** Undefined while none runs. */
-  current(): Postmaster | undefined;
-  /** Watches no longer; the postmaster runs on. Safe to call twice. */
-  stop(): Promise<void>;
-}
-
-interface SupervisorOptions {
-  /** Starts another one, or joins one that someone else started. */
-  restart(): Promise<Postmaster>;
-  logPath: string;
-  clock: Clock;
-  log: Log;
-}
-
-/** running → (it ends) → wait, longer each time → start → running; until it is stopped. */
-export function supervise(first: Postmaster, { restart, logPath, clock, log }: SupervisorOptions): Supervisor {
+/**
+ * Keeps a PostgreSQL running: running → (it ends) → wait, longer each time → `restart`, which starts another one or joins one
+ * that someone else started → running; until it is stopped.
+ */
+function supervise(first: Postmaster, restart: () => Promise<Postmaster>, { dataDir, clock, log }: EmbeddedOptions) {
   const stopping = new AbortController();
-  const aborted = new Promise<undefined>((resolve) =>
-    stopping.signal.addEventListener("abort", () => resolve(undefined), { once: true }),
-  );
+  const stopped = whenAborted(stopping.signal);
   let current: Postmaster | undefined = first;
   let attempt = 0;
 
   async function watch(postmaster: Postmaster): Promise<void> {
     const startMs = clock.monotonicMs();
-    const reason = await Promise.race([postmaster.whenEnded(), aborted]);
+    const reason = await Promise.race([postmaster.whenEnded(), stopped]);
     if (stopping.signal.aborted) return;
     current = undefined;
     if (clock.monotonicMs() - startMs > STEADY_MS) attempt = 0;
@@ -221,12 +202,14 @@ export function supervise(first: Postmaster, { restart, logPath, clock, log }: S
   const rotation = repeat(
     clock,
     ROTATE_MS,
-    async () => rotatePostgresLog(logPath),
+    async () => rotatePostgresLog(join(dataDir, "postgres.log")),
     (error) => log.warn({ reason: errorMessage(error) }, "PostgreSQL's log cannot be rotated"),
   );
   const running = run();
   return {
+    /** Undefined while none runs. */
     current: () => current,
+    /** Watches no longer; the postmaster runs on. Safe to call twice. */
     stop: async () => {
       stopping.abort();
       await Promise.all([running, rotation.stop()]);

@@ -15,10 +15,10 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import type { Clock } from "../../lib/clock.ts";
+import { type Clock, endsWithin } from "../../lib/clock.ts";
 import { CHILD_ENVIRONMENT, type Cluster } from "./cluster.ts";
+import { POSTGRES_PORT, postmasterArguments } from "./postmaster-settings.ts";
 import { processArguments, processStartTime, signalProcess } from "./processes.ts";
-import { POSTGRES_PORT, postmasterArguments } from "./settings.ts";
 import { cannotCreate, isDiskFull } from "./start-failures.ts";
 
 const POLL_MS = 10;
@@ -47,13 +47,6 @@ export interface Postmaster {
   whenEnded(): Promise<string>;
 }
 
-/** What stands in postmaster.pid. */
-interface PidFile {
-  readonly pid: number;
-  readonly socketDirectory: string;
-  readonly isReady: boolean;
-}
-
 /** A postmaster that already runs on the data, started by whomever; it is waited for until it takes connections. */
 export async function findPostmaster(dataDir: string, clock: Clock): Promise<Postmaster | undefined> {
   const data = join(dataDir, "data");
@@ -65,7 +58,7 @@ export async function findPostmaster(dataDir: string, clock: Clock): Promise<Pos
   if (program !== "postmaster") return undefined;
   const isGone = () => processStartTime(found.pid) !== startTime;
   const ready = await waitForReady(data, found.pid, isGone, clock);
-  const whenEnded = () => watch(found.pid, startTime, clock);
+  const whenEnded = () => watch(isGone, clock);
   return ready && { pid: found.pid, socketDirectory: ready.socketDirectory, whenEnded };
 }
 
@@ -168,15 +161,16 @@ export async function stopPostmaster(postmaster: Postmaster, clock: Clock): Prom
     ["SIGINT", FAST_LIMIT_MS],
     ["SIGQUIT", IMMEDIATE_LIMIT_MS],
   ] as const) {
-    const waiting = new AbortController();
     if (!signalProcess(postmaster.pid, signal)) return;
-    await Promise.race([postmaster.whenEnded(), clock.sleep(limitMs, waiting.signal)]);
-    waiting.abort();
+    await endsWithin(clock, limitMs, postmaster.whenEnded());
     if (processStartTime(postmaster.pid) === undefined) return;
   }
 }
 
-function readPidFile(data: string): PidFile | undefined {
+/** What stands in postmaster.pid. */
+type PidFile = NonNullable<ReturnType<typeof readPidFile>>;
+
+function readPidFile(data: string) {
   const path = join(data, "postmaster.pid");
   if (!existsSync(path)) return undefined;
   const lines = readFileSync(path, "utf8").split("\n");
@@ -210,8 +204,8 @@ function endOf(child: ChildProcess): Promise<string> {
 }
 
 /** For a process that is no child of ours. */
-async function watch(pid: number, startTime: string | undefined, clock: Clock): Promise<string> {
-  while (processStartTime(pid) === startTime) await clock.sleep(WATCH_MS);
+async function watch(isGone: () => boolean, clock: Clock): Promise<string> {
+  while (!isGone()) await clock.sleep(WATCH_MS);
   return "it is gone";
 }
 

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { errorCode } from "./start-failures.ts";
+import { errorCode } from "../../lib/errors.ts";
 
 const STATE_FIELD = 0;
 const START_TIME_FIELD = 19;

@@ -1,5 +1,5 @@
 import { statfsSync } from "node:fs";
-import { ExitCode, errorMessage, StartupError } from "../../lib/errors.ts";
+import { ExitCode, errorCode, errorMessage, StartupError } from "../../lib/errors.ts";
 
 /** PostgreSQL adds to its files in pieces of this size. */
 const FULL_BYTES = 16 * 1024 * 1024;
@@ -36,9 +36,4 @@ export function asStartupError(what: string, error: unknown): StartupError {
 export function isDiskFull(directory: string, output = ""): boolean {
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize < FULL_BYTES || /No space left on device|Disk quota exceeded/.test(output);
-}
-
-/** "ENOENT" and the like; empty where there is none. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf } from "../../config/sources.ts";
-import { ExitCode, StartupError } from "../../lib/errors.ts";
+import { ExitCode, errorCode, StartupError } from "../../lib/errors.ts";
 import type { AgentSettings } from "./install.ts";
 import type { StepsOptions } from "./steps.ts";
 import { groupsIn, PATHS, userIn } from "./unit.ts";
@@ -14,8 +13,8 @@ export function readIfThere(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return "";
-    throw new StartupError(`${path} cannot be read (${codeOf(error)})`, ExitCode.failure, { cause: error });
+    if (errorCode(error) === "ENOENT") return "";
+    throw new StartupError(`${path} cannot be read (${errorCode(error)})`, ExitCode.failure, { cause: error });
   }
 }
 
