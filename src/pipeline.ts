@@ -30,10 +30,9 @@ import type { TransactionSql } from "postgres";
 import { alreadyOver } from "./announcements/decide.ts";
 import type { Announcements } from "./announcements/service.ts";
 import { stormMuter } from "./announcements/storm-store.ts";
-import { consequencesMuter } from "./incidents/causes.ts";
+import { consequencesMuter } from "./incidents/cause-store.ts";
 import type { IncidentWriter, Muter } from "./incidents/model.ts";
-import type { Jobs, Worker } from "./jobs/jobs.ts";
-import type { QueueName } from "./jobs/queues.ts";
+import type { Jobs, QueueName, Worker } from "./jobs/jobs.ts";
 import type { Log } from "./lib/log.ts";
 
 /** Reasons to withhold a message, in the order in which they are asked. Storms come last: they count what is left. */
@@ -73,17 +72,11 @@ export async function startPipeline(deps: PipelineDeps): Promise<void> {
     run: ({ id, actor }, signal) => deps.ask(id, actor, signal),
     gaveUp: ({ id }) => giveUp(deps, "incidents.ask", [id]),
   };
-  await deps.jobs.start([explained, asked] as unknown as Worker<QueueName>[], (tx, ids) => handOn(deps, tx, ids));
-}
-
-/** What a former version still had to announce: a row that waits is made, one that was withheld is decided again. */
-async function handOn(
-  { announcements, writer }: PipelineDeps,
-  tx: TransactionSql,
-  ids: readonly number[],
-): Promise<void> {
-  await announcements.expect(tx, ids);
-  await writer.touch(tx, ids);
+  // What a former version still had to announce: a row that waits is made, one that was withheld is decided again.
+  await deps.jobs.start([explained, asked] as unknown as Worker<QueueName>[], async (tx, ids) => {
+    await deps.announcements.expect(tx, ids);
+    await deps.writer.touch(tx, ids);
+  });
 }
 
 async function giveUp(
@@ -95,9 +88,7 @@ async function giveUp(
   countGivenUp(queue);
   await begin(async (tx) => {
     if (queue === "incidents.explain") await announcements.expect(tx, ids);
-    await writer.note(
-      tx,
-      ids.map((incidentId) => ({ kind: "given_up", actor: "system", incidentId, data: { step: queue } })),
-    );
+    const notes = ids.map((incidentId) => ({ kind: "given_up", actor: "system", incidentId, data: { step: queue } }));
+    await writer.note(tx, notes);
   });
 }

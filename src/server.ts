@@ -14,9 +14,8 @@ import { acquireDatabase } from "./db/open.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
-import { startAutoResolve, startRetention } from "./incidents/ageing.ts";
-import { createRetentionStore } from "./incidents/retention-store.ts";
-import { createIncidentWriter, createQuietStore } from "./incidents/write-store.ts";
+import { createQuietStore, createRetentionStore, startAutoResolve, startRetention } from "./incidents/ageing-store.ts";
+import { createIncidentWriter } from "./incidents/write-store.ts";
 import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
@@ -61,11 +60,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<RunningServer> {
   const { config, log, clock } = options;
   const registry = new Registry();
-  collectDefaultMetrics({
-    register: registry,
-    prefix: "opspilot_",
-    eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS,
-  });
+  const sampling = { eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS };
+  collectDefaultMetrics({ register: registry, prefix: "opspilot_", ...sampling });
   const loops = createLoops(clock, log);
   const writer = createIncidentWriter();
 
@@ -78,17 +74,10 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
 
   const shared = { ...options, registry, loops, writer, database, notifications, cleanups };
   const agents = createFleetSide(shared);
-  const people = createPeopleSide({
-    ...shared,
-    commands: agents.commands,
-    isBusy: () => intake.ingest.queuedBytes() > 0,
-  });
-  const intake = createIntake({
-    ...shared,
-    ...agents,
-    opened: people.opened,
-    commandChanged: people.decisions.wake,
-  });
+  const isBusy = () => intake.ingest.queuedBytes() > 0;
+  const people = createPeopleSide({ ...shared, commands: agents.commands, isBusy });
+  const { opened, decisions } = people;
+  const intake = createIntake({ ...shared, ...agents, opened, commandChanged: decisions.wake });
   const readiness = createReadiness(database, loops.late);
   const app = createApp({
     ...options,

@@ -1,16 +1,11 @@
-import type { Sql, TransactionSql } from "postgres";
-import type { IncidentWriter } from "../incidents/model.ts";
-import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
-import type { Log } from "../lib/log.ts";
-import { type Explanation, fromHeuristics, fromModel } from "./answer.ts";
-import type { AnalysisMetrics } from "./metrics.ts";
-import type { Evidence, HeuristicAnswer } from "./model.ts";
+import { type Evidence, type Explanation, fromHeuristics, fromModel, type HeuristicAnswer } from "./model.ts";
 import { parseModelAnswer } from "./model-answer.ts";
 import type { ModelText } from "./model-reply.ts";
 import type { ModelClient } from "./openrouter.ts";
 import { buildPrompt, type Prompt } from "./prompt.ts";
-import type { AnalysisStore, ExplainableIncident } from "./store.ts";
+import type { AnalysisDeps } from "./service.ts";
+import type { ExplainableIncident } from "./store.ts";
 
 /** Incidents of the same agent that a model is told of. */
 const RECENT_INCIDENTS = 5;
@@ -19,22 +14,9 @@ const ANSWER_REUSED_SECONDS = 24 * 3600;
 /** A service that asks for a longer wait than this is not waited for. */
 const RETRY_AFTER_SECONDS_MAX = 600;
 
-export interface AskDeps {
-  store: AnalysisStore;
-  sql: Sql;
-  writer: Pick<IncidentWriter, "explain" | "unask" | "note">;
+export interface AskDeps extends AnalysisDeps {
   client: ModelClient;
   heuristics: (evidence: Evidence) => HeuristicAnswer;
-  /** What follows once an incident is explained for the first time, in that transaction. */
-  explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
-  /** Sends the question again, later. */
-  askAgain: (id: number, actor: string | null, delaySeconds: number) => Promise<void>;
-  dailyLimit: number;
-  model: string;
-  endpoint: string;
-  clock: Clock;
-  log: Log;
-  metrics: AnalysisMetrics;
 }
 
 interface Question {
@@ -49,6 +31,7 @@ interface Question {
 /** Asks a model about one incident. Whatever fails, the heuristics' answer stands and the incident says why. */
 export function createAsker(deps: AskDeps) {
   const { store, sql, writer, client, metrics, clock } = deps;
+  const { model, dailyLimit, baseUrl } = deps.options;
 
   async function ask(id: number, actor: string | null, signal: AbortSignal): Promise<void> {
     const [incident] = await store.find([id], true);
@@ -57,7 +40,7 @@ export function createAsker(deps: AskDeps) {
     if (!client.isConfigured) return;
     const surroundings = await store.surroundings(incident, RECENT_INCIDENTS);
     const prompt = buildPrompt({ incident, heuristic, ...surroundings, nonce: crypto.randomUUID() });
-    const question = { incident, heuristic, prompt, questionHash: questionHashOf(incident, deps.model), actor };
+    const question = { incident, heuristic, prompt, questionHash: questionHashOf(incident, model), actor };
     const known = actor === null ? await store.findAnswer(question.questionHash, ANSWER_REUSED_SECONDS) : undefined;
     if (known) await reuse(question, known);
     else await askNow(question, signal);
@@ -85,14 +68,11 @@ export function createAsker(deps: AskDeps) {
   async function askNow(question: Question, signal: AbortSignal): Promise<void> {
     const { incident, questionHash, actor } = question;
     const { system, user: prompt } = question.prompt;
-    const { model, endpoint } = deps;
-    const call = await store.beginCall(
-      { incidentId: incident.id, model, endpoint, questionHash, system, prompt },
-      deps.dailyLimit,
-    );
+    const asked = { incidentId: incident.id, model, endpoint: new URL(baseUrl).host, questionHash, system, prompt };
+    const call = await store.beginCall(asked, dailyLimit);
     if (call === undefined) {
       metrics.calls.inc({ outcome: "budget" });
-      await unask(incident.id, "budget", `the day's ${deps.dailyLimit} calls are used up (AI_DAILY_LIMIT)`);
+      await unask(incident.id, "budget", `the day's ${dailyLimit} calls are used up (AI_DAILY_LIMIT)`);
       return;
     }
     const startedMs = clock.monotonicMs();
@@ -102,7 +82,7 @@ export function createAsker(deps: AskDeps) {
     else {
       await fail(call, incident, reply.reason, reply.message, tookMs);
       const waitS = Math.ceil((reply.retryAfterMs ?? 0) / 1000);
-      if (waitS > 0 && waitS <= RETRY_AFTER_SECONDS_MAX) await deps.askAgain(incident.id, actor, waitS);
+      if (waitS > 0 && waitS <= RETRY_AFTER_SECONDS_MAX) await deps.sendAsk(sql, [{ id: incident.id, actor }], waitS);
     }
   }
 
@@ -132,7 +112,7 @@ export function createAsker(deps: AskDeps) {
       await unask(incident.id, parsed.reason, parsed.message);
       return false;
     }
-    const context = { heuristic, model: deps.model, notes: [...notes, ...parsed.notes], tookMs };
+    const context = { heuristic, model, notes: [...notes, ...parsed.notes], tookMs };
     await writeAnswer(incident.id, fromModel(parsed.answer, context));
     return true;
   }
@@ -141,11 +121,9 @@ export function createAsker(deps: AskDeps) {
   async function writeAnswer(id: number, explanation: Explanation): Promise<void> {
     await sql.begin(async (tx) => {
       const written = await writer.explain(tx, [{ id, ...explanation }], { isFirst: false });
-      const data = { model: deps.model };
-      await writer.note(
-        tx,
-        written.map((incidentId) => ({ kind: "explained_by_model", actor: "system", incidentId, data })),
-      );
+      const line = { kind: "explained_by_model", actor: "system", data: { model } };
+      const notes = written.map((incidentId) => ({ ...line, incidentId }));
+      await writer.note(tx, notes);
     });
   }
 

@@ -1,34 +1,19 @@
-import type { Sql, TransactionSql } from "postgres";
-import type { ExplainedIncident, IncidentWriter } from "../incidents/model.ts";
+import type { ExplainedIncident } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
-import type { Log } from "../lib/log.ts";
-import { fromHeuristics, type Unasked } from "./answer.ts";
-import type { AnalysisMetrics } from "./metrics.ts";
-import type { Evidence, HeuristicAnswer } from "./model.ts";
-import { createPace } from "./pace.ts";
-import type { AnalysisStore, ExplainableIncident } from "./store.ts";
+import { type Evidence, fromHeuristics, type HeuristicAnswer, type Unasked } from "./model.ts";
+import type { AnalysisDeps } from "./service.ts";
+import type { ExplainableIncident } from "./store.ts";
 
 /** Incidents that are read together: their logs are large. */
 const READ_CHUNK = 50;
 /** Explanations that are written together: each transaction costs a dozen statements, and holds the incidents' alerts up. */
 const WRITE_CHUNK = 250;
 
-export interface ExplainDeps {
-  store: Pick<AnalysisStore, "find">;
-  sql: Sql;
-  writer: Pick<IncidentWriter, "explain">;
+interface ExplainDeps extends Omit<AnalysisDeps, "options" | "publicUrl"> {
   heuristics: (evidence: Evidence) => HeuristicAnswer;
-  /** Enqueues the question to a model, in the transaction of the heuristics' answers. */
-  askLater: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
-  /** What follows, in the transaction of the answers: people may be told. */
-  explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   /** Why no model is asked by itself, or null when one is. */
   unasked: Unasked | null;
-  isBusy: () => boolean;
-  clock: Clock;
-  log: Log;
-  metrics: AnalysisMetrics;
 }
 
 /**
@@ -72,7 +57,8 @@ export function createExplainer(deps: ExplainDeps) {
     if (explained.length === 0) return;
     await deps.sql.begin(async (tx) => {
       const written = await writer.explain(tx, explained, { isFirst: true });
-      if (deps.unasked === null) await deps.askLater(tx, written);
+      const questions = written.map((id) => ({ id, actor: null }));
+      if (deps.unasked === null) await deps.sendAsk(tx, questions);
       if (written.length > 0) await deps.explained(tx, written);
     });
   }
@@ -97,5 +83,54 @@ function stumbled(incident: ExplainableIncident, why: string): HeuristicAnswer {
     why: `the rules failed on this log: ${why}`,
     cause: "This log could not be read by the rules.",
     fix: `Look at the logs of ${incident.source} around the time of this alert.`,
+  };
+}
+
+/** Longest stretch of work before the event loop has its turn. */
+const SLICE_MS = 5;
+/**
+ * While ingest is behind, so many times the work is rested: a sixty-fourth of a core at most, since the database works for
+ * each explanation, too, and what is not explained now is explained when the storm is over.
+ */
+const REST_PER_WORK_BUSY = 63;
+/** What comes after that much work without a pause is a backlog: half of a core is left to all others. */
+const BACKLOG_MS = 1_000;
+const REST_PER_WORK_BACKLOG = 1;
+const REST_MS_MAX = 2_000;
+/** Nothing to do for so long: there is no backlog any more. */
+const PAUSE_MS = 1_000;
+
+/**
+ * How jobs that are run one after the other give way to all other work of the process and its database. `isBusy` says whether
+ * ingest is behind.
+ */
+export function createPace(clock: Clock, isBusy: () => boolean) {
+  let startedMs = clock.monotonicMs();
+  let endedMs = startedMs;
+  let workedMs = 0;
+
+  const restPerWork = () => {
+    if (isBusy()) return REST_PER_WORK_BUSY;
+    return workedMs > BACKLOG_MS ? REST_PER_WORK_BACKLOG : 0;
+  };
+
+  return {
+    /** A job begins. */
+    start() {
+      startedMs = clock.monotonicMs();
+      if (startedMs - endedMs > PAUSE_MS) workedMs = 0;
+    },
+    /** Called between two pieces of work: rests when a slice is used up. Throws the signal's reason once it aborts. */
+    async rest(signal: AbortSignal) {
+      signal.throwIfAborted();
+      endedMs = clock.monotonicMs();
+      const sliceMs = endedMs - startedMs;
+      if (sliceMs < SLICE_MS) return;
+      workedMs += sliceMs;
+      await clock.sleep(Math.min(sliceMs * restPerWork(), REST_MS_MAX), signal);
+      signal.throwIfAborted();
+      startedMs = clock.monotonicMs();
+      endedMs = startedMs;
+    },
   };
 }

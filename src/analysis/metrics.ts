@@ -1,16 +1,7 @@
 import { Counter, type Registry } from "prom-client";
 
-/** The figures of explaining. */
-export interface AnalysisMetrics {
-  explained: Counter<"category">;
-  calls: Counter<"outcome">;
-  tokens: Counter<"kind">;
-  cost: Counter;
-  gaveUp: Counter<"queue">;
-}
-
-/** Registers them. */
-export function createAnalysisMetrics(registry: Registry): AnalysisMetrics {
+/** Registers the figures of explaining. */
+export function createAnalysisMetrics(registry: Registry) {
   const registers = [registry];
   return {
     explained: new Counter({
@@ -44,3 +35,5 @@ export function createAnalysisMetrics(registry: Registry): AnalysisMetrics {
     }),
   };
 }
+
+export type AnalysisMetrics = ReturnType<typeof createAnalysisMetrics>;

@@ -1,3 +1,7 @@
+import { APIConnectionError, APIError } from "openai";
+import { TooLargeError } from "../lib/bounded-fetch.ts";
+import { redact } from "./redact.ts";
+
 /** What a model is asked. */
 export interface ModelRequest {
   system: string;
@@ -5,7 +9,7 @@ export interface ModelRequest {
 }
 
 /** Why there is no text from a model. `bad_request` and `too_large` will be the same next time; the others may pass. */
-export const MODEL_FAILURES = [
+const MODEL_FAILURES = [
   "no_key",
   "timeout",
   "network",
@@ -21,7 +25,7 @@ export const MODEL_FAILURES = [
 export type ModelFailureReason = (typeof MODEL_FAILURES)[number];
 
 /** What a call consumed, as far as the endpoint says. */
-export interface ModelUsage {
+interface ModelUsage {
   promptTokens: number;
   completionTokens: number;
   costUsd: number | null;
@@ -47,3 +51,107 @@ export interface ModelFailure {
 }
 
 export type ModelReply = ModelText | ModelFailure;
+
+const MESSAGE_CHARS_MAX = 300;
+/** What can pass by itself. 409 is a conflict with another request of ours at some providers. */
+const PASSING: ReadonlySet<ModelFailureReason> = new Set(["network", "timeout", "rate_limited", "server_error"]);
+/** What endpoints and their gateways say when they do not know the parameter `response_format`. */
+const ABOUT_FORMAT = /response.?format|json.?schema|json.?mode|structured|requested parameters|grammar/i;
+
+/** A failure of one try, with what its HTTP answer said. */
+export interface TryFailure extends ModelFailure {
+  /** Undefined when there was no HTTP answer. */
+  status?: number;
+  canPass: boolean;
+}
+
+/** What the SDK threw, as a value. `cut` says that our own deadline (or a stop) ended the try. */
+export function failureOf(error: unknown, cut: boolean): TryFailure {
+  if (cut) return failure("timeout", "no answer within the deadline");
+  if (hasCause(error, (cause) => cause instanceof TooLargeError)) return failure("too_large", "the answer is too long");
+  if (error instanceof APIError && typeof error.status === "number") {
+    return failureOfStatus(error.status, bodyMessage(error), error.headers, error.error);
+  }
+  if (error instanceof APIConnectionError) return failure("network", `no connection: ${rootMessage(error)}`);
+  // The SDK could not parse the body: HTML from a proxy, or JSON that was cut off.
+  if (error instanceof SyntaxError) return failure("server_error", "the answer is not JSON");
+  return failure("network", rootMessage(error));
+}
+
+/** An error by its HTTP status, which OpenRouter also puts into bodies of status 200. */
+export function failureOfStatus(status: number, message: string, headers?: Headers, body?: unknown): TryFailure {
+  const reason = reasonOf(status, body);
+  const retryAfterMs = headers === undefined ? undefined : retryAfterOf(headers);
+  return {
+    ...failure(reason, `HTTP ${status}: ${message}`),
+    status,
+    canPass: status === 409 || PASSING.has(reason),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+/** A failure by its reason. */
+export function failure(reason: ModelFailureReason, message: string): TryFailure {
+  return { ok: false, reason, message: oneLine(message), canPass: PASSING.has(reason) };
+}
+
+/** True when the endpoint refuses structured output rather than the request as such. */
+export function isAboutFormat({ status, message }: TryFailure): boolean {
+  return (status === 400 || status === 404 || status === 422) && ABOUT_FORMAT.test(message);
+}
+
+function reasonOf(status: number, body: unknown): ModelFailureReason {
+  if (status === 401) return "unauthorized";
+  if (status === 402) return "payment";
+  // OpenRouter's moderation answers 403 too, with the reasons: another key would not help.
+  if (status === 403) return hasModerationReasons(body) ? "bad_request" : "unauthorized";
+  if (status === 408) return "timeout";
+  if (status === 413) return "too_large";
+  if (status === 429) return "rate_limited";
+  return status >= 500 ? "server_error" : "bad_request";
+}
+
+function hasModerationReasons(body: unknown): boolean {
+  const metadata = (body as { metadata?: { reasons?: unknown } } | null | undefined)?.metadata;
+  return Array.isArray(metadata?.reasons);
+}
+
+/** `retry-after-ms`, or `retry-after` in seconds or as a date; milliseconds from now. */
+function retryAfterOf(headers: Headers): number | undefined {
+  const exactMs = Number.parseFloat(headers.get("retry-after-ms") ?? "");
+  if (Number.isFinite(exactMs) && exactMs >= 0) return exactMs;
+  const value = headers.get("retry-after")?.trim();
+  if (!value) return undefined;
+  if (/^\d{1,9}(\.\d{1,6})?$/.test(value)) return Number(value) * 1_000;
+  const waitMs = Date.parse(value) - (Date.parse(headers.get("date") ?? "") || Date.now());
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+}
+
+/** The endpoint's own words, when its body had some; never a page of HTML. */
+function bodyMessage(error: APIError): string {
+  const message = (error.error as { message?: unknown } | null | undefined)?.message;
+  if (typeof message === "string" && message !== "") return message;
+  const status = error.status ?? 0;
+  return status >= 300 && status < 400 ? "redirects are not followed" : "no further explanation";
+}
+
+function hasCause(error: unknown, is: (cause: unknown) => boolean): boolean {
+  return is(error) || (error instanceof Error && error.cause !== undefined && hasCause(error.cause, is));
+}
+
+function rootMessage(error: unknown): string {
+  return error instanceof Error
+    ? error.cause === undefined
+      ? error.message
+      : rootMessage(error.cause)
+    : String(error);
+}
+
+/** Short, printable, and without what an endpoint may have echoed. */
+function oneLine(message: string): string {
+  const head = redact(message.slice(0, MESSAGE_CHARS_MAX * 4));
+  return head
+    .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ")
+    .trim()
+    .slice(0, MESSAGE_CHARS_MAX);
+}

@@ -1,13 +1,23 @@
 import { ConsecutiveBreaker, circuitBreaker, handleWhenResult, isBrokenCircuitError } from "cockatiel";
 import { OpenAI } from "openai";
-import type { Fetch } from "../lib/bounded-fetch.ts";
-import { backoffMs, type Clock } from "../lib/clock.ts";
+import { type Fetch, fetchBounded } from "../lib/bounded-fetch.ts";
+import type { Clock } from "../lib/clock.ts";
+import { backoffMs } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { ANSWER_JSON_SCHEMA } from "./answer-schema.ts";
-import { failure, failureOf, failureOfStatus, isAboutFormat, type TryFailure } from "./model-failures.ts";
-import { createModelFetch } from "./model-fetch.ts";
-import type { ModelFailure, ModelFailureReason, ModelReply, ModelRequest, ModelText } from "./model-reply.ts";
+import { CATEGORIES } from "./model.ts";
+import {
+  failure,
+  failureOf,
+  failureOfStatus,
+  isAboutFormat,
+  type ModelFailure,
+  type ModelFailureReason,
+  type ModelReply,
+  type ModelRequest,
+  type ModelText,
+  type TryFailure,
+} from "./model-reply.ts";
 
 /** Repetitions of a call whose failure can pass. */
 const RETRIES_MAX = 2;
@@ -23,14 +33,6 @@ const ALIVE: ReadonlySet<ModelFailureReason> = new Set(["bad_request", "too_larg
 /** Shown in OpenRouter's statistics; the address is ours to give, not the host's. */
 const TITLE = "OpsPilot";
 const DEFAULT_REFERER = "http://localhost";
-
-/** Asks a language model. */
-export interface ModelClient {
-  /** False when there is nobody to ask: openrouter.ai without a key. */
-  readonly isConfigured: boolean;
-  /** Never throws. The signal ends the call early, for a stop of the server. */
-  ask(request: ModelRequest, signal?: AbortSignal): Promise<ModelReply>;
-}
 
 export interface ModelClientOptions {
   apiKey: string | null;
@@ -61,7 +63,7 @@ interface ApiErrorBody {
  * A model behind any API that is compatible with OpenAI's. Structured output is asked for until the endpoint refuses it once;
  * from then on the prompt's own instructions must do. Only openrouter.ai needs a key to be asked at all.
  */
-export function createModelClient(options: ModelClientOptions): ModelClient {
+export function createModelClient(options: ModelClientOptions) {
   const { apiKey, baseUrl, timeoutMs, clock, log, circuit = CIRCUIT } = options;
   const isOpenRouter = hostOf(baseUrl) === "openrouter.ai";
   const isConfigured = apiKey !== null || !isOpenRouter;
@@ -125,17 +127,17 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
   }
 
   return {
+    /** False when there is nobody to ask: openrouter.ai without a key. */
     isConfigured,
-    async ask(request, stop) {
+    /** Never throws. The signal ends the call early, for a stop of the server. */
+    async ask(request: ModelRequest, stop?: AbortSignal): Promise<ModelReply> {
       if (!isConfigured) return withoutDetails(failure("no_key", "there is no OPENROUTER_KEY"));
       const startMs = clock.monotonicMs();
       try {
         const reply = await breaker.execute(() => callWithin(request, stop));
         return reply.ok ? { ...reply, tookMs: clock.monotonicMs() - startMs } : withoutKey(reply, apiKey);
       } catch (error) {
-        if (!isBrokenCircuitError(error)) {
-          return withoutDetails(failure("network", errorMessage(error)));
-        }
+        if (!isBrokenCircuitError(error)) return withoutDetails(failure("network", errorMessage(error)));
         const retryAfterMs = Math.max(0, openedAtMs + circuit.openMs - clock.monotonicMs());
         const reply = failure("circuit_open", "the endpoint failed too often in a row, it is left alone for a while");
         return { ...withoutDetails(reply), retryAfterMs };
@@ -143,6 +145,8 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
     },
   };
 }
+
+export type ModelClient = ReturnType<typeof createModelClient>;
 
 /** Every value is set, so that none comes from an environment variable; whatever still does, the fetch leaves out. */
 function createSdk({ apiKey, baseUrl, timeoutMs, publicUrl, fetch: inner }: ModelClientOptions): OpenAI {
@@ -206,7 +210,7 @@ function usageOf({ usage }: Completion): ModelText["usage"] {
   return { promptTokens: count(usage?.prompt_tokens), completionTokens: count(usage?.completion_tokens), costUsd };
 }
 
-function withoutDetails({ reason, message, retryAfterMs }: TryFailure): ModelReply {
+function withoutDetails({ reason, message, retryAfterMs }: TryFailure): ModelFailure {
   return { ok: false, reason, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
@@ -217,4 +221,48 @@ function withoutKey(reply: ModelFailure, apiKey: string | null): ModelFailure {
 
 function hostOf(baseUrl: string): string {
   return URL.parse(baseUrl)?.hostname ?? baseUrl;
+}
+
+const text = { type: "string" } as const;
+
+/**
+ * What a model is asked for, as the JSON Schema that providers accept in strict mode: every key required, no others, and no
+ * limits on lengths, which several refuse. ModelAnswerSchema, which has them, decides about what comes back.
+ */
+const ANSWER_JSON_SCHEMA = {
+  type: "object",
+  properties: {
+    cause: text,
+    explanation: text,
+    fix: text,
+    fix_command: { anyOf: [text, { type: "null" }] },
+    category: { type: "string", enum: CATEGORIES },
+    severity: { type: "string", enum: ["info", "warning", "critical"] },
+    confidence: { type: "number" },
+    evidence: { type: "array", items: text },
+  },
+  required: ["cause", "explanation", "fix", "fix_command", "category", "severity", "confidence", "evidence"],
+  additionalProperties: false,
+} as const;
+
+/** A model's answer has some KB; more is not one, and would be held in memory. */
+const RESPONSE_BYTES_MAX = 1024 * 1024;
+
+/** Nothing else is sent: the SDK adds headers from environment variables, which only `config` may read. */
+const SENT_HEADERS = ["accept", "authorization", "content-type", "http-referer", "x-title"];
+
+/** A fetch for the SDK that sends only headers that we chose. */
+function createModelFetch(send?: Fetch) {
+  return (url: string | URL | Request, init: RequestInit = {}): Promise<Response> =>
+    fetchBounded(url, { ...init, headers: chosenHeaders(init.headers) }, RESPONSE_BYTES_MAX, send);
+}
+
+function chosenHeaders(headers: RequestInit["headers"]): Headers {
+  const all = new Headers(headers);
+  const chosen = new Headers({ "user-agent": "opspilot" });
+  for (const name of SENT_HEADERS) {
+    const value = all.get(name);
+    if (value !== null) chosen.set(name, value);
+  }
+  return chosen;
 }

@@ -1,6 +1,5 @@
 import { assert } from "../lib/errors.ts";
-import { durationOf, hostFacts } from "./host-facts.ts";
-import { excerptOf } from "./log-excerpt.ts";
+import { fieldsOf } from "../lib/json.ts";
 import { CATEGORIES, type Evidence, type HeuristicAnswer } from "./model.ts";
 import { redact } from "./redact.ts";
 
@@ -134,4 +133,155 @@ Answer with one JSON object and nothing else, with exactly these keys:
 "evidence": the log lines that show the cause, copied exactly, at most 5.
 
 "unknown" is a good answer when the data does not say. Marks like [redacted:token] stand for secrets that were taken out. Never suggest kill -9, chmod 777, deleting files or data, formatting, switching off security (SELinux, AppArmor, firewalls, certificate checks), or running anything fetched from the network. fix_command has no URL, no pipe into an interpreter and no chain of commands. The verdict of the rules is a hint that can be wrong.`;
+}
+
+const TEXT_CHARS_MAX = 100;
+const DISKS_MAX = 8;
+/** What may be told of a host to a third party; everything else in `agents.meta` stays here. */
+const TEXTS = ["os", "arch", "kernel", "version"] as const;
+
+/** A host's facts as lines of "name: value", from `agents.meta`, whose shape is the agent's: everything is checked again. */
+export function hostFacts(meta: Readonly<Record<string, unknown>>): string[] {
+  const facts = TEXTS.flatMap((name) => {
+    const value = meta[name];
+    const label = name === "version" ? "agent_version" : name;
+    return typeof value === "string" && value !== "" ? [`${label}: ${value.slice(0, TEXT_CHARS_MAX)}`] : [];
+  });
+  const uptimeS = numberOf(meta.uptime_s);
+  if (uptimeS !== undefined) facts.push(`uptime: ${durationOf(uptimeS)}`);
+  return [...facts, ...metricFacts(fieldsOf(meta.metrics))];
+}
+
+/** The two largest units are enough: "3d 4h". */
+export function durationOf(seconds: number): string {
+  const units = [
+    ["d", 86_400],
+    ["h", 3_600],
+    ["min", 60],
+    ["s", 1],
+  ] as const;
+  let leftS = Math.max(0, Math.floor(seconds));
+  const parts = units.flatMap(([name, sizeS]) => {
+    const count = Math.floor(leftS / sizeS);
+    leftS -= count * sizeS;
+    return count > 0 ? [`${count}${name}`] : [];
+  });
+  return parts.slice(0, 2).join(" ") || "0s";
+}
+
+function metricFacts(metrics: Readonly<Record<string, unknown>>): string[] {
+  const facts: string[] = [];
+  const cpu = numberOf(metrics.cpu_pct);
+  if (cpu !== undefined) facts.push(`cpu: ${Math.round(cpu)} %`);
+  const loads = [metrics.load1, metrics.load5, metrics.load15].map(numberOf);
+  if (loads.every((load) => load !== undefined)) facts.push(`load: ${loads.map((load) => load.toFixed(2)).join(" ")}`);
+  const memory = usage(metrics.mem_used_bytes, metrics.mem_total_bytes);
+  if (memory) facts.push(`memory: ${memory}`);
+  const swap = numberOf(metrics.swap_used_bytes);
+  if (swap !== undefined) facts.push(`swap used: ${gibibytes(swap)}`);
+  return [...facts, ...diskFacts(metrics.disks)];
+}
+
+function diskFacts(disks: unknown): string[] {
+  if (!Array.isArray(disks)) return [];
+  return disks.slice(0, DISKS_MAX).flatMap((disk: unknown) => {
+    const { mount, used_bytes, total_bytes } = fieldsOf(disk);
+    const used = usage(used_bytes, total_bytes);
+    return typeof mount === "string" && used ? [`disk ${mount.slice(0, TEXT_CHARS_MAX)}: ${used}`] : [];
+  });
+}
+
+function usage(used: unknown, total: unknown): string | undefined {
+  const usedBytes = numberOf(used);
+  const totalBytes = numberOf(total);
+  if (usedBytes === undefined || !totalBytes) return undefined;
+  return `${gibibytes(usedBytes)} of ${gibibytes(totalBytes)} used (${Math.round((usedBytes / totalBytes) * 100)} %)`;
+}
+
+const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+const numberOf = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : undefined);
+
+/** A longer line keeps its two ends: what matters stands at its start, or is the error at the end of a chain. */
+const LINE_CHARS_MAX = 1_000;
+/** Lines around the decisive one that belong to it: a stack trace, what was tried just before. */
+const AROUND = { before: 6, after: 10 } as const;
+/** How the room is shared: the end of a log says most, its head says what was started and how. */
+const SHARE = { decisive: 0.35, head: 0.2 } as const;
+
+/**
+ * What fits of a log into `charsMax`: its head, the lines around the decisive one, and its tail, in their order, with a mark
+ * where lines are left out.
+ */
+export function excerptOf(log: string, decisive: string | null, charsMax: number): string {
+  const lines = log.split("\n").map((line) => cutLine(line.trimEnd()));
+  if (lengthOf(lines) <= charsMax) return lines.join("\n");
+  const kept = new Set<number>();
+  const roomOf = take(lines, kept);
+  let left = charsMax;
+  const at = decisive === null ? -1 : indexOfLine(lines, decisive);
+  if (at >= 0) left -= roomOf(around(at, lines.length), left * SHARE.decisive);
+  left -= roomOf(range(0, lines.length), charsMax * SHARE.head);
+  roomOf(range(lines.length - 1, -1), left);
+  return withMarks(lines, kept);
+}
+
+/** Takes lines in the given order until the room is used up; returns what they took. */
+function take(lines: readonly string[], kept: Set<number>) {
+  return (order: Iterable<number>, roomChars: number): number => {
+    let usedChars = 0;
+    for (const at of order) {
+      if (kept.has(at)) continue;
+      const sizeChars = (lines[at] ?? "").length + 1;
+      if (usedChars + sizeChars > roomChars) break;
+      kept.add(at);
+      usedChars += sizeChars;
+    }
+    return usedChars;
+  };
+}
+
+/** The line itself, then its neighbours, the nearest first. */
+function* around(at: number, count: number): Iterable<number> {
+  yield at;
+  for (let step = 1; step <= Math.max(AROUND.before, AROUND.after); step++) {
+    if (step <= AROUND.after && at + step < count) yield at + step;
+    if (step <= AROUND.before && at - step >= 0) yield at - step;
+  }
+}
+
+function* range(from: number, to: number): Iterable<number> {
+  const step = from <= to ? 1 : -1;
+  for (let at = from; at !== to; at += step) yield at;
+}
+
+/** The last line that is, or holds, the decisive one: a repeated error counts where the program ended. */
+function indexOfLine(lines: readonly string[], decisive: string): number {
+  const wanted = cutLine(decisive.trim());
+  return wanted === "" ? -1 : lines.findLastIndex((line) => line.includes(wanted));
+}
+
+function withMarks(lines: readonly string[], kept: ReadonlySet<number>): string {
+  const out: string[] = [];
+  let missing = 0;
+  for (const [at, line] of lines.entries()) {
+    if (!kept.has(at)) missing++;
+    else {
+      if (missing > 0) out.push(markOf(missing));
+      out.push(line);
+      missing = 0;
+    }
+  }
+  if (missing > 0) out.push(markOf(missing));
+  return out.join("\n");
+}
+
+const markOf = (missing: number) => `[… ${missing} lines left out …]`;
+
+const lengthOf = (lines: readonly string[]) => lines.reduce((sum, line) => sum + line.length + 1, 0);
+
+function cutLine(line: string): string {
+  if (line.length <= LINE_CHARS_MAX) return line;
+  const half = LINE_CHARS_MAX / 2;
+  return `${line.slice(0, half).toWellFormed()} […] ${line.slice(-half).toWellFormed()}`;
 }

@@ -32,7 +32,7 @@ export interface AnalysisDeps {
     questions: readonly { id: number; actor: string | null }[],
     delaySeconds?: number,
   ) => Promise<void>;
-  /** What follows once incidents are explained, in the transaction of the answers. */
+  /** What follows once incidents are explained for the first time, in that transaction: people may be told. */
   explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   isBusy: () => boolean;
   clock: Clock;
@@ -44,34 +44,9 @@ export interface AnalysisDeps {
 export function createAnalysis(deps: AnalysisDeps) {
   const { store, sql, writer, options, sendAsk } = deps;
   const heuristics = createHeuristics();
-  const client = createModelClient({
-    apiKey: options.key,
-    baseUrl: options.baseUrl,
-    model: options.model,
-    timeoutMs: options.timeoutMs,
-    publicUrl: deps.publicUrl,
-    clock: deps.clock,
-    log: deps.log,
-  });
-  const explainer = createExplainer({
-    ...deps,
-    heuristics,
-    askLater: (tx, ids) =>
-      sendAsk(
-        tx,
-        ids.map((id) => ({ id, actor: null })),
-      ),
-    unasked: unaskedOf(options, client.isConfigured),
-  });
-  const asker = createAsker({
-    ...deps,
-    client,
-    heuristics,
-    askAgain: (id, actor, delaySeconds) => sendAsk(sql, [{ id, actor }], delaySeconds),
-    dailyLimit: options.dailyLimit,
-    model: options.model,
-    endpoint: new URL(options.baseUrl).host,
-  });
+  const client = createModelClient({ ...deps, ...options, apiKey: options.key });
+  const explainer = createExplainer({ ...deps, heuristics, unasked: unaskedOf(options, client.isConfigured) });
+  const asker = createAsker({ ...deps, client, heuristics });
 
   const service: AnalysisService = {
     async request(id, actor) {

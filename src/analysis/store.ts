@@ -1,8 +1,7 @@
 import type { Sql } from "postgres";
 import { LockKey } from "../db/lock-keys.ts";
-import { splitRawError } from "../protocol/raw-error.ts";
-import type { StoredAnalysis } from "./answer.ts";
-import type { AnalysisView, Evidence, ModelCall } from "./model.ts";
+import { type RawError, splitRawError } from "../protocol/raw-error.ts";
+import type { AnalysisView, Evidence, ModelCall, StoredAnalysis } from "./model.ts";
 import type { RecentIncident } from "./prompt.ts";
 
 const CALLS_SHOWN_MAX = 20;
@@ -21,8 +20,11 @@ export interface Surroundings {
   recent: RecentIncident[];
 }
 
+/** A call that is about to be made. */
+type NewCall = Record<"model" | "endpoint" | "questionHash" | "system" | "prompt", string> & { incidentId: number };
+
 /** How a call ended. */
-export interface CallOutcome {
+interface CallOutcome {
   outcome: string;
   answer: string | null;
   promptTokens: number | null;
@@ -36,65 +38,42 @@ export function createAnalysisStore(sql: Sql) {
   return {
     /** Of these incidents those that nothing explains yet; `again` takes all. */
     async find(ids: readonly number[], again = false): Promise<ExplainableIncident[]> {
-      const rows = await sql`
-        select id, agent_id, type, source, raw_error, message_chars, exit_code, severity, analysis
+      const rows = await sql<(Omit<ExplainableIncident, "message" | "logs"> & RawError)[]>`
+        select id, agent_id as "agentId", type, source, raw_error as "rawError", message_chars as "messageChars",
+          exit_code as "exitCode", severity, analysis
         from incidents where id = any(${ids as number[]}::int[]) and (analysis is null or ${again}::boolean) order by id`;
-      return rows.map((row) => ({
-        id: row.id,
-        agentId: row.agent_id,
-        type: row.type,
-        source: row.source,
-        ...splitRawError({ rawError: row.raw_error, messageChars: row.message_chars }),
-        exitCode: row.exit_code,
-        severity: row.severity,
-        analysis: row.analysis,
+      return rows.map(({ rawError, messageChars, ...row }) => ({
+        ...row,
+        ...splitRawError({ rawError, messageChars }),
       }));
     },
 
     async surroundings(incident: ExplainableIncident, limit: number): Promise<Surroundings> {
       const [agent] = await sql`select meta from agents where id = ${incident.agentId}`;
-      const rows = await sql`
-        select id, type, source, left(split_part(raw_error, E'\n', 1), 300) as first_line, analysis->>'category' as category,
-          status, extract(epoch from now() - created_at)::int as age_s
+      const recent = await sql<RecentIncident[]>`
+        select id, type, source, left(split_part(raw_error, E'\n', 1), 300) as "firstLine", analysis->>'category' as category,
+          status, extract(epoch from now() - created_at)::int as "ageS"
         from incidents where agent_id = ${incident.agentId} and id < ${incident.id} order by id desc limit ${limit}`;
-      const recent = rows.map((row) => ({
-        id: row.id,
-        type: row.type,
-        source: row.source,
-        firstLine: row.first_line,
-        category: row.category,
-        status: row.status,
-        ageS: row.age_s,
-      }));
       return { meta: agent?.meta ?? {}, recent };
     },
 
     /** The last answer to the same question, not older than `maxAgeS`. */
     async findAnswer(questionHash: string, maxAgeS: number): Promise<{ answer: string; askedAt: Date } | undefined> {
-      const [row] = await sql`
-        select answer, asked_at from model_calls
+      const [row] = await sql<{ answer: string; askedAt: Date }[]>`
+        select answer, asked_at as "askedAt" from model_calls
         where question_hash = ${questionHash} and outcome = 'ok' and asked_at > now() - make_interval(secs => ${maxAgeS})
         order by asked_at desc limit 1`;
-      return row ? { answer: row.answer, askedAt: row.asked_at } : undefined;
+      return row;
     },
 
     /** Notes a call that is about to be made; undefined when the day's budget (UTC) is spent. */
-    async beginCall(
-      call: {
-        incidentId: number;
-        model: string;
-        endpoint: string;
-        questionHash: string;
-        system: string;
-        prompt: string;
-      },
-      dailyLimit: number,
-    ): Promise<number | undefined> {
+    async beginCall(call: NewCall, dailyLimit: number): Promise<number | undefined> {
+      const { incidentId, model, endpoint, questionHash, system, prompt } = call;
       const [row] = await sql.begin(async (tx) => {
         await tx`select pg_advisory_xact_lock(${LockKey.budget})`;
         return tx<{ id: string }[]>`
           insert into model_calls (incident_id, model, endpoint, question_hash, system, prompt)
-          select ${call.incidentId}, ${call.model}, ${call.endpoint}, ${call.questionHash}, ${call.system}, ${call.prompt}
+          select ${incidentId}, ${model}, ${endpoint}, ${questionHash}, ${system}, ${prompt}
           where (select count(*) from model_calls where asked_at >= date_trunc('day', now(), 'UTC')) < ${dailyLimit}
           returning id`;
       });

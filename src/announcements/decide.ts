@@ -65,21 +65,15 @@ export function createDecider({ outlet, sql, store, muters, writer, log, metrics
 
   async function decideTogether(tx: TransactionSql, rows: readonly UndecidedRow[]): Promise<void> {
     const ids = new Set(rows.map(({ id }) => id));
-    const all = await store.lockRows(
-      tx,
-      rows.map(({ incidentId }) => incidentId),
-    );
+    const incidentIds = rows.map(({ incidentId }) => incidentId);
+    const all = await store.lockRows(tx, incidentIds);
     const mine = all.filter((row) => ids.has(row.id) && row.isOpen && isUndecided(row));
-    const mutes = await askMuters(
-      tx,
-      mine.map(({ incident }) => incident),
-    );
+    const incidents = mine.map(({ incident }) => incident);
+    const mutes = await askMuters(tx, incidents);
     const choices = mine.map((row) => choiceOf(row, mutes.get(row.incident.id)));
     await store.writeChoices(tx, choices);
-    await writer.note(
-      tx,
-      mine.flatMap(({ incident }, at) => noteOf(incident.id, choices[at], all)),
-    );
+    const notes = incidents.flatMap(({ id }, at) => noteOf(id, choices[at], all));
+    await writer.note(tx, notes);
   }
 
   async function askMuters(tx: TransactionSql, incidents: readonly Candidate[]): Promise<Map<number, Mute>> {
@@ -119,8 +113,6 @@ export function createDecider({ outlet, sql, store, muters, writer, log, metrics
     },
   };
 }
-
-export type Decider = ReturnType<typeof createDecider>;
 
 const isUndecided = ({ state }: CandidateRow) => state === "undecided" || state === "withheld";
 

@@ -10,20 +10,48 @@
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { bounded } from "./bounded.ts";
 import { OVER_BEFORE } from "./decide.ts";
 import type { AnnouncementMetrics } from "./metrics.ts";
 import type { Notifier, View } from "./model.ts";
-import type { DueRow, OutletStore } from "./outlet-store.ts";
+import type { BehindRow, DueRow, OutletStore, Shown } from "./outlet-store.ts";
 import type { Pacer } from "./pacer.ts";
-import { type BuiltView, hashOf, type Views } from "./view.ts";
+import { type BuiltView, hashOf, isStateChanged, type Views } from "./view-store.ts";
+
+/** An outlet that does not answer within this is taken to be away. */
+export const CALL_LIMIT_MS = 15_000;
+
+/**
+ * The call's outcome; a DeliveryError `unknown` as soon as the signal aborts or the time is up, whether or not the call
+ * heeds its own signal: a leader that lost its lead, or an outlet that hangs, must not hold the loop.
+ */
+async function bounded<T>(
+  call: (limit: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+  late: (error: unknown) => void,
+): Promise<T> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(CALL_LIMIT_MS)]);
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(new DeliveryError("unknown", "no answer in time"));
+  if (limit.aborted) abort();
+  limit.addEventListener("abort", abort, { once: true });
+  const calling = call(limit);
+  calling.catch((error) => {
+    if (limit.aborted) late(error);
+  });
+  try {
+    return await Promise.race([calling, aborted.promise]);
+  } finally {
+    limit.removeEventListener("abort", abort);
+  }
+}
 
 /** Without an end: an outlet may be down for hours, and what it missed is sent then. */
 const ROW_RETRY: BackoffOptions = { minMs: 1_000, maxMs: 300_000 };
 /** A view on which a notifier stumbles, again and again. */
 const SURPRISES_MAX = 5;
 
-export interface DeliveryDeps {
+/** What posting and editing share. */
+export interface OutletCalls {
   notifier: Notifier;
   store: OutletStore;
   views: Views;
@@ -34,22 +62,20 @@ export interface DeliveryDeps {
   late: (error: unknown) => void;
 }
 
-/** Posts of one outlet. */
-export interface Delivery {
-  /** Posts the row, or finds out whether it was posted. */
-  deliver(row: DueRow, signal: AbortSignal): Promise<void>;
-}
-
 /** Makes the posting of one lead of an outlet. */
-export function createDelivery(deps: DeliveryDeps): Delivery {
+export function createDelivery(deps: OutletCalls) {
   const { notifier, store, views, pacer, log, late } = deps;
   const { outlet } = notifier;
   const count = (outcome: string) => deps.metrics.attempts.inc({ outlet, outcome });
 
+  /** Posts the row, or finds out whether it was posted. */
   async function deliver(row: DueRow, signal: AbortSignal): Promise<void> {
     if (row.state === "waiting" && isNeedless(row)) return store.withhold(row, OVER_BEFORE);
     if (row.kind === "reply") return deliverReply(row, signal);
-    const built = await viewOf(row);
+    const built =
+      row.kind === "storm"
+        ? await views.storm(row.stormId ?? row.id)
+        : await views.incident(row.incidentId ?? 0, row.why);
     if (built === undefined) return store.failed(row, "the incident is gone");
     if (row.state === "unknown" && (await isFound(row, built.view, signal))) return;
     await attempt(row, built, signal, (limit) => notifier.post(built.view, limit));
@@ -133,10 +159,6 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     await store.failed(row, message);
   }
 
-  function viewOf(row: DueRow): Promise<BuiltView | undefined> {
-    return row.kind === "storm" ? views.storm(row.stormId ?? row.id) : views.incident(row.incidentId ?? 0, row.why);
-  }
-
   return { deliver };
 }
 
@@ -149,3 +171,84 @@ function isNeedless(row: DueRow): boolean {
 function failureOf(error: unknown): DeliveryError {
   return error instanceof DeliveryError ? error : new DeliveryError("unknown", errorMessage(error));
 }
+
+/** A counter that rises is shown no more often than this; a storm's message is made anew no more often. */
+const COUNTER_INTERVAL_MS = 10_000;
+const STORM_INTERVAL_MS = 5_000;
+const EDIT_RETRY: BackoffOptions = { minMs: 1_000, maxMs: 600_000 };
+
+/**
+ * Edits messages that are behind: a change of state at once, of a counter now and then. It looks at rows, not at events, so an edit
+ * always shows the newest state, and what changed five times is edited once.
+ */
+export function createEditor(deps: OutletCalls) {
+  const { notifier, store, views, pacer, log } = deps;
+  const { outlet } = notifier;
+
+  /** True when a call was made, or a message was added that is to be posted next. */
+  async function catchUp(row: BehindRow, signal: AbortSignal): Promise<boolean> {
+    let isAdded = row.kind === "incident" && notifier.reply !== null && (await store.addEndedSilence(row));
+    const built = row.kind === "storm" ? await views.storm(row.id) : await views.incident(row.incidentId ?? 0, row.why);
+    if (built === undefined) return false;
+    const shown = { hash: hashOf(built.view), revision: built.revision };
+    if (!notifier.edits && isEnd(built.view)) isAdded = (await store.addEnd(row)) || isAdded;
+    if (isSettled(row, shown)) {
+      await store.shown(row, shown, row.lastError, nextLookMs(row));
+      return isAdded;
+    }
+    const waitMs = COUNTER_INTERVAL_MS - (row.editedAgoS ?? Number.POSITIVE_INFINITY) * 1_000;
+    if (waitMs > 0 && !row.isDoubtful && !isStateChanged(row.shownHash, shown.hash)) {
+      await store.hold(row, shown, waitMs);
+      return isAdded;
+    }
+    if (await store.claimEdit(row)) await edit(row, built.view, shown, signal);
+    return true;
+  }
+
+  /** Whether there is nothing to edit: it would show the same, or what changed is no news there. */
+  function isSettled(row: BehindRow, { hash }: Shown): boolean {
+    if (!notifier.edits) return true;
+    if (row.isDoubtful) return false;
+    if (hash === row.shownHash) return true;
+    return row.kind === "incident" && notifier.repeats === false && !isStateChanged(row.shownHash, hash);
+  }
+
+  async function edit(row: BehindRow, view: View, shown: Shown, signal: AbortSignal): Promise<void> {
+    pacer.began();
+    try {
+      await bounded((limit) => notifier.edit(row.externalId, view, limit), signal, deps.late);
+    } catch (error) {
+      return settleFailure(row, error, shown);
+    }
+    if (pacer.succeeded()) await store.hurry();
+    await store.shown(row, shown, null, nextLookMs(row));
+    deps.metrics.attempts.inc({ outlet, outcome: "edited" });
+  }
+
+  /** An edit that may have come through can be made again: it shows the same. */
+  async function settleFailure(row: BehindRow, error: unknown, shown: Shown): Promise<void> {
+    const { reason, message, retryAfterMs } = failureOf(error);
+    log.warn({ outlet, announcement: row.id, error: message }, "a message could not be edited");
+    deps.metrics.attempts.inc({ outlet, outcome: reason === "never" ? "edit_failed" : "edit_later" });
+    if (reason === "never") return store.shown(row, shown, message, nextLookMs(row));
+    await store.editLater(row, retryAfterMs ?? backoffMs(row.failures, EDIT_RETRY), message);
+    pacer.failed(retryAfterMs);
+  }
+
+  return {
+    /** Edits the message that waited longest; false when there is none to edit now. */
+    async editNext(signal: AbortSignal): Promise<boolean> {
+      for (const row of await store.findBehind()) {
+        if (signal.aborted) return false;
+        if (await catchUp(row, signal)) return true;
+      }
+      return false;
+    },
+  };
+}
+
+/** Of an incident it may be the next moment, since only its changes make it due. */
+const nextLookMs = ({ kind }: BehindRow) => (kind === "storm" ? STORM_INTERVAL_MS : 0);
+
+const isEnd = (view: View) =>
+  view.kind === "incident" ? view.incident.status === "resolved" : view.storm.endedAt !== null;

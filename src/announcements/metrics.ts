@@ -1,11 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** The figures of announcing. */
-export interface AnnouncementMetrics {
-  /** What came of each attempt: sent, adopted, edited, replied, later, unknown, failed, edit_later, edit_failed; decide_failed. */
-  attempts: Counter<"outlet" | "outcome">;
-}
-
 /** What waits for an outlet, and for how long the oldest of it has. */
 export interface Backlog {
   outlet: string;
@@ -13,11 +7,8 @@ export interface Backlog {
   oldestS: number;
 }
 
-/** Registers them. `backlog` is asked at each scrape; it answers nothing when it cannot know. */
-export function createAnnouncementMetrics(
-  registry: Registry,
-  backlog: () => Promise<readonly Backlog[]>,
-): AnnouncementMetrics {
+/** The figures of announcing. `backlog` is asked at each scrape; it answers nothing when it cannot know. */
+export function createAnnouncementMetrics(registry: Registry, backlog: () => Promise<readonly Backlog[]>) {
   const registers = [registry];
   const gauge = (name: string, help: string, figure: (one: Backlog) => number) =>
     new Gauge({
@@ -32,6 +23,7 @@ export function createAnnouncementMetrics(
   gauge("opspilot_announcements_waiting", "Messages that wait to be sent", (one) => one.waiting);
   gauge("opspilot_announcements_oldest_seconds", "Age of the oldest message that waits", (one) => one.oldestS);
   return {
+    /** What came of each attempt: sent, adopted, edited, replied, later, unknown, failed, edit_later, edit_failed; decide_failed. */
     attempts: new Counter({
       name: "opspilot_announcements_total",
       help: "Messages that were posted or edited, or could not be, by outlet",
@@ -40,3 +32,5 @@ export function createAnnouncementMetrics(
     }),
   };
 }
+
+export type AnnouncementMetrics = ReturnType<typeof createAnnouncementMetrics>;

@@ -4,7 +4,7 @@
  */
 import type { Sql, TransactionSql } from "postgres";
 import type { Candidate, IncidentWriter } from "../incidents/model.ts";
-import { CALL_LIMIT_MS } from "./bounded.ts";
+import { CALL_LIMIT_MS } from "./delivery.ts";
 import type { Reply } from "./model.ts";
 
 /** A message in flight when its sender died has come through by then, or never will. */
@@ -332,20 +332,21 @@ export function createOutletStore(
           and (state = 'waiting' or (state = 'sent' and failures > 0))`;
     },
 
-    /** Where nothing can be edited, the end is a message of its own. */
-    async addEnd(row: BehindRow): Promise<void> {
-      await sql`
+    /** Where nothing can be edited, the end is a message of its own. True when it was added, once. */
+    async addEnd(row: BehindRow): Promise<boolean> {
+      const added = await sql`
         insert into announcements (kind, incident_id, outlet, subject, state, why, storm_id)
         select kind, incident_id, outlet, 'end', 'waiting', case kind when 'storm' then 'the storm is over' else 'resolved' end,
           case kind when 'storm' then id end
         from announcements a where id = ${row.id} and state = 'sent' and closed_at is null and ${isLead()}
           and not exists (select from announcements e where e.kind = 'storm' and e.subject = 'end' and e.storm_id = a.id)
         on conflict do nothing`;
+      return added.count > 0;
     },
 
     /** Of an incident that people were notified of: the silence that ended since, to be said beneath the message, once. */
-    async addEndedSilence(row: BehindRow): Promise<void> {
-      await sql`
+    async addEndedSilence(row: BehindRow): Promise<boolean> {
+      const added = await sql`
         insert into announcements (kind, incident_id, outlet, subject, state, why, content)
         select 'reply', a.incident_id, a.outlet, 'silence-ended:' || (e.data->>'silence_id'), 'waiting', 'a silence ended',
           jsonb_build_object('text', 'No longer silenced (' || (e.data->>'reason') || '), and it goes on.', 'file', null)
@@ -354,6 +355,7 @@ export function createOutletStore(
           order by id desc limit 1) e
         where a.id = ${row.id} and ${isLead()}
         on conflict do nothing`;
+      return added.count > 0;
     },
 
     /** What is over is looked at no more. */

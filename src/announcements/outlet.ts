@@ -10,14 +10,13 @@ import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { createDecider } from "./decide.ts";
-import { createDelivery } from "./delivery.ts";
-import { createEditor } from "./edits.ts";
+import { createDelivery, createEditor } from "./delivery.ts";
 import type { AnnouncementMetrics } from "./metrics.ts";
 import type { Notifier } from "./model.ts";
 import { createOutletStore } from "./outlet-store.ts";
 import { createLookPacer, createPacer, type Pacer } from "./pacer.ts";
 import { endStorms, stormEndsInS } from "./storm-store.ts";
-import type { Views } from "./view.ts";
+import type { Views } from "./view-store.ts";
 
 /** The guarantee, where nobody wakes it. */
 const LOOK_INTERVAL_MS = 30_000;
@@ -39,23 +38,15 @@ export interface OutletDeps {
   metrics: AnnouncementMetrics;
 }
 
-/** An outlet, as the node that leads it looks after it. */
-export interface Outlet {
-  readonly name: string;
-  /** Leads by this number, until `lost` (do nothing more) or `stopping` (finish what is under way) aborts. */
-  lead(lead: number, lost: AbortSignal, stopping: AbortSignal): Promise<void>;
-  /** Something may be due. */
-  wake(): void;
-}
-
-/** Makes an outlet. Its pace holds over all leads of this node. */
-export function createOutlet(deps: OutletDeps): Outlet {
+/** An outlet, as the node that leads it looks after it. Its pace holds over all leads of this node. */
+export function createOutlet(deps: OutletDeps) {
   const { notifier, loops, clock } = deps;
   const pacer = createPacer(clock, notifier.intervalMs);
   let loop: Loop | undefined;
   return {
     name: notifier.outlet,
-    async lead(lead, lost, stopping) {
+    /** Leads by this number, until `lost` (do nothing more) or `stopping` (finish what is under way) aborts. */
+    async lead(lead: number, lost: AbortSignal, stopping: AbortSignal) {
       const cut = new AbortController();
       const ended = new AbortController();
       loop = loops.start({
@@ -71,6 +62,7 @@ export function createOutlet(deps: OutletDeps): Outlet {
       ended.abort();
       await cutting;
     },
+    /** Something may be due. */
     wake: () => loop?.wake(),
   };
 }

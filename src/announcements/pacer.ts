@@ -5,33 +5,25 @@ const OUTLET_RETRY: BackoffOptions = { minMs: 500, maxMs: 60_000 };
 /** So many failures in a row are the outlet's, not a message's. */
 const OUTAGE_FAILURES = 3;
 
-/** When the next call to an outlet may be made. */
-export interface Pacer {
-  /** Milliseconds until then; 0 for now. */
-  waitMs(): number;
-  /** A call is being made. */
-  began(): void;
-  /** True when an outage ends with it. */
-  succeeded(): boolean;
-  /** The outlet refused, or did not answer; `retryAfterMs` when it said for how long it wants to be left alone. */
-  failed(retryAfterMs: number | null): void;
-}
-
-/** One call each `intervalMs`; none while the outlet asked for quiet, fewer while it is down. */
-export function createPacer(clock: Clock, intervalMs: number): Pacer {
+/** Lets one call be made each `intervalMs`; none while the outlet asked for quiet, fewer while it is down. */
+export function createPacer(clock: Clock, intervalMs: number) {
   let nextMs = 0;
   let failures = 0;
   return {
+    /** Milliseconds until the next call may be made; 0 for now. */
     waitMs: () => Math.max(0, nextMs - clock.monotonicMs()),
+    /** A call is being made. */
     began() {
       nextMs = clock.monotonicMs() + intervalMs;
     },
+    /** True when an outage ends with it. */
     succeeded() {
       const wasOutage = failures >= OUTAGE_FAILURES;
       failures = 0;
       return wasOutage;
     },
-    failed(retryAfterMs) {
+    /** The outlet refused, or did not answer; `retryAfterMs` when it said for how long it wants to be left alone. */
+    failed(retryAfterMs: number | null) {
       const waitMs = retryAfterMs ?? backoffMs(failures, OUTLET_RETRY);
       failures++;
       nextMs = Math.max(nextMs, clock.monotonicMs() + waitMs);
@@ -39,13 +31,7 @@ export function createPacer(clock: Clock, intervalMs: number): Pacer {
   };
 }
 
-/** When the database may be looked at again. */
-export interface LookPacer {
-  /** Milliseconds until then; 0 for now. */
-  waitMs(): number;
-  /** A look took so long. */
-  spent(tookMs: number): void;
-}
+export type Pacer = ReturnType<typeof createPacer>;
 
 /** At most a tenth of the time is spent looking, however often there may be something to see. */
 const LOOKING_SHARE = 0.1;
@@ -55,7 +41,7 @@ const LOOK_CREDIT_MS = 100;
 const LOOK_MS_MIN = 10;
 
 /** Lets looks come at once after quiet, and thins them out while they are asked for all the time. */
-export function createLookPacer(clock: Clock): LookPacer {
+export function createLookPacer(clock: Clock) {
   let creditMs = LOOK_CREDIT_MS;
   let countedMs = clock.monotonicMs();
 
@@ -66,11 +52,13 @@ export function createLookPacer(clock: Clock): LookPacer {
   }
 
   return {
+    /** Milliseconds until the database may be looked at again; 0 for now. */
     waitMs() {
       count();
       return creditMs >= 0 ? 0 : Math.ceil(-creditMs / LOOKING_SHARE);
     },
-    spent(tookMs) {
+    /** A look took so long. */
+    spent(tookMs: number) {
       count();
       creditMs = Math.max(-LOOK_CREDIT_MS, creditMs - Math.max(LOOK_MS_MIN, tookMs));
     },

@@ -5,13 +5,12 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops, Running } from "../lib/loops.ts";
-import { type LeaderDeps, startLeader } from "./leader.ts";
+import { type LeaderDeps, startLeader } from "./leader-store.ts";
 import { type Backlog, createAnnouncementMetrics } from "./metrics.ts";
 import type { AnnouncementService, Notifier } from "./model.ts";
 import { createOutlet } from "./outlet.ts";
 import { createAnnouncementStore } from "./store.ts";
-import { createViews } from "./view.ts";
-import { createViewStore } from "./view-store.ts";
+import { createViewStore, createViews } from "./view-store.ts";
 
 export interface AnnouncementDeps {
   sql: Sql;
@@ -28,19 +27,8 @@ export interface AnnouncementDeps {
   log: Log;
 }
 
-/** Announcements, and what the composition root does with them. */
-export interface Announcements extends AnnouncementService {
-  /** The pipeline's step: people may have to be notified of these. In the transaction that makes it so; bears a second run. */
-  expect(tx: TransactionSql, ids: readonly number[]): Promise<void>;
-  /** Incidents changed, here or on another node. */
-  wake(): void;
-  deleteOld(retentionMs: number): Promise<number>;
-  start(): void;
-  stop(): Promise<void>;
-}
-
 /** Makes the announcements of this node. */
-export function createAnnouncements(deps: AnnouncementDeps): Announcements {
+export function createAnnouncements(deps: AnnouncementDeps) {
   const { sql, notifiers, createSession, clock, log } = deps;
   const names = notifiers.map((one) => one.outlet);
   const threaded = notifiers.filter((one) => one.reply !== null).map((one) => one.outlet);
@@ -61,7 +49,8 @@ export function createAnnouncements(deps: AnnouncementDeps): Announcements {
   }
 
   return {
-    async expect(tx, ids) {
+    /** The pipeline's step: people may have to be notified of these. In the transaction that makes it so; bears a second run. */
+    async expect(tx: TransactionSql, ids: readonly number[]) {
       await store.expect(tx, ids, names);
       await deps.writer.wake(tx);
     },
@@ -71,18 +60,20 @@ export function createAnnouncements(deps: AnnouncementDeps): Announcements {
     },
     incidentOf: store.incidentOf,
     isInFlight: store.isInFlight,
+    /** Incidents changed, here or on another node. */
     wake() {
       for (const outlet of outlets) outlet.wake();
     },
     deleteOld: store.deleteOld,
     start() {
       if (running.length > 0) return;
-      running.push(
-        ...outlets.map(({ name, lead }) => startLeader({ outlet: name, sql, createSession, lead, clock, log })),
-      );
+      for (const { name, lead } of outlets)
+        running.push(startLeader({ outlet: name, sql, createSession, lead, clock, log }));
     },
     async stop() {
       await Promise.all(running.splice(0).map((task) => task.stop()));
     },
-  };
+  } satisfies AnnouncementService & Record<string, unknown>;
 }
+
+export type Announcements = ReturnType<typeof createAnnouncements>;

@@ -67,5 +67,3 @@ export function createAnnouncementStore(sql: Sql) {
     },
   };
 }
-
-export type AnnouncementStore = ReturnType<typeof createAnnouncementStore>;

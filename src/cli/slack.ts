@@ -5,7 +5,7 @@ import { loadConfig } from "../config.ts";
 import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
 import { createLog } from "../lib/log.ts";
-import { adviceFor } from "../slack/advice.ts";
+import { adviceFor } from "../slack/doctor.ts";
 import { manifestYaml, slackManifest } from "../slack/manifest.ts";
 import { sampleView } from "../slack/sample.ts";
 import { createSlack } from "../slack/slack.ts";

@@ -40,16 +40,8 @@ export interface CommandDeps {
   clock: Clock;
 }
 
-/** The service, and what the composition root does with it. */
-export interface Commands extends CommandService {
-  /** A notice of COMMANDS_CHANNEL; an empty one looks for what is to be sent, also when notices may have been missed. */
-  onNotice(payload: string): void;
-  start(): void;
-  stop(): Promise<void>;
-}
-
 /** Makes the command service of this node. */
-export function createCommandService({ store, delivery, whereabouts, nodeId, loops, clock }: CommandDeps): Commands {
+export function createCommandService({ store, delivery, whereabouts, nodeId, loops, clock }: CommandDeps) {
   const waiters = createWaiters(clock, store.get);
   let loop: Loop | undefined;
 
@@ -61,13 +53,12 @@ export function createCommandService({ store, delivery, whereabouts, nodeId, loo
     const where = await whereabouts(request.agentId);
     if (where === "unknown") return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
     if (where === "offline") return { ok: false, reason: "agent_offline", message: "the agent is not connected" };
-    const command = (await create(request, check.params)) ?? (await askedMeanwhile(request));
+    const askedMeanwhile = () => (request.id === undefined ? undefined : store.get(request.id));
+    const command = (await create(request, check.params)) ?? (await askedMeanwhile());
     if (!command)
       return { ok: false, reason: "command_open", message: "the same command is still open for this agent" };
     return dispatch(command, request.waitS, signal);
   }
-
-  const askedMeanwhile = async ({ id }: ExecRequest) => (id === undefined ? undefined : store.get(id));
 
   function create(request: ExecRequest, params: Record<string, unknown>): Promise<Command | undefined> {
     const { id = crypto.randomUUID(), agentId, command, actor, incidentId = null } = request;
@@ -77,7 +68,10 @@ export function createCommandService({ store, delivery, whereabouts, nodeId, loo
 
   async function dispatch(command: Command, waitS: number, signal?: AbortSignal): Promise<ExecOutcome> {
     if (delivery.holds(command.agent_id)) await send([command.id]);
-    else if (command.status === "pending") await callForSending();
+    else if (command.status === "pending") {
+      await store.tell([]);
+      loop?.wake();
+    }
     const sent = await waiters.until(command.id, (now) => now.status !== "pending", PENDING_SECONDS + 2, signal);
     if (sent === undefined || sent.status === "pending" || sent.sent_at === null) {
       return { ok: false, reason: "agent_offline", message: "the agent left before the command could be sent" };
@@ -85,11 +79,6 @@ export function createCommandService({ store, delivery, whereabouts, nodeId, loo
     if (waitS === 0) return { ok: true, command: sent };
     const finished = await waiters.until(command.id, (now) => now.status !== "sent", waitS, signal);
     return { ok: true, command: finished ?? sent };
-  }
-
-  async function callForSending(): Promise<void> {
-    await store.tell([]);
-    loop?.wake();
   }
 
   async function send(ids: readonly string[]): Promise<void> {
@@ -122,7 +111,8 @@ export function createCommandService({ store, delivery, whereabouts, nodeId, loo
       const last = page.at(-1);
       return commands.length > limit && last ? { commands: page, nextCursor: last.id } : { commands: page };
     },
-    onNotice(payload) {
+    /** A notice of COMMANDS_CHANNEL; an empty one looks for what is to be sent, also when notices may have been missed. */
+    onNotice(payload: string) {
       if (payload === "") loop?.wake();
       else for (const id of payload.split(",")) waiters.wake(id);
     },
@@ -131,8 +121,10 @@ export function createCommandService({ store, delivery, whereabouts, nodeId, loo
       loop ??= loops.start({ name: "commands", turn: look, everyMs: LOOK_EVERY_MS, restMs: LOOK_REST_MS, failed });
     },
     stop: async () => loop?.stop(),
-  };
+  } satisfies CommandService & Record<string, unknown>;
 }
+
+export type Commands = ReturnType<typeof createCommandService>;
 
 function frameOf({ id, command, params, ttl_s }: Command) {
   return { type: "command", id, command, params, ttl_s } as const;

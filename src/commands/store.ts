@@ -1,7 +1,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { ResultPayload } from "../protocol/frames.ts";
-import type { Command, CommandStatus } from "./model.ts";
+import type { Command, CommandStatus, ExecRequest } from "./model.ts";
 
 type Query = Sql | TransactionSql;
 
@@ -17,14 +17,9 @@ const NOTICE_IDS_MAX = 200;
 const LOOK_MAX = 500;
 
 /** A command before it is a row. */
-export interface NewCommand {
-  id: string;
-  agentId: string;
+interface NewCommand extends Required<Omit<ExecRequest, "waitS" | "incidentId">> {
   incidentId: number | null;
-  command: string;
-  params: Record<string, unknown>;
   target: string;
-  actor: string;
   ttlS: number;
 }
 
@@ -117,14 +112,10 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
             order by expires_at limit ${LOOK_MAX} for update skip locked)
           returning id as "commandId", agent_id as "agentId", incident_id as "incidentId"`;
         if (expired.length === 0) return;
-        await writer.note(
-          tx,
-          expired.map((one) => ({ ...one, kind: "command.expired", actor: "system" })),
-        );
-        await tell(
-          tx,
-          expired.map(({ commandId }) => commandId),
-        );
+        const notes = expired.map((one) => ({ ...one, kind: "command.expired", actor: "system" }));
+        await writer.note(tx, notes);
+        const ids = expired.map(({ commandId }) => commandId);
+        await tell(tx, ids);
       });
     },
 
@@ -152,17 +143,13 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
       const effects = effectsOf(results, rows, news);
       if (news.length === 0) return effects;
       await write(tx, news);
-      await writer.note(
-        tx,
-        news.map(({ command: { id, agentId, incidentId }, result: { status, exit_code = null }, isLate: late }) => {
-          const data = { status, late, exit_code };
-          return { kind: "result", actor: "agent", agentId, incidentId, commandId: id, data };
-        }),
-      );
-      await tell(
-        tx,
-        news.map(({ command }) => command.id),
-      );
+      const notes = news.map(({ command, result: { status, exit_code = null }, isLate: late }) => {
+        const { id: commandId, agentId, incidentId } = command;
+        return { kind: "result", actor: "agent", agentId, incidentId, commandId, data: { status, late, exit_code } };
+      });
+      await writer.note(tx, notes);
+      const ids = news.map(({ command }) => command.id);
+      await tell(tx, ids);
       return effects;
     },
   };

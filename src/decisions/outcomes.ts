@@ -9,6 +9,7 @@
  * A recovery may be reported before the command has returned, and counts.
  */
 import type { Command } from "../commands/model.ts";
+import { fieldsOf, jsonOf } from "../lib/json.ts";
 import { requestOf } from "../protocol/actions.ts";
 import { LOG_LINES } from "../protocol/commands.ts";
 import type { Press } from "./model.ts";
@@ -193,9 +194,9 @@ function firstLine(text: string | null): string | undefined {
  */
 export function unitStateOf({ status, output, finished_at }: Command): UnitState | undefined {
   if (status !== "done" || output === null) return undefined;
-  const read = parse(output);
-  const activeState = read?.active_state;
-  if (read === undefined || typeof activeState !== "string") return undefined;
+  const read = fieldsOf(jsonOf(output));
+  const activeState = read.active_state;
+  if (typeof activeState !== "string") return undefined;
   const subState = typeof read.sub_state === "string" ? read.sub_state : "unknown";
   const words = { activeState: activeState.slice(0, 40), subState: subState.slice(0, 40) };
   return { ...words, forS: durationOf(read.active_since_s, finished_at) };
@@ -205,14 +206,4 @@ function durationOf(since: unknown, finishedAt: Date | null): number | null {
   if (typeof since !== "number" || !Number.isFinite(since) || since < 0) return null;
   if (since < MOMENT_S_MIN) return since;
   return finishedAt === null ? null : Math.max(0, finishedAt.getTime() / 1000 - since);
-}
-
-function parse(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? { ...value } : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

@@ -14,7 +14,7 @@ import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { requestOf } from "../protocol/actions.ts";
-import type { DecisionReader, DecisionService, Press, PressOutcome } from "./model.ts";
+import type { Press, PressOutcome } from "./model.ts";
 import { promiseOf } from "./outcomes.ts";
 import { createSteps, type StepDeps } from "./steps.ts";
 import type { PressedIncident } from "./store.ts";
@@ -37,19 +37,8 @@ export interface DecisionDeps extends StepDeps {
   log: Log;
 }
 
-/** Decisions, and what the composition root does with them. */
-export interface Decisions extends DecisionService, DecisionReader {
-  /** Looks after all decisions once, and resolves when what that began has ended. */
-  look(): Promise<void>;
-  /** A command or an incident changed, here or on another node. */
-  wake(): void;
-  deleteOld(retentionMs: number): Promise<number>;
-  start(): void;
-  stop(): Promise<void>;
-}
-
 /** Makes the decisions of this node. */
-export function createDecisions(deps: DecisionDeps): Decisions {
+export function createDecisions(deps: DecisionDeps) {
   const { sql, store, writer, loops, registry, clock, log } = deps;
   const steps = createSteps(deps);
   const stopping = new AbortController();
@@ -145,10 +134,12 @@ export function createDecisions(deps: DecisionDeps): Decisions {
   return {
     press,
     get: store.get,
+    /** Looks after all decisions once, and resolves when what that began has ended. */
     async look() {
       await turn();
       await allDone();
     },
+    /** A command or an incident changed, here or on another node. */
     wake: () => loop?.wake(),
     deleteOld: store.deleteOld,
     start() {
@@ -163,6 +154,8 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     },
   };
 }
+
+export type Decisions = ReturnType<typeof createDecisions>;
 
 /** Rolls the transaction of a press back. */
 class Refused extends Error {

@@ -1,29 +1,23 @@
+import { timingSafeEqual } from "node:crypto";
 import type { Config } from "../config.ts";
+import { isLoopbackHost } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { FailureLimits } from "../lib/failure-counter.ts";
-import { createCredentialRule } from "./credentials.ts";
-import { checkBody } from "./json-body.ts";
-import { createPageRules } from "./page-rules.ts";
-import { HttpProblem } from "./problems.ts";
+import { createFailureCounter, FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
+import { checkBody, HttpProblem } from "./problems.ts";
 import { isSlackCallback } from "./slack.ts";
-
-export interface AccessDeps {
-  config: Pick<Config, "access" | "publicUrl">;
-  clock: Clock;
-  failureLimits?: FailureLimits;
-}
-
-/** What keeps a request out, or undefined. */
-export type AccessCheck = (request: Request, address: string) => HttpProblem | undefined;
 
 /**
  * Who may do what, in one place, asked once for every request and upgrade before a route is looked for: a route that
- * somebody adds is closed until it is named as public.
+ * somebody adds is closed until it is named as public. Says what keeps a request out.
  */
-export function createAccessCheck({ config, clock, failureLimits }: AccessDeps): AccessCheck {
+export function createAccessCheck(
+  config: Pick<Config, "access" | "publicUrl">,
+  clock: Clock,
+  failureLimits: FailureLimits = FAILURE_LIMITS,
+) {
   const checkPage = createPageRules(config);
-  const checkCredential = createCredentialRule({ access: config.access, clock, limits: failureLimits });
-  return (request, address) => {
+  const checkCredential = createCredentialRule(config.access, clock, failureLimits);
+  return (request: Request, address: string): HttpProblem | undefined => {
     const path = pathOf(request.url);
     if (path === undefined) return new HttpProblem(400, "bad_host", "the Host header is missing or malformed");
     // Slack's servers call by whatever name and proxy leads here, with a form; their signature says more than these rules.
@@ -35,4 +29,104 @@ export function createAccessCheck({ config, clock, failureLimits }: AccessDeps):
 /** The path as the router sees it. Bun leaves the server's part of the URL out where the Host header does not make one. */
 function pathOf(url: string): string | undefined {
   return /^https?:\/\/[^/?#]+(\/[^?#]*)/.exec(url)?.[1];
+}
+
+/** Served to everybody; the stream has credentials of its own, the agents' tokens. */
+const PUBLIC_PATHS = ["/", "/healthz", "/readyz", "/v1/stream"];
+
+const CHALLENGE = { "www-authenticate": 'Bearer realm="opspilot"' };
+
+/** Whether a request carries what its path needs: under token access, `Authorization: Bearer` with ADMIN_TOKEN. */
+function createCredentialRule({ mode, adminToken }: Config["access"], clock: Clock, limits: FailureLimits) {
+  const failures = createFailureCounter(clock, limits);
+  const expected = digest(adminToken ?? "");
+
+  function refuse(address: string, credential: string): HttpProblem {
+    const waitS = failures.note(address, credential);
+    if (waitS === 0) return new HttpProblem(401, "unauthorized", "the credential is wrong", { headers: CHALLENGE });
+    const headers = { "retry-after": String(waitS) };
+    return new HttpProblem(429, "rate_limited", "too many wrong credentials; try again later", { headers });
+  }
+
+  return (request: Request, path: string, address: string): HttpProblem | undefined => {
+    if (mode === "open" || PUBLIC_PATHS.includes(path)) return undefined;
+    const header = request.headers.get("authorization");
+    if (header === null) return new HttpProblem(401, "unauthorized", "a credential is needed", { headers: CHALLENGE });
+    const credential = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? "";
+    const isRight = adminToken !== null && timingSafeEqual(digest(credential), expected);
+    return isRight ? undefined : refuse(address, header);
+  };
+}
+
+/** Of equal length, whatever the text: so that comparing takes equal time. */
+function digest(text: string): Uint8Array {
+  return new Bun.CryptoHasher("sha256").update(text).digest();
+}
+
+const HOST_HEADER = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i;
+const PROXY_HEADERS = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
+const PROXY_HEADER_PREFIX = "x-forwarded-";
+
+/** A load balancer asks these by whatever name or address it has for the server. */
+const ANY_HOST_PATHS = ["/healthz", "/readyz"];
+/** Where a link on another site may lead a person. */
+const PAGE_PATHS = ["/"];
+
+/**
+ * Rules that need no credential: they keep web pages of other sites, names that were bound to this machine by others (DNS
+ * rebinding), and proxies before an open server out. Programs that are no browsers send none of these headers, and pass.
+ */
+function createPageRules({ access, publicUrl }: Pick<Config, "access" | "publicUrl">) {
+  const publicPage = publicUrl === null ? undefined : new URL(publicUrl);
+  const isOpen = access.mode === "open";
+  const publicHost = access.explicit ? publicPage?.hostname : undefined;
+
+  function checkHost(headers: Headers, path: string): HttpProblem | undefined {
+    const header = headers.get("host");
+    if (header === null) return undefined;
+    const host = HOST_HEADER.exec(header)?.[1];
+    if (host === undefined) return new HttpProblem(400, "bad_host", "the Host header is malformed");
+    if (!isOpen || ANY_HOST_PATHS.includes(path)) return undefined;
+    if (isLoopbackHost(host) || host.toLowerCase() === publicHost) return undefined;
+    const detail = "open access is for requests to localhost alone; set ADMIN_TOKEN, or ACCESS=open and PUBLIC_URL";
+    return new HttpProblem(403, "foreign_host", detail);
+  }
+
+  function checkProxy(headers: Headers): HttpProblem | undefined {
+    if (!isOpen || access.explicit || ![...headers.keys()].some(isProxyHeader)) return undefined;
+    const detail = "the server is open to this machine alone, and this came through a proxy; set ADMIN_TOKEN";
+    return new HttpProblem(403, "proxied_open_access", detail);
+  }
+
+  function checkOrigin(headers: Headers): HttpProblem | undefined {
+    const origin = headers.get("origin");
+    if (origin === null || isOwn(origin, headers.get("host"))) return undefined;
+    return new HttpProblem(403, "foreign_origin", "web pages of other sites may not use this server");
+  }
+
+  function isOwn(origin: string, host: string | null): boolean {
+    const page = URL.parse(origin);
+    if (!page || (page.protocol !== "http:" && page.protocol !== "https:")) return false;
+    // Through URL, so that a port that goes without saying is left out on both sides.
+    const own = host === null ? null : URL.parse(`${page.protocol}//${host}`);
+    return page.origin === publicPage?.origin || page.host === own?.host;
+  }
+
+  function checkSite(request: Request, path: string): HttpProblem | undefined {
+    const site = request.headers.get("sec-fetch-site");
+    if (site === null || site === "same-origin" || site === "none") return undefined;
+    const isNavigation = request.method === "GET" && request.headers.get("sec-fetch-mode") === "navigate";
+    if (isNavigation && PAGE_PATHS.includes(path)) return undefined;
+    return new HttpProblem(403, "foreign_origin", "web pages of other sites may not use this server");
+  }
+
+  return (request: Request, path: string): HttpProblem | undefined =>
+    checkHost(request.headers, path) ??
+    checkProxy(request.headers) ??
+    checkOrigin(request.headers) ??
+    checkSite(request, path);
+}
+
+function isProxyHeader(name: string): boolean {
+  return PROXY_HEADERS.includes(name) || name.startsWith(PROXY_HEADER_PREFIX);
 }

@@ -13,15 +13,11 @@ import type { Log } from "../lib/log.ts";
 import type { SilenceService } from "../silences/model.ts";
 import { createAccessCheck } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
-import { analysisRoutes } from "./analysis.ts";
 import { commandRoutes } from "./commands.ts";
-import { decisionRoutes } from "./decisions.ts";
-import { createErrorHandler } from "./errors.ts";
+import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import { incidentRoutes } from "./incidents.ts";
-import type { DescribedRoute } from "./openapi.ts";
-import { openapiRoutes } from "./openapi-routes.ts";
+import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import { problemResponse, SAFE_HEADERS } from "./problems.ts";
-import { createMissedRoutes } from "./route-table.ts";
 import { silenceRoutes } from "./silences.ts";
 import { SLACK_BODY_BYTES_MAX, type SlackRoutesDeps, slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
@@ -53,7 +49,7 @@ export interface AppDeps {
 /** Everything that is answered over HTTP, not listening yet. */
 export function createApp(deps: AppDeps) {
   const { log, clock, version, agents, incidents, analysis, commands, decisions, silences } = deps;
-  const check = createAccessCheck(deps);
+  const check = createAccessCheck(deps.config, clock, deps.failureLimits);
   const addressOf = createClientAddress(deps.config.trustedProxies);
   const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
   const routes = () => app.routes as unknown as DescribedRoute[];
@@ -79,11 +75,9 @@ export function createApp(deps: AppDeps) {
     .use(systemRoutes(deps))
     .use(openapiRoutes({ routes, version }))
     .use(agentRoutes({ agents, actorOf }))
-    .use(incidentRoutes({ incidents, agents, actorOf }))
-    .use(analysisRoutes({ analysis, actorOf }))
-    .use(commandRoutes({ commands, agents, actorOf }))
-    .use(decisionRoutes({ decisions, actorOf }))
-    .use(silenceRoutes({ silences, actorOf, clock }))
+    .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
+    .use(commandRoutes(commands, agents, actorOf))
+    .use(silenceRoutes(silences, actorOf, clock))
     .use(deps.slackCallback === null ? new Elysia() : slackRoutes({ callback: deps.slackCallback }))
     .use(deps.gatewayRoutes);
   return app;

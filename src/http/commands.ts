@@ -4,73 +4,51 @@ import { COMMAND_STATUSES, type Command, type CommandService, type ExecFailure }
 import type { AgentService } from "../fleet/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
 import { unreachable } from "../lib/errors.ts";
-import { HttpProblem, invalid, notFound } from "./problems.ts";
-import {
-  AnyObject,
-  answers,
-  describing,
-  IncidentId,
-  Instant,
-  idParams,
-  input,
-  limitOf,
-  nullable,
-  oneOf,
-  onWire,
-  pageOf,
-  pageQuery,
-  resource,
-  Uuid,
-} from "./schemas.ts";
+import { existing, HttpProblem, invalid, notFound } from "./problems.ts";
+import * as api from "./schemas.ts";
 
 /** Longest wait for a command's result within the request, seconds: proxies cut requests off at 30. */
 const WAIT_S_MAX = 25;
 
 const RESULT = {
-  status: oneOf(COMMAND_STATUSES),
-  exit_code: nullable(Type.Integer()),
-  output: nullable(Type.String()),
-  error: nullable(Type.String()),
-  duration_ms: nullable(Type.Number()),
-  finished_at: nullable(Instant),
+  status: api.oneOf(COMMAND_STATUSES),
+  exit_code: api.nullable(Type.Integer()),
+  output: api.nullable(Type.String()),
+  error: api.nullable(Type.String()),
+  duration_ms: api.nullable(Type.Number()),
+  finished_at: api.nullable(api.Instant),
   late: Type.Boolean(),
 };
-const CommandSchema = resource("Command", {
-  id: Uuid,
-  agent_id: Uuid,
-  incident_id: nullable(IncidentId),
+const CommandSchema = api.resource("Command", {
+  id: api.Uuid,
+  agent_id: api.Uuid,
+  incident_id: api.nullable(api.IncidentId),
   command: Type.String(),
-  params: AnyObject,
+  params: api.AnyObject,
   actor: Type.String(),
   ttl_s: Type.Integer(),
-  created_at: Instant,
-  sent_at: nullable(Instant),
-  expires_at: Instant,
+  created_at: api.Instant,
+  sent_at: api.nullable(api.Instant),
+  expires_at: api.Instant,
   ...RESULT,
 });
-const Execution = resource("Execution", {
+const Execution = api.resource("Execution", {
   status: Type.Literal("sent"),
-  command_id: Uuid,
-  result: Type.Optional(resource("CommandResult", RESULT)),
+  command_id: api.Uuid,
+  result: Type.Optional(api.resource("CommandResult", RESULT)),
 });
-const ExecInput = input({
-  agent_id: Uuid,
+const ExecInput = api.input({
+  agent_id: api.Uuid,
   command: Type.String({ minLength: 1, maxLength: 50 }),
-  params: Type.Optional(AnyObject),
+  params: Type.Optional(api.AnyObject),
   wait_s: Type.Optional(
     Type.Number({ minimum: 0, maximum: WAIT_S_MAX, description: `a number of seconds, 0 to ${WAIT_S_MAX}` }),
   ),
 });
 
-export interface CommandRoutesDeps {
-  commands: CommandService;
-  agents: AgentService;
-  actorOf: ActorOf;
-}
-
 /** What is asked of the hosts, and what came of it. */
-export function commandRoutes({ commands, agents, actorOf }: CommandRoutesDeps) {
-  const describe = describing("commands");
+export function commandRoutes(commands: CommandService, agents: AgentService, actorOf: ActorOf) {
+  const describe = api.describing("commands");
   return new Elysia({ name: "commands", prefix: "/v1", normalize: false })
     .post(
       "/admin/exec",
@@ -84,30 +62,26 @@ export function commandRoutes({ commands, agents, actorOf }: CommandRoutesDeps) 
       describe(
         "Sends a command to an agent, and waits for its result up to wait_s seconds",
         { body: ExecInput },
-        answers(200, Execution, 404, 409),
+        api.answers(200, Execution, 404, 409),
       ),
     )
     .get(
       "/commands/:id",
-      async ({ params }) => {
-        const command = await commands.get(params.id);
-        if (!command) throw notFound("command");
-        return onWire(command);
-      },
-      describe("One command and its result", { params: idParams(Uuid) }, answers(200, CommandSchema, 404)),
+      async ({ params }) => api.onWire(existing("command", await commands.get(params.id))),
+      describe("One command and its result", { params: api.UUID_PARAMS }, api.answers(200, CommandSchema, 404)),
     )
     .get(
       "/agents/:id/commands",
       async ({ params, query, request, set }) => {
-        if (!(await agents.get(params.id))) throw notFound("agent");
-        const page = { agentId: params.id, limit: limitOf(query), cursor: query.cursor };
+        existing("agent", await agents.get(params.id));
+        const page = { agentId: params.id, limit: api.limitOf(query), cursor: query.cursor };
         const { commands: found, nextCursor } = await commands.list(page);
-        return pageOf(found, nextCursor, { request, set });
+        return api.pageOf(found, nextCursor, { request, set });
       },
       describe(
         "An agent's commands, newest first",
-        { params: idParams(Uuid), query: pageQuery(Uuid, {}) },
-        answers(200, Type.Array(CommandSchema), 404),
+        { params: api.UUID_PARAMS, query: api.pageQuery(api.Uuid, {}) },
+        api.answers(200, Type.Array(CommandSchema), 404),
       ),
     );
 }
@@ -116,7 +90,7 @@ function execution(command: Command) {
   const sent = { status: "sent" as const, command_id: command.id };
   if (command.status === "pending" || command.status === "sent") return sent;
   const { status, exit_code, output, error, duration_ms, finished_at, late } = command;
-  return { ...sent, result: onWire({ status, exit_code, output, error, duration_ms, finished_at, late }) };
+  return { ...sent, result: api.onWire({ status, exit_code, output, error, duration_ms, finished_at, late }) };
 }
 
 function refusal({ reason, message, field }: ExecFailure): HttpProblem {

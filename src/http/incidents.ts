@@ -1,164 +1,240 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
+import type { AnalysisService } from "../analysis/model.ts";
+import { DECISION_STATES, type DecisionReader, type DecisionService } from "../decisions/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
-import { HttpProblem, notFound } from "./problems.ts";
-import {
-  AnyObject,
-  answers,
-  describing,
-  IncidentId,
-  IncidentIdText,
-  Instant,
-  idParams,
-  input,
-  limitOf,
-  nullable,
-  oneOf,
-  onWire,
-  pageOf,
-  pageQuery,
-  resource,
-  Uuid,
-} from "./schemas.ts";
+import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
+import { existing, HttpProblem, invalid, notFound } from "./problems.ts";
+import * as api from "./schemas.ts";
 
 const INCIDENT = {
-  id: IncidentId,
-  agent_id: Uuid,
-  origin: oneOf(INCIDENT_ORIGINS),
+  id: api.IncidentId,
+  agent_id: api.Uuid,
+  origin: api.oneOf(INCIDENT_ORIGINS),
   type: Type.String(),
   source: Type.String(),
   raw_error: Type.String({ description: "the message and its logs; cut at 4 KiB in lists" }),
   raw_error_bytes: Type.Integer(),
   message_chars: Type.Integer({ description: "where the logs begin in raw_error" }),
-  ai_analysis: nullable(Type.String()),
-  ai_solution: nullable(Type.String()),
-  analysis: nullable(AnyObject),
-  status: oneOf(INCIDENT_STATUSES),
-  fingerprint: Uuid,
-  severity: nullable(oneOf(["info", "warning", "critical"])),
-  exit_code: nullable(Type.Integer()),
+  ai_analysis: api.nullable(Type.String()),
+  ai_solution: api.nullable(Type.String()),
+  analysis: api.nullable(api.AnyObject),
+  status: api.oneOf(INCIDENT_STATUSES),
+  fingerprint: api.Uuid,
+  severity: api.nullable(api.oneOf(["info", "warning", "critical"])),
+  exit_code: api.nullable(Type.Integer()),
   occurrences: Type.Integer(),
-  created_at: Instant,
-  last_seen_at: Instant,
-  updated_at: Instant,
+  created_at: api.Instant,
+  last_seen_at: api.Instant,
+  updated_at: api.Instant,
   revision: Type.Integer({ description: "rises with each change" }),
-  resolved_at: nullable(Instant),
-  parent_id: nullable(IncidentId),
-  previous_id: nullable(IncidentId),
-  next_id: nullable(IncidentId),
-  reason: nullable(Type.String()),
+  resolved_at: api.nullable(api.Instant),
+  parent_id: api.nullable(api.IncidentId),
+  previous_id: api.nullable(api.IncidentId),
+  next_id: api.nullable(api.IncidentId),
+  reason: api.nullable(Type.String()),
 };
-const TimelineEntry = resource("TimelineEntry", {
-  at: Instant,
+const TimelineEntry = api.resource("TimelineEntry", {
+  at: api.Instant,
   kind: Type.String(),
   actor: Type.String({ description: "agent, system, or a person" }),
-  command_id: nullable(Uuid),
-  data: nullable(AnyObject),
+  command_id: api.nullable(api.Uuid),
+  data: api.nullable(api.AnyObject),
 });
-const IncidentDecision = resource("IncidentDecision", {
-  id: Uuid,
-  action: Type.String(),
-  variant: nullable(Type.String()),
+const DECISION = {
+  id: api.Uuid,
   actor: Type.String(),
   actor_name: Type.String(),
+  command_id: api.nullable(api.Uuid),
+  outcome: api.nullable(Type.String({ description: "what came of it, in words" })),
+  requested_at: api.Instant,
+  carried_out_at: api.nullable(api.Instant),
+  ended_at: api.nullable(api.Instant),
+};
+const IncidentDecision = api.resource("IncidentDecision", {
+  ...DECISION,
+  action: Type.String(),
+  variant: api.nullable(Type.String()),
   outlet: Type.String(),
   state: Type.String(),
-  command_id: nullable(Uuid),
-  outcome: nullable(Type.String({ description: "what came of it, in words" })),
-  requested_at: Instant,
-  carried_out_at: nullable(Instant),
-  ended_at: nullable(Instant),
 });
-const IncidentAnnouncement = resource("IncidentAnnouncement", {
+const IncidentAnnouncement = api.resource("IncidentAnnouncement", {
   outlet: Type.String(),
   kind: Type.String({ description: "incident, or reply for what stands beneath its message" }),
   state: Type.String(),
   why: Type.String({ description: "why people were told, or were not" }),
-  last_error: nullable(Type.String()),
-  created_at: Instant,
-  sent_at: nullable(Instant),
+  last_error: api.nullable(Type.String()),
+  created_at: api.Instant,
+  sent_at: api.nullable(api.Instant),
 });
-const IncidentSchema = resource("Incident", INCIDENT);
-const IncidentWithTimeline = resource("IncidentWithTimeline", {
+const IncidentSchema = api.resource("Incident", INCIDENT);
+const IncidentWithTimeline = api.resource("IncidentWithTimeline", {
   ...INCIDENT,
   timeline: Type.Array(TimelineEntry),
   decisions: Type.Array(IncidentDecision),
   announcements: Type.Array(IncidentAnnouncement),
 });
 
-const status = Type.Optional(oneOf(INCIDENT_STATUSES));
+const status = Type.Optional(api.oneOf(INCIDENT_STATUSES));
+const DecisionSchema = api.resource("Decision", {
+  ...DECISION,
+  incident_id: api.IncidentId,
+  action: api.oneOf(DECISION_ACTIONS),
+  variant: api.nullable(api.oneOf(IGNORE_VARIANTS)),
+  outlet: Type.String({ description: "where it was decided: slack, api" }),
+  state: api.oneOf(DECISION_STATES),
+});
+const DecisionInput = api.input({
+  action: api.oneOf(DECISION_ACTIONS),
+  variant: Type.Optional(api.oneOf(IGNORE_VARIANTS)),
+});
+const ModelCallSchema = api.resource("ModelCall", {
+  asked_at: api.Instant,
+  model: Type.String(),
+  endpoint: Type.String({ description: "the host that was asked" }),
+  system: Type.String({ description: "the instructions, as they were sent" }),
+  prompt: Type.String({ description: "the evidence, as it was sent: redacted" }),
+  outcome: api.nullable(Type.String()),
+  answer: api.nullable(Type.String()),
+  prompt_tokens: api.nullable(Type.Integer()),
+  completion_tokens: api.nullable(Type.Integer()),
+  cost_usd: api.nullable(Type.Number()),
+  took_ms: api.nullable(Type.Integer()),
+});
+const AnalysisSchema = api.resource("Analysis", {
+  ai_analysis: api.nullable(Type.String()),
+  ai_solution: api.nullable(Type.String()),
+  analysis: api.nullable(api.AnyObject),
+  calls: Type.Array(ModelCallSchema),
+});
+const Request = api.resource("AnalysisRequest", { status: Type.Literal("queued") });
 
-export interface IncidentRoutesDeps {
+interface IncidentRoutesDeps {
   incidents: IncidentService;
+  decisions: DecisionService & DecisionReader;
+  analysis: AnalysisService;
   agents: AgentService;
   actorOf: ActorOf;
 }
 
-/** What went wrong on the hosts, and what people decided. */
-export function incidentRoutes({ incidents, agents, actorOf }: IncidentRoutesDeps) {
-  const describe = describing("incidents");
+/** What went wrong on the hosts, what explains it, and what people decided. */
+export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf }: IncidentRoutesDeps) {
+  const describe = api.describing("incidents");
 
-  return new Elysia({ name: "incidents", prefix: "/v1", normalize: false })
-    .get(
-      "/agents/:id/incidents",
-      async ({ params, query, request, set }) => {
-        if (!(await agents.get(params.id))) throw notFound("agent");
-        const page = { ...query, limit: limitOf(query), agentId: params.id };
-        const { incidents: found, nextCursor } = await incidents.list(page);
-        return pageOf(found, nextCursor, { request, set });
-      },
-      describe(
-        "An agent's incidents, newest first",
-        { params: idParams(Uuid), query: pageQuery(IncidentIdText, { status }) },
-        answers(200, Type.Array(IncidentSchema), 404),
-      ),
-    )
-    .get(
-      "/incidents",
-      async ({ query, request, set }) => {
-        const { limit: _, agent_id: agentId, ...rest } = query;
-        const { incidents: found, nextCursor } = await incidents.list({ ...rest, agentId, limit: limitOf(query) });
-        return pageOf(found, nextCursor, { request, set });
-      },
-      describe(
-        "All incidents, newest first",
-        { query: pageQuery(IncidentIdText, { status, agent_id: Type.Optional(Uuid) }) },
-        answers(200, Type.Array(IncidentSchema)),
-      ),
-    )
-    .get(
-      "/incidents/:id",
-      async ({ params }) => {
-        const incident = await incidents.get(params.id);
-        if (!incident) throw notFound("incident");
-        const { timeline, decisions, announcements, ...rest } = incident;
-        return {
-          ...onWire(rest),
-          timeline: timeline.map(onWire),
-          decisions: decisions.map(onWire),
-          announcements: announcements.map(onWire),
-        };
-      },
-      describe(
-        "One incident with its whole story: its timeline, what people decided, and where they were told",
-        { params: idParams(IncidentIdText) },
-        answers(200, IncidentWithTimeline, 404),
-      ),
-    )
-    .patch(
-      "/incidents/:id",
-      async ({ params, body, request, server }) => {
-        const change = await incidents.decide(params.id, body.status, actorOf(request, server));
-        if (change.ok) return onWire(change.incident);
-        if (change.reason === "not_found") throw notFound("incident");
-        throw new HttpProblem(409, change.reason, change.message);
-      },
-      describe(
-        "A person's decision on an incident; resolved is final",
-        { params: idParams(IncidentIdText), body: input({ status: oneOf(DECIDED_STATUSES) }) },
-        answers(200, IncidentSchema, 404, 409),
-      ),
-    );
+  return (
+    new Elysia({ name: "incidents", prefix: "/v1", normalize: false })
+      .get(
+        "/agents/:id/incidents",
+        async ({ params, query, request, set }) => {
+          existing("agent", await agents.get(params.id));
+          const page = { ...query, limit: api.limitOf(query), agentId: params.id };
+          const { incidents: found, nextCursor } = await incidents.list(page);
+          return api.pageOf(found, nextCursor, { request, set });
+        },
+        describe(
+          "An agent's incidents, newest first",
+          { params: api.UUID_PARAMS, query: api.pageQuery(api.IncidentIdText, { status }) },
+          api.answers(200, Type.Array(IncidentSchema), 404),
+        ),
+      )
+      .get(
+        "/incidents",
+        async ({ query, request, set }) => {
+          const { limit: _, agent_id: agentId, ...rest } = query;
+          const { incidents: found, nextCursor } = await incidents.list({
+            ...rest,
+            agentId,
+            limit: api.limitOf(query),
+          });
+          return api.pageOf(found, nextCursor, { request, set });
+        },
+        describe(
+          "All incidents, newest first",
+          { query: api.pageQuery(api.IncidentIdText, { status, agent_id: Type.Optional(api.Uuid) }) },
+          api.answers(200, Type.Array(IncidentSchema)),
+        ),
+      )
+      .get(
+        "/incidents/:id",
+        async ({ params }) => {
+          const incident = existing("incident", await incidents.get(params.id));
+          return {
+            ...api.onWire(incident),
+            timeline: incident.timeline.map(api.onWire),
+            decisions: incident.decisions.map(api.onWire),
+            announcements: incident.announcements.map(api.onWire),
+          };
+        },
+        describe(
+          "One incident with its whole story: its timeline, what people decided, and where they were told",
+          { params: api.NUMBER_PARAMS },
+          api.answers(200, IncidentWithTimeline, 404),
+        ),
+      )
+      .patch(
+        "/incidents/:id",
+        async ({ params, body, request, server }) => {
+          const change = await incidents.decide(params.id, body.status, actorOf(request, server));
+          if (change.ok) return api.onWire(change.incident);
+          if (change.reason === "not_found") throw notFound("incident");
+          throw new HttpProblem(409, change.reason, change.message);
+        },
+        describe(
+          "A person's decision on an incident; resolved is final",
+          { params: api.NUMBER_PARAMS, body: api.input({ status: api.oneOf(DECIDED_STATUSES) }) },
+          api.answers(200, IncidentSchema, 404, 409),
+        ),
+      )
+      // What Slack's buttons do, for every other program.
+      .post(
+        "/incidents/:id/decisions",
+        async ({ params, body, request, server, set }) => {
+          const { action, variant } = body;
+          if (variant !== undefined && action !== "ignore") {
+            throw invalid([{ field: "variant", message: "only of ignore" }]);
+          }
+          const actor = actorOf(request, server);
+          const ignoring = action === "ignore" ? (variant ?? "until_resolved") : null;
+          const press = { incidentId: params.id, action, variant: ignoring, actor, actorName: actor, outlet: "api" };
+          const outcome = await decisions.press(press);
+          if (!outcome.ok && outcome.reason === "not_found") throw notFound("incident");
+          if (!outcome.ok) throw new HttpProblem(409, outcome.reason, outcome.text);
+          const decision = existing("incident", await decisions.get(outcome.decisionId));
+          set.status = 202;
+          return api.onWire(decision);
+        },
+        describe(
+          "Decides about an incident as a button does; what comes of it is told by the incident's decisions",
+          { params: api.NUMBER_PARAMS, body: DecisionInput },
+          api.answers(202, DecisionSchema, 404, 409),
+        ),
+      )
+      .post(
+        "/incidents/:id/analyze",
+        async ({ params, request, server, set }) => {
+          existing("incident", await analysis.request(params.id, actorOf(request, server)));
+          set.status = 202;
+          return { status: "queued" as const };
+        },
+        describe(
+          "Explain an incident again, by the heuristics and by a model",
+          { params: api.NUMBER_PARAMS },
+          api.answers(202, Request, 404),
+        ),
+      )
+      .get(
+        "/incidents/:id/analysis",
+        async ({ params }) => {
+          const view = existing("incident", await analysis.view(params.id));
+          return { ...view, calls: view.calls.map(api.onWire) };
+        },
+        describe(
+          "What explains an incident: what was asked of whom, and what each answered",
+          { params: api.NUMBER_PARAMS },
+          api.answers(200, AnalysisSchema, 404),
+        ),
+      )
+  );
 }

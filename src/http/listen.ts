@@ -2,15 +2,6 @@ import type { Config } from "../config.ts";
 import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { App } from "./app.ts";
 
-/** A server that takes connections. */
-export interface Listening {
-  /** With the real port, where any free one was asked for. */
-  readonly url: string;
-  readonly port: number;
-  /** Takes no more connections and cuts off those that are left. Safe to call twice. */
-  stop(): Promise<void>;
-}
-
 /** Why a port cannot be had, for a person. */
 const REASONS: Readonly<Record<string, (port: number, host: string) => string>> = {
   EADDRINUSE: (port) => `port ${port} is taken by another program; set PORT (or --port) to a free one`,
@@ -19,19 +10,24 @@ const REASONS: Readonly<Record<string, (port: number, host: string) => string>> 
 };
 
 /** Makes the app listen. Throws a StartupError when the port cannot be had. */
-export function listen(app: App, { listen: { host, port }, tls }: Pick<Config, "listen" | "tls">): Listening {
+export function listen(app: App, { listen: { host, port }, tls }: Pick<Config, "listen" | "tls">) {
   const server = open(app, host, port);
   const shownHost = host.includes(":") ? `[${host}]` : host;
   let stopping: Promise<void> | undefined;
   return {
+    /** With the real port, where any free one was asked for. */
     url: `${tls === null ? "http" : "https"}://${shownHost}:${server.port}`,
     port: server.port ?? port,
+    /** Takes no more connections and cuts off those that are left. Safe to call twice. */
     stop: () => {
       stopping ??= server.stop(true);
       return stopping;
     },
   };
 }
+
+/** A server that takes connections. */
+export type Listening = ReturnType<typeof listen>;
 
 function open(app: App, hostname: string, port: number) {
   try {
@@ -40,9 +36,8 @@ function open(app: App, hostname: string, port: number) {
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reason = REASONS[code]?.(port, hostname) ?? errorMessage(error);
-    throw new StartupError(`cannot listen on ${hostname} port ${port}: ${reason}`, ExitCode.unavailable, {
-      cause: error,
-    });
+    const message = `cannot listen on ${hostname} port ${port}: ${reason}`;
+    throw new StartupError(message, ExitCode.unavailable, { cause: error });
   }
   throw new StartupError(`cannot listen on ${hostname} port ${port}`, ExitCode.unavailable);
 }

@@ -1,6 +1,8 @@
 import { STATUS_CODES } from "node:http";
-import type { TSchema } from "@sinclair/typebox";
-import type { Route } from "./route-table.ts";
+import { CloneType, type TSchema, Type } from "@sinclair/typebox";
+import { Elysia } from "elysia";
+import type { Route } from "./errors.ts";
+import { AnyObject, answers } from "./schemas.ts";
 
 /** A JSON object of the description. */
 type Json = Record<string, unknown>;
@@ -26,7 +28,7 @@ const SECURITY_SCHEME = {
  * The API's description (OpenAPI 3.1, whose schemas are JSON Schema as TypeBox has it), made from the routes themselves.
  * A schema with a title becomes a component.
  */
-export function describeApi(routes: readonly DescribedRoute[], version: string): Json {
+function describeApi(routes: readonly DescribedRoute[], version: string): Json {
   const schemas: Json = {};
   const paths: Record<string, Json> = {};
   for (const route of routes) {
@@ -135,3 +137,59 @@ const WEBSOCKET_RESPONSES = {
   "403": { description: STATUS_CODES["403"] },
   "426": { description: STATUS_CODES["426"] },
 };
+
+const Page = Type.String({ contentMediaType: "text/html" });
+
+interface OpenapiRoutesDeps {
+  /** All routes of the app; asked when the first request comes, when all are there. */
+  routes: () => readonly DescribedRoute[];
+  version: string;
+}
+
+/** The API described for programs, and a plain page for people. */
+export function openapiRoutes({ routes, version }: OpenapiRoutesDeps) {
+  const tags = ["system"];
+  let document: Record<string, unknown> | undefined;
+  const described = () => {
+    document ??= describeApi(routes(), version);
+    return document;
+  };
+  return new Elysia({ name: "openapi", normalize: false })
+    .get("/openapi/json", described, {
+      response: answers(200, CloneType(AnyObject)),
+      detail: { tags, summary: "This description" },
+    })
+    .get(
+      "/openapi",
+      ({ set }) => {
+        set.headers["content-type"] = "text/html; charset=utf-8";
+        set.headers["content-security-policy"] = PAGE_POLICY;
+        return openapiPage(described(), version);
+      },
+      { response: answers(200, Page), detail: { tags, summary: "The API on one page" } },
+    );
+}
+
+/** What is used of the API's description. */
+type Paths = Record<string, Record<string, { summary?: string }>>;
+
+/** One plain page that lists the API, without a script: nothing is loaded from elsewhere. */
+function openapiPage(document: Record<string, unknown>, version: string): string {
+  const rows = Object.entries(document.paths as Paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(
+      ([method, { summary = "" }]) =>
+        `<tr><td>${method.toUpperCase()}</td><td><code>${Bun.escapeHTML(path)}</code></td><td>${Bun.escapeHTML(summary)}</td></tr>`,
+    ),
+  );
+  return `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>OpsPilot API</title>
+<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}</style></head>
+<body><h1>OpsPilot API ${Bun.escapeHTML(version)}</h1>
+<p>The whole description, for programs: <a href="/openapi/json">/openapi/json</a> (OpenAPI 3.1).</p>
+<table>${rows.join("\n")}</table></body>
+</html>`;
+}
+
+/** Its own styles, and nothing else. */
+const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";

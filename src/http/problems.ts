@@ -47,6 +47,12 @@ export function notFound(what: "agent" | "incident" | "command" | "silence"): Ht
   return new HttpProblem(404, `${what}_not_found`, `there is no such ${what}`);
 }
 
+/** What the path names; throws the 404 where it was not found. */
+export function existing<T>(what: Parameters<typeof notFound>[0], found: T): Exclude<T, undefined | false> {
+  if (found === undefined || found === false) throw notFound(what);
+  return found as Exclude<T, undefined | false>;
+}
+
 /** 422 for a request whose parts are well-formed, but not what they must be. */
 export function invalid(fields: readonly FieldError[]): HttpProblem {
   const detail = fields.map(({ field, message }) => `${field}: ${message}`).join("; ");
@@ -87,3 +93,37 @@ export function problemResponse({ status, reason, message, fields, headers }: Ht
 
 /** On every answer: nothing is guessed from its content, nothing of it is kept by a cache. */
 export const SAFE_HEADERS = { "x-content-type-options": "nosniff", "cache-control": "no-store" } as const;
+
+/** Requests are a few fields; the largest, a command's parameters, are far below. */
+const BODY_BYTES_MAX = 64 * 1024;
+
+/** Bodies are JSON and say so: a form of a web page cannot. Without a body nothing needs to be said. */
+export function checkBody({ method, headers }: Request): HttpProblem | undefined {
+  if (method === "GET" || method === "HEAD") return undefined;
+  const sizeBytes = Number(headers.get("content-length") ?? 0);
+  if (sizeBytes === 0 && !headers.has("transfer-encoding") && !headers.has("content-type")) return undefined;
+  if (sizeBytes > BODY_BYTES_MAX) return tooLarge();
+  const type = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type === "application/json") return undefined;
+  return new HttpProblem(415, "unsupported_media_type", "bodies must be application/json");
+}
+
+function tooLarge(): HttpProblem {
+  return new HttpProblem(413, "too_large", `a body has ${BODY_BYTES_MAX} bytes at most`);
+}
+
+/**
+ * A body as JSON; none counts as an empty object, so that its missing fields can be named. (Elysia's own parser takes what is
+ * no JSON for no body where the body is optional.)
+ */
+export async function parseJson({ request }: { request: Request }): Promise<unknown> {
+  const text = await request.text();
+  if (text === "") return {};
+  if (text.length > BODY_BYTES_MAX) throw tooLarge();
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof RangeError) throw badJson();
+    throw error;
+  }
+}

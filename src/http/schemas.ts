@@ -8,8 +8,7 @@ import {
   Type,
 } from "@sinclair/typebox";
 import { UUID } from "../lib/uuid.ts";
-import { parseJson } from "./json-body.ts";
-import { Problem } from "./problems.ts";
+import { Problem, parseJson } from "./problems.ts";
 
 /** A page's size when nothing is said, and at most: an incident has up to 4 KiB in a list. */
 const PAGE = { default: 100, max: 1_000 } as const;
@@ -71,8 +70,10 @@ export function pageQuery<C extends TSchema, T extends TProperties>(cursor: C, f
   return input({ limit, cursor: Type.Optional(cursor), ...filters });
 }
 
-/** The path's `id`. */
-export const idParams = <T extends TSchema>(id: T) => input({ id });
+/** A path with the UUID `id`. */
+export const UUID_PARAMS = input({ id: Uuid });
+/** A path with the number `id`. */
+export const NUMBER_PARAMS = input({ id: IncidentIdText });
 
 /** Refusals that routes have in common: no credential, a web page or proxy, too many wrong ones, a surprise, no database. */
 const COMMON_PROBLEMS = [401, 403, 429, 500, 503];

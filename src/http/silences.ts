@@ -4,24 +4,8 @@ import type { ActorOf } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isSelective } from "../lib/glob.ts";
 import { type NewSilence, SILENCE_ENDS, type SilenceService } from "../silences/model.ts";
-import { type FieldError, HttpProblem, invalid, notFound } from "./problems.ts";
-import {
-  answers,
-  describing,
-  IncidentId,
-  IncidentIdText,
-  Instant,
-  idParams,
-  input,
-  limitOf,
-  nullable,
-  oneOf,
-  onWire,
-  pageOf,
-  pageQuery,
-  resource,
-  Uuid,
-} from "./schemas.ts";
+import { existing, type FieldError, HttpProblem, invalid } from "./problems.ts";
+import * as api from "./schemas.ts";
 
 const PATTERN_CHARS_MAX = 255;
 const COMMENT_CHARS_MAX = 1_000;
@@ -31,19 +15,19 @@ const DAY_MS = 86_400_000;
 /** As RFC 3339 has it: with an offset, since a silence must not end an hour late. */
 const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$/;
 
-const SilenceSchema = resource("Silence", {
-  id: IncidentId,
-  agent: nullable(Type.String({ description: "over the agent's id or its host name" })),
-  type: nullable(Type.String()),
-  source: nullable(Type.String()),
-  fingerprint: nullable(Uuid),
-  incident_id: nullable(IncidentId),
-  ends: oneOf(SILENCE_ENDS),
-  until: nullable(Instant),
-  comment: nullable(Type.String()),
+const SilenceSchema = api.resource("Silence", {
+  id: api.IncidentId,
+  agent: api.nullable(Type.String({ description: "over the agent's id or its host name" })),
+  type: api.nullable(Type.String()),
+  source: api.nullable(Type.String()),
+  fingerprint: api.nullable(api.Uuid),
+  incident_id: api.nullable(api.IncidentId),
+  ends: api.oneOf(SILENCE_ENDS),
+  until: api.nullable(api.Instant),
+  comment: api.nullable(Type.String()),
   actor: Type.String(),
-  created_at: Instant,
-  ended_at: nullable(Instant),
+  created_at: api.Instant,
+  ended_at: api.nullable(api.Instant),
 });
 
 function pattern(about: string) {
@@ -51,7 +35,7 @@ function pattern(about: string) {
   return Type.Optional(Type.Union([Type.String({ maxLength: PATTERN_CHARS_MAX }), Type.Null()], { description }));
 }
 
-const BODY = input({
+const BODY = api.input({
   agent: pattern("a pattern over the agent's id or host name"),
   type: pattern("a pattern over the incident's type"),
   source: pattern("a pattern over the incident's source"),
@@ -67,27 +51,21 @@ const BODY = input({
   ),
 });
 
-export interface SilenceRoutesDeps {
-  silences: SilenceService;
-  actorOf: ActorOf;
-  clock: Clock;
-}
-
 /** What is recorded and explained, but not announced. */
-export function silenceRoutes({ silences, actorOf, clock }: SilenceRoutesDeps) {
-  const describe = describing("silences");
+export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock: Clock) {
+  const describe = api.describing("silences");
   return new Elysia({ name: "silences", prefix: "/v1", normalize: false })
     .get(
       "/silences",
       async ({ query, request, set }) => {
         const { cursor, ended } = query;
-        const page = await silences.list({ cursor, limit: limitOf(query), ended: ended === "true" });
-        return pageOf(page.silences, page.nextCursor, { request, set });
+        const page = await silences.list({ cursor, limit: api.limitOf(query), ended: ended === "true" });
+        return api.pageOf(page.silences, page.nextCursor, { request, set });
       },
       describe(
         "Silences, newest first; those that are over with ended=true",
-        { query: pageQuery(IncidentIdText, { ended: Type.Optional(oneOf(["true", "false"])) }) },
-        answers(200, Type.Array(SilenceSchema)),
+        { query: api.pageQuery(api.IncidentIdText, { ended: Type.Optional(api.oneOf(["true", "false"])) }) },
+        api.answers(200, Type.Array(SilenceSchema)),
       ),
     )
     .post(
@@ -96,24 +74,24 @@ export function silenceRoutes({ silences, actorOf, clock }: SilenceRoutesDeps) {
         const made = await silences.create(silenceOf(body, clock.now()), actorOf(request, server));
         if (!made) throw new HttpProblem(409, "too_many_silences", "there are too many silences; end some first");
         set.status = 201;
-        return onWire(made);
+        return api.onWire(made);
       },
       describe(
         "A new silence: incidents that fit all its patterns are not announced",
         { body: BODY },
-        answers(201, SilenceSchema, 409),
+        api.answers(201, SilenceSchema, 409),
       ),
     )
     .delete(
       "/silences/:id",
       async ({ params, request, server, set }) => {
-        if (!(await silences.end(params.id, actorOf(request, server)))) throw notFound("silence");
+        existing("silence", await silences.end(params.id, actorOf(request, server)));
         set.status = 204;
       },
       describe(
         "Ends a silence; what it held back and is still open is announced",
-        { params: idParams(IncidentIdText) },
-        answers(204, Type.Void(), 404),
+        { params: api.NUMBER_PARAMS },
+        api.answers(204, Type.Void(), 404),
       ),
     );
 }

@@ -4,7 +4,7 @@ import { HttpProblem } from "./problems.ts";
 import { answers } from "./schemas.ts";
 
 /** Where Slack's callbacks come in. They prove themselves by a signature: no other rule of the API is for them. */
-export const SLACK_PATH = "/v1/slack/interactions";
+const SLACK_PATH = "/v1/slack/interactions";
 
 /** A pressed button's callback carries the whole message, percent-encoded. */
 export const SLACK_BODY_BYTES_MAX = 512 * 1024;
@@ -38,7 +38,7 @@ export function slackRoutes({ callback }: SlackRoutesDeps) {
     },
     {
       parse: "text",
-      response: { ...answers(200, Type.String({ contentMediaType: "text/plain" }), 401, 413) },
+      response: answers(200, Type.String({ contentMediaType: "text/plain" }), 401, 413),
       detail: {
         tags: ["slack"],
         summary: "Slack's callbacks",

@@ -1,39 +1,31 @@
 import type { TransactionSql } from "postgres";
-import type { Severity } from "../protocol/frames.ts";
-import { subjectOf } from "./grouping.ts";
-import type {
-  GroupingFacts,
-  GroupingPlan,
-  IncidentRef,
-  IncomingAlert,
-  OpenIncident,
-  PastResolution,
-} from "./grouping-model.ts";
-import type { IncidentOrigin } from "./model.ts";
+import {
+  type GroupingFacts,
+  type GroupingPlan,
+  type IncidentRef,
+  type IncomingAlert,
+  type OpenIncident,
+  type PastResolution,
+  subjectOf,
+} from "./grouping.ts";
 import { lockIncidents, touchRelatives, wakeFollowers } from "./write-store.ts";
 
 /** What the database knows that decides about these alerts. The caller holds the agents' locks. */
 export async function readFacts(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<GroupingFacts> {
-  const allFiring = alerts.filter((alert) => alert.state === "firing");
-  const firing = distinct(allFiring, (alert) => alert.fingerprint);
-  const resolving = distinct(
-    alerts.filter((alert) => alert.state === "resolved"),
-    subjectOf,
-  );
+  const firing = alerts.filter((alert) => alert.state === "firing");
+  const resolving = alerts.filter((alert) => alert.state === "resolved");
   // Only an alert that happened before it was received can have been overtaken by a resolution.
-  const late = distinct(
-    allFiring.filter((alert) => alert.occurredAt < alert.receivedAt),
-    (alert) => alert.fingerprint,
-  );
+  const late = firing.filter((alert) => alert.occurredAt < alert.receivedAt);
   const [stored, joinable, closable, resolutions] = await Promise.all([
     findStored(sql, alerts),
-    findJoinable(sql, firing),
-    resolving.length > 0 ? findClosable(sql, resolving) : [],
-    late.length > 0 ? findResolutions(sql, late) : [],
+    findJoinable(sql, distinct(firing, problemOf)),
+    resolving.length > 0 ? findClosable(sql, distinct(resolving, subjectOf)) : [],
+    late.length > 0 ? findResolutions(sql, distinct(late, problemOf)) : [],
   ]);
-  const open = distinct([...joinable, ...closable], (incident) => incident.fingerprint);
-  return { storedUuids: new Set(stored), open, resolutions };
+  return { storedUuids: new Set(stored), open: distinct([...joinable, ...closable], problemOf), resolutions };
 }
+
+const problemOf = ({ fingerprint }: { fingerprint: string }) => fingerprint;
 
 async function findStored(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<string[]> {
   const rows = await sql<{ uuid: string }[]>`
@@ -44,32 +36,34 @@ async function findStored(sql: TransactionSql, alerts: readonly IncomingAlert[])
 
 // `cross join lateral … limit 1` holds the planner to one index look-up a key, whatever it believes of the table's size.
 async function findJoinable(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<OpenIncident[]> {
-  const rows = await sql<OpenRow[]>`
+  return sql<OpenIncident[]>`
     select i.* from unnest(${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[],
       ${column(alerts, "source")}::text[], ${column(alerts, "fingerprint")}::uuid[]) k (agent_id, type, source, fingerprint)
     cross join lateral (
-      select id, origin, agent_id, type, source, fingerprint, severity, extract(epoch from last_seen_at)::float8 * 1000 as last_seen_at
-      from incidents
+      select ${openColumns(sql)} from incidents i
       where agent_id = k.agent_id and type = k.type and source = k.source and fingerprint = k.fingerprint
         and status <> 'resolved' limit 1) i`;
-  return rows.map(toOpenIncident);
 }
 
 async function findClosable(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<OpenIncident[]> {
-  const rows = await sql<OpenRow[]>`
-    select i.id, i.origin, i.agent_id, i.type, i.source, i.fingerprint, i.severity,
-      extract(epoch from i.last_seen_at)::float8 * 1000 as last_seen_at
+  return sql<OpenIncident[]>`
+    select ${openColumns(sql)}
     from unnest(${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[], ${column(alerts, "source")}::text[],
       ${column(alerts, "origin")}::text[]) k (agent_id, type, source, origin)
     join incidents i on i.agent_id = k.agent_id and i.type = k.type and i.source = k.source and i.origin = k.origin
       and i.status <> 'resolved'
     order by i.id`;
-  return rows.map(toOpenIncident);
 }
 
+const openColumns = (sql: TransactionSql) => sql`
+  i.id, i.origin, i.agent_id as "agentId", i.type, i.source, i.fingerprint, i.severity,
+  extract(epoch from i.last_seen_at)::float8 * 1000 as "lastSeenAt"`;
+
 async function findResolutions(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<PastResolution[]> {
-  const rows = await sql<ResolutionRow[]>`
-    select k.origin, k.agent_id, k.type, k.source, k.fingerprint, r.occurred_at, i.id as incident_id
+  const rows = await sql<
+    (Pick<OpenIncident, "origin" | "agentId" | "type" | "source"> & Omit<PastResolution, "subject">)[]
+  >`
+    select k.origin, k.agent_id as "agentId", k.type, k.source, k.fingerprint, r.occurred_at as "occurredAt", i.id as "incidentId"
     from unnest(${column(alerts, "origin")}::text[], ${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[],
       ${column(alerts, "source")}::text[], ${column(alerts, "fingerprint")}::uuid[]) k (origin, agent_id, type, source, fingerprint)
     cross join lateral (
@@ -80,38 +74,7 @@ async function findResolutions(sql: TransactionSql, alerts: readonly IncomingAle
       select id from incidents
       where agent_id = k.agent_id and type = k.type and source = k.source and origin = k.origin and status = 'resolved'
       order by fingerprint = k.fingerprint desc, id desc limit 1) i on true`;
-  return rows.map((row) => ({
-    subject: subjectOf({ ...row, agentId: row.agent_id }),
-    fingerprint: row.fingerprint,
-    occurredAt: row.occurred_at,
-    incidentId: row.incident_id,
-  }));
-}
-
-interface OpenRow {
-  id: number;
-  origin: IncidentOrigin;
-  agent_id: string;
-  type: string;
-  source: string;
-  fingerprint: string;
-  severity: Severity | null;
-  last_seen_at: number;
-}
-
-interface ResolutionRow {
-  origin: IncidentOrigin;
-  agent_id: string;
-  type: string;
-  source: string;
-  fingerprint: string;
-  occurred_at: number;
-  incident_id: number | null;
-}
-
-function toOpenIncident(row: OpenRow): OpenIncident {
-  const { id, origin, type, source, fingerprint, severity } = row;
-  return { id, origin, agentId: row.agent_id, type, source, fingerprint, severity, lastSeenAt: row.last_seen_at };
+  return rows.map((row) => ({ ...row, subject: subjectOf(row) }));
 }
 
 /** Writes a plan, and touches what shows the incidents that it ends. Returns the ids of those that opened. */

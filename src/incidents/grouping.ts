@@ -3,7 +3,7 @@
  *
  *   firing    joins the open incident of its fingerprint while that one's last alert is younger than the window;
  *             otherwise it opens a new one, and the older open one is resolved as superseded. The new one and the last
- *             of its fingerprint are linked both ways; one that was resolved before the batch is found afterwards (link-store.ts).
+ *             of its fingerprint are linked both ways; one that was resolved before the batch is found afterwards (write-store.ts).
  *   resolved  closes the open incidents of its agent, type and source whose last alert occurred no later; with none
  *             open it is stored and opens nothing.
  *   late      a firing alert that occurred before a resolution of its agent, type and source, but arrives after it,
@@ -13,21 +13,108 @@
  * or stood earlier in the batch) has no effect.
  */
 import type { Severity } from "../protocol/frames.ts";
-import type {
-  ChangedIncident,
-  GroupingFacts,
-  GroupingPlan,
-  IncidentRef,
-  IncomingAlert,
-  OpenedIncident,
-  OpenIncident,
-  PlannedEvent,
-} from "./grouping-model.ts";
+import type { IncidentOrigin } from "./model.ts";
+
+/** An accepted alert with everything that decides where it belongs. */
+export interface IncomingAlert {
+  uuid: string;
+  origin: IncidentOrigin;
+  agentId: string;
+  messageId: string | null;
+  fingerprint: string;
+  type: string;
+  source: string;
+  state: "firing" | "resolved";
+  severity: Severity | null;
+  exitCode: number | null;
+  rawError: string;
+  messageChars: number;
+  /** Unix milliseconds by the database's clock. */
+  occurredAt: number;
+  receivedAt: number;
+}
+
+/** An open incident as the database has it. */
+export interface OpenIncident {
+  id: number;
+  origin: IncidentOrigin;
+  agentId: string;
+  type: string;
+  source: string;
+  fingerprint: string;
+  severity: Severity | null;
+  lastSeenAt: number;
+}
+
+/** The last resolution of one origin, agent, type and source, and the resolved incident that a late alert of `fingerprint` belongs to. */
+export interface PastResolution {
+  subject: string;
+  fingerprint: string;
+  occurredAt: number;
+  incidentId: number | null;
+}
+
+/** What the database knows that decides about a batch. */
+export interface GroupingFacts {
+  storedUuids: ReadonlySet<string>;
+  open: readonly OpenIncident[];
+  resolutions: readonly PastResolution[];
+}
+
+/** An incident that a row refers to: one that exists, or the n-th that this plan opens. */
+export type IncidentRef = { id: number } | { opened: number };
+
+/** An incident that the plan opens; it may be over by the end of the batch. */
+interface OpenedIncident {
+  alert: IncomingAlert;
+  occurrences: number;
+  severity: Severity | null;
+  lastSeenAt: number;
+  resolvedAt: number | null;
+  reason: string | null;
+  previous: IncidentRef | null;
+  next: IncidentRef | null;
+}
+
+/** What happens to an incident that exists. */
+interface ChangedIncident {
+  id: number;
+  addOccurrences: number;
+  severity: Severity | null;
+  lastSeenAt: number;
+  resolvedAt: number | null;
+  reason: string | null;
+  next: IncidentRef | null;
+}
+
+/** An alert's row. */
+interface PlannedAlert {
+  alert: IncomingAlert;
+  incident: IncidentRef | null;
+  /** The alert's text is the incident's, and not stored again. */
+  isFirst: boolean;
+}
+
+/** A line of the audit trail. */
+interface PlannedEvent {
+  incident: IncidentRef;
+  kind: "resolved" | "superseded";
+  agentId: string;
+  at: number;
+}
+
+/** Everything that one batch writes. */
+export interface GroupingPlan {
+  opened: OpenedIncident[];
+  changed: ChangedIncident[];
+  alerts: PlannedAlert[];
+  events: PlannedEvent[];
+}
 
 /** Why an incident is resolved, as `incidents.reason` says it. */
-export const SUPERSEDED = "superseded";
+const SUPERSEDED = "superseded";
 /** Why an incident is resolved that its agent reported as over. */
-export const RESOLVED_BY_AGENT = "resolved by the agent";
+const RESOLVED_BY_AGENT = "resolved by the agent";
 const ARRIVED_LATE = "occurred before the agent's recovery report, arrived after it";
 
 const SEVERITY_RANK: Record<Severity, number> = { info: 1, warning: 2, critical: 3 };

@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
+import type { Decision } from "../decisions/model.ts";
 
 /** new → analyzed → acknowledged | ignored → resolved. All but resolved are open for grouping. */
 export const INCIDENT_STATUSES = ["new", "analyzed", "acknowledged", "ignored", "resolved"] as const;
@@ -63,20 +64,7 @@ export interface TimelineEntry {
 }
 
 /** What a person decided about an incident, and what came of it. */
-export interface IncidentDecision {
-  id: string;
-  action: string;
-  variant: string | null;
-  actor: string;
-  actor_name: string;
-  outlet: string;
-  state: string;
-  command_id: string | null;
-  outcome: string | null;
-  requested_at: Date;
-  carried_out_at: Date | null;
-  ended_at: Date | null;
-}
+export type IncidentDecision = Omit<Decision, "incident_id">;
 
 /** Where people were told of an incident, or why not. */
 export interface IncidentAnnouncement {

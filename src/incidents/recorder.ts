@@ -3,8 +3,7 @@ import type { AcceptedAlert, AlertRecorder, TimedFrame } from "../ingest/model.t
 import { joinRawError } from "../protocol/raw-error.ts";
 import { readFacts, writePlan } from "./alert-store.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import { planGrouping } from "./grouping.ts";
-import type { IncomingAlert } from "./grouping-model.ts";
+import { type IncomingAlert, planGrouping } from "./grouping.ts";
 
 export interface AlertRecorderDeps {
   incidentGroupWindowMs: number;

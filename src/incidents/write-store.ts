@@ -1,20 +1,16 @@
 /**
  * The only writer of `incidents` and of the timeline (`events`) beside what opens and joins incidents (alert-store.ts) and what
- * forgets them (retention-store.ts). Each function takes the transaction and many ids, and locks in one order: first the agents
+ * forgets them (ageing-store.ts). Each function takes the transaction and many ids, and locks in one order: first the agents
  * where an incident is resolved, then the incidents by id, those included that a change is shown by. So no two of them wait for
  * each other. Each change raises the incident's revision, and whoever follows incidents is woken at the commit.
  */
 import type { Sql, TransactionSql } from "postgres";
-import { LockKey, lockAgents } from "../db/lock-keys.ts";
-import { holdForExplaining } from "./cause-store.ts";
-import { attachToCauses } from "./causes.ts";
+import { lockAgents } from "../db/lock-keys.ts";
+import { attachToCauses, holdForExplaining } from "./cause-store.ts";
 import type { CauseLink, ExplainedIncident, IncidentWriter, Note, StatusSetting } from "./model.ts";
 
 /** The channel on which changes of incidents are told, without words: whoever follows them looks for what is behind. */
 export const INCIDENTS_CHANNEL = "opspilot_incidents";
-
-/** Incidents of one transaction: short enough to hold no alert up. */
-const QUIET_CHUNK_ROWS = 200;
 
 /**
  * Locks incidents until the end of the transaction. Of those in `withRelatives` the cause is locked, too, whose message names what
@@ -107,10 +103,8 @@ async function link(tx: TransactionSql, ids: readonly number[], held?: ReadonlyS
     where n.id = any(${ids as number[]}::int[]) and n.previous_id is null`;
   const links = found.filter(({ previous }) => held?.has(previous) !== false);
   if (links.length === 0) return;
-  await lockIncidents(
-    tx,
-    links.flatMap(({ id, previous }) => [id, previous]),
-  );
+  const both = links.flatMap(({ id, previous }) => [id, previous]);
+  await lockIncidents(tx, both);
   await tx`
     with l as (
       select * from unnest(${links.map(({ id }) => id)}::int[], ${links.map(({ previous }) => previous)}::int[]) l (id, previous)),
@@ -135,15 +129,13 @@ async function attach(tx: TransactionSql, links: readonly CauseLink[]): Promise<
   const ids = new Set(attached.map(({ id }) => id));
   const mine = links.filter(({ id }) => ids.has(id));
   await touch(tx, [...new Set(mine.map(({ causeId }) => causeId))]);
-  await note(
-    tx,
-    mine.map(({ id, causeId, reason }) => ({
-      kind: "consequence",
-      actor: "system",
-      incidentId: id,
-      data: { cause_id: causeId, why: reason },
-    })),
-  );
+  const line = { kind: "consequence", actor: "system" };
+  const notes = mine.map(({ id, causeId, reason: why }) => ({
+    ...line,
+    incidentId: id,
+    data: { cause_id: causeId, why },
+  }));
+  await note(tx, notes);
 }
 
 async function touch(tx: TransactionSql, ids: readonly number[]): Promise<void> {
@@ -175,10 +167,8 @@ async function setStatus(tx: TransactionSql, settings: readonly StatusSetting[])
   if (ids.length === 0) return new Set();
   const agents = await tx<{ agent: string }[]>`
     select distinct agent_id::text as agent from incidents where id = any(${ids}::int[])`;
-  await lockAgents(
-    tx,
-    agents.map(({ agent }) => agent),
-  );
+  const agentIds = agents.map(({ agent }) => agent);
+  await lockAgents(tx, agentIds);
   const locked = await lockIncidents(tx, ids, ids);
   const wanted = [...byId.values()];
   const reasons = wanted.map(({ reason, actor }) => reason ?? `resolved by ${actor}`);
@@ -191,15 +181,10 @@ async function setStatus(tx: TransactionSql, settings: readonly StatusSetting[])
     where i.id = s.id and i.status <> 'resolved' returning i.id`;
   const changed = new Set(rows.map(({ id }) => id));
   const mine = wanted.filter(({ incidentId }) => changed.has(incidentId));
-  await touchRelatives(
-    tx,
-    mine.filter(({ status }) => status === "resolved").map(({ incidentId }) => incidentId),
-    locked,
-  );
-  await note(
-    tx,
-    mine.map(({ incidentId, status, actor, data }) => ({ kind: status, actor, incidentId, data: data ?? null })),
-  );
+  const resolved = mine.filter(({ status }) => status === "resolved").map(({ incidentId }) => incidentId);
+  await touchRelatives(tx, resolved, locked);
+  const notes = mine.map(({ incidentId, status: kind, actor, data = null }) => ({ kind, actor, incidentId, data }));
+  await note(tx, notes);
   if (changed.size > 0) await wakeFollowers(tx);
   return changed;
 }
@@ -209,40 +194,3 @@ export function createIncidentWriter(): IncidentWriter {
   const hold = async (tx: TransactionSql, ids: readonly number[]) => void (await lockIncidents(tx, ids, ids));
   return { explain, unask, link, attach, setStatus, hold, touch, wake: wakeFollowers, note };
 }
-
-/** The SQL of incidents that nobody hears of any more. */
-export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStatus">) {
-  return {
-    /**
-     * Resolves a chunk of what had no alert for `quietMs`, and says how many; 0, too, while another node does so. The agents'
-     * locks keep their alerts out meanwhile, and the age is looked at again under them. A lost agent is one alert, however long it
-     * is lost: its incident is not quiet before the agent is back.
-     */
-    async resolveChunk(quietMs: number, reason: string): Promise<number> {
-      return (await sql.begin(async (tx) => {
-        const [lock] = await tx<{ is: boolean }[]>`select pg_try_advisory_xact_lock(${LockKey.quiet}) as is`;
-        if (lock?.is !== true) return 0;
-        const quiet = await tx<{ id: number; agent: string }[]>`
-          select i.id, i.agent_id::text as agent from incidents i join agents a on a.id = i.agent_id
-          where i.status <> 'resolved' and i.last_seen_at < now() - ${quietMs} * interval '1 ms'
-            and not (i.origin = 'server' and i.type = 'host' and i.source = 'agent' and a.lost_since is not null and a.deleted_at is null)
-          order by i.id limit ${QUIET_CHUNK_ROWS}`;
-        await lockAgents(
-          tx,
-          quiet.map(({ agent }) => agent),
-        );
-        const still = await tx<{ id: number }[]>`
-          select id from incidents where id = any(${quiet.map(({ id }) => id)}::int[])
-            and last_seen_at < now() - ${quietMs} * interval '1 ms'`;
-        const settings = still.map(({ id }) => ({ incidentId: id, status: "resolved", actor: "system" }) as const);
-        const resolved = await writer.setStatus(
-          tx,
-          settings.map((one) => ({ ...one, reason, data: { reason } })),
-        );
-        return resolved.size;
-      })) as number;
-    },
-  };
-}
-
-export type QuietStore = ReturnType<typeof createQuietStore>;

@@ -13,9 +13,7 @@ import { ANSWER_LIMITS_MS, type Database, serverLimits } from "../db/client.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
-import { executeSql, findDue } from "./job-store.ts";
-import type { JobPayloads, QueueLimits, QueueName } from "./queues.ts";
-import { clearRetiredQueues, type RetiredQueuesDeps } from "./retired-queues.ts";
+import { executeSql, findDue, findLeftOver, lockRetiredQueues } from "./job-store.ts";
 
 /** pg-boss has a pool of its own driver; our own SQL does not go over it. */
 const CONNECTIONS_MAX = 4;
@@ -62,34 +60,17 @@ export interface Worker<Q extends QueueName> {
   gaveUp: (payload: JobPayloads[Q]) => Promise<void>;
 }
 
-/** Sending jobs and running them. */
-export interface Jobs {
-  /** Sends jobs when the transaction of `sql` commits; they start once `delaySeconds` have passed. */
-  sendAll<Q extends QueueName>(
-    sql: Sql | TransactionSql,
-    queue: Q,
-    payloads: readonly JobPayloads[Q][],
-    delaySeconds?: number,
-  ): Promise<void>;
-  /** Jobs that wait, run, or failed to the end. */
-  counts(queue: QueueName): Promise<{ waiting: number; active: number; failed: number }>;
-  /** Makes tables and queues, hands on what queues of former versions still hold, and begins to work. */
-  start(workers: readonly Worker<QueueName>[], announce: RetiredQueuesDeps["announce"]): Promise<void>;
-  /** Takes no more jobs and waits for those that run; safe to call twice. */
-  stop(): Promise<void>;
-}
-
 /** Where the jobs lie: their driver needs sessions. */
 type JobsDatabase = Pick<Database, "sessionTarget" | "createSocket">;
 
-export interface JobsDeps {
+interface JobsDeps {
   database: JobsDatabase & Pick<Database, "sql">;
   loops: Loops;
   log: Log;
 }
 
 /** Makes the connection to the jobs; nothing happens before `start`. */
-export function createJobs({ database, loops, log }: JobsDeps): Jobs {
+export function createJobs({ database, loops, log }: JobsDeps) {
   const boss = new PgBoss({
     ...connectionOptions(database),
     ...POOL,
@@ -176,37 +157,45 @@ export function createJobs({ database, loops, log }: JobsDeps): Jobs {
   }
 
   return {
-    async sendAll(sql, queue, payloads, delaySeconds = 0) {
+    /** Sends jobs when the transaction of `sql` commits; they start once `delaySeconds` have passed. */
+    async sendAll<Q extends QueueName>(
+      sql: Sql | TransactionSql,
+      queue: Q,
+      payloads: readonly JobPayloads[Q][],
+      delaySeconds = 0,
+    ): Promise<void> {
       if (payloads.length === 0) return;
       const db = { executeSql: (text: string, values?: unknown[]) => executeSql(sql, text, values) };
       const when = delaySeconds > 0 ? { startAfter: delaySeconds } : {};
-      await boss.insert(
-        queue,
-        payloads.map((data) => ({ data, ...when })),
-        { db },
-      );
+      const jobs = payloads.map((data) => ({ data, ...when }));
+      await boss.insert(queue, jobs, { db });
       // One within a transaction is seen by the next look only.
       if (delaySeconds > 0) running?.looks.wake();
     },
-    async counts(queue) {
+    /** Jobs that wait, run, or failed to the end. */
+    async counts(queue: QueueName) {
       const [stats] = await boss.getQueueStats(queue, { force: true });
       const [dead] = await boss.getQueueStats(deadLettersOf(queue), { force: true });
       return { waiting: stats?.queuedCount ?? 0, active: stats?.activeCount ?? 0, failed: dead?.totalCount ?? 0 };
     },
-    async start(steps, announce) {
+    /** Makes tables and queues, hands on what queues of former versions still hold, and begins to work. */
+    async start(steps: readonly Worker<QueueName>[], announce: RetiredQueuesDeps["announce"]): Promise<void> {
       await boss.start();
       await clearRetiredQueues({ boss, sql: database.sql, announce });
       for (const step of steps) await prepare(step);
       for (const step of steps) await work(step);
       running = startLooking();
     },
-    async stop() {
+    /** Takes no more jobs and waits for those that run; safe to call twice. */
+    async stop(): Promise<void> {
       const { looks, upkeep } = running ?? {};
       running = undefined;
       await Promise.all([looks?.stop(), upkeep?.stop(), boss.stop({ graceful: true, timeout: STOP_MS })]);
     },
   };
 }
+
+export type Jobs = ReturnType<typeof createJobs>;
 
 /** Whether the driver of the jobs gets on with a database: rejects with why not. Nothing is changed there. */
 export async function tryJobsDriver(database: JobsDatabase): Promise<void> {
@@ -223,17 +212,13 @@ export async function tryJobsDriver(database: JobsDatabase): Promise<void> {
 type DriverOfJobs = Db & { open(): Promise<void>; close(): Promise<void> };
 
 function connectionOptions({ sessionTarget: target, createSocket }: JobsDatabase) {
+  const { host, port, user, password, database, tls: ssl } = target;
   return {
     ...serverLimits(target),
     connectionTimeoutMillis: ANSWER_LIMITS_MS.connect,
     query_timeout: ANSWER_LIMITS_MS.statement,
     stream: createSocket,
-    host: target.host,
-    port: target.port,
-    user: target.user,
-    password: target.password,
-    database: target.database,
-    ssl: target.tls,
+    ...{ host, port, user, password, database, ssl },
     max: CONNECTIONS_MAX,
     application_name: "opspilot jobs",
   };
@@ -241,4 +226,55 @@ function connectionOptions({ sessionTarget: target, createSocket }: JobsDatabase
 
 function deadLettersOf(queue: QueueName): string {
   return `${queue}.dead`;
+}
+
+/** What each queue's jobs carry: ids only, so that a job is as good as the rows it speaks of. */
+interface JobPayloads {
+  /** A batch of incidents that have just been opened. */
+  "incidents.explain": { ids: number[] };
+  /** One incident that a model is asked about. */
+  "incidents.ask": { id: number; actor: string | null };
+}
+export type QueueName = keyof JobPayloads;
+
+/** How a queue's jobs are run. */
+interface QueueLimits {
+  /** Jobs that are fetched together. While as many come, the next are fetched without a wait. */
+  batch: number;
+  /** Whether a batch runs at once, or one job after the other. */
+  together: boolean;
+  /** Longest run of one job, seconds: one that takes longer is taken to be stuck and is given to another worker. */
+  deadlineS: number;
+  /** Tries after the first one; with back-off and jitter between them. */
+  retries: number;
+}
+
+/** What was decided in jobs once, and is decided for rows that are behind now. */
+const ANNOUNCING = ["incidents.announce", "incidents.announce.dead"];
+/** Their rows say when they are due. A queue stands before its dead letters, which it would keep from being deleted. */
+const RETIRED = [...ANNOUNCING, "decisions.carry", "decisions.carry.dead", "decisions.verify", "decisions.verify.dead"];
+/** Incidents of one transaction. */
+const CHUNK = 1_000;
+
+interface RetiredQueuesDeps {
+  /** Started. */
+  boss: Pick<PgBoss, "getQueues" | "deleteQueue">;
+  sql: Sql;
+  /** Of these incidents it is still to be decided who is told; must bear a second run. */
+  announce: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
+}
+
+/**
+ * Deletes the queues of former versions, which would stay for ever. What they had not done is handed on first, so that a crash in
+ * between hands it on again. Nothing but a look when they are gone; several nodes may do so at once.
+ */
+export async function clearRetiredQueues({ boss, sql, announce }: RetiredQueuesDeps): Promise<void> {
+  if ((await boss.getQueues(RETIRED)).length === 0) return;
+  const ids = await findLeftOver(sql, ANNOUNCING);
+  for (let at = 0; at < ids.length; at += CHUNK) await sql.begin((tx) => announce(tx, ids.slice(at, at + CHUNK)));
+  await sql.begin(async (tx) => {
+    await lockRetiredQueues(tx);
+    const left = new Set((await boss.getQueues(RETIRED)).map(({ name }) => name));
+    for (const name of RETIRED.filter((one) => left.has(one))) await boss.deleteQueue(name);
+  });
 }

@@ -28,7 +28,8 @@ const INGEST_STOP_MS = 20_000;
 const PRESENCE_STOP_MS = 3_000;
 const LOOPS_STOP_MS = 1_000;
 
-export interface AgentsDeps {
+/** What all sides of the server are made of. */
+export interface ServerParts {
   config: Config;
   database: Database;
   notifications: Notifications;
@@ -42,22 +43,15 @@ export interface AgentsDeps {
 }
 
 /** Who the agents are, where they are, and what is asked of them. */
-export function createFleetSide(deps: AgentsDeps) {
-  const { database, writer } = deps;
+export function createFleetSide(deps: ServerParts) {
   const connections = createConnections();
   const fleet = createFleet({ ...deps, connections });
-  const commandStore = createCommandStore(database.sql, writer);
-  const commands = createCommandService({
-    ...deps,
-    store: commandStore,
-    delivery: connections,
-    whereabouts: fleet.whereabouts,
-    nodeId: fleet.nodeId,
-  });
+  const commandStore = createCommandStore(deps.database.sql, deps.writer);
+  const commands = createCommandService({ ...deps, ...fleet, store: commandStore, delivery: connections });
   return { connections, fleet, commandStore, commands };
 }
 
-export interface IntakeDeps extends AgentsDeps, ReturnType<typeof createFleetSide> {
+export interface IntakeDeps extends ServerParts, ReturnType<typeof createFleetSide> {
   /** What follows from incidents that opened, in the transaction that opened them. */
   opened: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   /** A command changed, here or on another node. */
@@ -104,16 +98,11 @@ export function createIntake(deps: IntakeDeps) {
     ],
     async start(): Promise<void> {
       await fleet.start();
-      notifications.listen(COMMANDS_CHANNEL, {
-        onMessage(notice) {
-          commands.onNotice(notice);
-          deps.commandChanged();
-        },
-        onReady() {
-          commands.onNotice("");
-          deps.commandChanged();
-        },
-      });
+      const onMessage = (notice: string) => {
+        commands.onNotice(notice);
+        deps.commandChanged();
+      };
+      notifications.listen(COMMANDS_CHANNEL, { onMessage, onReady: () => onMessage("") });
       commands.start();
       lostWatch.start();
     },

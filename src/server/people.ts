@@ -1,48 +1,31 @@
 import type { TransactionSql } from "postgres";
-import type { Registry } from "prom-client";
 import { createAnalysisMetrics } from "../analysis/metrics.ts";
 import { redact } from "../analysis/redact.ts";
 import { createAnalysis } from "../analysis/service.ts";
 import { createAnalysisStore } from "../analysis/store.ts";
 import { createAnnouncements } from "../announcements/service.ts";
 import type { CommandService } from "../commands/model.ts";
-import type { Config } from "../config.ts";
-import type { Database } from "../db/client.ts";
-import type { Notifications } from "../db/notifications.ts";
 import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
-import type { IncidentWriter } from "../incidents/model.ts";
 import { createIncidentService, createStatusChange } from "../incidents/service.ts";
 import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
 import { createJobs } from "../jobs/jobs.ts";
-import type { Cleanups } from "../lib/cleanups.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Log } from "../lib/log.ts";
-import type { Loops } from "../lib/loops.ts";
 import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
 import { createSilences } from "../silences/service.ts";
 import { createSilenceStore } from "../silences/store.ts";
 import { createSlack } from "../slack/slack.ts";
 import { createWebhookNotifier } from "../webhook/notifier.ts";
+import type { ServerParts } from "./agents.ts";
 
 /** Parts of the whole stop; see server.ts. */
 const JOBS_STOP_MS = 3_000;
 const FOLLOWERS_STOP_MS = 6_000;
 
-export interface PeopleDeps {
-  config: Config;
-  database: Database;
-  notifications: Notifications;
-  writer: IncidentWriter;
+export interface PeopleDeps extends ServerParts {
   commands: CommandService;
   /** Whether ingest is behind. */
   isBusy: () => boolean;
-  registry: Registry;
-  cleanups: Cleanups;
-  loops: Loops;
-  clock: Clock;
-  log: Log;
 }
 
 /**
@@ -82,7 +65,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     metrics: analysisMetrics,
   });
 
-  const incidents = { store: createIncidentStore(database.orm, sql), writer, decided: silences.decided };
+  const incidents = { store: createIncidentStore(sql), writer, decided: silences.decided };
   const decisions = createDecisions({
     ...deps,
     sql,

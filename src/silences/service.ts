@@ -9,7 +9,7 @@
  *   never           over when somebody ends it
  */
 import type { Sql, TransactionSql } from "postgres";
-import type { Candidate, Decided, IncidentWriter, Mute, Note } from "../incidents/model.ts";
+import type { Candidate, Decided, IncidentWriter, Mute, Muter, Note } from "../incidents/model.ts";
 import { isSelective, matchesGlob } from "../lib/glob.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import type { IgnoreVariant } from "../protocol/actions.ts";
@@ -34,18 +34,6 @@ export interface SilenceDeps {
   loops: Loops;
 }
 
-/** Silences, and what the composition root does with them. */
-export interface Silences extends SilenceService {
-  /** A person changed an incident's status otherwise than by a decision; in that transaction. */
-  decided(tx: TransactionSql, change: Decided): Promise<void>;
-  /** Ends what is over; the incidents of which is decided again for it. Every node may do it at once. */
-  sweep(): Promise<number[]>;
-  /** Incidents have changed: what is silenced may have got worse. */
-  wake(): void;
-  start(): void;
-  stop(): Promise<void>;
-}
-
 /** A silence that is to end: why, and what goes on. */
 interface Over extends Ending {
   why: string;
@@ -54,7 +42,7 @@ interface Over extends Ending {
 }
 
 /** Makes the silences of this node. */
-export function createSilences({ sql, store, writer, loops }: SilenceDeps): Silences {
+export function createSilences({ sql, store, writer, loops }: SilenceDeps) {
   let sweeping: Loop | undefined;
 
   /** With a line in the audit trail, and in the timeline of the incident that goes on. */
@@ -62,10 +50,8 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps): Sile
     if (endings.length === 0) return [];
     const whys = new Map(endings.map(({ id, why }) => [id, why]));
     const ended = await store.end(tx, endings);
-    await writer.note(
-      tx,
-      ended.map((one) => endedNote(one, actor, whys.get(one.id) ?? "")),
-    );
+    const notes = ended.map((one) => endedNote(one, actor, whys.get(one.id) ?? ""));
+    await writer.note(tx, notes);
     return ended;
   }
 
@@ -101,10 +87,8 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps): Sile
       silences.filter(({ ends }) => ends === "until_worse").map((silence) => ({ incident, silence })),
     );
     if (watched.length === 0) return new Map();
-    const frequencies = await store.frequencies(
-      tx,
-      watched.map(({ incident }) => incident.id),
-    );
+    const ids = watched.map(({ incident }) => incident.id);
+    const frequencies = await store.frequencies(tx, ids);
     return new Map(
       watched.flatMap(({ incident: { id, severity }, silence }) => {
         const why = worse(silence, severity, frequencies.get(id)?.alerts ?? 0);
@@ -127,12 +111,8 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps): Sile
     const { id } = silence;
     if (silence.ends === "until_resolved") return { id, why: "its incident is resolved", heldBack: [] };
     const heldBack = await heldBackBy(tx, silence);
-    return {
-      id,
-      why: "its time is over",
-      heldBack,
-      incidentId: silence.fingerprint === null ? undefined : heldBack[0],
-    };
+    const incidentId = silence.fingerprint === null ? undefined : heldBack[0];
+    return { id, why: "its time is over", heldBack, incidentId };
   }
 
   async function findWorse(query: Sql | TransactionSql): Promise<Over[]> {
@@ -154,7 +134,7 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps): Sile
     return [...ids];
   }
 
-  /** Most looks find nothing, and hold nobody up. */
+  /** Ends what is over; the incidents of which is decided again for it. Every node may do it at once: most find nothing. */
   async function sweep(): Promise<number[]> {
     const isDue = (await store.findOver(sql)).length > 0 || (await findWorse(sql)).length > 0;
     return isDue ? ((await sql.begin(settle)) as number[]) : [];
@@ -185,8 +165,9 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps): Sile
       })) as boolean;
     },
     ignore,
-    muter: { name: "silences", mutes },
-    async decided(tx, { incidentId, status, actor }) {
+    muter: { name: "silences", mutes } as Muter,
+    /** A person changed an incident's status otherwise than by a decision; in that transaction. */
+    async decided(tx: TransactionSql, { incidentId, status, actor }: Decided) {
       if (status === "acknowledged") return;
       const open = await store.ofIncident(tx, incidentId);
       if (status === "ignored") {
@@ -195,13 +176,11 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps): Sile
         return;
       }
       const over = open.filter(({ ends }) => ends === "until_resolved");
-      await end(
-        tx,
-        over.map(({ id }) => ({ id, why: "its incident is resolved" })),
-        actor,
-      );
+      const endings = over.map(({ id }) => ({ id, why: "its incident is resolved" }));
+      await end(tx, endings, actor);
     },
     sweep,
+    /** Incidents have changed: what is silenced may have got worse. */
     wake: () => sweeping?.wake(),
     start() {
       sweeping ??= loops.start({
@@ -216,8 +195,10 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps): Sile
       });
     },
     stop: async () => sweeping?.stop(),
-  };
+  } satisfies SilenceService & Record<string, unknown>;
 }
+
+export type Silences = ReturnType<typeof createSilences>;
 
 const END_OF: Record<IgnoreVariant, SilenceEnd> = {
   until_resolved: "until_resolved",

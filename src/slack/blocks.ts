@@ -77,6 +77,9 @@ export interface Message {
   readonly metadata: { event_type: string; event_payload: Record<string, number> };
 }
 
+/** Links in foreign text are not looked up. */
+export const NOTHING_UNFURLED = { unfurl_links: false, unfurl_media: false } as const;
+
 /** The metadata's name by which an incident's message is found again. */
 export const INCIDENT_EVENT = "opspilot_incident";
 /** The same of a storm's. */

@@ -6,11 +6,12 @@ import { hashUuid } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { meaningOf } from "./action-block.ts";
+import { LIMITS } from "./blocks.ts";
 import { asBlockActions, type BlockActions } from "./callback.ts";
 import type { CallbackStore, KeptPress } from "./callback-store.ts";
-import type { People } from "./people.ts";
-import type { Whisper } from "./response-url.ts";
-import { OUTLET } from "./web-api-notifier.ts";
+import { OUTLET } from "./notifiers.ts";
+import { createTexts, type Redact } from "./text.ts";
+import { createSlackFetch, isSlackUrl, type WebApi } from "./web-api.ts";
 
 /** Slack, and the person, expect something within 3 s; a decision that takes longer is announced as under way. */
 const PATIENCE_MS = 2_000;
@@ -28,7 +29,7 @@ const LOOK_EVERY_MS = 15_000;
 /** What is not done by then is done by another node, or by the next server. */
 const STOP_LIMIT_MS = 5_000;
 
-export interface InteractionsDeps {
+interface InteractionsDeps {
   /** Our team's id, by auth.test or the webhook's address. */
   teamId: (signal: AbortSignal) => Promise<string>;
   /** The channel that we post in; undefined where nobody knows (a webhook's). */
@@ -47,19 +48,6 @@ export interface InteractionsDeps {
   log: Log;
 }
 
-/** Takes what people press. */
-export interface Interactions {
-  /**
-   * Takes a callback whose sender is proven; false when it was taken before. Resolves once what it decides is a row. While Slack
-   * itself is slow to say who pressed it resolves without that, for Slack wants its answer: the press is kept, and decided by
-   * another server if this one dies.
-   */
-  take(hash: string, payload: unknown): Promise<boolean>;
-  /** Looks after presses that servers left behind. */
-  start(): void;
-  stop(): Promise<void>;
-}
-
 /** What the person is told, null for nothing. With `isShown` the message says so, too, or nobody need know. */
 interface Answer {
   readonly text: string | null;
@@ -67,24 +55,21 @@ interface Answer {
 }
 
 const NOTHING: Answer = { text: null, isShown: true };
-const PROBLEM: Answer = {
-  text: "That did not work: the server has a problem. Nothing was decided; try again.",
-  isShown: false,
-};
+const toldAlone = (text: string): Answer => ({ text, isShown: false });
+const PROBLEM = toldAlone("That did not work: the server has a problem. Nothing was decided; try again.");
 const LATER: Answer = {
   text: "The server has a problem: it tries again, and what comes of it is told here.",
   isShown: true,
 };
-const TOO_LATE: Answer = {
-  text: "Nothing was done: the server was away when this was pressed, and that was too long ago. Press again.",
-  isShown: false,
-};
+const TOO_LATE = toldAlone(
+  "Nothing was done: the server was away when this was pressed, and that was too long ago. Press again.",
+);
 
 /**
  * A press counts only from our team, channel and message, by somebody who may; then it becomes a decision, whose id follows from
  * the press: handled twice, it decides once. Whatever comes of it, the person is told; nothing is decided by silence.
  */
-export function createInteractions(deps: InteractionsDeps): Interactions {
+export function createInteractions(deps: InteractionsDeps) {
   const { callbacks, decisions, loops, clock, log, whisper } = deps;
   const underWay = new Map<string, Promise<void>>();
   let loop: Loop | undefined;
@@ -142,13 +127,19 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
   }
 
   return {
-    async take(hash, payload) {
+    /**
+     * Takes a callback whose sender is proven; false when it was taken before. Resolves once what it decides is a row. While Slack
+     * itself is slow to say who pressed it resolves without that, for Slack wants its answer: the press is kept, and decided by
+     * another server if this one dies.
+     */
+    async take(hash: string, payload: unknown): Promise<boolean> {
       const press = asBlockActions(payload);
       if (!(await callbacks.keep(hash, press))) return false;
       if (press === undefined) log.debug("Slack sent something that is no pressed button");
       else await isWithin(handle({ hash, press, ageS: 0 }).answer, ACKNOWLEDGE_MS);
       return true;
     },
+    /** Looks after presses that servers left behind. */
     start() {
       const failed = "presses that were left behind could not be looked after";
       loop ??= loops.start({ name: "Slack's presses", turn, everyMs: LOOK_EVERY_MS, turnLimitMs: 60_000, failed });
@@ -159,6 +150,8 @@ export function createInteractions(deps: InteractionsDeps): Interactions {
     },
   };
 }
+
+export type Interactions = ReturnType<typeof createInteractions>;
 
 /** Where nobody can be whispered to, it is said beneath the message that was pressed, when that is ours. */
 async function replyTo({ announcements, reply }: InteractionsDeps, hash: string, press: BlockActions, text: string) {
@@ -182,24 +175,15 @@ async function decide(deps: InteractionsDeps, id: string, press: BlockActions, s
   }
   const standing = await deps.people.standingOf(press.user.id, teamId, signal);
   if (!standing.ok) return refuse(deps, press, "person", standing.text);
-  const outcome = await deps.decisions.press({
-    id,
-    incidentId: meaning.incidentId,
-    action: meaning.action,
-    variant: meaning.variant,
-    actor: `slack:${press.user.id}`,
-    actorName: `@${standing.name.slice(0, 80)}`,
-    outlet: OUTLET,
-  });
+  const person = { actor: `slack:${press.user.id}`, actorName: `@${standing.name.slice(0, 80)}` };
+  const outcome = await deps.decisions.press({ id, ...meaning, ...person, outlet: OUTLET });
   return { text: outcome.text, isShown: outcome.ok };
 }
 
 function refuse({ log }: InteractionsDeps, press: BlockActions, why: string, text: string): Answer {
-  log.warn(
-    { why, user: press.user.id, team: press.team.id, channel: press.channel.id },
-    "a pressed button was refused",
-  );
-  return { text, isShown: false };
+  const { user, team, channel } = press;
+  log.warn({ why, user: user.id, team: team.id, channel: channel.id }, "a pressed button was refused");
+  return toldAlone(text);
 }
 
 /** Our channel, and in it a message of ours about this very incident. */
@@ -231,4 +215,90 @@ async function incidentOf(
     if (found !== undefined || !isInFlight || clock.monotonicMs() > untilMs) return found;
     await clock.sleep(SETTLED_POLL_MS);
   }
+}
+
+/** Somebody who was let go may press for so long at most. */
+const KEPT_MS = 60_000;
+const KEPT_MAX = 1_000;
+
+/** Whether a person may decide; their name as a message shows it, or the reason for a refusal. */
+type Standing = { ok: true; name: string } | { ok: false; text: string };
+
+/**
+ * Says who may decide: full members of our team, no guests and no bots; of these only who is named, where some are. Without a bot
+ * token (`api` is null) only people who are named may.
+ */
+export function createPeople(api: WebApi | null, allowedUsers: readonly string[], clock: Clock) {
+  const known = new Map<string, { standing: Standing; untilMs: number }>();
+
+  async function ask(id: string, teamId: string, signal: AbortSignal): Promise<Standing> {
+    if (api === null) return { ok: true, name: id };
+    const answer = await api.call("users.info", signal, (client) => client.users.info({ user: id }));
+    const user = answer.user;
+    if (!user || user.team_id !== teamId) return refused("people of another workspace");
+    if (user.deleted) return refused("accounts that were closed");
+    if (user.is_bot) return refused("bots");
+    if (user.is_restricted || user.is_ultra_restricted || user.is_stranger) return refused("guests");
+    return { ok: true, name: user.profile?.display_name || user.profile?.real_name || user.name || id };
+  }
+
+  function keep(id: string, standing: Standing): void {
+    const [oldest] = known.keys();
+    if (known.size >= KEPT_MAX && oldest !== undefined) known.delete(oldest);
+    known.set(id, { standing, untilMs: clock.monotonicMs() + KEPT_MS });
+  }
+
+  return {
+    /** Never rejects: who cannot be checked may not. */
+    async standingOf(id: string, teamId: string, signal: AbortSignal): Promise<Standing> {
+      if (allowedUsers.length > 0 ? !allowedUsers.includes(id) : api === null) {
+        return { ok: false, text: "You are not among those who may decide here (SLACK_ALLOWED_USERS)." };
+      }
+      const kept = known.get(id);
+      if (kept && kept.untilMs > clock.monotonicMs()) return kept.standing;
+      try {
+        const standing = await ask(id, teamId, signal);
+        keep(id, standing);
+        return standing;
+      } catch (error) {
+        return { ok: false, text: `It cannot be checked who you are, so nothing was done (${errorMessage(error)}).` };
+      }
+    },
+  };
+}
+
+function refused(whom: string): Standing {
+  return { ok: false, text: `Nothing was done: ${whom} may not decide here.` };
+}
+
+type People = ReturnType<typeof createPeople>;
+
+/** A person waits for it. */
+const CALL_LIMIT_MS = 5_000;
+
+/** Says something to the person who pressed, seen by nobody else; false when Slack did not take it. */
+type Whisper = (responseUrl: string | undefined, text: string) => Promise<boolean>;
+
+/** Whispers over the address that came with the callback, when it is Slack's. Never rejects. */
+export function createWhisper(deps: { apiUrl: string | null; redact: Redact; log: Log }): Whisper {
+  const { apiUrl, log } = deps;
+  const texts = createTexts(deps.redact);
+  return async (responseUrl, text) => {
+    if (responseUrl === undefined || !isSlackUrl(responseUrl, apiUrl)) {
+      log.warn("a callback's response_url is not Slack's: nobody was answered");
+      return false;
+    }
+    const said = texts.prose(text, LIMITS.text);
+    const body = JSON.stringify({ response_type: "ephemeral", replace_original: false, text: said });
+    try {
+      const send = createSlackFetch(AbortSignal.timeout(CALL_LIMIT_MS));
+      const headers = { "content-type": "application/json" };
+      const { status } = await send(responseUrl, { method: "POST", headers, body });
+      if (status !== 200) log.warn({ status }, "a person who pressed a button was not answered");
+      return status === 200;
+    } catch (error) {
+      log.warn({ error: errorMessage(error) }, "a person who pressed a button was not answered");
+      return false;
+    }
+  };
 }

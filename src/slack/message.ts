@@ -1,8 +1,17 @@
 import type { IncidentView, StormView, View } from "../announcements/model.ts";
-import { unreachable } from "../lib/errors.ts";
 import { actionsOf } from "./action-block.ts";
-import { type Block, context, header, INCIDENT_EVENT, LIMITS, link, type Message, moment, section } from "./blocks.ts";
-import { stormMessage } from "./storm-message.ts";
+import {
+  type Block,
+  context,
+  header,
+  INCIDENT_EVENT,
+  LIMITS,
+  link,
+  type Message,
+  moment,
+  STORM_EVENT,
+  section,
+} from "./blocks.ts";
 import { createTexts, type Redact, type Texts } from "./text.ts";
 
 export interface MessageOptions {
@@ -15,20 +24,13 @@ export interface MessageOptions {
 const SHOWN = { message: 900, cause: 900, evidence: 1_200, fix: 1_200, command: 600, consequences: 5, decisions: 8 };
 
 /** What Slack is told about a view. It depends on nothing else, so that the same view is the same message. */
-export function messageOf(view: View, options: MessageOptions): Message {
-  switch (view.kind) {
-    case "incident":
-      return incidentMessage(view.incident, options);
-    case "storm":
-      return stormMessage(view.storm, createTexts(options.redact));
-    default:
-      return unreachable(view);
-  }
+export function messageOf(view: View, { redact, buttons }: MessageOptions): Message {
+  const texts = createTexts(redact);
+  return view.kind === "incident" ? incidentMessage(view.incident, texts, buttons) : stormMessage(view.storm, texts);
 }
 
 /** An incident's message: what happened, why, what to do, what was decided, and what can be pressed. */
-export function incidentMessage(incident: IncidentView, { redact, buttons }: MessageOptions): Message {
-  const texts = createTexts(redact);
+function incidentMessage(incident: IncidentView, texts: Texts, buttons: boolean): Message {
   const blocks = [
     header(titleOf(incident, texts)),
     section(summaryOf(incident, texts)),
@@ -45,9 +47,9 @@ export function incidentMessage(incident: IncidentView, { redact, buttons }: Mes
 
 /** How an incident ended, where the message about it cannot be edited. */
 export function endMessage(view: View, { redact }: MessageOptions): Message {
-  if (view.kind === "storm") return stormMessage(view.storm, createTexts(redact));
-  const { incident } = view;
   const texts = createTexts(redact);
+  if (view.kind === "storm") return stormMessage(view.storm, texts);
+  const { incident } = view;
   const decided = incident.decisions.findLast((one) => one.outcome !== null)?.outcome;
   const end = [incident.reason, decided].filter((one) => typeof one === "string").map((one) => texts.line(one, 500));
   const what = `*Resolved:* ${nameOf(incident, texts)}`;
@@ -155,7 +157,43 @@ function spokenOf(incident: IncidentView, texts: Texts): string {
 
 /** Whether nothing more is to come of it. */
 export function isEnd(view: View): boolean {
-  return view.kind === "incident" ? view.incident.status === "resolved" : isOver(view.storm);
+  return view.kind === "incident" ? view.incident.status === "resolved" : view.storm.endedAt !== null;
 }
 
-const isOver = ({ endedAt }: StormView) => endedAt !== null;
+/** The largest groups and the newest incidents that are named; the rest is counted. */
+const STORM_SHOWN = { groups: 8, newest: 8 };
+
+/** A storm's message: many incidents in one. */
+function stormMessage(storm: StormView, texts: Texts): Message {
+  const { total, open, startedAt, endedAt } = storm;
+  const title = `${endedAt === null ? "🌩 Storm" : "✅ The storm is over"}: ${total} incidents, ${open} open`;
+  const end = endedAt === null ? "it goes on; this message is kept up to date" : `until ${moment(endedAt)}`;
+  const hosts = storm.byHost.map(({ hostname, count }) => [hostname, count] as const);
+  const causes = storm.byCategory.map(({ category, count }) => [category, count] as const);
+  const blocks = [
+    header(texts.plain(title, LIMITS.header)),
+    section(`So many incidents at once are told in one message.\nsince ${moment(startedAt)} · ${end}`),
+    ...groups("By host", hosts, texts),
+    ...groups("By cause", causes, texts),
+    ...newestOf(storm, texts),
+    context(storm.url === null || storm.url.length > 1_000 ? `Storm ${storm.id}` : link(storm.url, "Open dashboard")),
+  ];
+  return { text: title, blocks, metadata: { event_type: STORM_EVENT, event_payload: { storm_id: storm.id } } };
+}
+
+function groups(title: string, rows: (readonly [string, number])[], texts: Texts): Block[] {
+  if (rows.length === 0) return [];
+  const shown = rows.slice(0, STORM_SHOWN.groups);
+  const lines = shown.map(([name, count]) => `• ${texts.line(name, 100) || "unknown"}: ${count}`);
+  const more = rows.length > shown.length ? [`and ${rows.length - shown.length} more`] : [];
+  return [section([`*${title}*`, ...lines, ...more].join("\n"))];
+}
+
+function newestOf({ newest }: StormView, texts: Texts): Block[] {
+  if (newest.length === 0) return [];
+  const lines = newest.slice(0, STORM_SHOWN.newest).map(({ id, hostname, source, message, severity }) => {
+    const where = `${texts.line(source, 80)} on ${texts.line(hostname ?? "unknown", 80)}`;
+    return `• ${id} ${severity === null ? "" : `${texts.line(severity, 20)} `}${where}: ${texts.line(message, 120)}`;
+  });
+  return [section(["*Newest*", ...lines].join("\n"))];
+}

@@ -7,17 +7,14 @@ import { sha256Hex } from "../lib/hash.ts";
 import { jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
+import { type SignedCallback, verifySignature } from "./callback.ts";
 import { createCallbackStore } from "./callback-store.ts";
-import { createInteractions, type Interactions } from "./interactions.ts";
-import { createPeople } from "./people.ts";
-import { createWhisper } from "./response-url.ts";
-import { type SignatureVerdict, type SignedCallback, verifySignature } from "./signature.ts";
-import { createSocketReceiver, type SocketReceiver } from "./socket-mode.ts";
+import { createInteractions, createPeople, createWhisper, type Interactions } from "./interactions.ts";
+import { createWebApiNotifier, createWebhookNotifier } from "./notifiers.ts";
+import { createSocketReceiver } from "./socket-mode.ts";
 import type { Redact } from "./text.ts";
 import { type SlackTransport, transportOf } from "./transport.ts";
 import { createWebApi, type WebApi } from "./web-api.ts";
-import { createWebApiNotifier } from "./web-api-notifier.ts";
-import { createWebhookNotifier } from "./webhook-notifier.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
 
 export interface SlackDeps {
@@ -27,48 +24,27 @@ export interface SlackDeps {
   log: Log;
 }
 
-/** What became of a callback that came over HTTP. */
-export type CallbackOutcome =
-  | { ok: true }
-  | Exclude<SignatureVerdict, { ok: true }>
-  | { ok: false; reason: "replayed"; message: string };
-
-/** Slack as the settings have it. Its SDKs are loaded when they are first needed. */
-export interface Slack {
-  /** For the start of the server: one line, without a secret. */
-  readonly description: string;
-  /** Null when nothing is posted to Slack. */
-  readonly notifier: Notifier | null;
-  /** Takes pressed buttons, and decides with these. Null where none can come. */
-  receiver(services: SlackServices): SlackReceiver | null;
-}
-
 /** What a pressed button needs of others. */
-export interface SlackServices {
+interface SlackServices {
   readonly announcements: Pick<AnnouncementService, "incidentOf" | "isInFlight" | "reply">;
   readonly decisions: DecisionService & DecisionReader;
   readonly sql: Sql;
   readonly loops: Loops;
 }
 
-/** Where pressed buttons come in. */
-export interface SlackReceiver {
-  /** For `POST /v1/slack/interactions`; null without a signing secret. Throws when the database is away. */
-  readonly callback: ((callback: SignedCallback) => Promise<CallbackOutcome>) | null;
-  start(): void;
-  stop(): Promise<void>;
-}
-
-/** Makes the way to Slack. Nothing is connected and no SDK loaded yet. */
-export function createSlack(deps: SlackDeps): Slack {
+/** Slack as the settings have it. Nothing is connected yet, and its SDKs are loaded when they are first needed. */
+export function createSlack(deps: SlackDeps) {
   const { settings } = deps;
   const connection = transportOf(settings);
   const api = settings.token === null ? null : createWebApi({ token: settings.token, apiUrl: settings.apiUrl });
   const workspace = api && createWorkspace(api, settings.channel);
   return {
+    /** For the start of the server: one line, without a secret. */
     description: connection.description,
+    /** Null when nothing is posted to Slack. */
     notifier: notifierOf(deps, connection, api, workspace),
-    receiver(services) {
+    /** Takes pressed buttons, and decides with these. Null where none can come. */
+    receiver(services: SlackServices) {
       if (connection.buttons === "none") return null;
       const interactions = interactionsOf({ ...deps, ...services }, connection, api, workspace);
       return receiverOf(deps, interactions);
@@ -102,7 +78,7 @@ function interactionsOf(
     teamId: async (signal) => (workspace ? (await workspace.identity(signal)).teamId : teamOfWebhook(settings)),
     channelId: async (signal) => (posting.by === "web-api" ? workspace?.channelId(signal) : undefined),
     knowsMessages: posting.by === "web-api",
-    people: createPeople({ api, allowedUsers: settings.allowedUsers, clock }),
+    people: createPeople(api, settings.allowedUsers, clock),
     whisper: createWhisper({ ...deps, apiUrl: settings.apiUrl }),
   });
 }
@@ -112,7 +88,10 @@ function teamOfWebhook({ webhookUrl }: SlackSettings): string {
   return /\/services\/(T[A-Z0-9]+)\//.exec(webhookUrl ?? "")?.[1] ?? "unknown";
 }
 
-function receiverOf({ settings, clock, log }: SlackDeps, interactions: Interactions): SlackReceiver {
+/** Where pressed buttons come in. */
+export type SlackReceiver = ReturnType<typeof receiverOf>;
+
+function receiverOf({ settings, clock, log }: SlackDeps, interactions: Interactions) {
   const { appToken, signingSecret, apiUrl } = settings;
 
   /** An envelope whose acknowledgement was lost comes again, perhaps to another node. */
@@ -120,23 +99,22 @@ function receiverOf({ settings, clock, log }: SlackDeps, interactions: Interacti
     await interactions.take(sha256Hex(`envelope:${envelopeId}`), payload);
   }
 
-  async function takeCallback(secret: string, callback: SignedCallback): Promise<CallbackOutcome> {
+  async function takeCallback(secret: string, callback: SignedCallback) {
     const verdict = verifySignature(secret, callback, clock.now());
-    if (!verdict.ok) return verdict;
-    if (await interactions.take(verdict.hash, payloadOf(callback.body))) return { ok: true };
-    return { ok: false, reason: "replayed", message: "the callback was taken before" };
+    if (!verdict.ok || (await interactions.take(verdict.hash, payloadOf(callback.body)))) return verdict;
+    return { ok: false, reason: "replayed", message: "the callback was taken before" } as const;
   }
 
-  const socket: SocketReceiver | null =
-    appToken === null ? null : createSocketReceiver({ appToken, apiUrl, clock, log, receive: takeEnvelope });
+  const socket = appToken && createSocketReceiver({ appToken, apiUrl, clock, log, receive: takeEnvelope });
   return {
-    callback: signingSecret === null ? null : (callback) => takeCallback(signingSecret, callback),
+    /** For `POST /v1/slack/interactions`; null without a signing secret. Throws when the database is away. */
+    callback: signingSecret === null ? null : (callback: SignedCallback) => takeCallback(signingSecret, callback),
     start() {
       interactions.start();
-      socket?.start();
+      if (socket) socket.start();
     },
     async stop() {
-      await socket?.stop();
+      if (socket) await socket.stop();
       await interactions.stop();
     },
   };

@@ -1,8 +1,7 @@
 import { backoffMs, type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { createSilentSdkLog } from "./sdk-log.ts";
-import { createSlackFetch } from "./slack-fetch.ts";
+import { clientOptions } from "./web-api.ts";
 
 const CONNECT_LIMIT_MS = 20_000;
 const CLOSE_LIMIT_MS = 3_000;
@@ -21,32 +20,20 @@ export interface SocketReceiverDeps {
   receive(payload: unknown, envelopeId: string): Promise<void>;
 }
 
-/** Callbacks over a connection that we open: no public address is needed. */
-export interface SocketReceiver {
-  start(): void;
-  stop(): Promise<void>;
-  isConnected(): boolean;
-}
-
 /**
- * Keeps one Socket Mode connection open. The SDK's own reconnecting is off: a network that is away while it reconnects ends in
- * a rejection that nobody can catch.
+ * Callbacks over one Socket Mode connection that we keep open: no public address is needed. The SDK's own reconnecting is off: a
+ * network that is away while it reconnects ends in a rejection that nobody can catch.
  */
-export function createSocketReceiver(deps: SocketReceiverDeps): SocketReceiver {
+export function createSocketReceiver(deps: SocketReceiverDeps): { start(): void; stop(): Promise<void> } {
   const { clock, log } = deps;
   const stopping = new AbortController();
   let done: Promise<void> = Promise.resolve();
-  let connected = false;
 
   async function run(): Promise<void> {
     let failures = 0;
     while (!stopping.signal.aborted) {
       const startMs = clock.monotonicMs();
-      const error = await hold(deps, stopping.signal, (isConnected) => {
-        connected = isConnected;
-        if (isConnected) log.info("Slack's Socket Mode is connected");
-      });
-      connected = false;
+      const error = await hold(deps, stopping.signal);
       if (stopping.signal.aborted) return;
       failures = clock.monotonicMs() - startMs >= STABLE_MS ? 0 : failures + 1;
       if (failures > QUIET_FAILURES) log.warn({ error, failures }, "Slack's Socket Mode cannot be kept connected");
@@ -62,16 +49,11 @@ export function createSocketReceiver(deps: SocketReceiverDeps): SocketReceiver {
       stopping.abort();
       await done;
     },
-    isConnected: () => connected,
   };
 }
 
 /** One connection, from its beginning to its end. Resolves with why it failed, or undefined when it ended in order. */
-async function hold(
-  deps: SocketReceiverDeps,
-  stop: AbortSignal,
-  changed: (isConnected: boolean) => void,
-): Promise<string | undefined> {
+async function hold(deps: SocketReceiverDeps, stop: AbortSignal): Promise<string | undefined> {
   const client = await createClient(deps, stop);
   const ended = Promise.withResolvers<undefined>();
   client.on("disconnected", () => ended.resolve(undefined));
@@ -83,7 +65,7 @@ async function hold(
     const opening = Promise.race([client.start(), ended.promise]);
     const opened = await withDeadline(opening, CONNECT_LIMIT_MS, "connecting to Socket Mode", late);
     if (opened === undefined) return "the connection was closed";
-    changed(true);
+    deps.log.info("Slack's Socket Mode is connected");
     await ended.promise;
     return undefined;
   } catch (error) {
@@ -96,11 +78,7 @@ async function hold(
 }
 
 /** What the SDK hands over for one envelope. */
-interface SocketEvent {
-  readonly ack: () => Promise<void>;
-  readonly envelope_id: string;
-  readonly body: unknown;
-}
+type SocketEvent = { ack: () => Promise<void>; envelope_id: string; body: unknown };
 
 /** What is not acknowledged Slack shows as failed to the person, who may press again. */
 function take({ receive, log }: SocketReceiverDeps, event: SocketEvent): void {
@@ -115,16 +93,6 @@ function take({ receive, log }: SocketReceiverDeps, event: SocketEvent): void {
 
 async function createClient({ appToken, apiUrl }: SocketReceiverDeps, stop: AbortSignal) {
   const { SocketModeClient } = await import("@slack/socket-mode");
-  return new SocketModeClient({
-    appToken,
-    autoReconnectEnabled: false,
-    logger: createSilentSdkLog(),
-    clientOptions: {
-      ...(apiUrl === null ? {} : { slackApiUrl: `${apiUrl}/` }),
-      fetch: createSlackFetch(stop),
-      rejectRateLimitedCalls: true,
-      retryConfig: { retries: 0 },
-      timeout: CONNECT_LIMIT_MS,
-    },
-  });
+  const { logger, ...options } = clientOptions(apiUrl, stop, CONNECT_LIMIT_MS);
+  return new SocketModeClient({ appToken, autoReconnectEnabled: false, logger, clientOptions: options });
 }

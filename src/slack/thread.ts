@@ -1,11 +1,9 @@
 import type { Reply } from "../announcements/model.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { LIMITS, section } from "./blocks.ts";
-import { isNamed } from "./delivery-errors.ts";
-import { shareSnippet } from "./snippet.ts";
+import { LIMITS, NOTHING_UNFURLED, section } from "./blocks.ts";
 import { createTexts, type Redact } from "./text.ts";
-import type { WebApi } from "./web-api.ts";
+import { createSlackFetch, isNamed, isSlackUrl, type WebApi } from "./web-api.ts";
 
 /** Of a file that cannot be shared; escaped, it still fits as a rule. */
 const SHOWN_END_CHARS = 2_000;
@@ -19,6 +17,7 @@ export interface Place {
 export interface ThreadDeps {
   api: WebApi;
   redact: Redact;
+  /** Where a file may be sent to, beside Slack's hosts. */
   apiUrl: string | null;
   log: Log;
 }
@@ -33,7 +32,7 @@ export async function sayInThread(deps: ThreadDeps, place: Place, reply: Reply, 
   if (content.length <= LIMITS.text && shown.length <= LIMITS.text) return sayParts(deps, place, [said, shown], signal);
   const file = { name: texts.plain(name, 80) || "output.txt", content: texts.file(content) };
   try {
-    await shareSnippet(deps.api, { ...place, said, file, apiUrl: deps.apiUrl }, signal);
+    await shareSnippet(deps, { ...place, said, file }, signal);
   } catch (error) {
     if (!isNamed(error, ["missing_scope", "file_uploads_disabled"])) throw error;
     deps.log.warn({ error: errorMessage(error) }, "no file can be put into Slack: its end is shown as text");
@@ -42,16 +41,61 @@ export async function sayInThread(deps: ThreadDeps, place: Place, reply: Reply, 
   }
 }
 
-async function sayParts(
-  { api }: ThreadDeps,
-  place: Place,
-  parts: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
+async function sayParts({ api }: ThreadDeps, { channel, ts }: Place, parts: readonly string[], signal: AbortSignal) {
   const said = parts.filter((part) => part !== "");
   const text = said.join("\n").slice(0, LIMITS.text) || "(empty)";
-  const message = { text, blocks: said.map(section), unfurl_links: false, unfurl_media: false };
-  await api.call("chat.postMessage", signal, (client) =>
-    client.chat.postMessage({ channel: place.channel, thread_ts: place.ts, ...message }),
+  const message = { channel, thread_ts: ts, text, blocks: said.map(section), ...NOTHING_UNFURLED };
+  await api.call("chat.postMessage", signal, (client) => client.chat.postMessage(message));
+}
+
+const UPLOAD_LIMIT_MS = 20_000;
+/** As much as a reply's file may have, and what redaction adds to it. */
+const CONTENT_BYTES_MAX = 96 * 1024;
+
+/** A file to show in a thread, with a sentence above it. */
+type Snippet = Place & { readonly said: string; readonly file: NonNullable<Reply["file"]> };
+
+/** Shows a file: asks for an address, sends the bytes there, then shares it. Only the last step makes it seen. */
+async function shareSnippet({ api, apiUrl }: ThreadDeps, snippet: Snippet, signal: AbortSignal): Promise<void> {
+  const { channel, ts, said, file } = snippet;
+  const bytes = new TextEncoder().encode(file.content || " ").subarray(0, CONTENT_BYTES_MAX);
+  const wanted = { filename: file.name, length: bytes.byteLength };
+  const { upload_url: url, file_id: id } = await notYetSeen(() =>
+    api.call("files.getUploadURLExternal", signal, (client) => client.files.getUploadURLExternal(wanted)),
   );
+  if (!url || !id || !isSlackUrl(url, apiUrl)) {
+    throw new DeliveryError("never", "files.getUploadURLExternal: no address of Slack in the answer");
+  }
+  await notYetSeen(() => upload(url, new TextDecoder().decode(bytes), signal));
+  await api.call("files.completeUploadExternal", signal, (client) =>
+    client.files.completeUploadExternal({
+      files: [{ id, title: file.name }],
+      channel_id: channel,
+      thread_ts: ts,
+      ...(said === "" ? {} : { initial_comment: said }),
+    }),
+  );
+}
+
+/** A file that is not shared is seen by nobody: to begin anew is safe. */
+async function notYetSeen<T>(step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    if (error instanceof DeliveryError && error.reason === "unknown") throw new DeliveryError("later", error.message);
+    throw error;
+  }
+}
+
+async function upload(url: string, content: string, signal: AbortSignal): Promise<void> {
+  const send = createSlackFetch(AbortSignal.any([signal, AbortSignal.timeout(UPLOAD_LIMIT_MS)]));
+  let status = 0;
+  try {
+    const headers = { "content-type": "application/octet-stream" };
+    status = (await send(url, { method: "POST", headers, body: content })).status;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new DeliveryError("later", `a file's upload: ${error.name}`);
+  }
+  if (status !== 200) throw new DeliveryError("later", `a file's upload: HTTP status ${status}`);
 }

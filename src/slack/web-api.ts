@@ -1,45 +1,205 @@
-import type { WebClient } from "@slack/web-api";
-import { webApiFailure } from "./delivery-errors.ts";
-import { createSilentSdkLog } from "./sdk-log.ts";
-import { createSlackFetch } from "./slack-fetch.ts";
+import type { LogLevel, WebClient } from "@slack/web-api";
+import { type Fetch, fetchBounded } from "../lib/bounded-fetch.ts";
+import { DeliveryError, errorMessage } from "../lib/errors.ts";
 
 /** One call may take so long; Slack answers in a tenth of a second as a rule. */
 const CALL_LIMIT_MS = 10_000;
 
-export interface WebApiOptions {
-  token: string;
-  /** Without a slash at its end; null: Slack's own. */
-  apiUrl: string | null;
-}
-
-/** Slack's Web API: one call at a time of what is given, ended by the signal. */
-export interface WebApi {
-  /** Throws a DeliveryError. */
-  call<T>(method: string, signal: AbortSignal, use: (client: WebClient) => Promise<T>): Promise<T>;
-}
-
 /**
- * The SDK is loaded with the first call, so that who has no Slack does not pay for it. It does not retry by itself: our
- * rows do, and they survive a restart.
+ * Slack's Web API. The SDK is loaded with the first call, so that who has no Slack does not pay for it. `apiUrl` has no slash at
+ * its end; null: Slack's own.
  */
-export function createWebApi({ token, apiUrl }: WebApiOptions): WebApi {
+export function createWebApi({ token, apiUrl }: { token: string; apiUrl: string | null }) {
   return {
-    async call(method, signal, use) {
+    /** One call, ended by the signal. Throws a DeliveryError. */
+    async call<T>(method: string, signal: AbortSignal, use: (client: WebClient) => Promise<T>): Promise<T> {
       try {
-        const sdk = await import("@slack/web-api");
-        const client = new sdk.WebClient(token, {
-          ...(apiUrl === null ? {} : { slackApiUrl: `${apiUrl}/` }),
-          allowAbsoluteUrls: false,
-          fetch: createSlackFetch(signal),
-          logger: createSilentSdkLog(),
-          rejectRateLimitedCalls: true,
-          retryConfig: { retries: 0 },
-          timeout: CALL_LIMIT_MS,
-        });
-        return await use(client);
+        const { WebClient } = await import("@slack/web-api");
+        const options = { ...clientOptions(apiUrl, signal, CALL_LIMIT_MS), allowAbsoluteUrls: false };
+        return await use(new WebClient(token, options));
       } catch (error) {
         throw webApiFailure(method, error);
       }
     },
   };
+}
+
+export type WebApi = ReturnType<typeof createWebApi>;
+
+/** The pages of a long answer, `pagesMax` at most; each is asked for with the cursor that the one before ended with. */
+export async function* pagesOf<T extends { response_metadata?: { next_cursor?: string } }>(
+  pagesMax: number,
+  ask: (cursor: { cursor?: string }) => Promise<T>,
+) {
+  let cursor: { cursor?: string } = {};
+  for (let page = 0; page < pagesMax; page++) {
+    const answer = await ask(cursor);
+    yield answer;
+    const next = answer.response_metadata?.next_cursor;
+    if (!next) return;
+    cursor = { cursor: next };
+  }
+}
+
+/**
+ * How both SDKs call. They do not retry: our rows do, and they survive a restart. They would log requests and answers, which are
+ * not for a log; what matters of a failure is in what they throw.
+ */
+export function clientOptions(apiUrl: string | null, signal: AbortSignal, timeoutMs: number) {
+  const silent = () => undefined;
+  const getLevel = () => "error" as LogLevel;
+  return {
+    ...(apiUrl === null ? {} : { slackApiUrl: `${apiUrl}/` }),
+    fetch: createSlackFetch(signal),
+    logger: { debug: silent, info: silent, warn: silent, error: silent, setLevel: silent, setName: silent, getLevel },
+    rejectRateLimitedCalls: true,
+    retryConfig: { retries: 0 },
+    timeout: timeoutMs,
+  };
+}
+
+/** A page of a channel's history is the longest answer; what is longer is not held in memory. */
+const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** A fetch for Slack's SDKs that ends when `signal` does. `seen` looks at each answer. */
+export function createSlackFetch(signal: AbortSignal, seen?: (response: Response) => void) {
+  const send: Fetch = async (url, init) => {
+    const response = await fetch(url, init);
+    seen?.(response);
+    return response;
+  };
+  return (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+    const signals = init.signal ? [signal, init.signal] : [signal];
+    return fetchBounded(url, { ...init, signal: AbortSignal.any(signals) }, RESPONSE_BYTES_MAX, send);
+  };
+}
+
+/** Where Slack itself answers; the second is the one for governments. */
+const SLACK_DOMAINS = ["slack.com", "slack-gov.com"];
+
+/**
+ * Whether an address that came in a message may be called: on Slack's own hosts over TLS, or where SLACK_API_URL points.
+ * Anything else would let whoever forges a message make this server call them.
+ */
+export function isSlackUrl(text: string, apiUrl: string | null): boolean {
+  const url = URL.parse(text);
+  if (!url || url.username + url.password !== "") return false;
+  if (apiUrl !== null && url.origin === new URL(apiUrl).origin) return true;
+  const isOfSlack = SLACK_DOMAINS.some((domain) => url.hostname === domain || url.hostname.endsWith(`.${domain}`));
+  return url.protocol === "https:" && url.port === "" && isOfSlack;
+}
+
+/** What an operator must put right first: tried again at this pace until then, so that nothing is lost meanwhile. */
+const OPERATOR_WAIT_MS = 60_000;
+
+/** Slack's words for a request that is wrong in itself, or about something that is gone: it would be refused again. */
+const FOR_GOOD = new Set([
+  "cant_update_message",
+  "edit_window_closed",
+  "invalid_arguments",
+  "invalid_attachments",
+  "invalid_blocks",
+  "invalid_blocks_format",
+  "invalid_form_data",
+  "invalid_json",
+  "invalid_metadata_format",
+  "invalid_metadata_schema",
+  "invalid_payload",
+  "message_not_found",
+  "msg_blocks_too_long",
+  "msg_too_long",
+  "no_text",
+  "thread_not_found",
+  "too_many_attachments",
+]);
+
+const BUSY = new Set([
+  "ratelimited",
+  "rate_limited",
+  "message_limit_exceeded",
+  "service_unavailable",
+  "team_added_to_org",
+]);
+
+/** Slack gave up in the middle: part of it may have happened. */
+const IN_THE_MIDDLE = new Set(["fatal_error", "internal_error", "request_timeout"]);
+
+/** Failures before anything was sent. */
+const NOT_SENT =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|.*(CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY).*)$/;
+
+/** What a Web API error of the SDK is made of, as far as it is looked at. */
+interface SdkError extends Error {
+  readonly code?: string;
+  readonly data?: {
+    readonly error?: unknown;
+    readonly needed?: unknown;
+    readonly response_metadata?: { messages?: unknown };
+  };
+  readonly retryAfter?: number;
+  readonly statusCode?: number;
+  readonly original?: Error & { code?: unknown };
+  readonly body?: unknown;
+}
+
+/** What a failed call to the Web API means for a delivery. The message names no secret. */
+function webApiFailure(method: string, error: unknown): DeliveryError {
+  if (error instanceof DeliveryError) return error;
+  if (!(error instanceof Error)) return new DeliveryError("unknown", `${method}: ${errorMessage(error)}`);
+  const { code, data, retryAfter, statusCode, original } = error as SdkError;
+  switch (code) {
+    case "slack_webapi_platform_error":
+      return refusal(method, data);
+    case "slack_webapi_rate_limited_error":
+      return new DeliveryError("later", `${method}: Slack asks to wait`, (retryAfter ?? 1) * 1000);
+    case "slack_webapi_http_error":
+      return httpFailure(method, statusCode ?? 0, "unknown");
+    case "slack_webapi_request_error":
+      return requestFailure(method, original ?? error);
+    default:
+      // The SDK has no type of its own for a 429 that does not say how long to wait.
+      return error.message.startsWith("Retry header")
+        ? new DeliveryError("later", `${method}: Slack asks to wait`)
+        : requestFailure(method, error);
+  }
+}
+
+function refusal(method: string, data: SdkError["data"]): DeliveryError {
+  const word = typeof data?.error === "string" && /^[a-z_]{1,60}$/.test(data.error) ? data.error : undefined;
+  if (word === undefined) return new DeliveryError("unknown", `${method}: the answer is not Slack's`);
+  const details = [data?.needed, data?.response_metadata?.messages].flat().filter((one) => typeof one === "string");
+  const text = [`${method}: ${word}`, ...details].join(" ").slice(0, 500);
+  if (IN_THE_MIDDLE.has(word)) return new DeliveryError("unknown", text);
+  if (FOR_GOOD.has(word)) return new DeliveryError("never", text);
+  return new DeliveryError("later", text, BUSY.has(word) ? null : OPERATOR_WAIT_MS);
+}
+
+/** `onServerError`: whether something may have happened although an error was answered. */
+function httpFailure(what: string, status: number, onServerError: "later" | "unknown"): DeliveryError {
+  const text = `${what}: HTTP status ${status}`;
+  if (status >= 500 || status === 408) return new DeliveryError(onServerError, text);
+  return new DeliveryError("later", text, OPERATOR_WAIT_MS);
+}
+
+function requestFailure(what: string, error: Error & { code?: unknown }): DeliveryError {
+  const wasSent = !NOT_SENT.test(String(error.code));
+  const text = `${what}: ${wasSent ? "no answer" : "not reached"} (${String(error.code ?? error.name)})`;
+  return new DeliveryError(wasSent ? "unknown" : "later", text);
+}
+
+/** What a failed call to a webhook means. An answered error is a refusal: only without an answer is it unknown what happened. */
+export function webhookFailure(error: unknown, retryAfterMs: number | null): DeliveryError {
+  if (!(error instanceof Error)) return new DeliveryError("unknown", `webhook: ${errorMessage(error)}`);
+  const { code, statusCode, original, body } = error as SdkError;
+  if (code !== "slack_webhook_http_error") return requestFailure("webhook", original ?? error);
+  if (statusCode === 429) return new DeliveryError("later", "webhook: Slack asks to wait", retryAfterMs);
+  const word = String(body ?? "").trim();
+  if (FOR_GOOD.has(word)) return new DeliveryError("never", `webhook: ${word}`);
+  const named = /^[a-z_]{1,60}$/.test(word) ? `webhook: ${word}` : "webhook";
+  return httpFailure(named, statusCode ?? 0, "later");
+}
+
+/** Whether Slack refused with one of these words. */
+export function isNamed(error: unknown, words: readonly string[]): boolean {
+  return error instanceof DeliveryError && words.some((word) => error.message.split(/[ :]+/).includes(word));
 }

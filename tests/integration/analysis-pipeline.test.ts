@@ -105,7 +105,7 @@ describe("without a model", () => {
         if (evidence.source.endsWith(`-${sent - 1}`)) throw new Error("stumbled");
         return explain(evidence);
       },
-      askLater: async () => undefined,
+      sendAsk: async () => undefined,
       explained: async () => undefined,
       unasked: null,
       isBusy: () => false,

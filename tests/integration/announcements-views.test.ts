@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { IncidentView } from "../../src/announcements/model.ts";
-import { createViews, hashOf, isStateChanged } from "../../src/announcements/view.ts";
-import { createViewStore } from "../../src/announcements/view-store.ts";
+import { createViewStore, createViews, hashOf, isStateChanged } from "../../src/announcements/view-store.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { TransactionSql } from "postgres";
 import { lockAgents } from "../../src/db/lock-keys.ts";
-import { resolveQuiet } from "../../src/incidents/ageing.ts";
-import { attachToCauses } from "../../src/incidents/causes.ts";
+import { createQuietStore, resolveQuiet } from "../../src/incidents/ageing-store.ts";
+import { attachToCauses } from "../../src/incidents/cause-store.ts";
 import type { StatusSetting } from "../../src/incidents/model.ts";
 import { createAlertRecorder } from "../../src/incidents/recorder.ts";
-import { createIncidentWriter, createQuietStore } from "../../src/incidents/write-store.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import type { AcceptedAlert } from "../../src/ingest/model.ts";
 import { addAgent } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";

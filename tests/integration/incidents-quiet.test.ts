@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { resolveQuiet, startAutoResolve } from "../../src/incidents/ageing.ts";
-import { createIncidentWriter, createQuietStore } from "../../src/incidents/write-store.ts";
+import { createQuietStore, resolveQuiet, startAutoResolve } from "../../src/incidents/ageing-store.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import { createTestClock } from "../support/clock.ts";
 import { quiet } from "../support/log.ts";

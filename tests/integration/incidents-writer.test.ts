@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { attachToCauses, consequencesMuter } from "../../src/incidents/causes.ts";
+import { attachToCauses, consequencesMuter } from "../../src/incidents/cause-store.ts";
 import type { Candidate } from "../../src/incidents/model.ts";
 import { createIncidentWriter, INCIDENTS_CHANNEL } from "../../src/incidents/write-store.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { PgBoss } from "pg-boss";
-import { clearRetiredQueues } from "../../src/jobs/retired-queues.ts";
+import { clearRetiredQueues } from "../../src/jobs/jobs.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { createJobs, type Jobs, type Worker } from "../../src/jobs/jobs.ts";
-import type { QueueName } from "../../src/jobs/queues.ts";
+import { createJobs, type Jobs, type QueueName, type Worker } from "../../src/jobs/jobs.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import { quiet } from "../support/log.ts";

@@ -339,7 +339,7 @@ describe("silences of a node", () => {
 describe("a status that a person sets", () => {
   const service = () =>
     createIncidentService({
-      store: createIncidentStore(database.database.orm, sql()),
+      store: createIncidentStore(sql()),
       writer,
       decided: silences.decided,
     });

@@ -6,7 +6,7 @@ import type { IncidentView, Notifier, View } from "../../src/announcements/model
 import { createOutletStore, type OutletStore } from "../../src/announcements/outlet-store.ts";
 import { type Announcements, createAnnouncements } from "../../src/announcements/service.ts";
 import { endStorms, stormMuter } from "../../src/announcements/storm-store.ts";
-import { attachToCauses, consequencesMuter } from "../../src/incidents/causes.ts";
+import { attachToCauses, consequencesMuter } from "../../src/incidents/cause-store.ts";
 import type { Muter } from "../../src/incidents/model.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";

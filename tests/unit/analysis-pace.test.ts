@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createPace } from "../../src/analysis/pace.ts";
+import { createPace } from "../../src/analysis/explain.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 
 /** A clock on which work takes as long as a test says, and which notes each rest. */

@@ -1,8 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { durationOf, hostFacts } from "../../src/analysis/host-facts.ts";
-import { excerptOf } from "../../src/analysis/log-excerpt.ts";
 import type { HeuristicAnswer } from "../../src/analysis/model.ts";
-import { buildPrompt, PROMPT_CHARS_MAX, type PromptContext } from "../../src/analysis/prompt.ts";
+import {
+  buildPrompt,
+  durationOf,
+  excerptOf,
+  hostFacts,
+  PROMPT_CHARS_MAX,
+  type PromptContext,
+} from "../../src/analysis/prompt.ts";
 
 const NONCE = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const HEURISTIC: HeuristicAnswer = {

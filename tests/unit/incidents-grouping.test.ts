@@ -1,8 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { fingerprintOf, normalise } from "../../src/incidents/fingerprint.ts";
-import { planGrouping, subjectOf } from "../../src/incidents/grouping.ts";
-import type { GroupingFacts, GroupingPlan, IncomingAlert } from "../../src/incidents/grouping-model.ts";
+import {
+  type GroupingFacts,
+  type GroupingPlan,
+  type IncomingAlert,
+  planGrouping,
+  subjectOf,
+} from "../../src/incidents/grouping.ts";
 import { hashUuid } from "../../src/lib/hash.ts";
 
 const AGENT = "11111111-1111-4111-8111-111111111111";

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { SlackSettings } from "../../src/config.ts";
-import { isSlackUrl } from "../../src/slack/hosts.ts";
-import { manifestYaml, slackManifest } from "../../src/slack/manifest.ts";
-import { SCOPES } from "../../src/slack/scopes.ts";
-import { verifySignature } from "../../src/slack/signature.ts";
+import { verifySignature } from "../../src/slack/callback.ts";
+import { manifestYaml, SCOPES, slackManifest } from "../../src/slack/manifest.ts";
 import { transportOf } from "../../src/slack/transport.ts";
+import { isSlackUrl } from "../../src/slack/web-api.ts";
 
 const NOTHING: SlackSettings = {
   webhookUrl: null,

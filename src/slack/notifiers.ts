@@ -1,17 +1,15 @@
 import type { Notifier, View } from "../announcements/model.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
-import type { Log } from "../lib/log.ts";
-import type { Message } from "./blocks.ts";
-import { isNamed } from "./delivery-errors.ts";
-import { type MessageOptions, messageOf } from "./message.ts";
-import { type Place, sayInThread } from "./thread.ts";
-import type { WebApi } from "./web-api.ts";
+import { type Message, NOTHING_UNFURLED } from "./blocks.ts";
+import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
+import { type Place, sayInThread, type ThreadDeps } from "./thread.ts";
+import { createSlackFetch, isNamed, pagesOf, type WebApi, webhookFailure } from "./web-api.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** As announcements name Slack, whatever way it is reached. */
 export const OUTLET = "slack";
 
-/** Slack takes about one message a second in a channel. */
+/** Slack takes about one message a second in a channel, and from a webhook. */
 const INTERVAL_MS = 1_000;
 
 /** The database's clock and Slack's may differ by so much. */
@@ -19,12 +17,8 @@ const CLOCK_SKEW_MS = 120_000;
 const HISTORY_PAGE = 200;
 const HISTORY_PAGES_MAX = 10;
 
-export interface WebApiNotifierDeps extends MessageOptions {
-  api: WebApi;
+interface WebApiNotifierDeps extends MessageOptions, ThreadDeps {
   workspace: Workspace;
-  /** Where a file may be sent to, beside Slack's hosts. */
-  apiUrl: string | null;
-  log: Log;
 }
 
 /** Posts, edits, finds and threads messages in one channel. External ids are "channel/ts". */
@@ -48,20 +42,15 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
     edits: true,
     async post(view, signal) {
       const channel = workspace.target();
-      const message = messageOf(view, deps);
-      const answer = await api.call("chat.postMessage", signal, (client) =>
-        client.chat.postMessage({ channel, ...asSent(message), unfurl_links: false, unfurl_media: false }),
-      );
+      const message = { channel, ...messageOf(view, deps), ...NOTHING_UNFURLED };
+      const answer = await api.call("chat.postMessage", signal, (client) => client.chat.postMessage(message));
       if (!answer.ts) throw new DeliveryError("unknown", "chat.postMessage: no ts in the answer");
       if (answer.channel) workspace.learnt(answer.channel);
       return { externalId: `${answer.channel ?? channel}/${answer.ts}` };
     },
     async edit(externalId, view, signal) {
-      const { channel, ts } = placeOf(externalId);
-      const message = messageOf(view, deps);
-      await aboutOld(
-        api.call("chat.update", signal, (client) => client.chat.update({ channel, ts, ...asSent(message) })),
-      );
+      const message = { ...placeOf(externalId), ...messageOf(view, deps) };
+      await aboutOld(api.call("chat.update", signal, (client) => client.chat.update(message)));
     },
     async find(view, since, signal) {
       try {
@@ -78,11 +67,6 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
   };
 }
 
-/** Slack's own types for blocks are wider in some places, narrower in others. */
-function asSent({ text, blocks, metadata }: Message) {
-  return { text, blocks, metadata };
-}
-
 function placeOf(externalId: string | null): Place {
   const [channel, ts] = externalId?.split("/") ?? [];
   if (!channel || !ts) throw new DeliveryError("never", "nobody knows where the message is");
@@ -92,16 +76,11 @@ function placeOf(externalId: string | null): Place {
 /** What the channel shows since then, newest first. */
 async function* historyOf(api: WebApi, channel: string, since: Date, signal: AbortSignal) {
   const oldest = String((since.getTime() - CLOCK_SKEW_MS) / 1000);
-  let cursor: string | undefined;
-  for (let page = 0; page < HISTORY_PAGES_MAX; page++) {
-    const options = { channel, oldest, limit: HISTORY_PAGE, include_all_metadata: true };
-    const answer = await api.call("conversations.history", signal, (client) =>
-      client.conversations.history(cursor ? { ...options, cursor } : options),
-    );
-    yield* answer.messages ?? [];
-    cursor = answer.response_metadata?.next_cursor || undefined;
-    if (!cursor) return;
-  }
+  const options = { channel, oldest, limit: HISTORY_PAGE, include_all_metadata: true };
+  const pages = pagesOf(HISTORY_PAGES_MAX, (cursor) =>
+    api.call("conversations.history", signal, (client) => client.conversations.history({ ...options, ...cursor })),
+  );
+  for await (const { messages = [] } of pages) yield* messages;
 }
 
 function isSame(found: { event_type?: string; event_payload?: unknown } | undefined, wanted: Message["metadata"]) {
@@ -129,4 +108,38 @@ function cannotLook(error: unknown): boolean {
     "not_allowed_token_type",
     "unknown_method",
   ]);
+}
+
+const CALL_LIMIT_MS = 10_000;
+
+/** Posts by an incoming webhook, which gives no id: nothing is edited, found or threaded, and the end is a short message of its own. */
+export function createWebhookNotifier(deps: MessageOptions & { url: string }): Notifier {
+  return {
+    outlet: OUTLET,
+    intervalMs: INTERVAL_MS,
+    edits: false,
+    async post(view, signal) {
+      const message = isEnd(view) ? endMessage(view, deps) : messageOf(view, deps);
+      await send(deps.url, message, signal);
+      return { externalId: null };
+    },
+    edit: () => Promise.reject(new DeliveryError("never", "a webhook's message cannot be edited")),
+    find: async () => undefined,
+    reply: null,
+  };
+}
+
+async function send(url: string, { text, blocks }: Message, signal: AbortSignal): Promise<void> {
+  let retryAfterMs: number | null = null;
+  const noteWait = (response: Response) => {
+    const seconds = Number(response.headers.get("retry-after"));
+    if (Number.isFinite(seconds) && seconds > 0) retryAfterMs = seconds * 1000;
+  };
+  try {
+    const sdk = await import("@slack/webhook");
+    const webhook = new sdk.IncomingWebhook(url, { timeout: CALL_LIMIT_MS, fetch: createSlackFetch(signal, noteWait) });
+    await webhook.send({ text, blocks, ...NOTHING_UNFURLED });
+  } catch (error) {
+    throw webhookFailure(error, retryAfterMs);
+  }
 }

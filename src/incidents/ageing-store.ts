@@ -1,0 +1,127 @@
+import type { Sql } from "postgres";
+import { LockKey, lockAgents } from "../db/lock-keys.ts";
+import type { Loop, Loops, Running } from "../lib/loops.ts";
+import { durationText } from "../lib/units.ts";
+import type { IncidentWriter } from "./model.ts";
+
+const RETENTION_INTERVAL_MS = 3_600_000;
+/** The shortest AUTO_RESOLVE is a minute. */
+const QUIET_INTERVAL_MS = 15_000;
+
+/** Deletes a chunk of what is older than so many milliseconds, and says how many rows that were. */
+export type Deletion = (retentionMs: number) => Promise<number>;
+
+/** Forgets what is older than RETENTION, once an hour. Several nodes may do so at once: rows taken by one are skipped. */
+export function startRetention(loops: Loops, deletions: readonly Deletion[], retentionMs: number): Loop {
+  return loops.start({
+    name: "retention",
+    everyMs: RETENTION_INTERVAL_MS,
+    restsFirst: true,
+    turnLimitMs: RETENTION_INTERVAL_MS,
+    failed: "old rows could not be deleted",
+    turn: async (signal) => {
+      for (const deletion of deletions) while (!signal.aborted && (await deletion(retentionMs)) > 0);
+      return undefined;
+    },
+  });
+}
+
+/** Resolves incidents that have had no alert for AUTO_RESOLVE; null: none. Of several nodes one does so at a time. */
+export function startAutoResolve(loops: Loops, store: QuietStore, autoResolveMs: number | null): Running {
+  if (autoResolveMs === null) return { stop: async () => undefined };
+  return loops.start({
+    name: "quiet incidents",
+    everyMs: QUIET_INTERVAL_MS,
+    restsFirst: true,
+    failed: "quiet incidents could not be resolved",
+    turn: async (signal) => {
+      await resolveQuiet(store, autoResolveMs, signal);
+      return undefined;
+    },
+  });
+}
+
+/** Resolves all that are quiet, a chunk at a time, until the signal aborts; says how many. */
+export async function resolveQuiet(store: QuietStore, autoResolveMs: number, signal: AbortSignal): Promise<number> {
+  const reason = `resolved by quiet: no alert for ${durationText(autoResolveMs)}`;
+  let total = 0;
+  for (let count = -1; count !== 0 && !signal.aborted; total += count)
+    count = await store.resolveChunk(autoResolveMs, reason);
+  return total;
+}
+
+/** Rows of one DELETE: short enough to hold nothing up. */
+const CHUNK_ROWS = 2_000;
+
+/** The SQL that forgets. Each call deletes a chunk of what is older than `retentionMs` and says how many rows that were. */
+export function createRetentionStore(sql: Sql) {
+  return {
+    /** Incidents whose last alert is that old, with their alerts and timeline. */
+    async deleteIncidents(retentionMs: number): Promise<number> {
+      const [row] = await sql<{ rows: number }[]>`
+        with gone as (
+          delete from incidents where id in (
+            select id from incidents where last_seen_at < now() - ${retentionMs} * interval '1 ms'
+              and updated_at < now() - ${retentionMs} * interval '1 ms'
+            order by id limit ${CHUNK_ROWS} for update skip locked)
+          returning id),
+        their_alerts as (delete from alerts using gone where alerts.incident_id = gone.id),
+        their_events as (delete from events using gone where events.incident_id = gone.id)
+        select count(*)::int as rows from gone`;
+      return row?.rows ?? 0;
+    },
+
+    /** Single alerts of incidents that live on, and resolutions that closed nothing. */
+    async deleteAlerts(retentionMs: number): Promise<number> {
+      const deleted = await sql`
+        delete from alerts where id in (
+          select id from alerts where received_at < now() - ${retentionMs} * interval '1 ms' limit ${CHUNK_ROWS}
+          for update skip locked)`;
+      return deleted.count;
+    },
+
+    /** Lines of the audit trail that are no part of an incident's timeline. */
+    async deleteEvents(retentionMs: number): Promise<number> {
+      const deleted = await sql`
+        delete from events where id in (
+          select id from events where at < now() - ${retentionMs} * interval '1 ms' and incident_id is null
+          limit ${CHUNK_ROWS} for update skip locked)`;
+      return deleted.count;
+    },
+  };
+}
+
+/** Incidents of one transaction: short enough to hold no alert up. */
+const QUIET_CHUNK_ROWS = 200;
+
+/** The SQL of incidents that nobody hears of any more. */
+export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStatus">) {
+  return {
+    /**
+     * Resolves a chunk of what had no alert for `quietMs`, and says how many; 0, too, while another node does so. The agents'
+     * locks keep their alerts out meanwhile, and the age is looked at again under them. A lost agent is one alert, however long it
+     * is lost: its incident is not quiet before the agent is back.
+     */
+    async resolveChunk(quietMs: number, reason: string): Promise<number> {
+      return (await sql.begin(async (tx) => {
+        const [lock] = await tx<{ is: boolean }[]>`select pg_try_advisory_xact_lock(${LockKey.quiet}) as is`;
+        if (lock?.is !== true) return 0;
+        const quiet = await tx<{ id: number; agent: string }[]>`
+          select i.id, i.agent_id::text as agent from incidents i join agents a on a.id = i.agent_id
+          where i.status <> 'resolved' and i.last_seen_at < now() - ${quietMs} * interval '1 ms'
+            and not (i.origin = 'server' and i.type = 'host' and i.source = 'agent' and a.lost_since is not null and a.deleted_at is null)
+          order by i.id limit ${QUIET_CHUNK_ROWS}`;
+        const agentIds = quiet.map(({ agent }) => agent);
+        await lockAgents(tx, agentIds);
+        const still = await tx<{ id: number }[]>`
+          select id from incidents where id = any(${quiet.map(({ id }) => id)}::int[])
+            and last_seen_at < now() - ${quietMs} * interval '1 ms'`;
+        const setting = { status: "resolved", actor: "system", reason, data: { reason } } as const;
+        const settings = still.map(({ id }) => ({ incidentId: id, ...setting }));
+        return (await writer.setStatus(tx, settings)).size;
+      })) as number;
+    },
+  };
+}
+
+type QuietStore = ReturnType<typeof createQuietStore>;
