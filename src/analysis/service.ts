@@ -1,17 +1,17 @@
 import type { Sql, TransactionSql } from "postgres";
+import { Counter, type Registry } from "prom-client";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { createAsker } from "./ask.ts";
 import { createExplainer } from "./explain.ts";
 import { createHeuristics } from "./heuristics.ts";
-import type { AnalysisMetrics } from "./metrics.ts";
 import type { AnalysisService } from "./model.ts";
 import { createModelClient } from "./openrouter.ts";
 import type { AnalysisStore } from "./store.ts";
 
 /** The settings of the model. */
-export interface AnalysisOptions {
+interface AnalysisOptions {
   key: string | null;
   baseUrl: string;
   model: string;
@@ -68,3 +68,41 @@ function unaskedOf({ auto }: AnalysisOptions, isConfigured: boolean) {
   if (!isConfigured) return { outcome: "no_key", why: "no model is set up (OPENROUTER_KEY)" };
   return auto ? null : { outcome: "off", why: "models are asked on request only (AI_AUTO=off)" };
 }
+
+/** Registers the figures of explaining. */
+export function createAnalysisMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    explained: new Counter({
+      name: "opspilot_incidents_explained_total",
+      help: "Incidents explained by the heuristics, by category",
+      labelNames: ["category"],
+      registers,
+    }),
+    calls: new Counter({
+      name: "opspilot_model_calls_total",
+      help: "Questions to a language model, by what came of them",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    tokens: new Counter({
+      name: "opspilot_model_tokens_total",
+      help: "Tokens sent to and received from a language model",
+      labelNames: ["kind"],
+      registers,
+    }),
+    cost: new Counter({
+      name: "opspilot_model_cost_usd_total",
+      help: "What the language model's provider said that its answers cost",
+      registers,
+    }),
+    gaveUp: new Counter({
+      name: "opspilot_jobs_given_up_total",
+      help: "Jobs that failed to their last try",
+      labelNames: ["queue"],
+      registers,
+    }),
+  };
+}
+
+type AnalysisMetrics = ReturnType<typeof createAnalysisMetrics>;

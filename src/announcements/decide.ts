@@ -9,13 +9,14 @@
  * When deciding throws for a reason of ours, the batch is halved until the culprit is alone: all others are decided at once, that
  * one is tried again later.
  */
-import type { Sql, TransactionSql } from "postgres";
+import type { TransactionSql } from "postgres";
 import { isDatabaseAway } from "../db/away.ts";
-import type { Candidate, IncidentWriter, Mute, Muter, Note } from "../incidents/model.ts";
+
+import type { Candidate, Mute, Muter, Note } from "../incidents/model.ts";
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
+
 import { errorMessage } from "../lib/errors.ts";
-import type { Log } from "../lib/log.ts";
-import type { AnnouncementMetrics } from "./metrics.ts";
+import type { OutletDeps } from "./outlet.ts";
 import type { CandidateRow, NotifyChoice, OutletStore, UndecidedRow } from "./outlet-store.ts";
 
 /** Rows that are decided in one transaction. */
@@ -37,15 +38,9 @@ export const alreadyOver: Muter = {
   },
 };
 
-export interface DeciderDeps {
+interface DeciderDeps extends Pick<OutletDeps, "sql" | "muters" | "writer" | "log" | "metrics"> {
   outlet: string;
-  sql: Sql;
   store: OutletStore;
-  /** In the order in which they are asked. */
-  muters: readonly Muter[];
-  writer: Pick<IncidentWriter, "note">;
-  log: Log;
-  metrics: AnnouncementMetrics;
 }
 
 /** Decides for one outlet. Only its leader does. */

@@ -7,15 +7,16 @@
  * A call of which nobody knows how it ended is looked for before it is made again. Where the outlet cannot look, it is
  * made once more and then given up: two messages are better than none, and ten are not.
  */
+
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
-import type { Log } from "../lib/log.ts";
+
 import { OVER_BEFORE } from "./decide.ts";
-import type { AnnouncementMetrics } from "./metrics.ts";
-import type { Notifier, View } from "./model.ts";
+import type { View } from "./model.ts";
+import type { OutletDeps } from "./outlet.ts";
 import type { BehindRow, DueRow, OutletStore, Shown } from "./outlet-store.ts";
 import type { Pacer } from "./pacer.ts";
-import { type BuiltView, hashOf, isStateChanged, type Views } from "./view-store.ts";
+import { type BuiltView, hashOf, isStateChanged } from "./view-store.ts";
 
 /** An outlet that does not answer within this is taken to be away. */
 export const CALL_LIMIT_MS = 15_000;
@@ -51,13 +52,9 @@ const ROW_RETRY: BackoffOptions = { minMs: 1_000, maxMs: 300_000 };
 const SURPRISES_MAX = 5;
 
 /** What posting and editing share. */
-export interface OutletCalls {
-  notifier: Notifier;
+interface OutletCalls extends Pick<OutletDeps, "notifier" | "views" | "log" | "metrics"> {
   store: OutletStore;
-  views: Views;
   pacer: Pacer;
-  log: Log;
-  metrics: AnnouncementMetrics;
   /** Hears of calls that fail after somebody stopped waiting for them. */
   late: (error: unknown) => void;
 }

@@ -101,16 +101,12 @@ export function createOutletStore(
 ) {
   const isLead = () => sql`exists (select from outlets where outlet = ${outlet} and lead = ${lead})`;
 
-  /** Settles a row, and leaves a line in the timeline of its incident when that was done. */
-  async function settle(
-    row: DueRow,
-    kind: string,
-    data: object,
-    update: (tx: TransactionSql) => PromiseLike<readonly unknown[]>,
-  ) {
+  /** Settles a row by what is set where, and leaves a line in the timeline of its incident when that was done. */
+  async function settle(incidentId: number | null, kind: string, data: object, update: object) {
     await sql.begin(async (tx) => {
-      if ((await update(tx)).length === 0 || row.incidentId === null) return;
-      await writer.note(tx, [{ kind, actor: "system", incidentId: row.incidentId, data }]);
+      if ((await tx`update announcements set ${update as never} and ${isLead()}`).count === 0 || incidentId === null)
+        return;
+      await writer.note(tx, [{ kind, actor: "system", incidentId, data }]);
     });
   }
 
@@ -247,16 +243,11 @@ export function createOutletStore(
     /** It stands there. What it shows is null where that is not known: then it is edited. */
     async sent(row: DueRow, externalId: string | null, shown: Shown | null, data: object): Promise<void> {
       const isFirst = row.kind === "incident" && row.subject === "";
-      await settle(
-        isFirst ? row : { ...row, incidentId: null },
-        "announced",
-        data,
-        (tx) => tx`
-        update announcements set state = 'sent', external_id = ${externalId}, sent_at = now(), last_error = null, unknowns = 0,
+      const update = sql`state = 'sent', external_id = ${externalId}, sent_at = now(), last_error = null, unknowns = 0,
           shown_hash = ${shown?.hash ?? null}, shown_revision = ${shown?.revision ?? null}, next_attempt_at = now(),
           closed_at = case when kind = 'reply' or subject <> '' then now() end
-        where id = ${row.id} and attempts = ${row.attempts} and state in ('sending', 'unknown') and ${isLead()} returning id`,
-      );
+        where id = ${row.id} and attempts = ${row.attempts} and state in ('sending', 'unknown')`;
+      await settle(isFirst ? row.incidentId : null, "announced", data, update);
     },
 
     /** It was refused for now. */
@@ -277,25 +268,15 @@ export function createOutletStore(
 
     /** Nothing more is tried; the timeline says so. */
     async failed(row: DueRow, error: string): Promise<void> {
-      await settle(
-        row,
-        "announcement_failed",
-        { outlet, error, subject: row.subject },
-        (tx) => tx`
-        update announcements set state = 'failed', last_error = ${error}, closed_at = now()
-        where id = ${row.id} and attempts = ${row.attempts} and state <> 'sent' and closed_at is null and ${isLead()} returning id`,
-      );
+      const update = sql`state = 'failed', last_error = ${error}, closed_at = now()
+        where id = ${row.id} and attempts = ${row.attempts} and state <> 'sent' and closed_at is null`;
+      await settle(row.incidentId, "announcement_failed", { outlet, error, subject: row.subject }, update);
     },
 
     async withhold(row: DueRow, why: string): Promise<void> {
-      await settle(
-        row,
-        "withheld",
-        { why },
-        (tx) => tx`
-        update announcements set state = 'withheld', why = ${why}, closed_at = now()
-        where id = ${row.id} and state = 'waiting' and attempts = 0 and ${isLead()} returning id`,
-      );
+      const update = sql`state = 'withheld', why = ${why}, closed_at = now()
+        where id = ${row.id} and state = 'waiting' and attempts = 0`;
+      await settle(row.incidentId, "withheld", { why }, update);
     },
 
     /** The message shows this now, or would show the same; `error` when the edit was refused for good. */

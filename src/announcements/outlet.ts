@@ -11,10 +11,10 @@ import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { createDecider } from "./decide.ts";
 import { createDelivery, createEditor } from "./delivery.ts";
-import type { AnnouncementMetrics } from "./metrics.ts";
 import type { Notifier } from "./model.ts";
 import { createOutletStore } from "./outlet-store.ts";
 import { createLookPacer, createPacer, type Pacer } from "./pacer.ts";
+import type { AnnouncementMetrics } from "./service.ts";
 import { endStorms, stormEndsInS } from "./storm-store.ts";
 import type { Views } from "./view-store.ts";
 
@@ -29,6 +29,7 @@ const STOP_LIMIT_MS = 5_000;
 export interface OutletDeps {
   notifier: Notifier;
   sql: Sql;
+  /** What withholds messages, in the order in which they are asked. */
   muters: readonly Muter[];
   writer: Pick<IncidentWriter, "note">;
   views: Views;
@@ -153,9 +154,6 @@ function createTurn(deps: TurnDeps): (stopping: AbortSignal) => Promise<number> 
   };
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }

@@ -1,30 +1,23 @@
-import type { Sql, TransactionSql } from "postgres";
-import type { Registry } from "prom-client";
-import type { IncidentWriter, Muter } from "../incidents/model.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { TransactionSql } from "postgres";
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { IncidentWriter } from "../incidents/model.ts";
 import { errorMessage } from "../lib/errors.ts";
-import type { Log } from "../lib/log.ts";
-import type { Loops, Running } from "../lib/loops.ts";
+
+import type { Running } from "../lib/loops.ts";
+
 import { type LeaderDeps, startLeader } from "./leader-store.ts";
-import { type Backlog, createAnnouncementMetrics } from "./metrics.ts";
 import type { AnnouncementService, Notifier } from "./model.ts";
-import { createOutlet } from "./outlet.ts";
+import { createOutlet, type OutletDeps } from "./outlet.ts";
 import { createAnnouncementStore } from "./store.ts";
 import { createViewStore, createViews } from "./view-store.ts";
 
-export interface AnnouncementDeps {
-  sql: Sql;
+interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log"> {
   createSession: LeaderDeps["createSession"];
   /** What is set up; may be empty: then nobody is notified. */
   notifiers: readonly Notifier[];
-  /** What withholds messages, in this order. */
-  muters: readonly Muter[];
   writer: Pick<IncidentWriter, "note" | "wake">;
   publicUrl: string | null;
   registry: Registry;
-  loops: Loops;
-  clock: Clock;
-  log: Log;
 }
 
 /** Makes the announcements of this node. */
@@ -77,3 +70,38 @@ export function createAnnouncements(deps: AnnouncementDeps) {
 }
 
 export type Announcements = ReturnType<typeof createAnnouncements>;
+
+/** What waits for an outlet, and for how long the oldest of it has. */
+export interface Backlog {
+  outlet: string;
+  waiting: number;
+  oldestS: number;
+}
+
+/** The figures of announcing. `backlog` is asked at each scrape; it answers nothing when it cannot know. */
+export function createAnnouncementMetrics(registry: Registry, backlog: () => Promise<readonly Backlog[]>) {
+  const registers = [registry];
+  const gauge = (name: string, help: string, figure: (one: Backlog) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["outlet"],
+      registers,
+      async collect() {
+        for (const one of await backlog()) this.set({ outlet: one.outlet }, figure(one));
+      },
+    });
+  gauge("opspilot_announcements_waiting", "Messages that wait to be sent", (one) => one.waiting);
+  gauge("opspilot_announcements_oldest_seconds", "Age of the oldest message that waits", (one) => one.oldestS);
+  return {
+    /** What came of each attempt: sent, adopted, edited, replied, later, unknown, failed, edit_later, edit_failed; decide_failed. */
+    attempts: new Counter({
+      name: "opspilot_announcements_total",
+      help: "Messages that were posted or edited, or could not be, by outlet",
+      labelNames: ["outlet", "outcome"],
+      registers,
+    }),
+  };
+}
+
+export type AnnouncementMetrics = ReturnType<typeof createAnnouncementMetrics>;

@@ -1,6 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
-import type { Backlog } from "./metrics.ts";
 import type { Reply } from "./model.ts";
+import type { Backlog } from "./service.ts";
 
 /** The SQL of announcements that any node runs; what the leader of an outlet does is in outlet-store.ts. */
 export function createAnnouncementStore(sql: Sql) {

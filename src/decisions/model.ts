@@ -24,6 +24,8 @@ export type PressOutcome =
 export interface DecisionService {
   /** Stores the decision, which is due at once. Two presses of one button make one decision. */
   press(press: Press): Promise<PressOutcome>;
+  /** As the API shows it. */
+  get(id: string): Promise<Decision | undefined>;
 }
 
 /**
@@ -66,9 +68,4 @@ export interface Decision {
   requested_at: Date;
   carried_out_at: Date | null;
   ended_at: Date | null;
-}
-
-/** Decisions as the API shows them. */
-export interface DecisionReader {
-  get(id: string): Promise<Decision | undefined>;
 }

@@ -76,8 +76,7 @@ export function createDecisions(deps: DecisionDeps) {
 
   async function alreadyDecided(tx: TransactionSql, id: string, press: Press, { status }: PressedIncident) {
     const pending = await store.openLike(tx, id, press);
-    if (pending !== undefined)
-      return new Refused("already_decided", `${pending} decided that already; it is under way.`);
+    if (pending) return new Refused("already_decided", `${pending} decided that already; it is under way.`);
     const stands = press.action === "acknowledge" ? "acknowledged" : press.action === "ignore" ? "ignored" : undefined;
     const by = status === stands ? await store.lastLike(tx, press) : undefined;
     return by === undefined ? undefined : new Refused("already_decided", `It is ${status} already, by ${by}.`);

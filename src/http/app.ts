@@ -3,7 +3,7 @@ import type { Registry } from "prom-client";
 import type { AnalysisService } from "../analysis/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
-import type { DecisionReader, DecisionService } from "../decisions/model.ts";
+import type { DecisionService } from "../decisions/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress, type PeerLookup } from "../lib/addresses.ts";
@@ -11,6 +11,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { SilenceService } from "../silences/model.ts";
+import type { SlackReceiver } from "../slack/slack.ts";
 import { createAccessCheck } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
@@ -19,7 +20,7 @@ import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import { problemResponse, SAFE_HEADERS } from "./problems.ts";
 import { silenceRoutes } from "./silences.ts";
-import { SLACK_BODY_BYTES_MAX, type SlackRoutesDeps, slackRoutes } from "./slack.ts";
+import { SLACK_BODY_BYTES_MAX, slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
 
 /** Above the longest wait for a command (25 s, and a few until it is sent): Bun cuts off requests that are idle for longer. */
@@ -34,10 +35,10 @@ export interface AppDeps {
   incidents: IncidentService;
   analysis: AnalysisService;
   commands: CommandService;
-  decisions: DecisionService & DecisionReader;
+  decisions: DecisionService;
   silences: SilenceService;
   /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
-  slackCallback: SlackRoutesDeps["callback"] | null;
+  slackCallback: SlackReceiver["callback"];
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
   gatewayRoutes: AnyElysia;
   websocket: Record<string, unknown>;
@@ -72,13 +73,13 @@ export function createApp(deps: AppDeps) {
       Object.assign(set.headers, SAFE_HEADERS);
     })
     .onError((failed) => handleError(failed))
-    .use(systemRoutes(deps))
-    .use(openapiRoutes({ routes, version }))
+    .use(systemRoutes(version, deps.registry, deps.readiness))
+    .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))
-    .use(deps.slackCallback === null ? new Elysia() : slackRoutes({ callback: deps.slackCallback }))
+    .use(deps.slackCallback === null ? new Elysia() : slackRoutes(deps.slackCallback))
     .use(deps.gatewayRoutes);
   return app;
 }

@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AnalysisService } from "../analysis/model.ts";
-import { DECISION_STATES, type DecisionReader, type DecisionService } from "../decisions/model.ts";
+import { DECISION_STATES, type DecisionService } from "../decisions/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
@@ -113,7 +113,7 @@ const Request = api.resource("AnalysisRequest", { status: Type.Literal("queued")
 
 interface IncidentRoutesDeps {
   incidents: IncidentService;
-  decisions: DecisionService & DecisionReader;
+  decisions: DecisionService;
   analysis: AnalysisService;
   agents: AgentService;
   actorOf: ActorOf;

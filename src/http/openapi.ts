@@ -140,14 +140,8 @@ const WEBSOCKET_RESPONSES = {
 
 const Page = Type.String({ contentMediaType: "text/html" });
 
-interface OpenapiRoutesDeps {
-  /** All routes of the app; asked when the first request comes, when all are there. */
-  routes: () => readonly DescribedRoute[];
-  version: string;
-}
-
-/** The API described for programs, and a plain page for people. */
-export function openapiRoutes({ routes, version }: OpenapiRoutesDeps) {
+/** The API described for programs, and a plain page for people. `routes` is asked when the first request comes: then all are there. */
+export function openapiRoutes(routes: () => readonly DescribedRoute[], version: string) {
   const tags = ["system"];
   let document: Record<string, unknown> | undefined;
   const described = () => {

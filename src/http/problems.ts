@@ -25,20 +25,13 @@ export type FieldError = NonNullable<Problem["errors"]>[number];
 
 /** An answer that is not what was asked for: thrown by routes, written by the one error handler. */
 export class HttpProblem extends OpsPilotError {
-  readonly status: number;
-  readonly fields: readonly FieldError[];
-  readonly headers: Record<string, string>;
-
   constructor(
-    status: number,
+    readonly status: number,
     reason: string,
     detail: string,
-    more: { fields?: readonly FieldError[]; headers?: Record<string, string> } = {},
+    readonly more: { fields?: readonly FieldError[]; headers?: Record<string, string> } = {},
   ) {
     super(reason, detail);
-    this.status = status;
-    this.fields = more.fields ?? [];
-    this.headers = more.headers ?? {};
   }
 }
 
@@ -78,7 +71,7 @@ export function internalError(): HttpProblem {
 }
 
 /** The problem as it goes over the wire. */
-export function problemResponse({ status, reason, message, fields, headers }: HttpProblem): Response {
+export function problemResponse({ status, reason, message, more: { fields = [], headers } }: HttpProblem): Response {
   const problem: Problem = {
     type: "about:blank",
     title: STATUS_CODES[status] ?? "Error",

@@ -1,5 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
+import type { SlackReceiver } from "../slack/slack.ts";
 import { HttpProblem } from "./problems.ts";
 import { answers } from "./schemas.ts";
 
@@ -9,22 +10,13 @@ const SLACK_PATH = "/v1/slack/interactions";
 /** A pressed button's callback carries the whole message, percent-encoded. */
 export const SLACK_BODY_BYTES_MAX = 512 * 1024;
 
-/** What a callback is judged by, and the judgement. */
-export interface SlackRoutesDeps {
-  callback: (callback: {
-    body: string;
-    timestamp: string | null;
-    signature: string | null;
-  }) => Promise<{ ok: true } | { ok: false; reason: string; message: string }>;
-}
-
 /** Whether a request is such a callback, by its method and path. */
 export function isSlackCallback(method: string, path: string): boolean {
   return method === "POST" && path === SLACK_PATH;
 }
 
 /** Slack's signed callbacks. The answer comes at once: what came of it is told in Slack. */
-export function slackRoutes({ callback }: SlackRoutesDeps) {
+export function slackRoutes(callback: NonNullable<SlackReceiver["callback"]>) {
   return new Elysia({ name: "slack", normalize: false }).post(
     SLACK_PATH,
     async ({ request, body }) => {

@@ -21,25 +21,15 @@ const ReadinessSchema = resource("Readiness", {
 });
 const MetricsText = Type.String({ contentMediaType: "text/plain" });
 
-export interface SystemRoutesDeps {
-  version: string;
-  registry: Registry;
-  readiness: () => Promise<Readiness>;
-}
-
 /** What other programs ask about the server itself. */
-export function systemRoutes({ version, registry, readiness }: SystemRoutesDeps) {
+export function systemRoutes(version: string, registry: Registry, readiness: () => Promise<Readiness>) {
   const tags = ["system"];
-  const about = { service: "opspilot", version, status: "ok" } as const;
+  const publicly = (summary: string) => ({ tags, summary, security: [] });
+  const alive = { status: "ok" } as const;
+  const about = { service: "opspilot", version, ...alive } as const;
   return new Elysia({ name: "system", normalize: false })
-    .get("/", () => about, {
-      response: answers(200, Service),
-      detail: { tags, summary: "What this is", security: [] },
-    })
-    .get("/healthz", () => ({ status: "ok" as const }), {
-      response: answers(200, Health),
-      detail: { tags, summary: "The process lives", security: [] },
-    })
+    .get("/", () => about, { response: answers(200, Service), detail: publicly("What this is") })
+    .get("/healthz", () => alive, { response: answers(200, Health), detail: publicly("The process lives") })
     .get(
       "/readyz",
       async ({ set }) => {
@@ -49,7 +39,7 @@ export function systemRoutes({ version, registry, readiness }: SystemRoutesDeps)
       },
       {
         response: { ...answers(200, ReadinessSchema), ...answers(503, ReadinessSchema) },
-        detail: { tags, summary: "The server can do its work", security: [] },
+        detail: publicly("The server can do its work"),
       },
     )
     .get(

@@ -119,7 +119,7 @@ export interface Note {
   data?: object | null;
 }
 
-/** What stands in an incident once it is explained; see analysis/answer.ts. */
+/** What stands in an incident once it is explained; see analysis/model.ts. */
 export interface ExplainedIncident {
   id: number;
   aiAnalysis: string;

@@ -3,16 +3,18 @@ import { keepHead } from "../protocol/text.ts";
 import type { Decided, Incident, IncidentService, IncidentWriter, StatusSetting, TimelineEntry } from "./model.ts";
 import { type IncidentStore, LIST_TEXT_BYTES } from "./store.ts";
 
-export interface IncidentServiceDeps {
-  store: IncidentStore;
+interface StatusChangeDeps {
   writer: Pick<IncidentWriter, "setStatus">;
   /** What follows from a decision, in its transaction. */
   decided: (tx: TransactionSql, change: Decided) => Promise<void>;
 }
 
 /** Incidents as people read and decide them. */
-export function createIncidentService({ store, writer, decided }: IncidentServiceDeps): IncidentService {
-  const change = createStatusChange({ writer, decided });
+export function createIncidentService({
+  store,
+  ...deps
+}: StatusChangeDeps & { store: IncidentStore }): IncidentService {
+  const change = createStatusChange(deps);
   return {
     async list(page) {
       const incidents = await store.list({ ...page, limit: page.limit + 1 });
@@ -46,7 +48,7 @@ function shorten(incident: Incident): Incident {
 }
 
 /** Changes an incident's status in a transaction of the caller's, with all that follows; false when it is resolved or not there. */
-export function createStatusChange({ writer, decided }: Pick<IncidentServiceDeps, "writer" | "decided">) {
+export function createStatusChange({ writer, decided }: StatusChangeDeps) {
   return async (tx: TransactionSql, setting: StatusSetting): Promise<boolean> => {
     if ((await writer.setStatus(tx, [setting])).size === 0) return false;
     const { incidentId, status, actor } = setting;

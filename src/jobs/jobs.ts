@@ -179,9 +179,9 @@ export function createJobs({ database, loops, log }: JobsDeps) {
       return { waiting: stats?.queuedCount ?? 0, active: stats?.activeCount ?? 0, failed: dead?.totalCount ?? 0 };
     },
     /** Makes tables and queues, hands on what queues of former versions still hold, and begins to work. */
-    async start(steps: readonly Worker<QueueName>[], announce: RetiredQueuesDeps["announce"]): Promise<void> {
+    async start(steps: readonly Worker<QueueName>[], announce: Announce): Promise<void> {
       await boss.start();
-      await clearRetiredQueues({ boss, sql: database.sql, announce });
+      await clearRetiredQueues(boss, database.sql, announce);
       for (const step of steps) await prepare(step);
       for (const step of steps) await work(step);
       running = startLooking();
@@ -256,19 +256,14 @@ const RETIRED = [...ANNOUNCING, "decisions.carry", "decisions.carry.dead", "deci
 /** Incidents of one transaction. */
 const CHUNK = 1_000;
 
-interface RetiredQueuesDeps {
-  /** Started. */
-  boss: Pick<PgBoss, "getQueues" | "deleteQueue">;
-  sql: Sql;
-  /** Of these incidents it is still to be decided who is told; must bear a second run. */
-  announce: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
-}
+/** Of these incidents it is still to be decided who is told; must bear a second run. */
+type Announce = (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
 
 /**
  * Deletes the queues of former versions, which would stay for ever. What they had not done is handed on first, so that a crash in
- * between hands it on again. Nothing but a look when they are gone; several nodes may do so at once.
+ * between hands it on again. Nothing but a look when they are gone; several nodes may do so at once. `boss` is started.
  */
-export async function clearRetiredQueues({ boss, sql, announce }: RetiredQueuesDeps): Promise<void> {
+export async function clearRetiredQueues(boss: PgBoss, sql: Sql, announce: Announce): Promise<void> {
   if ((await boss.getQueues(RETIRED)).length === 0) return;
   const ids = await findLeftOver(sql, ANNOUNCING);
   for (let at = 0; at < ids.length; at += CHUNK) await sql.begin((tx) => announce(tx, ids.slice(at, at + CHUNK)));

@@ -1,7 +1,6 @@
 import type { TransactionSql } from "postgres";
-import { createAnalysisMetrics } from "../analysis/metrics.ts";
 import { redact } from "../analysis/redact.ts";
-import { createAnalysis } from "../analysis/service.ts";
+import { createAnalysis, createAnalysisMetrics } from "../analysis/service.ts";
 import { createAnalysisStore } from "../analysis/store.ts";
 import { createAnnouncements } from "../announcements/service.ts";
 import type { CommandService } from "../commands/model.ts";

@@ -15,7 +15,6 @@ import type { Loop, Loops } from "../lib/loops.ts";
 import type { IgnoreVariant } from "../protocol/actions.ts";
 import type { Silence, SilenceEnd, SilenceService } from "./model.ts";
 import type { Ending, OpenSilence, Silenceable, SilenceStore } from "./store.ts";
-import { baselineOf, worseThan } from "./worse.ts";
 
 /** Where nobody wakes it: other nodes make silences, too. */
 const SWEEP_INTERVAL_MS = 60_000;
@@ -27,7 +26,7 @@ const PATTERNS_MAX = 1_000;
 const GOES_ON_S = 600;
 const SYSTEM = "system";
 
-export interface SilenceDeps {
+interface SilenceDeps {
   sql: Sql;
   store: SilenceStore;
   writer: Pick<IncidentWriter, "touch" | "note">;
@@ -198,8 +197,6 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps) {
   } satisfies SilenceService & Record<string, unknown>;
 }
 
-export type Silences = ReturnType<typeof createSilences>;
-
 const END_OF: Record<IgnoreVariant, SilenceEnd> = {
   until_resolved: "until_resolved",
   "1h": "time",
@@ -257,4 +254,49 @@ const ENDS_IN_WORDS: Record<SilenceEnd, string> = {
 function patternsOf({ agent, type, source }: OpenSilence): string {
   const parts = Object.entries({ agent, type, source }).filter(([, pattern]) => isSelective(pattern));
   return parts.length === 0 ? "everything" : parts.map(([name, pattern]) => `${name} ${pattern}`).join(", ");
+}
+
+const SEVERITY_RANK = { info: 1, warning: 2, critical: 3 } as const;
+/** Above it a problem has got worse. */
+const RATE_FACTOR = 2;
+/** So many alerts show a rate by their distances, though they have not come for an hour yet. */
+const RATE_ALERTS_MIN = 5;
+/** Alerts that come in one burst are no rate. */
+const RATE_SPAN_S_MIN = 60;
+const HOUR_S = 3_600;
+
+type Severity = Candidate["severity"];
+
+/** How bad a problem is: what "worse" is measured by. */
+export interface Badness {
+  severity: Severity;
+  per_hour: number;
+}
+
+/** Alerts of one problem within the last hour. */
+export interface Frequency {
+  alerts: number;
+  /** From the first of them to the last. */
+  spanS: number;
+}
+
+/**
+ * How bad it is when somebody ignores it. A problem that repeats each ten seconds since five minutes does so 360 times an
+ * hour, and an hour later has not got worse: with enough alerts the rate is theirs, not their number.
+ */
+export function baselineOf(severity: Severity, { alerts, spanS }: Frequency): Badness {
+  const steady = ((alerts - 1) * HOUR_S) / Math.max(spanS, RATE_SPAN_S_MIN);
+  return { severity, per_hour: alerts >= RATE_ALERTS_MIN ? Math.max(alerts, Math.round(steady)) : Math.max(1, alerts) };
+}
+
+/** In what it got worse, in words; undefined when it did not. */
+export function worseThan(before: Badness, severity: Severity, alertsLastHour: number): string | undefined {
+  if (rankOf(severity) > rankOf(before.severity))
+    return `it is ${severity} now, and was ${before.severity ?? "of no severity"}`;
+  if (alertsLastHour <= before.per_hour * RATE_FACTOR) return undefined;
+  return `it came ${alertsLastHour} times within an hour, and ${before.per_hour} times when it was ignored`;
+}
+
+function rankOf(severity: Severity): number {
+  return severity === null ? 0 : SEVERITY_RANK[severity];
 }

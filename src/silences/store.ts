@@ -6,7 +6,7 @@ import type { Sql, TransactionSql } from "postgres";
 import { LockKey } from "../db/lock-keys.ts";
 import type { Candidate } from "../incidents/model.ts";
 import type { NewSilence, Silence, SilenceEnd, SilencePage } from "./model.ts";
-import type { Badness, Frequency } from "./worse.ts";
+import type { Badness, Frequency } from "./service.ts";
 
 type Query = Sql | TransactionSql;
 

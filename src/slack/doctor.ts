@@ -3,8 +3,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
 import { SCOPES } from "./manifest.ts";
 import { transportOf } from "./transport.ts";
-import { createWebApi, type WebApi } from "./web-api.ts";
-import { createWorkspace, type Workspace } from "./workspace.ts";
+import { createWebApi, createWorkspace, type WebApi, type Workspace } from "./web-api.ts";
 
 const NAME = "Slack";
 

@@ -1,14 +1,13 @@
 import type { AnnouncementService, Reply } from "../announcements/model.ts";
-import type { DecisionReader, DecisionService } from "../decisions/model.ts";
+import type { DecisionService } from "../decisions/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { hashUuid } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
-import { meaningOf } from "./action-block.ts";
 import { LIMITS } from "./blocks.ts";
-import { asBlockActions, type BlockActions } from "./callback.ts";
-import type { CallbackStore, KeptPress } from "./callback-store.ts";
+import { asBlockActions, type BlockActions, type CallbackStore, type KeptPress } from "./callback-store.ts";
+import { meaningOf } from "./message.ts";
 import { OUTLET } from "./notifiers.ts";
 import { createTexts, type Redact } from "./text.ts";
 import { createSlackFetch, isSlackUrl, type WebApi } from "./web-api.ts";
@@ -40,7 +39,7 @@ interface InteractionsDeps {
   /** Says something beneath an incident's message. */
   reply: (incidentId: number, subject: string, reply: Reply) => Promise<void>;
   callbacks: CallbackStore;
-  decisions: DecisionService & DecisionReader;
+  decisions: DecisionService;
   people: People;
   whisper: Whisper;
   loops: Loops;

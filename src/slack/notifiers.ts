@@ -3,8 +3,7 @@ import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import { type Message, NOTHING_UNFURLED } from "./blocks.ts";
 import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
 import { type Place, sayInThread, type ThreadDeps } from "./thread.ts";
-import { createSlackFetch, isNamed, pagesOf, type WebApi, webhookFailure } from "./web-api.ts";
-import type { Workspace } from "./workspace.ts";
+import { createSlackFetch, isNamed, pagesOf, type WebApi, type Workspace, webhookFailure } from "./web-api.ts";
 
 /** As announcements name Slack, whatever way it is reached. */
 export const OUTLET = "slack";

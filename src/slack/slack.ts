@@ -1,21 +1,21 @@
 import type { Sql } from "postgres";
 import type { AnnouncementService, Notifier } from "../announcements/model.ts";
+
 import type { SlackSettings } from "../config.ts";
-import type { DecisionReader, DecisionService } from "../decisions/model.ts";
+import type { DecisionService } from "../decisions/model.ts";
+
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
-import { type SignedCallback, verifySignature } from "./callback.ts";
-import { createCallbackStore } from "./callback-store.ts";
+import { createCallbackStore, type SignedCallback, verifySignature } from "./callback-store.ts";
 import { createInteractions, createPeople, createWhisper, type Interactions } from "./interactions.ts";
 import { createWebApiNotifier, createWebhookNotifier } from "./notifiers.ts";
 import { createSocketReceiver } from "./socket-mode.ts";
 import type { Redact } from "./text.ts";
 import { type SlackTransport, transportOf } from "./transport.ts";
-import { createWebApi, type WebApi } from "./web-api.ts";
-import { createWorkspace, type Workspace } from "./workspace.ts";
+import { createWebApi, createWorkspace, type WebApi, type Workspace } from "./web-api.ts";
 
 export interface SlackDeps {
   settings: SlackSettings;
@@ -27,7 +27,7 @@ export interface SlackDeps {
 /** What a pressed button needs of others. */
 interface SlackServices {
   readonly announcements: Pick<AnnouncementService, "incidentOf" | "isInFlight" | "reply">;
-  readonly decisions: DecisionService & DecisionReader;
+  readonly decisions: DecisionService;
   readonly sql: Sql;
   readonly loops: Loops;
 }

@@ -143,65 +143,35 @@ function deliveryOf(name: EventName, view: View): string {
 }
 
 function incidentOf(incident: IncidentView, redact: (text: string) => string) {
-  const { explanation, can, agentId, url, ...rest } = incident;
+  const { id, agentId, url, parentId, previousId, createdAt, lastSeenAt, resolvedAt, can, ...words } = incident;
+  const { explanation, flapping, consequencesTotal, decisions, ...rest } = words;
+  const { fixCommand, ...explained } = explanation ?? { fixCommand: null };
+  const told = {
+    ...rest,
+    explanation: explanation && { ...explained, fix_command: fixCommand },
+    flapping: flapping && { times: flapping.times, window_s: flapping.windowMs / 1000 },
+    consequences_total: consequencesTotal,
+    decisions: decisions.map(({ action, variant, actorName: actor, state, outcome, requestedAt }) => {
+      return { action, variant, actor, state, outcome, requested_at: requestedAt.toISOString() };
+    }),
+  };
   return {
-    id: rest.id,
+    id,
     agent_id: agentId,
-    ...redacted(
-      {
-        hostname: rest.hostname,
-        type: rest.type,
-        source: rest.source,
-        severity: rest.severity,
-        status: rest.status,
-        occurrences: rest.occurrences,
-        reason: rest.reason,
-        why: rest.why,
-        message: rest.message,
-        explanation: explanation && {
-          by: explanation.by,
-          category: explanation.category,
-          confidence: explanation.confidence,
-          cause: explanation.cause,
-          fix: explanation.fix,
-          fix_command: explanation.fixCommand,
-          evidence: explanation.evidence,
-        },
-        flapping: rest.flapping && { times: rest.flapping.times, window_s: rest.flapping.windowMs / 1000 },
-        learnt: rest.learnt,
-        consequences: rest.consequences,
-        consequences_total: rest.consequencesTotal,
-        decisions: rest.decisions.map((one) => ({
-          action: one.action,
-          variant: one.variant,
-          actor: one.actorName,
-          state: one.state,
-          outcome: one.outcome,
-          requested_at: one.requestedAt.toISOString(),
-        })),
-      },
-      redact,
-    ),
-    parent_id: rest.parentId,
-    previous_id: rest.previousId,
-    created_at: rest.createdAt,
-    last_seen_at: rest.lastSeenAt,
-    resolved_at: rest.resolvedAt,
+    ...redacted(told, redact),
+    parent_id: parentId,
+    previous_id: previousId,
+    created_at: createdAt,
+    last_seen_at: lastSeenAt,
+    resolved_at: resolvedAt,
     url,
   };
 }
 
 function stormOf(storm: StormView, redact: (text: string) => string) {
-  const { byHost, byCategory, newest } = storm;
-  return {
-    id: storm.id,
-    started_at: storm.startedAt,
-    ended_at: storm.endedAt,
-    total: storm.total,
-    open: storm.open,
-    ...redacted({ by_host: byHost, by_category: byCategory, newest }, redact),
-    url: storm.url,
-  };
+  const { id, url, total, open, startedAt: started_at, endedAt: ended_at, byHost, byCategory, newest } = storm;
+  const told = redacted({ by_host: byHost, by_category: byCategory, newest }, redact);
+  return { id, started_at, ended_at, total, open, ...told, url };
 }
 
 /** The same value with every text in it redacted. */

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { Registry } from "prom-client";
 import { createExplainer } from "../../src/analysis/explain.ts";
 import { createHeuristics } from "../../src/analysis/heuristics.ts";
-import { createAnalysisMetrics } from "../../src/analysis/metrics.ts";
+import { createAnalysisMetrics } from "../../src/analysis/service.ts";
 import { createAnalysisStore } from "../../src/analysis/store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Registry } from "prom-client";
-import { createAnalysisMetrics } from "../../src/analysis/metrics.ts";
-import { type AnalysisDeps, createAnalysis } from "../../src/analysis/service.ts";
+import { type AnalysisDeps, createAnalysis, createAnalysisMetrics } from "../../src/analysis/service.ts";
 import { createAnalysisStore } from "../../src/analysis/store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";

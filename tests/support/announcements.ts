@@ -1,10 +1,9 @@
 import { Registry } from "prom-client";
 import { alreadyOver, createDecider } from "../../src/announcements/decide.ts";
 import { raiseLead, waitForLead } from "../../src/announcements/leader-store.ts";
-import { createAnnouncementMetrics } from "../../src/announcements/metrics.ts";
 import type { IncidentView, Notifier, View } from "../../src/announcements/model.ts";
 import { createOutletStore, type OutletStore } from "../../src/announcements/outlet-store.ts";
-import { type Announcements, createAnnouncements } from "../../src/announcements/service.ts";
+import { type Announcements, createAnnouncementMetrics, createAnnouncements } from "../../src/announcements/service.ts";
 import { endStorms, stormMuter } from "../../src/announcements/storm-store.ts";
 import { attachToCauses, consequencesMuter } from "../../src/incidents/cause-store.ts";
 import type { Muter } from "../../src/incidents/model.ts";

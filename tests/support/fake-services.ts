@@ -1,6 +1,6 @@
 import type { AnalysisService } from "../../src/analysis/model.ts";
 import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
-import type { Decision, DecisionReader, DecisionService } from "../../src/decisions/model.ts";
+import type { Decision, DecisionService } from "../../src/decisions/model.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
 import type { Incident, IncidentService, TimelineEntry } from "../../src/incidents/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
@@ -137,7 +137,7 @@ export function fakeIncidents(incidents: Incident[]): IncidentService {
 }
 
 /** Decisions about these incidents, which nobody carries out. */
-export function fakeDecisions(incidents: readonly Incident[]): DecisionService & DecisionReader {
+export function fakeDecisions(incidents: readonly Incident[]): DecisionService {
   const made = new Map<string, Decision>();
   return {
     async press({ incidentId, action, variant, actor, actorName, outlet }) {

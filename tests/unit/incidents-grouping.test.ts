@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { fingerprintOf, normalise } from "../../src/incidents/fingerprint.ts";
 import {
   type GroupingFacts,
   type GroupingPlan,
@@ -8,6 +7,7 @@ import {
   planGrouping,
   subjectOf,
 } from "../../src/incidents/grouping.ts";
+import { fingerprintOf, normalise } from "../../src/incidents/recorder.ts";
 import { hashUuid } from "../../src/lib/hash.ts";
 
 const AGENT = "11111111-1111-4111-8111-111111111111";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { baselineOf, worseThan } from "../../src/silences/worse.ts";
+import { baselineOf, worseThan } from "../../src/silences/service.ts";
 
 describe("what got worse", () => {
   test.each([

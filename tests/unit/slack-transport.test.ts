@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+
 import type { SlackSettings } from "../../src/config.ts";
-import { verifySignature } from "../../src/slack/callback.ts";
+import { verifySignature } from "../../src/slack/callback-store.ts";
+
 import { manifestYaml, SCOPES, slackManifest } from "../../src/slack/manifest.ts";
 import { transportOf } from "../../src/slack/transport.ts";
 import { isSlackUrl } from "../../src/slack/web-api.ts";
