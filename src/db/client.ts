@@ -1,15 +1,12 @@
 import { Socket } from "node:net";
-import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";
 import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
-import * as schema from "./schema.ts";
 import type { DatabaseTarget } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
-const ORM_CONNECTIONS = 4;
 const CONNECT_LIMIT_S = 5;
 const IDLE_S = 60;
 const CLOSE_LIMIT_S = 2;
@@ -30,9 +27,6 @@ const SERVER_KEEP_ALIVE = { tcp_keepalives_idle: 10, tcp_keepalives_interval: 5,
 
 /** A database that restarts is found again within a second. */
 const RECONNECT_S = { min: 0.05, max: 1 };
-
-/** Drizzle over our tables. */
-export type Orm = PostgresJsDatabase<typeof schema>;
 
 /** What a client of its own is for. */
 interface ClientOptions {
@@ -61,8 +55,6 @@ interface SessionOptions extends Omit<ClientOptions, "connections"> {
 export interface Database {
   /** For SQL that is written out. Times come as Date, bigint and numeric as text. */
   readonly sql: Sql;
-  /** Over a pool of its own: Drizzle changes how its client reads and writes values. */
-  readonly orm: Orm;
   /** Where sessions are made: past a transaction pooler, if there is one. */
   readonly sessionTarget: DatabaseTarget;
   /** A client of its own, so that destroying it (`end({ timeout: 0 })`) harms nobody else. */
@@ -105,7 +97,6 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
   const createClient = (options: ClientOptions = {}) => create(pooled, options);
   return {
     sql: createClient({ connections: POOL_CONNECTIONS }),
-    orm: drizzle(createClient({ connections: ORM_CONNECTIONS }), { schema }),
     createClient,
     sessionTarget: direct ?? target,
     createSession: (options = {}) => create(direct ?? target, options),

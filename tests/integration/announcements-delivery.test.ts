@@ -46,7 +46,8 @@ function start(...outlets: TestOutlet[]): TestNode {
 async function announce(node: TestNode, given: TestIncident = {}): Promise<number> {
   const id = await addIncident(database, agent, given);
   await node.decide([id]);
-  node.wake();
+  // Whoever leads is woken, as by the notice.
+  for (const each of nodes) each.wake();
   return id;
 }
 

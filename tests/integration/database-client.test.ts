@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { openDatabase } from "../../src/db/client.ts";
-import { agents } from "../../src/db/schema.ts";
 import { type DatabaseAddress, parseDatabaseUrl, settleTls } from "../../src/db/target.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
 import { quiet } from "../support/log.ts";
@@ -34,15 +33,6 @@ describe("the database's clients", () => {
       booleans: [true, false],
       times: [at],
     });
-  });
-
-  test("read what Drizzle wrote", async () => {
-    const createdAt = new Date("2026-01-02T03:04:05.678Z");
-    const made = { id: crypto.randomUUID(), tokenHash: "hash", meta: { cpu: 1.5 }, createdAt };
-    const [written] = await own.database.orm.insert(agents).values(made).returning();
-    expect(written).toMatchObject(made);
-    const [read] = await own.database.sql`select created_at, meta from agents where id = ${made.id}`;
-    expect(read).toEqual({ created_at: createdAt, meta: { cpu: 1.5 } });
   });
 
   test("take nothing from PG* variables", async () => {
