@@ -151,10 +151,15 @@ async function checkLook(entry: AllowEntry, { run, docker }: CommandChecksDeps):
       return checkJournal(entry, run);
     case "restart_container":
     case "container_logs":
-      return ok(`Docker answers (API ${await docker.version()})`);
+      return checkEngine(docker);
     default:
       return ok("needs nothing");
   }
+}
+
+async function checkEngine(docker: DockerApi): Promise<Judgement> {
+  const { name, api } = await docker.engine();
+  return ok(`${name} answers (API ${api})`);
 }
 
 async function checkSystemd(entry: AllowEntry, run: RunProcess): Promise<Judgement> {

@@ -1,13 +1,16 @@
 import { type AllowEntry, type CommandName, isAllowed, LOG_LINES } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
-import type { DockerApi } from "./docker-api.ts";
+import type { DockerApi, DockerQuery } from "./docker-api.ts";
 import { DockerError } from "./docker-error.ts";
 import { createBoundedOutput } from "./run-process.ts";
 
-/** For the container to end by itself, before Docker kills it. */
+/** So long an engine lets a container end by itself where its owner has said nothing. */
 const STOP_SECONDS = 10;
-const RESTART_LIMIT_MS = 60_000;
+/** For what lies around the wait for its end: unmounting, networks, the start. */
+const RESTART_EXTRA_MS = 50_000;
+/** An owner may have a container waited for without end; nobody waits for an answer as long as that. */
+const RESTART_LIMIT_MAX_MS = 1_800_000;
 const LOGS_LIMIT_MS = 20_000;
 
 /** A container as Docker knows it. */
@@ -16,6 +19,8 @@ interface FoundContainer {
   /** Without the slash. */
   readonly name: string;
   readonly state: string;
+  /** How long its owner lets it take to end; -1 for as long as it wants. */
+  readonly stopSeconds: number | undefined;
 }
 
 /**
@@ -38,14 +43,24 @@ async function findContainer(docker: DockerApi, container: string, signal: Abort
     Id?: unknown;
     Name?: unknown;
     State?: { Status?: unknown };
+    Config?: { StopTimeout?: unknown };
   } | null;
   if (typeof answer?.Id !== "string" || typeof answer.Name !== "string") {
     throw new DockerError("broken", "Docker describes the container without an id or a name");
   }
-  return { id: answer.Id, name: answer.Name.replace(/^\//, ""), state: String(answer.State?.Status ?? "unknown") };
+  const stopSeconds = answer.Config?.StopTimeout;
+  return {
+    id: answer.Id,
+    name: answer.Name.replace(/^\//, ""),
+    state: String(answer.State?.Status ?? "unknown"),
+    stopSeconds: typeof stopSeconds === "number" ? stopSeconds : undefined,
+  };
 }
 
-/** Restarts the container. Docker goes on with it when the agent ends half-way. */
+/**
+ * Restarts the container, which gets the time to end that its owner has set: a database that is killed half-way has not
+ * flushed. Docker goes on with it when the agent ends half-way.
+ */
 export function restartContainer(
   container: string,
   allow: readonly AllowEntry[],
@@ -55,12 +70,23 @@ export function restartContainer(
     const found = await allowedContainer("restart_container", container, allow, tools);
     if (!("id" in found)) return found;
     await tools.docker.post(`/containers/${found.id}/restart`, {
-      query: { t: STOP_SECONDS },
-      limitMs: RESTART_LIMIT_MS,
+      query: await patience(found, tools),
+      limitMs: restartLimitMs(found),
     });
     const { name, state } = await findContainer(tools.docker, found.id, tools.signal);
     return done(`${name}: ${state}`);
   });
+}
+
+/** Docker knows the container's own time; Podman kills at once whenever it is not told one. */
+async function patience({ stopSeconds }: FoundContainer, { docker, signal }: CommandTools): Promise<DockerQuery> {
+  if (stopSeconds !== undefined) return { t: stopSeconds };
+  return (await docker.engine(signal)).name === "Podman" ? { t: STOP_SECONDS } : {};
+}
+
+function restartLimitMs({ stopSeconds = STOP_SECONDS }: FoundContainer): number {
+  if (stopSeconds < 0) return RESTART_LIMIT_MAX_MS;
+  return Math.min(stopSeconds * 1000 + RESTART_EXTRA_MS, RESTART_LIMIT_MAX_MS);
 }
 
 /** The last lines that a container has written. */

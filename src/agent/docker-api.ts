@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readBounded } from "../lib/bounded-fetch.ts";
 import { fieldsOf } from "../lib/json.ts";
 import { DockerError, dockerErrorOf, dockerRefusal } from "./docker-error.ts";
@@ -8,6 +9,7 @@ const API_VERSION = "1.47";
 const VERSION_SHAPE = /^\d{1,3}\.\d{1,3}$/;
 
 const CALL_LIMIT_MS = 10_000;
+const NO_LIMIT = Number.POSITIVE_INFINITY;
 /** A host with thousands of containers answers with megabytes; more is no answer. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 /** An event or an error is a few hundred bytes. */
@@ -32,8 +34,19 @@ export interface DockerLogsOptions extends DockerCallOptions {
   readonly timestamps?: boolean;
 }
 
+/** What answers at the socket. Podman speaks Docker's language, with an accent. */
+export interface DockerEngine {
+  readonly name: "Docker" | "Podman";
+  readonly version: string;
+  /** The version of the API that both sides speak, "1.47". */
+  readonly api: string;
+}
+
 /** What the agent asks of Docker. */
 export interface DockerApi {
+  /** Where the engine is, or is looked for. */
+  readonly socketPath: string;
+  engine(signal?: AbortSignal): Promise<DockerEngine>;
   /** The version of the API that both sides speak, "1.47". */
   version(signal?: AbortSignal): Promise<string>;
   /** An answer's JSON. Paths are without the version: `/containers/json`. */
@@ -46,17 +59,26 @@ export interface DockerApi {
   logs(container: string, options?: DockerLogsOptions): AsyncGenerator<LogPiece>;
 }
 
+export interface DockerApiOptions {
+  readonly socketPath: string;
+  /** Where else an engine may be, while there is none at the first: the first of these that exists is taken. */
+  readonly otherSocketPaths?: readonly string[];
+}
+
 /**
  * Docker's HTTP API over its Unix socket. Nothing is kept open between calls, so that a daemon that is restarted is found
  * again by the next one. Every failure is a DockerError.
  */
-export function createDockerApi({ socketPath }: { socketPath: string }): DockerApi {
-  let agreed: string | undefined;
+export function createDockerApi({ socketPath, otherSocketPaths = [] }: DockerApiOptions): DockerApi {
+  let agreed: DockerEngine | undefined;
 
-  async function version(signal?: AbortSignal): Promise<string> {
+  async function engine(signal?: AbortSignal): Promise<DockerEngine> {
     agreed ??= agreeOn(await call("GET", "/version", { signal }));
     return agreed;
   }
+
+  const version = async (signal?: AbortSignal) => (await engine(signal)).api;
+  const socket = () => [socketPath, ...otherSocketPaths].find((path) => existsSync(path)) ?? socketPath;
 
   async function call(method: string, url: string, options: DockerCallOptions): Promise<unknown> {
     const signal = withLimit(AbortSignal.timeout(options.limitMs ?? CALL_LIMIT_MS), options.signal);
@@ -69,7 +91,8 @@ export function createDockerApi({ socketPath }: { socketPath: string }): DockerA
 
   async function* chunksOf(url: string, options: DockerCallOptions): AsyncGenerator<Uint8Array> {
     const ending = new AbortController();
-    const limit = setTimeout(() => ending.abort(timeoutError()), options.limitMs ?? CALL_LIMIT_MS);
+    const { limitMs = CALL_LIMIT_MS } = options;
+    const limit = limitMs === NO_LIMIT ? undefined : setTimeout(() => ending.abort(timeoutError()), limitMs);
     const signal = withLimit(ending.signal, options.signal);
     try {
       const response = await request("GET", url, options.query, signal);
@@ -87,7 +110,7 @@ export function createDockerApi({ socketPath }: { socketPath: string }): DockerA
     const search = query === undefined ? "" : `?${searchOf(query)}`;
     const response = await fetch(`http://docker${url}${search}`, {
       method,
-      unix: socketPath,
+      unix: socket(),
       signal,
       redirect: "manual",
       keepalive: false,
@@ -110,7 +133,7 @@ export function createDockerApi({ socketPath }: { socketPath: string }): DockerA
 
   function translated(error: unknown, signal: AbortSignal | undefined): DockerError {
     const isAborted = signal?.aborted === true;
-    const failure = isTimeout(error) ? timeoutError() : dockerErrorOf(error, socketPath, isAborted);
+    const failure = isTimeout(error) ? timeoutError() : dockerErrorOf(error, socket(), isAborted);
     // A daemon may come back as another version.
     if (failure.reason !== "not_found") agreed = undefined;
     return failure;
@@ -119,6 +142,10 @@ export function createDockerApi({ socketPath }: { socketPath: string }): DockerA
   const versioned = async (path: string, signal?: AbortSignal) => `/v${await version(signal)}${path}`;
 
   return {
+    get socketPath() {
+      return socket();
+    },
+    engine,
     version,
     get: async (path, options = {}) => call("GET", await versioned(path, options.signal), options),
     post: async (path, options = {}) => void (await call("POST", await versioned(path, options.signal), options)),
@@ -137,7 +164,9 @@ export function createDockerApi({ socketPath }: { socketPath: string }): DockerA
         ...(since === undefined ? {} : { since }),
         ...(timestamps ? { timestamps } : {}),
       };
-      const chunks = chunksOf(`${url}/logs`, { ...options, query });
+      // Podman 4 answers a follower of a quiet container with nothing at all until that writes something.
+      const limitMs = follow ? NO_LIMIT : options.limitMs;
+      const chunks = chunksOf(`${url}/logs`, { ...options, limitMs, query });
       yield* isTerminal ? asStdout(chunks) : demultiplex(chunks);
     },
   };
@@ -160,11 +189,17 @@ function isTimeout(error: unknown): boolean {
 }
 
 /** Ours, within what the daemon speaks: of the few old routes that are used here, every version has the same. */
-function agreeOn(answer: unknown): string {
-  const { ApiVersion: newest, MinAPIVersion: oldest } = fieldsOf(answer);
+function agreeOn(answer: unknown): DockerEngine {
+  const { ApiVersion: newest, MinAPIVersion: oldest, Version: version, Components: components } = fieldsOf(answer);
   if (typeof newest !== "string" || !VERSION_SHAPE.test(newest)) {
     throw new DockerError("broken", "what listens there does not answer as Docker does");
   }
+  const isPodman = Array.isArray(components) && components.some((one) => fieldsOf(one).Name === "Podman Engine");
+  const name = isPodman ? "Podman" : "Docker";
+  return { name, version: String(version ?? ""), api: versionWithin(newest, oldest) };
+}
+
+function versionWithin(newest: string, oldest: unknown): string {
   if (isOlder(newest, API_VERSION)) return newest;
   return typeof oldest === "string" && VERSION_SHAPE.test(oldest) && isOlder(API_VERSION, oldest)
     ? oldest

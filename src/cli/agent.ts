@@ -39,14 +39,14 @@ export async function runAgent(flags: AgentFlags, stop: AbortSignal): Promise<nu
 }
 
 /** What collectors and commands are made with. */
-function toolsOf({ searchPath, dockerSocket, stateDir }: AgentConfig, log: Log) {
+function toolsOf({ searchPath, dockerSocket, otherSockets, stateDir }: AgentConfig, log: Log) {
   const clock = createSystemClock();
   return {
     clock,
     log,
     searchPath,
     run: createProcessRunner({ searchPath, clock }),
-    docker: createDockerApi({ socketPath: dockerSocket }),
+    docker: createDockerApi({ socketPath: dockerSocket, otherSocketPaths: otherSockets }),
     stateDir: statePaths(stateDir).collectors,
   };
 }

@@ -44,6 +44,8 @@ export function loadAgentConfig(flags: AgentFlags = {}, surroundings: Surroundin
     stateDir: join(dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes), "agent"),
     spoolBytesMax: read("OPSPILOT_SPOOL", sizeIn(MIB, 1024 * MIB)) ?? 64 * MIB,
     dockerSocket: raw.OPSPILOT_DOCKER_SOCKET ?? "/var/run/docker.sock",
+    /** Where Podman's, or those of engines without root, may be; none where a socket was named. */
+    otherSockets: raw.OPSPILOT_DOCKER_SOCKET === undefined ? otherSocketsOf(surroundings) : [],
     /** Where programs are looked for, as in PATH. */
     searchPath: surroundings.env.PATH || SYSTEM_PATH,
     collectors: readCollectorSettings(raw, read, mistakes),
@@ -55,6 +57,12 @@ export function loadAgentConfig(flags: AgentFlags = {}, surroundings: Surroundin
 
 /** All settings of the agent, checked and frozen. */
 export type AgentConfig = ReturnType<typeof loadAgentConfig>;
+
+function otherSocketsOf({ env }: Surroundings): string[] {
+  const own = env.XDG_RUNTIME_DIR;
+  const rootless = own ? [join(own, "docker.sock"), join(own, "podman/podman.sock")] : [];
+  return ["/run/podman/podman.sock", ...rootless];
+}
 
 /** What flags say, by the settings' names. */
 export function givenBy(flags: AgentFlags): Record<string, string | undefined> {

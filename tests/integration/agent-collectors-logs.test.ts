@@ -13,8 +13,9 @@ import { join } from "node:path";
 import { createLogsCollector } from "../../src/agent/collectors/logs.ts";
 import type { Collector } from "../../src/agent/model.ts";
 import { parseLogRules } from "../../src/config/log-rules.ts";
+import type { Log } from "../../src/lib/log.ts";
 import { CollectorBench } from "../support/collectors.ts";
-import { EventDocker, recordedContainer } from "../support/event-docker.ts";
+import { EventDocker, type Inspected, recordedContainer, recordedEvents } from "../support/event-docker.ts";
 import { logFrame } from "../support/fake-docker.ts";
 import { FakeSystemd } from "../support/fake-systemd.ts";
 import { until } from "../support/until.ts";
@@ -250,7 +251,8 @@ describe("the collector of log patterns, on containers", () => {
     const web = recordedContainer("web");
     docker.containers.set("web", { ...web, State: { ...web.State, Status: "running" } });
     const stamp = (ms: number) => new Date(ms).toISOString().replace("Z", "123456Z");
-    const [before, after] = [stamp(Date.now() - 60_000), stamp(Date.now() + 60_000)];
+    const afterMs = Date.now() + 500;
+    const [before, after] = [stamp(Date.now() - 60_000), stamp(afterMs)];
     docker.followed.set("web", [
       logFrame(2, `${before} ERROR of before\n`),
       logFrame(1, `${after} all is well\n`),
@@ -264,9 +266,64 @@ describe("the collector of log patterns, on containers", () => {
     expect(alert.atMs).toBe(Date.parse(after));
     await collector.stop();
     expect(JSON.parse(readFileSync(stateFile(), "utf8")).containers).toEqual({ web: after });
+    await until(() => Date.now() > afterMs + 1_000);
     bench.start(create("container:w* /ERROR/"));
     const seconds = Math.floor(Date.parse(after) / 1000);
     await until(() => docker.requests.some((request) => request.includes(`since=${seconds}.`)));
     expect(bench.alerts).toHaveLength(1);
+  });
+
+  const follows = (name: string) => docker.requests.some((one) => one.includes(`${name}/logs`));
+  const begins = (container: Inspected) => {
+    const [start] = recordedEvents("web");
+    const Actor = { ID: container.Id, Attributes: { image: "box", name: container.Name.slice(1) } };
+    if (start) docker.happen({ ...start, Actor });
+  };
+
+  test("reads a container from its start on, though it lives for less than a second", async () => {
+    bench.start(create("container:w* /ERROR/"));
+    await until(() => docker.followers === 1);
+    const web = recordedContainer("web");
+    docker.containers.set("web", web);
+    docker.followed.set("web", [logFrame(2, `${new Date().toISOString().replace("Z", "000000Z")} ERROR: no key\n`)]);
+    begins(web);
+    expect((await bench.alert(0)).message).toBe("web matches /ERROR/: ERROR: no key (lines so far: 1)");
+  });
+
+  test("loses and repeats no line of Podman 4, whose lines have but whole seconds", async () => {
+    const web = recordedContainer("web");
+    docker.containers.set("web", { ...web, State: { ...web.State, Status: "running" } });
+    const second = new Date(Date.now() + 1_000).toISOString().replace(/\.\d+Z/, "Z");
+    const lines = (...texts: string[]) => texts.map((text) => logFrame(1, `${second} ${text}\n`));
+    docker.followed.set("web", lines("fine", "ERROR a", "fine"));
+    const rules = "container:w* /ERROR a/; container:w* /ERROR b/";
+    const first = bench.start(create(rules));
+    await bench.alert(0);
+    await first.stop();
+    expect(JSON.parse(readFileSync(stateFile(), "utf8")).containers).toEqual({ web: `${second} 3` });
+    docker.followed.set("web", lines("fine", "ERROR a", "fine", "ERROR b"));
+    await until(() => Date.now() > Date.parse(second) + 1_000);
+    const next = bench.start(create(rules));
+    expect((await bench.alert(1)).message).toStartWith("web matches /ERROR b/: ERROR b");
+    await next.stop();
+    const { episodes } = JSON.parse(readFileSync(stateFile(), "utf8"));
+    expect(episodes["web /ERROR a/"].failures).toBe(1);
+  }, 10_000);
+
+  test("says so when there are more containers than it can follow", async () => {
+    const warnings: unknown[] = [];
+    for (let at = 0; at < 101; at++) {
+      const one = recordedContainer("web");
+      const State = { ...one.State, Status: "running" };
+      docker.containers.set(`w${at}`, { ...one, Id: `id${at}`, Name: `/w${at}`, State });
+    }
+    const parsed = parseLogRules("container:w* /ERROR/");
+    if ("fault" in parsed) throw new Error(parsed.fault);
+    const warn: Log["warn"] = (...words: readonly unknown[]) => void warnings.push(words[1]);
+    const deps = bench.deps({ settings: { logRules: parsed.rules } });
+    bench.start(createLogsCollector({ ...deps, log: { ...deps.log, warn } }));
+    await until(() => follows("id99"));
+    await until(() => warnings.length > 0);
+    expect(warnings).toEqual(["no more containers' outputs can be followed at once"]);
   });
 });

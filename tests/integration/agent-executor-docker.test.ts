@@ -39,7 +39,21 @@ describe("restart_container", () => {
     const { requests } = startDocker();
     const result = await executorWith("restart_container:web").ask("restart_container", { container: "web" });
     expect(result).toMatchObject({ status: "done", output: "web: running" });
-    expect(requests).toContain(`POST /v1.47/containers/${ID}/restart?t=10`);
+    expect(requests).toContain(`POST /v1.47/containers/${ID}/restart`);
+  });
+
+  test.each([
+    ["Docker", { stopSeconds: 120 }, "?t=120"],
+    ["Docker", { stopSeconds: 0 }, "?t=0"],
+    ["Docker", {}, ""],
+    ["Podman", { stopSeconds: 120 }, "?t=120"],
+    // Which kills at once what it is told no time for.
+    ["Podman", {}, "?t=10"],
+  ] as const)("by %s lets the container take as long to end as its owner has set (%j)", async (engine, own, query) => {
+    web = { ...web, ...own };
+    const { requests } = startDocker({ engine });
+    await executorWith("restart_container:web").ask("restart_container", { container: "web" });
+    expect(requests).toContain(`POST /v1.47/containers/${ID}/restart${query}`);
   });
 
   test("by its id needs leave for its name", async () => {
@@ -57,6 +71,15 @@ describe("restart_container", () => {
     startDocker();
     const result = await executorWith("restart_container:*").ask("restart_container", { container: "nope" });
     expect(result).toMatchObject({ status: "failed", error: "there is no container nope on this host" });
+  });
+
+  test("of one that Podman is just removing fails as of none", async () => {
+    const message = `no container with ID ${ID} found in database: no such container`;
+    startDocker({
+      intercept: (_, path) => (path.includes(ID) ? Response.json({ message }, { status: 500 }) : undefined),
+    });
+    const result = await executorWith("restart_container:*").ask("restart_container", { container: "web" });
+    expect(result).toMatchObject({ status: "failed", error: "there is no container web on this host" });
   });
 
   test("fails with Docker's own words", async () => {

@@ -6,9 +6,10 @@ const FIXTURES = join(import.meta.dir, "../fixtures/docker");
 
 export type DockerEvent = Record<string, unknown> & { timeNano: number };
 
-/** Recorded events, those of one container when it is named. */
-export function recordedEvents(container?: string): DockerEvent[] {
-  const lines = readFileSync(join(FIXTURES, "events.jsonl"), "utf8").trim().split("\n");
+/** Recorded events, those of one container when it is named; of Docker, or of a version of Podman. */
+export function recordedEvents(container?: string, podman?: "4.3" | "5.8"): DockerEvent[] {
+  const file = podman === undefined ? "events.jsonl" : `podman-${podman}.jsonl`;
+  const lines = readFileSync(join(FIXTURES, file), "utf8").trim().split("\n");
   const events = lines.map((line) => JSON.parse(line));
   return events.filter(({ Actor }) => container === undefined || Actor.Attributes.name === container);
 }
@@ -28,7 +29,19 @@ export interface Inspected {
   Name: string;
   RestartCount: number;
   State: Record<string, unknown> & { Status: string };
-  Config: { Tty: boolean };
+  Config: { Tty: boolean } & Record<string, unknown>;
+  HostConfig?: Record<string, unknown>;
+  /** What Podman alone says, since 5.8, and only when it is so. */
+  stoppedByUser?: boolean;
+}
+
+export interface EventDockerOptions {
+  readonly engine?: "Docker" | "Podman";
+  readonly version?: string;
+  /** Containers outlive their daemon. */
+  readonly liveRestore?: boolean;
+  /** Another word for a state in a filter is refused. */
+  readonly statuses?: readonly string[];
 }
 
 /** A daemon that keeps its last events and its containers, as Docker does, and forgets the events when it is started anew. */
@@ -39,14 +52,28 @@ export class EventDocker {
   readonly logs = new Map<string, Uint8Array>();
   /** What followers of a container's output get. */
   readonly followed = new Map<string, Uint8Array[]>();
+  /** By name: their output never comes. */
+  readonly hanging = new Set<string>();
+  /** A path that it cannot answer now. */
+  refusing = "";
+  /** All that ever happened. */
+  readonly happened: DockerEvent[] = [];
   #events: DockerEvent[] = [];
   #daemon: FakeDocker | undefined;
   readonly #writers = new Set<(event: DockerEvent) => void>();
 
-  constructor(readonly folder: string) {}
+  constructor(
+    readonly folder: string,
+    readonly options: EventDockerOptions = {},
+  ) {}
 
   get requests(): readonly string[] {
     return this.#daemon?.requests ?? [];
+  }
+
+  /** As after 256 others. */
+  forgetEvents(): void {
+    this.#events = [];
   }
 
   /** How many follow the events now. */
@@ -58,6 +85,7 @@ export class EventDocker {
     this.#daemon = startFakeDocker(this.folder, {
       apiVersion: "1.41",
       minApiVersion: "1.12",
+      ...this.options,
       intercept: (request, path) => this.#answer(new URL(request.url), path, request.method),
     });
   }
@@ -76,21 +104,33 @@ export class EventDocker {
       const timeNano = (nowMs * 1000 + at) * 1000;
       const now = { ...event, time: Math.floor(timeNano / 1e9), timeNano };
       this.#events.push(now);
+      this.happened.push(now);
       for (const write of this.#writers) write(now);
     }
   }
 
-  #answer(url: URL, path: string, method: string): Response | undefined {
+  #answer(url: URL, path: string, method: string): Response | Promise<Response> | undefined {
+    if (path === this.refusing) return Response.json({ message: "context deadline exceeded" }, { status: 500 });
     if (path === "/events") return this.#follow(url.searchParams);
-    if (path === "/containers/json") return this.#list(JSON.parse(url.searchParams.get("filters") ?? "{}"));
-    const [, name = "", verb] = /^\/containers\/([^/]+)\/(\w+)$/.exec(path) ?? [];
+    if (path === "/info") return Response.json({ LiveRestoreEnabled: this.options.liveRestore ?? false });
+    if (path === "/containers/json") return this.#list(url.searchParams);
+    const [, libpod, name = "", verb] = /^(\/libpod)?\/containers\/([^/]+)\/(\w+)$/.exec(path) ?? [];
     const container = [...this.containers.values()].find(({ Id, Name }) => Name === `/${name}` || Id === name);
-    if (container && verb === "json") return Response.json(container);
+    if (container && verb === "json") return this.#describe(container, libpod !== undefined);
     const ownName = container?.Name.slice(1) ?? "";
     if (container && verb === "restart" && method === "POST") return this.#restart(container);
+    if (verb === "logs" && this.hanging.has(ownName)) return new Promise(() => undefined);
     if (container && verb === "logs" && url.searchParams.has("follow")) return this.#followLogs(ownName);
     if (container && verb === "logs") return new Response(this.logs.get(ownName) ?? new Uint8Array());
     return undefined;
+  }
+
+  #describe({ stoppedByUser, ...container }: Inspected, isLibpod: boolean): Response {
+    if (!isLibpod) return Response.json(container);
+    return Response.json({
+      ...container,
+      State: { ...container.State, ...(stoppedByUser ? { StoppedByUser: true } : {}) },
+    });
   }
 
   /** Of a container that has ended Docker tells the start only. */
@@ -110,16 +150,22 @@ export class EventDocker {
     return new Response(null, { status: 204 });
   }
 
-  #list({ status, health }: { status?: string[]; health?: string[] }): Response {
+  #list(query: URLSearchParams): Response {
+    const filters: Record<string, string[] | undefined> = JSON.parse(query.get("filters") ?? "{}");
+    const unknown = filters.status?.find((one) => this.options.statuses?.includes(one) === false);
+    if (unknown !== undefined) {
+      const message = `unknown container state: ${unknown}: invalid argument`;
+      return Response.json({ cause: "invalid argument", message, response: 500 }, { status: 500 });
+    }
     const isWanted = ({ State }: Inspected) => {
-      const own = (State.Health as { Status?: string } | undefined)?.Status ?? "none";
-      if (health) return State.Status === "running" && health.includes(own);
-      return status ? status.includes(State.Status) : State.Status === "running";
+      if (filters.status) return filters.status.includes(State.Status);
+      return query.get("all") === "true" || State.Status === "running";
     };
     const found = [...this.containers.values()].filter(isWanted);
     const listed = found.map(({ Id, Name, State }) => ({
       Id,
       Names: [Name],
+      State: State.Status,
       Status: State.Status === "exited" ? `Exited (${State.ExitCode}) 2 minutes ago` : "Up 2 minutes",
     }));
     return Response.json(listed);
@@ -127,15 +173,20 @@ export class EventDocker {
 
   #follow(query: URLSearchParams): Response {
     const since = Number(query.get("since") ?? 0) * 1e9;
-    const until = query.get("until");
-    const kept = this.#events.filter(({ timeNano }) => timeNano >= since);
+    const words: string[] = JSON.parse(query.get("filters") ?? "{}").event ?? [];
+    const isWanted = ({ Action }: DockerEvent) => words.some((word) => this.#isMeant(word, String(Action)));
+    const kept = this.#events.filter((event) => event.timeNano >= since && isWanted(event));
     const lines = kept.map((event) => `${JSON.stringify(event)}\n`);
-    if (until !== null) return new Response(lines.join(""));
+    // Podman tells nothing of a time that has passed, but ends where it is told so.
+    if (this.#isPodman && query.has("until")) return new Response("");
+    if (query.has("until") || (this.#isPodman && query.get("stream") === "false")) return new Response(lines.join(""));
     let end = () => {};
     const writers = this.#writers;
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
-        const write = (event: DockerEvent) => controller.enqueue(Buffer.from(`${JSON.stringify(event)}\n`));
+        const write = (event: DockerEvent) => {
+          if (isWanted(event)) controller.enqueue(Buffer.from(`${JSON.stringify(event)}\n`));
+        };
         for (const line of lines) controller.enqueue(Buffer.from(line));
         writers.add(write);
         end = () => void writers.delete(write);
@@ -143,6 +194,16 @@ export class EventDocker {
       cancel: () => end(),
     });
     return new Response(body);
+  }
+
+  get #isPodman(): boolean {
+    return this.options.engine === "Podman";
+  }
+
+  /** Docker's words are beginnings ("health_status"); Podman 4 knows an end by another word than it writes. */
+  #isMeant(word: string, action: string): boolean {
+    if (this.#isPodman && this.options.version?.startsWith("4.") && action === "die") return word === "died";
+    return action === word || action.startsWith(`${word}:`);
   }
 
   #followLogs(name: string): Response {

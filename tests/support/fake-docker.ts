@@ -7,6 +7,8 @@ export interface FakeContainer {
   readonly name: string;
   state: string;
   readonly tty?: boolean;
+  /** How long its owner lets it take to end. */
+  readonly stopSeconds?: number;
   /** What /logs answers with: frames as `logFrame` makes them, or raw bytes with a terminal. */
   logs?: Uint8Array[];
 }
@@ -37,13 +39,22 @@ export interface FakeDockerOptions {
   readonly containers?: FakeContainer[];
   readonly apiVersion?: string;
   readonly minApiVersion?: string;
+  readonly engine?: "Docker" | "Podman";
+  readonly version?: string;
   /** Answers before the daemon does, where it answers at all. */
   readonly intercept?: (request: Request, path: string) => Response | Promise<Response> | undefined;
 }
 
 /** Listens at `docker.sock` in the folder. */
 export function startFakeDocker(folder: string, options: FakeDockerOptions = {}): FakeDocker {
-  const { containers = [], apiVersion = "1.47", minApiVersion = "1.24" } = options;
+  const { containers = [], apiVersion = "1.47", minApiVersion = "1.24", engine = "Docker" } = options;
+  // Each calls its own part by another name.
+  const version = {
+    ApiVersion: apiVersion,
+    MinAPIVersion: minApiVersion,
+    Version: options.version ?? (engine === "Docker" ? "28.5.2" : "4.3.1"),
+    Components: [{ Name: engine === "Docker" ? "Engine" : "Podman Engine" }],
+  };
   const socketPath = join(folder, "docker.sock");
   rmSync(socketPath, { force: true });
   const requests: string[] = [];
@@ -55,7 +66,7 @@ export function startFakeDocker(folder: string, options: FakeDockerOptions = {})
     const path = pathname.replace(/^\/v\d+\.\d+/, "");
     const intercepted = options.intercept?.(request, path);
     if (intercepted) return intercepted;
-    if (path === "/version") return Response.json({ ApiVersion: apiVersion, MinAPIVersion: minApiVersion });
+    if (path === "/version") return Response.json(version);
     if (path === "/events") return follow();
     const [, name, verb] = /^\/containers\/([^/]+)\/(\w+)$/.exec(path) ?? [];
     const container = containers.find((one) => one.name === name || (name && one.id.startsWith(name)));
@@ -65,8 +76,9 @@ export function startFakeDocker(folder: string, options: FakeDockerOptions = {})
 
   function answerFor(container: FakeContainer, verb: string | undefined): Response {
     if (verb === "json") {
-      const { id, name, state, tty = false } = container;
-      return Response.json({ Id: id, Name: `/${name}`, State: { Status: state }, Config: { Tty: tty } });
+      const { id, name, state, tty = false, stopSeconds } = container;
+      const config = { Tty: tty, StopTimeout: stopSeconds };
+      return Response.json({ Id: id, Name: `/${name}`, State: { Status: state }, Config: config });
     }
     if (verb === "logs") return new Response(Buffer.concat(container.logs ?? []));
     container.state = "running";

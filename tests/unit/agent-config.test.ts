@@ -51,6 +51,19 @@ describe("the agent's settings", () => {
     expect(config.allow.map(({ command }) => command)).not.toContain("restart_service");
   });
 
+  test("look for Podman, too, and for engines without root, unless a socket is named", () => {
+    expect(load({}).otherSockets).toEqual(["/run/podman/podman.sock"]);
+    expect(load({ XDG_RUNTIME_DIR: "/run/user/1000" }).otherSockets).toEqual([
+      "/run/podman/podman.sock",
+      "/run/user/1000/docker.sock",
+      "/run/user/1000/podman/podman.sock",
+    ]);
+    expect(load({ OPSPILOT_DOCKER_SOCKET: "/run/mine.sock" })).toMatchObject({
+      dockerSocket: "/run/mine.sock",
+      otherSockets: [],
+    });
+  });
+
   test.each([
     ["wss://ops.example.com", "wss://ops.example.com/v1/stream"],
     ["https://ops.example.com/", "wss://ops.example.com/v1/stream"],

@@ -1,164 +1,393 @@
-import { errorMessage } from "../../lib/errors.ts";
-import { LOG_LINES } from "../../protocol/commands.ts";
-import { OUTPUT_BYTES_MAX } from "../../protocol/limits.ts";
-import { keepHead } from "../../protocol/text.ts";
-import { DockerError } from "../docker-error.ts";
-import { createBoundedOutput } from "../run-process.ts";
-import { type CollectorDeps, SETTLE_MS } from "./collector-model.ts";
+import { constants } from "node:os";
+import type { DockerEngine } from "../docker-api.ts";
+import { createAtMost } from "./at-most.ts";
+import type { CollectorDeps } from "./collector-model.ts";
 import type { ContainerEvent } from "./docker-events.ts";
-import { type ContainerState, containerVerdict, inspectContainer, listTroubled } from "./docker-state.ts";
-import type { Episodes, Failure } from "./episodes.ts";
+import {
+  type Circumstances,
+  type ContainerFault,
+  endText,
+  faultOf,
+  hasGivenUp,
+  isKilledCode,
+  startText,
+  takenDownFault,
+  unhealthyText,
+} from "./docker-judge.ts";
+import { CONTAINERS_MAX, type KnownContainers } from "./docker-known.ts";
+import { createLastWords } from "./docker-last-words.ts";
+import { createLoopWatch } from "./docker-loops.ts";
+import {
+  type ContainerNames,
+  type ContainerState,
+  containerText,
+  containerVerdict,
+  inspectContainer,
+  type ListedContainer,
+  listContainers,
+  saysWhoStops,
+  wasEndedByPerson,
+} from "./docker-state.ts";
+import type { Episodes } from "./episodes.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
 import { createSteadyWatch } from "./steady.ts";
 
 export interface ContainerWatchOptions {
-  readonly deps: Pick<CollectorDeps, "clock" | "docker">;
+  readonly deps: Pick<CollectorDeps, "clock" | "docker" | "log">;
+  readonly engine: DockerEngine;
   readonly episodes: Episodes;
+  readonly known: KnownContainers;
+  /** The id of the container that each source was when it broke: a name may change, and go over to another. */
+  readonly subjects: Map<string, string>;
   readonly signal: AbortSignal;
+  /** Something was told. */
+  readonly told: () => void;
+  readonly startWaitMs: number | undefined;
 }
 
-const LOGS_LIMIT_MS = 10_000;
-const CONTAINERS_MAX = 1000;
-const HEALTH_BYTES_MAX = 500;
-/** Signals that ask for an end; others (SIGHUP to read settings anew) do not. */
-const ENDING_SIGNALS = ["1", "2", "3", "9", "15", "37"];
-/** After one of those, an end within this time was wanted: Docker's longest usual patience, and more. */
+/** What the containers' states are compared with. */
+export interface Comparison {
+  readonly sinceMs: number | undefined;
+  readonly wasEngineAway: boolean;
+}
+
+/** Signals that ask for an end: SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGRTMIN+3. Others do where the container's owner says so. */
+const ENDING_SIGNALS = [2, 3, 9, 15, 37];
+const SIGRTMIN = 34;
+/** After one of those, an end within this time was wanted: more than an owner usually grants. */
 const STOP_MS = 120_000;
 /** The daemon's event comes a little after what it notes as the container's end. */
 const SAME_END_MS = 2_000;
 /** The end of a container follows its lack of memory at once, or never: then only a process in it was killed. */
 const OOM_WAIT_MS = 2_000;
+/** A new container that does not run by now may never do so. */
+const START_WAIT_MS = 10_000;
+/** Podman starts again at once what ended by itself, an engine that comes back what it is to start. */
+const RESTART_WAIT_MS = 3_000;
+const INSPECTED_AT_ONCE_MAX = 8;
+/** Beyond that length a run says nothing about how long the next one must last to be believed. */
+const RUN_MAX_MS = 450_000;
 
-/** Makes alerts of what Docker tells of its containers. */
-export function createContainerWatch({ deps, episodes, signal }: ContainerWatchOptions) {
-  const { clock, docker } = deps;
+type EndEvent = ContainerEvent & { kind: "died" };
+
+interface Waiting<Event extends ContainerEvent = ContainerEvent> {
+  readonly event: Event;
+  readonly dueMs: number;
+}
+
+/** Makes alerts of what Docker or Podman tells of its containers. */
+export function createContainerWatch(options: ContainerWatchOptions) {
+  const { deps, engine, episodes, known, subjects, signal, told, startWaitMs = START_WAIT_MS } = options;
+  const { clock, docker, log } = deps;
+  const isPodman = engine.name === "Podman";
   const steady = createSteadyWatch(episodes, clock);
-  /** By id: when somebody had it end. */
-  const asked = createBoundedMap<number>(CONTAINERS_MAX);
-  /** By name: it ended since somebody wanted that. */
-  const stopped = createBoundedMap<true>(CONTAINERS_MAX);
+  const lastWords = createLastWords({ deps, signal });
+  const loops = createLoopWatch(clock);
+  /** By id: until when an end is what somebody wanted. */
+  const asked = createBoundedMap<{ untilMs: number; isVague: boolean }>(CONTAINERS_MAX);
   /** By id: ends that were found before their events came. */
   const found = createBoundedMap<number>(CONTAINERS_MAX);
-  const starved = createBoundedMap<{ event: ContainerEvent; dueMs: number }>(CONTAINERS_MAX);
+  const starved = createBoundedMap<Waiting>(CONTAINERS_MAX);
+  const made = createBoundedMap<Waiting>(CONTAINERS_MAX);
+  /** Ends of which Podman does not say whether somebody wanted them. */
+  const doubtful = createBoundedMap<Waiting<EndEvent>>(CONTAINERS_MAX);
+  /** By id: when one that ended with its engine should have been started again by it. */
+  const down = createBoundedMap<{ dueMs: number }>(CONTAINERS_MAX);
+  const sick = createBoundedMap<true>(CONTAINERS_MAX);
+  /** By id: how long it ran before it broke. */
+  const runs = createBoundedMap<number>(CONTAINERS_MAX);
+  const telling = new Set<Promise<void>>();
+  let surprise: unknown;
 
-  async function died(event: ContainerEvent & { kind: "died" }): Promise<void> {
-    const isStarved = starved.delete(event.id);
-    const askedMs = asked.get(event.id);
-    asked.delete(event.id);
-    const isWanted = !isStarved && askedMs !== undefined && clock.monotonicMs() - askedMs < STOP_MS;
-    if (isWanted) return stopped.set(event.name, true);
-    if (event.exitCode === 0 && !isStarved) return;
-    if (Math.abs((found.get(event.id) ?? 0) - event.atMs) < SAME_END_MS) return;
-    const reason = isStarved ? "was killed for lack of memory (OOMKilled)" : "died";
-    await tell(event, `${reason} with exit code ${event.exitCode}`, "critical", event.exitCode);
-  }
-
-  async function unhealthy(event: ContainerEvent): Promise<void> {
-    const state = await inspectContainer(docker, event.id, signal);
-    const output = keepHead(state?.healthOutput.split("\n")[0] ?? "", HEALTH_BYTES_MAX);
-    await tell(event, `is unhealthy${output === "" ? "" : `: ${output}`}`, "warning");
-  }
-
-  async function tell(
-    event: Pick<ContainerEvent, "id" | "name" | "image" | "at" | "atMs" | "kind">,
-    what: string,
-    severity: Failure["severity"],
-    exitCode?: number,
-  ): Promise<void> {
-    steady.forget(event.name);
-    await episodes.fail({
-      source: event.name,
-      what: `container ${event.name} (${event.image}) ${what}`,
-      atMs: event.atMs,
-      severity,
-      ...(exitCode === undefined ? {} : { exitCode }),
-      key: happeningKey(event.id, event.at, event.kind),
-      logs: () => logsOf(event.id),
+  /** Nobody waits for it here: the log of one is slow, and another dies meanwhile. */
+  function tell(container: ContainerNames & { id: string }, fault: ContainerFault, at: string, atMs: number): void {
+    const source = sourceOf(container);
+    subjects.set(source, container.id);
+    steady.forget(source);
+    const { kind, what, isTakenDown: _, ...more } = fault;
+    const work = episodes.fail({
+      ...more,
+      source,
+      what: `${containerText(container)} ${what}`,
+      atMs,
+      key: happeningKey(container.id, at, kind),
+      logs: () => lastWords.of(container.id),
     });
+    const tracked = work
+      .catch((error) => {
+        surprise ??= error;
+      })
+      .finally(() => {
+        telling.delete(tracked);
+        told();
+      });
+    telling.add(tracked);
   }
 
-  async function logsOf(id: string): Promise<string> {
-    await clock.sleep(SETTLE_MS, signal);
-    const output = createBoundedOutput(OUTPUT_BYTES_MAX);
-    try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(LOGS_LIMIT_MS)]);
-      for await (const { bytes } of docker.logs(id, { tail: LOG_LINES, signal: limit })) output.push(bytes);
-    } catch (error) {
-      if (!(error instanceof DockerError)) throw error;
-      output.push(Buffer.from(`the container's log cannot be read: ${errorMessage(error)}`));
-    }
-    return output.text().trimEnd();
+  /** What broke under one name stays under it, though the container be renamed. */
+  function sourceOf({ id, name }: { id: string; name: string }): string {
+    return episodes.sources().find((source) => subjects.get(source) === id) ?? name;
   }
 
-  /** What an ended or unhealthy container means whose events nobody heard, if it ended after `sinceMs`. */
-  async function judge(state: ContainerState, sinceMs: number | undefined): Promise<void> {
-    const { id, name, exitCode, status } = state;
-    const isRecent = sinceMs !== undefined && state.finishedAtMs > sinceMs;
-    const isKilled = exitCode === 137 || exitCode === 143 || exitCode === 130;
-    const event = { id, name, image: id.slice(0, 12), at: state.startedAt, atMs: clock.now() };
-    if (state.health === "unhealthy" && status === "running") {
-      await tell(
-        { ...event, kind: "unhealthy" },
-        `is unhealthy: ${keepHead(state.healthOutput, HEALTH_BYTES_MAX)}`,
-        "warning",
-      );
-    } else if (status === "restarting") {
-      await tell(
-        { ...event, kind: "died" },
-        `died with exit code ${exitCode}, and is started again`,
-        "critical",
-        exitCode,
-      );
-    } else if (status === "dead" || (isRecent && exitCode !== 0 && (state.isOutOfMemory || !isKilled))) {
-      const reason = state.isOutOfMemory ? "was killed for lack of memory (OOMKilled)" : "died";
-      found.set(id, state.finishedAtMs);
-      const ended = { ...event, kind: "died" as const, atMs: state.finishedAtMs || event.atMs };
-      await tell(ended, `${reason} with exit code ${exitCode}`, "critical", exitCode);
+  async function signalled(event: ContainerEvent & { kind: "signalled" }): Promise<void> {
+    const state = await inspectContainer(docker, event.id, signal);
+    const isVague = event.signal === "";
+    const number = Number(event.signal);
+    const isWish = isVague || ENDING_SIGNALS.includes(number) || signalNumber(state?.stopSignal) === number;
+    if (isWish) ask(event.id, { isVague, stopSeconds: state?.stopSeconds });
+  }
+
+  function ask(id: string, { isVague = false, stopSeconds = 0 }): void {
+    const waitMs = stopSeconds < 0 ? Number.POSITIVE_INFINITY : STOP_MS + stopSeconds * 1000;
+    asked.set(id, { untilMs: clock.monotonicMs() + waitMs, isVague });
+  }
+
+  /** Whether somebody had a signal sent to it that asks for an end; `maybe` by Podman, which does not say which it was. */
+  function takeWish({ id, exitCode }: EndEvent): "yes" | "maybe" | "no" {
+    const wish = asked.get(id);
+    asked.delete(id);
+    if (wish === undefined || clock.monotonicMs() > wish.untilMs) return "no";
+    return !wish.isVague || isKilledCode(exitCode) ? "yes" : "maybe";
+  }
+
+  async function died(event: EndEvent): Promise<void> {
+    const { id, exitCode, atMs } = event;
+    const isStarved = starved.delete(id);
+    const runMs = atMs - Date.parse(known.get(id)?.startedAt ?? "");
+    const wish = takeWish(event);
+    if (wish === "yes" && !isStarved) return known.stopped(id);
+    runs.set(id, runMs);
+    if (exitCode === 0 && !isStarved) {
+      loops.endedWell(id, runMs);
+      return known.ended(id);
     }
+    if (isPodman) return diedInPodman(event, wish === "maybe");
+    known.ended(id);
+    if (Math.abs((found.get(id) ?? 0) - atMs) >= SAME_END_MS) tellEnd(event, isStarved);
+  }
+
+  /** Podman tells neither of signals nor of a lack of memory before an end; 5 knows afterwards, 4 does not. */
+  async function diedInPodman(event: EndEvent, hadSignal: boolean): Promise<void> {
+    const { id, exitCode } = event;
+    const state = await inspectContainer(docker, id, signal);
+    // To Podman any signal that a person sends is a stop.
+    const isByPerson = hadSignal ? false : await personEnded(id);
+    if (isByPerson === true) return known.stopped(id);
+    const isOutOfMemory = state?.isOutOfMemory === true;
+    if (isByPerson === undefined && isKilledCode(exitCode) && !isOutOfMemory)
+      return doubtful.set(id, { event, dueMs: clock.monotonicMs() + RESTART_WAIT_MS });
+    known.ended(id);
+    if (Math.abs((found.get(id) ?? 0) - event.atMs) >= SAME_END_MS) tellEnd(event, isOutOfMemory);
+  }
+
+  function tellEnd(event: ContainerEvent & { kind: "died" }, isOutOfMemory: boolean): void {
+    const { exitCode, at, atMs } = event;
+    const what = endText(exitCode, isOutOfMemory);
+    tell(event, { kind: "died", what, severity: "critical", exitCode }, at, atMs);
+  }
+
+  async function started(event: ContainerEvent): Promise<void> {
+    const { id, at, atMs } = event;
+    asked.delete(id);
+    found.delete(id);
+    made.delete(id);
+    sick.delete(id);
+    const before = known.get(id);
+    const state = await inspectContainer(docker, id, signal);
+    if (!state) return known.forget(id);
+    known.note({ ...state, status: "running" });
+    if (state.isRemovedAtEnd) lastWords.follow(id);
+    const turns = loops.startedAgain(id, state.restarts - (before?.restarts ?? 0));
+    if (turns === 0) return;
+    const what = "ends again and again with exit code 0, and is started again (a restart loop)";
+    tell(event, { kind: "died", what, severity: "critical", exitCode: 0, times: turns }, at, atMs);
+  }
+
+  /** By a policy it is started again after an end; by a person before one. */
+  function restarted(event: ContainerEvent): void {
+    if (!isPodman) return;
+    const doubt = doubtful.get(event.id);
+    if (!doubt) ask(event.id, {});
+    else {
+      doubtful.delete(event.id);
+      known.ended(event.id);
+      tellEnd(doubt.event, false);
+    }
+  }
+
+  async function health(event: ContainerEvent & { kind: "health" }): Promise<void> {
+    const state = await inspectContainer(docker, event.id, signal);
+    if (!event.isChange && state?.health !== "unhealthy") return void sick.delete(event.id);
+    if (!event.isChange && sick.has(event.id)) return;
+    sick.set(event.id, true);
+    const what = unhealthyText(state?.healthOutput.split("\n")[0] ?? "");
+    tell(event, { kind: "unhealthy", what, severity: "warning" }, event.at, event.atMs);
+  }
+
+  async function tellDue(): Promise<void> {
+    const isDue = ([, { dueMs }]: [string, { dueMs: number }]) => clock.monotonicMs() >= dueMs;
+    for (const [id, { event }] of starved.entries().filter(isDue)) {
+      starved.delete(id);
+      const what = "ran out of memory: the kernel killed a process in it (OOM)";
+      tell(event, { kind: "died", what, severity: "critical" }, event.at, event.atMs);
+    }
+    for (const [id, { event }] of doubtful.entries().filter(isDue)) {
+      doubtful.delete(id);
+      const state = await inspectContainer(docker, id, signal);
+      if (state && hasGivenUp(state)) {
+        known.ended(id);
+        tellEnd(event, false);
+      } else known.stopped(id);
+    }
+    for (const [id, { event }] of made.entries().filter(isDue)) {
+      made.delete(id);
+      await lookAtStart(event);
+    }
+    for (const [id] of down.entries().filter(isDue)) {
+      down.delete(id);
+      const state = await inspectContainer(docker, id, signal);
+      if (state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state));
+    }
+  }
+
+  async function lookAtStart(event: ContainerEvent): Promise<void> {
+    const state = await inspectContainer(docker, event.id, signal);
+    if (state?.status !== "created" || (state.error === "" && event.kind !== "cleaned up")) return;
+    known.note(state);
+    const { exitCode } = state;
+    const what = startText(state.error);
+    tell(state, { kind: "not started", what, severity: "critical", exitCode }, event.at, event.atMs);
+  }
+
+  async function compareOne(id: string, rest: Omit<Circumstances, "known" | "wasEndedByPerson">): Promise<void> {
+    const state = await inspectContainer(docker, id, signal);
+    if (!state) return;
+    const before = known.get(id);
+    const mayAsk = isPodman && state.exitCode !== 0 && state.status !== "running";
+    const wasEnded = mayAsk ? await personEnded(id) : undefined;
+    const fault = faultOf(state, { ...rest, known: before, wasEndedByPerson: wasEnded });
+    known.note(state);
+    if (state.health === "unhealthy") sick.set(id, true);
+    if (state.status === "running" && state.isRemovedAtEnd) lastWords.follow(id);
+    if (fault?.isTakenDown) {
+      known.takenDown(id);
+      down.set(id, { dueMs: clock.monotonicMs() + RESTART_WAIT_MS });
+    } else if (fault) tellFound(state, fault);
+  }
+
+  function tellFound(state: ContainerState, fault: ContainerFault): void {
+    if (episodes.has(sourceOf(state))) return;
+    const endMs = fault.kind === "died" ? state.finishedAtMs : 0;
+    if (fault.kind === "died") found.set(state.id, endMs);
+    tell(state, fault, state.startedAt, Math.min(endMs || clock.now(), clock.now()));
+  }
+
+  /** Of those that ended well, and did so when they were heard of last, there is nothing to be found out. */
+  function isWorthALook({ id, hasEndedWell }: ListedContainer): boolean {
+    const state = known.get(id)?.state;
+    return !hasEndedWell || state === "running" || state === "taken down";
   }
 
   return {
-    /** Takes one event. */
+    /** Takes one event. What it has to tell it tells by and by. */
     async hear(event: ContainerEvent): Promise<void> {
+      if (surprise !== undefined) throw surprise;
       switch (event.kind) {
         case "signalled":
-          if (ENDING_SIGNALS.includes(event.signal)) asked.set(event.id, clock.monotonicMs());
-          return;
+          return signalled(event);
+        case "stopped":
+          return isPodman ? ask(event.id, {}) : undefined;
+        case "restarted":
+          return restarted(event);
         case "out of memory":
           return starved.set(event.id, { event, dueMs: clock.monotonicMs() + OOM_WAIT_MS });
         case "died":
           return died(event);
+        case "made":
+          return made.set(event.id, { event, dueMs: clock.monotonicMs() + startWaitMs });
+        case "cleaned up":
+          return made.has(event.id) ? made.set(event.id, { event, dueMs: clock.monotonicMs() }) : undefined;
         case "started":
-          asked.delete(event.id);
-          stopped.delete(event.name);
-          return;
-        case "unhealthy":
-          return unhealthy(event);
-        case "healthy":
-        case "gone":
+          return started(event);
+        case "health":
+          return health(event);
       }
     },
     /** Tells of what happened while nobody listened, as far as the containers still show it. */
-    async compare(sinceMs: number | undefined): Promise<void> {
-      for (const id of (await listTroubled(docker, signal)).slice(0, CONTAINERS_MAX)) {
-        const state = await inspectContainer(docker, id, signal);
-        if (state && !episodes.has(state.name)) await judge(state, sinceMs);
-      }
+    async compare(comparison: Comparison): Promise<void> {
+      const listed = await listContainers(docker, signal);
+      if (listed.length > CONTAINERS_MAX)
+        log.warn(
+          { containers: listed.length, watched: CONTAINERS_MAX },
+          "of so many containers only the newest are compared",
+        );
+      const isLiveRestore = comparison.wasEngineAway && (await hasLiveRestore());
+      const rest = { ...comparison, isLiveRestore, isPodman };
+      const atMost = createAtMost(INSPECTED_AT_ONCE_MAX);
+      const worthy = listed.slice(0, CONTAINERS_MAX).filter(isWorthALook);
+      await Promise.all(worthy.map(({ id }) => atMost(() => compareOne(id, rest))));
+      known.keepOnly(new Set(listed.map(({ id }) => id)));
     },
     /** Something will have to be told soon. */
-    isWaiting: (): boolean => starved.entries().length > 0,
-    /** Looks whether what is broken is well again, and tells what is due. */
+    isWaiting,
+    /** Tells what was waited with. */
+    tellDue,
+    /** Looks whether what is broken is well again, and tells sums that are due. */
     async look(): Promise<void> {
-      for (const [id, { event, dueMs }] of starved.entries()) {
-        if (clock.monotonicMs() < dueMs) continue;
-        starved.delete(id);
-        await tell(event, "ran out of memory: the kernel killed a process in it (OOM)", "critical");
-      }
-      for (const name of episodes.sources()) {
-        const state = await inspectContainer(docker, name, signal);
-        await steady.look(name, containerVerdict(state, stopped.has(name)));
+      if (surprise !== undefined) throw surprise;
+      for (const source of episodes.sources()) {
+        const state = await subjectOf(source);
+        const id = state?.id ?? subjects.get(source) ?? "";
+        const verdict = containerVerdict(state, known.wasStopped(id));
+        const isDown = state !== undefined && state.status !== "running" && known.wasTakenDown(id);
+        await steady.look(source, isDown ? { state: "broken" } : verdict, minHoldMs(state));
       }
       await episodes.tick();
     },
+    /** What was begun to be told is told. */
+    settled: async (): Promise<void> => void (await Promise.allSettled(telling)),
+    /** Something that was heard is not told yet. */
+    isTelling: (): boolean => telling.size > 0 || isWaiting(),
   };
+
+  async function personEnded(id: string): Promise<boolean | undefined> {
+    return saysWhoStops(engine) ? wasEndedByPerson(docker, id, signal) : undefined;
+  }
+
+  function isWaiting(): boolean {
+    return [starved, made, doubtful, down].some((waiting) => waiting.entries().length > 0);
+  }
+
+  /** Podman's containers have no engine that they depend on. */
+  async function hasLiveRestore(): Promise<boolean> {
+    if (isPodman) return true;
+    const info = (await docker.get("/info", { signal })) as { LiveRestoreEnabled?: unknown } | undefined;
+    return info?.LiveRestoreEnabled === true;
+  }
+
+  /** The container that broke, by whichever name; else the one that has its name now. */
+  async function subjectOf(source: string): Promise<ContainerState | undefined> {
+    const id = subjects.get(source) ?? source;
+    const state = await inspectContainer(docker, id, signal);
+    if (state || id === source) return state;
+    const successor = await inspectContainer(docker, source, signal);
+    if (successor) subjects.set(source, successor.id);
+    return successor;
+  }
+
+  /** What its engine starts again is believed once it runs for longer than it did before, or each turn would be a recovery. */
+  function minHoldMs(state: ContainerState | undefined): number {
+    const runMs = state && state.restarts > 0 ? (runs.get(state.id) ?? 0) : 0;
+    return runMs <= RUN_MAX_MS ? 2 * runMs : 0;
+  }
+}
+
+/** A container's owner may name it or number it. */
+function signalNumber(signal: string | undefined): number | undefined {
+  if (!signal) return undefined;
+  if (/^\d+$/.test(signal)) return Number(signal);
+  const [, plus] = /^(?:SIG)?RTMIN\+(\d+)$/.exec(signal) ?? [];
+  if (plus !== undefined) return SIGRTMIN + Number(plus);
+  const signals: Readonly<Record<string, number | undefined>> = constants.signals;
+  return signals[signal.startsWith("SIG") ? signal : `SIG${signal}`];
 }

@@ -1,25 +1,39 @@
 import { isRecord } from "../../lib/json.ts";
+import { type ContainerNames, imageName, serviceIn } from "./docker-state.ts";
 
-/** What Docker tells of a container. */
-export type ContainerEvent = {
+/** What Docker or Podman tells of a container. */
+export type ContainerEvent = ContainerNames & {
   readonly id: string;
-  readonly name: string;
-  readonly image: string;
   /** "1706140800.000000001", as the daemon takes it back for `since`. */
   readonly at: string;
   readonly atMs: number;
 } & (
-  | { readonly kind: "died"; readonly exitCode: number }
-  /** Somebody had this signal sent to it. */
-  | { readonly kind: "signalled"; readonly signal: string }
-  | { readonly kind: "out of memory" | "started" | "unhealthy" | "healthy" | "gone" }
-);
+    | { readonly kind: "died"; readonly exitCode: number }
+    /** Somebody had this signal sent to it; Podman does not say which. */
+    | { readonly kind: "signalled"; readonly signal: string }
+    /** Podman tells of each check; by version 4 the health may be that before it. */
+    | { readonly kind: "health"; readonly isChange: boolean }
+    | { readonly kind: "made" | "out of memory" | "started" | "stopped" | "restarted" | "cleaned up" }
+  );
 
-/** What is asked for: others (exec_create of each health check, for one) are many. */
+/**
+ * What is asked for: others (exec_create of each health check, for one) are many. Podman 4 takes for `died` what it writes as
+ * `die`, and for `remove` what Docker calls `destroy`; neither minds words that it does not know.
+ */
 export const EVENT_FILTERS = JSON.stringify({
   type: ["container"],
-  event: ["die", "oom", "kill", "start", "health_status", "destroy"],
+  event: ["create", "start", "die", "died", "oom", "kill", "stop", "restart", "cleanup", "health_status"],
 });
+
+const KINDS: ReadonlyMap<string, "made" | "out of memory" | "started" | "stopped" | "restarted" | "cleaned up"> =
+  new Map([
+    ["create", "made"],
+    ["oom", "out of memory"],
+    ["start", "started"],
+    ["stop", "stopped"],
+    ["restart", "restarted"],
+    ["cleanup", "cleaned up"],
+  ]);
 
 /** An event of `/events`; undefined for what is none of these. */
 export function containerEventOf(event: Record<string, unknown>): ContainerEvent | undefined {
@@ -30,25 +44,23 @@ export function containerEventOf(event: Record<string, unknown>): ContainerEvent
   const common = {
     id: String(actor.ID ?? ""),
     name: String(attributes.name ?? String(actor.ID).slice(0, 12)),
-    image: String(attributes.image ?? ""),
+    image: imageName(attributes.image),
+    service: serviceIn(attributes),
     at,
     atMs: Math.floor(Number(at) * 1000),
   };
+  const kind = KINDS.get(action);
+  if (kind !== undefined) return { ...common, kind };
   switch (action) {
     case "die":
+    case "died":
       return { ...common, kind: "died", exitCode: Number(attributes.exitCode ?? 0) };
     case "kill":
       return { ...common, kind: "signalled", signal: String(attributes.signal ?? "") };
-    case "oom":
-      return { ...common, kind: "out of memory" };
-    case "start":
-      return { ...common, kind: "started" };
+    case "health_status":
+      return { ...common, kind: "health", isChange: false };
     case "health_status: unhealthy":
-      return { ...common, kind: "unhealthy" };
-    case "health_status: healthy":
-      return { ...common, kind: "healthy" };
-    case "destroy":
-      return { ...common, kind: "gone" };
+      return { ...common, kind: "health", isChange: true };
     default:
       return undefined;
   }

@@ -1,50 +1,112 @@
 import { isRecord } from "../../lib/json.ts";
+import type { Running } from "../../lib/loops.ts";
+import type { DockerApi, DockerEngine } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { createContainerWatch } from "./docker-containers.ts";
+import { createEngineWatch, type EngineWatch, type KnownEngine } from "./docker-engine.ts";
 import { type ContainerEvent, containerEventOf, EVENT_FILTERS } from "./docker-events.ts";
+import { createKnownContainers, type KnownContainer, knownContainersIn } from "./docker-known.ts";
+import { listContainers, saysWhoStops } from "./docker-state.ts";
 import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
-import { supervised, type Work } from "./supervise.ts";
+import { supervise } from "./supervise.ts";
 
 interface DockerState {
   /** The last event's moment, "1706140800.000000001". */
   readonly since?: string;
   readonly episodes?: Record<string, Episode>;
+  /** What each of the episodes is about, by id. */
+  readonly subjects?: Record<string, string>;
+  readonly containers?: Record<string, KnownContainer>;
+  readonly engine?: KnownEngine;
 }
 
 /** A daemon that is restarted is back within seconds. */
 const BACKOFF = { minMs: 500, maxMs: 60_000 };
+/** So long an engine may be away without a word: an upgrade takes less. */
+const ENGINE_AWAY_MS = 60_000;
 /** A lack of memory waits this long for the end that follows it. */
 const LOOK_MS = 1_000;
 
+export interface DockerCollectorOptions {
+  readonly engineAwayMs?: number;
+  /** So long a new container may take until it runs. */
+  readonly startWaitMs?: number;
+}
+
 /**
  * Containers that die, run out of memory or become unhealthy, from the daemon's events: each is an alert with the container's last log
- * lines, or counts. The daemon keeps its last events, so those that came while nobody listened are asked for once more; a
- * restarted daemon has forgotten them, and is asked how its containers are.
+ * lines, or counts. The daemon keeps its last events, so those that came while nobody listened are asked for once more; they
+ * are few, and a restarted daemon has forgotten them, so that afterwards the containers are compared with what was last known.
  */
-export function createDockerCollector(deps: CollectorDeps): Collector {
+export function createDockerCollector(deps: CollectorDeps, options: DockerCollectorOptions = {}): Collector {
   const { clock, log } = deps;
   const file = openStateFile(`${deps.stateDir}/docker.json`, isState, log);
-  const work: Work = (report, signal) => watch({ deps, file, report, signal });
-  return supervised(work, () => check(deps), { name: "docker", clock, log, backoff: BACKOFF });
+  let running: Running | undefined;
+
+  function watchOver(report: ReportAlert): Running {
+    const awayMs = options.engineAwayMs ?? ENGINE_AWAY_MS;
+    const engines = createEngineWatch({ clock, report, initial: file.load()?.engine, awayMs });
+    let isThere = false;
+    let wasAway = false;
+    async function attempt(signal: AbortSignal): Promise<void> {
+      try {
+        const engine = await deps.docker.engine(signal);
+        await engines.answers(engine.name, deps.docker.socketPath);
+        isThere = true;
+        const compared = () => {
+          wasAway = false;
+        };
+        const { startWaitMs } = options;
+        await watch({ deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs });
+        wasAway = true;
+      } catch (error) {
+        wasAway = isThere && (wasAway || isEngineEnd(error));
+        if (await engines.failed(error)) file.save({ ...file.load(), engine: engines.known() });
+        throw error;
+      }
+    }
+    return supervise(attempt, { name: "docker", clock, log, backoff: BACKOFF });
+  }
+
+  return {
+    name: "docker",
+    start(report) {
+      running ??= watchOver(report);
+    },
+    stop: async () => running?.stop(),
+    check: () => check(deps),
+  };
 }
 
 interface WatchOptions {
   readonly deps: CollectorDeps;
+  readonly engine: DockerEngine;
+  readonly engines: EngineWatch;
   readonly file: StateFile<DockerState>;
   readonly report: ReportAlert;
   readonly signal: AbortSignal;
+  /** The engine has ended since it was last listened to. */
+  readonly wasAway: boolean;
+  /** What that meant for the containers is found out. */
+  readonly compared: () => void;
+  readonly startWaitMs: number | undefined;
 }
 
 /** From the last event that was heard on until the stream of events ends. */
-async function watch({ deps, file, report, signal }: WatchOptions): Promise<void> {
+async function watch(options: WatchOptions): Promise<void> {
+  const { deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs } = options;
   const { clock, docker } = deps;
   const state = file.load() ?? {};
   const resumedAt = state.since;
   let since = resumedAt ?? String(clock.now() / 1000);
+  /** Its stream of events has come to an end, or broken off. */
+  let hasEnded = true;
+  /** Up to there all is told. */
+  let toldSince = since;
   let savedMs = clock.monotonicMs();
   const episodes = createEpisodes({
     type: "docker",
@@ -56,28 +118,46 @@ async function watch({ deps, file, report, signal }: WatchOptions): Promise<void
   const ending = new AbortController();
   const untilEnd = AbortSignal.any([signal, ending.signal]);
   const pace = createLookPace(clock, deps.settings.recoveryMs);
-  const containers = createContainerWatch({ deps, episodes, signal: untilEnd });
+  const known = createKnownContainers(knownContainersIn(state.containers), clock.monotonicMs);
+  const subjects = new Map(Object.entries(state.subjects ?? {}));
+  const containers = createContainerWatch({
+    deps,
+    engine,
+    episodes,
+    known,
+    subjects,
+    signal: untilEnd,
+    told: save,
+    startWaitMs,
+  });
 
   function save(): void {
     savedMs = clock.monotonicMs();
-    file.save({ since, episodes: episodes.toJson() });
+    if (!containers.isTelling()) toldSince = since;
+    const open = [...subjects].filter(([source]) => episodes.has(source));
+    file.save({
+      since: toldSince,
+      episodes: episodes.toJson(),
+      subjects: Object.fromEntries(open),
+      containers: known.toJson(),
+      engine: engines.known(),
+    });
   }
 
   async function take(event: ContainerEvent): Promise<void> {
-    const before = episodes.changes();
     pace.news();
     await containers.hear(event);
     since = event.at;
-    if (episodes.changes() !== before || clock.monotonicMs() - savedMs > SAVE_INTERVAL_MS) save();
+    if (clock.monotonicMs() - savedMs > SAVE_INTERVAL_MS) save();
   }
 
   /** To the end of what the daemon has kept, or for ever. The event of that very moment was heard already. */
-  async function listen(until: { until?: string }): Promise<void> {
+  async function listen(end: Record<string, string | boolean>): Promise<void> {
     const from = since;
-    const query = { filters: EVENT_FILTERS, since: from, ...until };
+    const query = { filters: EVENT_FILTERS, since: notLater(from, clock.now()), ...end };
     for await (const one of docker.stream("/events", { query, signal: untilEnd })) {
       const event = containerEventOf(one);
-      if (event && isAfter(event.at, from)) await take(event);
+      if (event && event.at !== from) await take(event);
     }
   }
 
@@ -85,45 +165,59 @@ async function watch({ deps, file, report, signal }: WatchOptions): Promise<void
     const intervalMs = Math.min(LOOK_MS, lookIntervalMs(deps.settings.recoveryMs));
     while (!untilEnd.aborted) {
       await clock.sleep(intervalMs, untilEnd);
-      const isTime = episodes.sources().length > 0 && pace.isTime();
-      if (untilEnd.aborted || !(isTime || containers.isWaiting())) continue;
+      if (untilEnd.aborted) return;
       const before = episodes.changes();
-      await containers.look();
-      if (episodes.changes() !== before) save();
+      const wasWaiting = containers.isWaiting();
+      if (wasWaiting) await containers.tellDue();
+      if (episodes.sources().length > 0 && pace.isTime()) await containers.look();
+      if (episodes.changes() !== before || (wasWaiting && !containers.isWaiting())) save();
     }
   }
 
   try {
-    const until = String(clock.now() / 1000);
-    if (resumedAt !== undefined) await listen({ until });
-    await containers.compare(resumedAt === undefined ? undefined : Number(resumedAt) * 1000);
+    const backMs = clock.monotonicMs();
+    if (resumedAt !== undefined) await listen(untilNow(engine, clock.now()));
+    if (wasAway && engine.name === "Docker") known.takeDownSince(backMs);
+    const sinceMs = resumedAt === undefined ? undefined : Number(resumedAt) * 1000;
+    await containers.compare({ sinceMs, wasEngineAway: wasAway });
     save();
+    compared();
     await endTogether([listen({}), lookAgain()], ending);
+  } catch (error) {
+    hasEnded = isEngineEnd(error);
+    throw error;
   } finally {
     ending.abort();
+    await containers.settled();
+    if (hasEnded && !signal.aborted && engine.name === "Docker") known.engineEnded();
     save();
   }
 }
 
-function isAfter(at: string, other: string): boolean {
-  const [seconds = 0, nano = 0] = at.split(".").map(Number);
-  const [otherSeconds = 0, otherNano = 0] = padded(other).split(".").map(Number);
-  return seconds > otherSeconds || (seconds === otherSeconds && nano > otherNano);
+/** Else it is there, and only slow, or does not want to. */
+function isEngineEnd(error: unknown): boolean {
+  return error instanceof DockerError && (error.reason === "absent" || error.reason === "broken");
 }
 
-/** Nine digits after the point, as events have them. */
-function padded(at: string): string {
-  const [seconds = "0", fraction = ""] = at.split(".");
-  return `${seconds}.${fraction.padEnd(9, "0").slice(0, 9)}`;
+/** Podman loses events, or all of them, where an end is asked for that has passed. */
+function untilNow({ name }: DockerEngine, nowMs: number): Record<string, string | boolean> {
+  return name === "Podman" ? { stream: false } : { until: String(nowMs / 1000) };
 }
 
+/** A clock that was put back must not make us wait until it is there again. */
+function notLater(at: string, nowMs: number): string {
+  return Number(at) * 1000 > nowMs ? String(nowMs / 1000) : at;
+}
+
+/** Tries all that the work needs. */
 async function check({ docker }: CollectorDeps): Promise<CollectorCheck> {
   const name = "docker";
   try {
-    const version = await docker.version();
-    const containers = await docker.get("/containers/json");
-    const count = Array.isArray(containers) ? containers.length : 0;
-    return { name, ok: true, detail: `watches all containers (${count} running now) by API ${version}` };
+    const engine = await docker.engine();
+    const containers = await listContainers(docker);
+    await readEvents(docker, engine);
+    const running = containers.filter(({ state }) => state === "running").length;
+    return { name, ok: true, detail: `watches all containers (${running} running now) by ${wordsOf(engine)}` };
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
     // A host without Docker lacks nothing.
@@ -131,6 +225,18 @@ async function check({ docker }: CollectorDeps): Promise<CollectorCheck> {
       return { name, ok: true, detail: `${error.message}; it is looked for again and again` };
     return { name, ok: false, detail: error.message };
   }
+}
+
+async function readEvents(docker: DockerApi, engine: DockerEngine): Promise<void> {
+  const now = Date.now();
+  const query = { filters: EVENT_FILTERS, since: String(now / 1000), ...untilNow(engine, now) };
+  for await (const _ of docker.stream("/events", { query })) return;
+}
+
+function wordsOf(engine: DockerEngine): string {
+  if (engine.name === "Docker") return `API ${engine.api}`;
+  const limit = "; it does not say who ends a container: an end by SIGKILL, SIGTERM or SIGINT counts as wanted";
+  return `${engine.name} ${engine.version}${saysWhoStops(engine) ? "" : limit}`;
 }
 
 function isState(value: unknown): value is DockerState {

@@ -80,13 +80,18 @@ export function createEpisodes({
   /** Not told yet: after a restart it must look new. */
   const beginning = new Set<string>();
   let changes = 0;
-  let line: Promise<unknown> = Promise.resolve();
+  /** By source: one log that takes its time holds up no other source. */
+  const lines = new Map<string, Promise<void>>();
 
   /** A recovery is never told before the failure, whose log takes its time. */
-  function inOrder(work: () => Promise<void>): Promise<void> {
-    const turn = line.then(work, work);
-    line = turn;
-    return turn;
+  async function inOrder(source: string, work: () => Promise<void>): Promise<void> {
+    const turn = (lines.get(source) ?? Promise.resolve()).then(work, work);
+    lines.set(source, turn);
+    try {
+      await turn;
+    } finally {
+      if (lines.get(source) === turn) lines.delete(source);
+    }
   }
 
   function paceOf(source: string): Pace {
@@ -134,10 +139,10 @@ export function createEpisodes({
     const pace = paceOf(source);
     pace.toldMs = clock.monotonicMs();
     pace.last = undefined;
-    await inOrder(async () => {
+    await inOrder(source, async () => {
+      const { untold, failures } = episode;
       const logs = await failure.logs();
-      const { untold } = episode;
-      await report(alertOf(source, episode, failure, logs, more));
+      await report(alertOf(source, { ...episode, failures }, failure, logs, more));
       episode.untold -= untold;
       beginning.delete(source);
       changes++;
@@ -193,7 +198,7 @@ export function createEpisodes({
     /** It has been well for its hold time. `how` ends the sentence "nginx.service …". */
     async recover(source: string, how: string): Promise<void> {
       const failures = open.get(source)?.failures;
-      if (failures !== undefined) await inOrder(() => tellRecovery(source, how, failures));
+      if (failures !== undefined) await inOrder(source, () => tellRecovery(source, how, failures));
     },
     /** For how long this source must be well. */
     holdMs: (source: string): number =>

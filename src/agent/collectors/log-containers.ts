@@ -2,18 +2,20 @@ import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
-import { isRecord } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DockerApi } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
-import { happeningKey } from "./happening.ts";
+import { containerEventOf } from "./docker-events.ts";
+import { listContainers } from "./docker-state.ts";
+import { createBoundedMap, happeningKey } from "./happening.ts";
 import { createLineCutter } from "./lines.ts";
 import type { LogAlerts } from "./log-lines.ts";
+import { createStampReader, isBefore, secondsOf, stampOf } from "./log-stamps.ts";
 
 export interface LogContainersOptions {
   readonly rules: readonly LogRule[];
   readonly alerts: LogAlerts;
-  /** The moment of the last line that was read, by the container's name. */
+  /** Up to where the output was read, by the container's name. */
   readonly places: Readonly<Record<string, string>>;
   readonly docker: DockerApi;
   readonly clock: Clock;
@@ -21,39 +23,47 @@ export interface LogContainersOptions {
   readonly signal: AbortSignal;
 }
 
-const LIST_MS = 5_000;
+/** A list is asked for when listening begins, and for what the events do not tell. */
+const LIST_MS = 60_000;
+const RETRY_MS = 5_000;
 const LINE_BYTES_MAX = 16 * 1024;
-const CONTAINERS_MAX = 100;
-/** As Docker writes it: always nine digits, always UTC, so that texts compare as moments do. */
-const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z /;
+/** Each takes a connection. */
+const FOLLOWED_MAX = 100;
+const PLACES_MAX = 1000;
+/** What an engine gives again of what was read already comes at once; a clock that is put back, at any time. */
+const REPETITION_MS = 10_000;
 
 interface Container {
   readonly id: string;
   readonly name: string;
 }
 
-/** Follows the output of all running containers that the rules name. */
+/** Follows the output of all containers that the rules name, from their start on: many live for less than a second. */
 export function createLogContainers(options: LogContainersOptions) {
   const { rules, alerts, docker, clock, log, signal } = options;
-  const places = new Map<string, string>(Object.entries(options.places));
+  const places = createBoundedMap<string>(PLACES_MAX);
+  for (const [name, place] of Object.entries(options.places)) places.set(name, place);
   const following = new Map<string, Promise<void>>();
   /** What a container wrote before the agent was there is no news. */
   const startedAt = stampOf(clock.now());
   let reason = "";
+  let isFull = false;
 
   async function follow({ id, name }: Container): Promise<void> {
     const own = rules.filter(({ target }) => matchesGlob(target, name));
     const source = alerts.sourceOf(name, own);
-    const from = places.get(name) ?? startedAt;
+    const reader = createStampReader(places.get(name) ?? startedAt);
     const cutters = { stdout: createLineCutter(LINE_BYTES_MAX), stderr: createLineCutter(LINE_BYTES_MAX) };
-    const pieces = docker.logs(id, { follow: true, timestamps: true, since: secondsOf(from), signal });
-    for await (const { stream, bytes } of pieces) {
+    const since = secondsOf(reader.from, clock.now());
+    const startMs = clock.monotonicMs();
+    for await (const { stream, bytes } of docker.logs(id, { follow: true, timestamps: true, since, signal })) {
       for (const { text } of cutters[stream].push(bytes)) {
-        const stamp = STAMP.exec(text)?.[0].trim();
-        if (stamp === undefined || stamp <= from) continue;
-        const key = () => happeningKey(id, stream, text);
-        await source.take({ text: text.slice(stamp.length + 1), atMs: Date.parse(stamp), key });
-        if (stamp > (places.get(name) ?? "")) places.set(name, stamp);
+        const line = reader.read(text);
+        if (line === undefined || line.isRepeated) continue;
+        if (isBefore(line.stamp, reader.from) && clock.monotonicMs() - startMs < REPETITION_MS) continue;
+        const key = () => happeningKey(id, stream, line.isWhole ? text : `${reader.place()} ${text}`);
+        await source.take({ text: line.text, atMs: Date.parse(line.stamp), key });
+        places.set(name, reader.place());
       }
     }
   }
@@ -69,14 +79,30 @@ export function createLogContainers(options: LogContainersOptions) {
     }
   }
 
-  async function look(): Promise<void> {
-    const containers = await runningContainers(docker, signal);
-    const wanted = containers.filter(({ name }) => rules.some(({ target }) => matchesGlob(target, name)));
-    for (const container of wanted) {
-      if (following.has(container.id) || following.size >= CONTAINERS_MAX) continue;
-      following.set(container.id, followSafely(container));
+  function begin(container: Container): void {
+    if (following.has(container.id) || !rules.some(({ target }) => matchesGlob(target, container.name))) return;
+    if (following.size >= FOLLOWED_MAX) {
+      if (!isFull) log.warn({ followed: FOLLOWED_MAX }, "no more containers' outputs can be followed at once");
+      isFull = true;
+      return;
     }
+    isFull = false;
+    following.set(container.id, followSafely(container));
+  }
+
+  /** Of those that have ended the rest is read, where their output was followed before. */
+  async function look(isFirst: boolean): Promise<void> {
+    for (const { id, name, state } of await listContainers(docker, signal))
+      if (state === "running" || (isFirst && places.has(name))) begin({ id, name });
     reason = "";
+  }
+
+  async function listen(): Promise<void> {
+    const filters = JSON.stringify({ type: ["container"], event: ["start"] });
+    for await (const one of docker.stream("/events", { query: { filters }, signal })) {
+      const event = containerEventOf(one);
+      if (event?.kind === "started") begin(event);
+    }
   }
 
   function noteFailure(error: unknown): void {
@@ -86,35 +112,25 @@ export function createLogContainers(options: LogContainersOptions) {
     reason = errorMessage(error);
   }
 
+  /** Again and again, since an engine may be away. */
+  async function keep(work: () => Promise<void>, pauseMs: number): Promise<void> {
+    while (!signal.aborted) {
+      await work().catch(noteFailure);
+      await clock.sleep(reason === "" ? pauseMs : RETRY_MS, signal);
+    }
+  }
+
   return {
     async run(changed: () => void): Promise<void> {
-      while (!signal.aborted) {
-        await look().catch(noteFailure);
+      let isFirst = true;
+      const list = async () => {
+        await look(isFirst);
+        isFirst = false;
         changed();
-        await clock.sleep(LIST_MS, signal);
-      }
+      };
+      await Promise.all([keep(listen, 0), keep(list, LIST_MS)]);
       await Promise.all(following.values());
     },
-    places: (): Record<string, string> => Object.fromEntries(places),
+    places: (): Record<string, string> => Object.fromEntries(places.entries()),
   };
-}
-
-async function runningContainers(docker: DockerApi, signal: AbortSignal): Promise<Container[]> {
-  const list = await docker.get("/containers/json", { signal });
-  return (Array.isArray(list) ? list : []).flatMap((one) => {
-    const names: unknown = isRecord(one) ? one.Names : undefined;
-    // With links to others a container has more names, which have a second slash.
-    const name = Array.isArray(names) ? names.map(String).find((text) => text.lastIndexOf("/") === 0) : undefined;
-    return isRecord(one) && typeof one.Id === "string" && name ? [{ id: one.Id, name: name.slice(1) }] : [];
-  });
-}
-
-function stampOf(ms: number): string {
-  return new Date(ms).toISOString().replace("Z", "000000Z");
-}
-
-/** "1706140800.000000001", of the same moment. */
-function secondsOf(stamp: string): string {
-  const [, moment = "", nano = "0"] = STAMP.exec(`${stamp} `) ?? [];
-  return `${Math.floor(Date.parse(`${moment}Z`) / 1000)}.${nano}`;
 }

@@ -16,13 +16,14 @@ export function createSteadyWatch(episodes: Episodes, clock: Clock) {
   const candidates = new Map<string, { identity: string; sinceMs: number }>();
 
   return {
-    async look(source: string, verdict: Verdict): Promise<void> {
+    /** `minHoldMs` where this time, too, must have passed. */
+    async look(source: string, verdict: Verdict, minHoldMs = 0): Promise<void> {
       if (verdict.state === "broken") return void candidates.delete(source);
       const candidate = candidates.get(source);
       const nowMs = clock.monotonicMs();
       const isSame = candidate?.identity === verdict.identity;
       if (!isSame) candidates.set(source, { identity: verdict.identity, sinceMs: nowMs });
-      if (isSame && nowMs - candidate.sinceMs >= episodes.holdMs(source)) {
+      if (isSame && nowMs - candidate.sinceMs >= Math.max(episodes.holdMs(source), minHoldMs)) {
         candidates.delete(source);
         await episodes.recover(source, verdict.how);
       }

@@ -1,0 +1,210 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createDockerCollector } from "../../src/agent/collectors/docker.ts";
+import { createDockerApi } from "../../src/agent/docker-api.ts";
+import type { Collector } from "../../src/agent/model.ts";
+import { CollectorBench } from "../support/collectors.ts";
+import { EventDocker, type Inspected, recordedContainer, recordedEvents } from "../support/event-docker.ts";
+import { startFakeDocker } from "../support/fake-docker.ts";
+import { until } from "../support/until.ts";
+
+/** The words for states that it takes; for another it refuses the whole list. */
+const STATUSES = ["created", "running", "paused", "exited", "stopped", "removing", "initialized"];
+
+interface Actor {
+  readonly ID: string;
+  readonly Attributes: Record<string, string>;
+}
+
+let bench: CollectorBench;
+let podman: EventDocker;
+beforeEach(() => {
+  bench = new CollectorBench();
+});
+afterEach(async () => {
+  await bench.close();
+  await podman.stop();
+});
+
+describe.each(["4.3", "5.8"] as const)("the collector of containers, with Podman %s", (version) => {
+  beforeEach(() => {
+    const options = { engine: "Podman", version: `${version}.1`, statuses: STATUSES } as const;
+    podman = new EventDocker(bench.folder, options);
+    podman.start();
+  });
+
+  const create = () => createDockerCollector(bench.deps());
+  async function start(): Promise<Collector> {
+    const collector = bench.start(create());
+    await until(() => podman.followers === 1);
+    return collector;
+  }
+
+  /** A container as Podman describes it once these events have happened. */
+  function set(name: string, state: Record<string, unknown>, more: Partial<Inspected> = {}): void {
+    const web = recordedContainer("web");
+    const [first] = recordedEvents(name, version);
+    if (!first) throw new Error(`nothing was recorded of ${name}`);
+    const { ID: Id, Attributes: Labels } = first.Actor as Actor;
+    const Config = { Tty: false, Image: "localhost/box:1", Labels };
+    const State = { ...web.State, Status: "exited", StartedAt: new Date().toISOString(), ...state };
+    podman.containers.set(name, { ...web, Id, Name: `/${name}`, State, Config, ...more });
+  }
+  const happen = (name: string, ...actions: string[]) => {
+    const events = recordedEvents(name, version);
+    podman.happen(...events.filter(({ Action }) => actions.includes(String(Action))));
+  };
+
+  function stateOf(name: string): unknown {
+    const { containers } = JSON.parse(readFileSync(join(bench.folder, "state/docker.json"), "utf8"));
+    return containers[podman.containers.get(name)?.Id ?? ""]?.state;
+  }
+
+  /** Something that is told for certain, after all before it. */
+  async function quietUpTo(name: string): Promise<void> {
+    set("die3", { ExitCode: 3 });
+    happen("die3", "start", "die");
+    await until(() => bench.alerts.some(({ source }) => source === "die3"));
+    expect(bench.alerts.map(({ source }) => source)).not.toContain(name);
+  }
+
+  test("tells of a container that dies", async () => {
+    set("die3", { ExitCode: 3 });
+    await start();
+    happen("die3", "create", "init", "start", "die", "cleanup");
+    expect(await bench.alert(0)).toMatchObject({
+      source: "die3",
+      message: "container die3 (localhost/box:1) died with exit code 3 (failures in a row: 1)",
+      exitCode: 3,
+    });
+  });
+
+  test("tells of what died while the agent was away", async () => {
+    const collector = await start();
+    await collector.stop();
+    set("die3", { ExitCode: 3 });
+    happen("die3", "create", "init", "start", "die", "cleanup");
+    await start();
+    expect((await bench.alert(0)).exitCode).toBe(3);
+    await quietUpTo("none");
+    expect(bench.alerts).toHaveLength(1);
+  });
+
+  test("tells of a restart loop whose turns all end well", async () => {
+    await start();
+    set("loop0", { Status: "running", ExitCode: 0 });
+    for (const [at, event] of recordedEvents("loop0", version).entries()) {
+      if (event.Action === "restart") set("loop0", { Status: "running", ExitCode: 0 }, { RestartCount: at });
+      podman.happen(event);
+      await Bun.sleep(1);
+    }
+    expect((await bench.alert(0)).message).toStartWith(
+      "container loop0 (localhost/box:1) ends again and again with exit code 0",
+    );
+  });
+
+  test.each([
+    ["st1", 143],
+    ["st2", 137],
+  ])(
+    "says nothing of %s that somebody stops, though no signal is told before its end",
+    async (name, exitCode) => {
+      set(name, { ExitCode: exitCode }, { stoppedByUser: version === "5.8" });
+      await start();
+      happen(name, "create", "init", "start", "die", "cleanup");
+      await quietUpTo(name);
+      // Podman 4 says nothing more; one that had ended by itself would have been started again, where that is wanted.
+      await until(() => stateOf(name) === "stopped");
+      expect(bench.alerts.map(({ source }) => source)).not.toContain(name);
+    },
+    10_000,
+  );
+
+  test("tells of one that was killed and is started again by its policy", async () => {
+    set("polkill", { ExitCode: 0, Status: "running" }, { RestartCount: 1 });
+    await start();
+    podman.happen(...recordedEvents("polkill", version).slice(0, 7));
+    expect(await bench.alert(0)).toMatchObject({ source: "polkill", exitCode: 137 });
+  });
+
+  test("tells of one that was killed and is started again no more", async () => {
+    const HostConfig = { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } };
+    set("st2", { ExitCode: 137 }, { RestartCount: 2, HostConfig });
+    await start();
+    happen("st2", "create", "init", "start", "die", "cleanup");
+    expect(await bench.alert(0)).toMatchObject({ source: "st2", state: "firing", exitCode: 137 });
+  });
+
+  test("tells of one that ends by a signal that asked for no end", async () => {
+    set("hup", { ExitCode: 9 }, { stoppedByUser: version === "5.8" });
+    await start();
+    happen("hup", "create", "init", "start", "kill", "die", "cleanup");
+    expect(await bench.alert(0)).toMatchObject({ source: "hup", exitCode: 9 });
+  });
+
+  test("tells of a lack of health once, and of its end", async () => {
+    const Health = { Status: "unhealthy", Log: [{ ExitCode: 1, Output: "bad\n" }] };
+    set("hea", { Status: "running", ExitCode: 0 });
+    await start();
+    set("hea", { Status: "running", ExitCode: 0, Health });
+    happen("hea", "create", "init", "start", "health_status");
+    const { message, severity } = await bench.alert(0);
+    expect({ message, severity }).toEqual({
+      message: "container hea (localhost/box:1, service web of shop) is unhealthy: bad (failures in a row: 1)",
+      severity: "warning",
+    });
+    set("hea", { Status: "running", ExitCode: 0, Health: { Status: "healthy", Log: [] } });
+    expect((await bench.alert(1)).message).toBe("hea is healthy again");
+  });
+
+  test("tells of one that cannot be started", async () => {
+    set("nostart", { Status: "created", ExitCode: 0, Error: version === "5.8" ? "no such file" : "" });
+    bench.start(createDockerCollector(bench.deps(), { startWaitMs: 100 }));
+    await until(() => podman.followers === 1);
+    happen("nostart", "create", "cleanup");
+    const reason = version === "5.8" ? ": no such file" : "";
+    expect((await bench.alert(0)).message).toBe(
+      `container nostart (localhost/box:1) could not be started${reason} (failures in a row: 1)`,
+    );
+  });
+
+  test("says which Podman it is, and what that cannot tell", async () => {
+    const detail = (await create().check()).detail;
+    expect(detail).toStartWith(`watches all containers (0 running now) by Podman ${version}.1`);
+    expect(detail.includes("does not say who ends a container")).toBe(version === "4.3");
+  });
+});
+
+describe("the client for Docker", () => {
+  test("finds Podman where there is no Docker, and Docker once it is there", async () => {
+    podman = new EventDocker(join(bench.folder, "podman"), { engine: "Podman", version: "5.8.6" });
+    mkdirSync(podman.folder);
+    podman.start();
+    const [own, other] = [join(bench.folder, "docker.sock"), join(podman.folder, "docker.sock")];
+    const api = createDockerApi({ socketPath: own, otherSocketPaths: [join(bench.folder, "none.sock"), other] });
+    expect(await api.engine()).toMatchObject({ name: "Podman", version: "5.8.6" });
+    expect(api.socketPath).toBe(other);
+    const docker = startFakeDocker(bench.folder);
+    expect(await api.get("/version")).toMatchObject({ Version: "28.5.2" });
+    expect(api.socketPath).toBe(own);
+    await docker.stop();
+  });
+
+  test("waits for as long as a follower's container is quiet", async () => {
+    podman = new EventDocker(bench.folder, { engine: "Podman", version: "4.3.1" });
+    podman.start();
+    podman.containers.set("web", recordedContainer("web"));
+    podman.hanging.add("web");
+    const ending = new AbortController();
+    const api = createDockerApi({ socketPath: join(bench.folder, "docker.sock") });
+    const follow = async () => {
+      for await (const _ of api.logs("web", { follow: true, limitMs: 20, signal: ending.signal }));
+    };
+    const outcome = follow().catch((error: unknown) => error);
+    await until(() => podman.requests.some((one) => one.includes("/logs")));
+    expect(await Promise.race([outcome, Bun.sleep(200).then(() => "waits")])).toBe("waits");
+    ending.abort();
+    expect(await outcome).toMatchObject({ reason: "aborted" });
+  });
+});
