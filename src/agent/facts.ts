@@ -9,6 +9,8 @@ import { type CpuTicks, cpuPercent, type Mount, parseCpuTicks, parseMemory, pars
 
 /** A disk that does not say its size in this time is left out. */
 const DISK_LIMIT_MS = 1_000;
+/** In a heartbeat, whose size is bounded: the fullest. All are watched. */
+const DISKS_MAX = 50;
 /** Over less time than a few seconds of one processor a percentage means nothing. */
 const TICKS_MIN = 300;
 const NAME_CHARS_MAX = 255;
@@ -54,7 +56,11 @@ export function createHostFacts({ version, log, extra, root = "" }: HostFactsDep
     const mountinfo = await readFile(`${root}/proc/self/mountinfo`, "utf8").catch(unreadable);
     const filesystems = await readFile(`${root}/proc/filesystems`, "utf8").catch(unreadable);
     const found = await Promise.all(parseMounts(mountinfo, filesystems).map(measure));
-    return found.filter((disk) => disk !== undefined);
+    const known = found.filter((disk) => disk !== undefined);
+    if (known.length > DISKS_MAX)
+      log.debug({ disks: known.length, shown: DISKS_MAX }, "a heartbeat shows the fullest disks");
+    const shown = new Set(known.toSorted((one, other) => fullness(other) - fullness(one)).slice(0, DISKS_MAX));
+    return known.filter((disk) => shown.has(disk));
   }
 
   async function measure({ path }: Mount): Promise<Metrics["disks"][number] | undefined> {
@@ -83,6 +89,10 @@ export function createHostFacts({ version, log, extra, root = "" }: HostFactsDep
     const uptimeFact = uptime >= 0 ? { uptime_s: Math.floor(uptime) } : {};
     return { ...fixed, ...uptimeFact, metrics: await metrics(), ...extra() };
   };
+}
+
+function fullness({ used_bytes, total_bytes }: Metrics["disks"][number]): number {
+  return used_bytes / total_bytes;
 }
 
 function loadOf(loadavg: string): Partial<Metrics> {

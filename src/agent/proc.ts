@@ -57,7 +57,6 @@ export interface Mount {
 const IMAGES: readonly string[] = ["squashfs", "iso9660", "erofs", "udf", "cramfs"];
 /** On disks, though the kernel needs no device to mount them. */
 const WITHOUT_DEVICE: readonly string[] = ["zfs", "bcachefs"];
-const MOUNTS_MAX = 50;
 
 /**
  * The file systems on this host's own disks, each once, by /proc/self/mountinfo and /proc/filesystems; the root in any case.
@@ -78,7 +77,7 @@ export function parseMounts(mountinfo: string, filesystems: string): Mount[] {
     const known = byDevice.get(key);
     if (!known || mount.path.length < known.path.length) byDevice.set(key, mount);
   }
-  return [...byDevice.values()].sort((one, other) => (one.path < other.path ? -1 : 1)).slice(0, MOUNTS_MAX);
+  return [...byDevice.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
 }
 
 /** Spaces and the like are written as `\040`. */

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { stripControls } from "../lib/controls.ts";
 import { LOG_LINES, unitName } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { keepEnds, keepHead } from "../protocol/text.ts";
@@ -97,9 +98,11 @@ export function parseProperties(text: string): Record<string, string> {
 /** The last lines that a unit has written to the journal. */
 export async function serviceLogs(service: string, lines: number | undefined, tools: CommandTools): Promise<Outcome> {
   const unit = unitName(service);
-  const words = ["journalctl", "--no-pager", "--output=short-iso", `--lines=${lines ?? LOG_LINES}`, `--unit=${unit}`];
+  // Without --all one odd byte costs the line that has it.
+  const shape = ["--no-pager", "--output=short-iso", "--all", `--lines=${lines ?? LOG_LINES}`];
+  const words = ["journalctl", ...shape, `--unit=${unit}`];
   const finished = await tools.run(words, { limitMs: LOOK_LIMIT_MS, signal: tools.signal });
-  return outcomeOf(finished, `journalctl for ${unit}`, LOOK_LIMIT_MS);
+  return outcomeOf({ ...finished, stdout: stripControls(finished.stdout) }, `journalctl for ${unit}`, LOOK_LIMIT_MS);
 }
 
 /** What a program's end means. The error is what it said itself, where it said something. */

@@ -1,3 +1,4 @@
+import { keepHead } from "../protocol/text.ts";
 import { factsOf, plain } from "./facts.ts";
 import type { Category, Evidence, HeuristicAnswer } from "./model.ts";
 import { RULES } from "./rules/all.ts";
@@ -13,8 +14,39 @@ import { causeText, fixText } from "./template.ts";
  */
 export function createHeuristics(): (evidence: Evidence) => HeuristicAnswer {
   const book = compileRules(RULES);
-  return (evidence) => explain(book, evidence);
+  return (evidence) => {
+    for (const { reading, isAlone } of narrower(evidence)) {
+      const answer = explain(book, reading);
+      // A line that says only that something crashed leaves the cause to those after it.
+      if (answer.category !== "unknown" && !(isAlone && answer.category === "crash")) return answer;
+    }
+    return explain(book, evidence);
+  };
 }
+
+/**
+ * What is read first of a log rule's alert, since the line that matched decides: that line, which the message quotes, then what
+ * followed it. The lines before it may be of anything that ran at the time.
+ */
+function narrower(evidence: Evidence): { reading: Evidence; isAlone: boolean }[] {
+  if (evidence.type !== "log") return [];
+  const lines = evidence.logs.split("\n");
+  const at = lines.findIndex(
+    (line) => line.trim() !== "" && evidence.message.includes(`: ${keepHead(line.trim(), QUOTED_BYTES)}`),
+  );
+  // In their places, so that the number of the line that decides is right.
+  const only = (isRead: (index: number) => boolean): Evidence => ({
+    ...evidence,
+    logs: lines.map((line, index) => (isRead(index) ? line : "")).join("\n"),
+  });
+  return [
+    { reading: only((index) => index === at), isAlone: true },
+    { reading: only((index) => at >= 0 && index >= at), isAlone: false },
+  ];
+}
+
+/** Of a line that the message quotes. */
+const QUOTED_BYTES = 400;
 
 function explain(book: RuleBook, evidence: Evidence): HeuristicAnswer {
   const found = scan(book, evidence);

@@ -1,4 +1,6 @@
+import type { LinePattern } from "../lib/linear-pattern.ts";
 import type { Severity } from "../protocol/frames.ts";
+import { isErrorLine } from "./log-level.ts";
 
 /** What a log line of some program looks like when something went wrong. */
 export interface LogPreset {
@@ -6,7 +8,7 @@ export interface LogPreset {
   readonly about: string;
   readonly severity: Severity;
   /** One pattern is enough. */
-  readonly patterns: readonly string[];
+  readonly patterns: readonly (string | LinePattern)[];
   /** What matches, but is none. */
   readonly except: readonly string[];
 }
@@ -128,11 +130,8 @@ export const LOG_PRESETS: Readonly<Record<string, LogPreset>> = {
   errors: {
     about: "lines whose level is ERROR or worse",
     severity: "warning",
-    patterns: [
-      "^(\\S+ ){0,5}[\\[(<]?(ERROR|FATAL|CRITICAL|SEVERE|EMERG|ALERT)[\\])>:]?( |$)",
-      '"(level|severity|lvl)" ?: ?"(error|fatal|critical|panic|ERROR|FATAL|CRITICAL)"',
-      '\\b(level|lvl|severity)="?(error|fatal|critical|panic|ERROR|FATAL|CRITICAL)\\b',
-    ],
-    except: [],
+    patterns: [{ test: isErrorLine }],
+    // Whoever looks for open doors makes sshd write these all day.
+    except: ["error: (kex_exchange_identification|maximum authentication attempts|PAM: |Received disconnect from)"],
   },
 };

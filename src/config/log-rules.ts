@@ -73,7 +73,7 @@ function parseStatement([place = "", ...words]: string[]): LogRule[] {
 function ruleOf(place: string, word: string, severity: Severity | undefined): Omit<LogRule, "kind" | "target"> {
   const preset = Object.hasOwn(LOG_PRESETS, word) ? LOG_PRESETS[word] : undefined;
   if (preset) {
-    const compile = (source: string) => compileLinePattern(source);
+    const compile = (one: string | LinePattern) => (typeof one === "string" ? compileLinePattern(one) : one);
     const [patterns, except] = [preset.patterns.map(compile), preset.except.map(compile)];
     return { name: word, severity: severity ?? preset.severity, patterns, except };
   }

@@ -1,5 +1,6 @@
 import type { TransactionSql } from "postgres";
 import type { AcceptedAlert, AlertRecorder, TimedFrame } from "../ingest/model.ts";
+import { stripControls } from "../lib/controls.ts";
 import { hashUuid } from "../lib/hash.ts";
 import { joinRawError } from "../protocol/raw-error.ts";
 import { readFacts, writePlan } from "./alert-store.ts";
@@ -24,7 +25,8 @@ export function createAlertRecorder(options: {
 }
 
 function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingAlert {
-  const { uuid, origin, agentId, messageId, alert } = frame;
+  const { uuid, origin, agentId, messageId } = frame;
+  const alert = { ...frame.alert, message: stripControls(frame.alert.message) };
   return {
     uuid,
     origin,
@@ -36,7 +38,7 @@ function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingA
     state: alert.state ?? "firing",
     severity: alert.severity ?? null,
     exitCode: alert.exit_code ?? null,
-    ...joinRawError(alert.message, alert.logs),
+    ...joinRawError(alert.message, alert.logs && stripControls(alert.logs)),
     occurredAt: receivedAt - frame.ageMs,
     receivedAt,
   };

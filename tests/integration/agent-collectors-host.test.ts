@@ -211,6 +211,21 @@ describe("the collector of a host's figures", () => {
     expect(bench.told()[1]).toBe("/var/my data resolved: /var/my data is no longer there, or no longer watched");
   });
 
+  test("watches each of many disks, and says how many are too many", async () => {
+    const disk = (at: number) =>
+      `${100 + at} 27 9:${at} / /disks/${String(at).padStart(3, "0")} rw - ext4 /dev/d${at} rw`;
+    const disks = (count: number) => [...MOUNTS, ...Array.from({ length: count }, (_, at) => disk(at))].join("\n");
+    for (let at = 0; at < 600; at++) full[`/disks/${String(at).padStart(3, "0")}`] = [50, 10];
+    full["/disks/119"] = [99, 10];
+    write("self/mountinfo", `${disks(120)}\n`);
+    start();
+    await pass(1.5);
+    expect(bench.alerts.map(({ source }) => source)).toEqual(["/disks/119"]);
+    write("self/mountinfo", `${disks(600)}\n`);
+    const { detail } = await createHostCollector(bench.deps(), { root, sizeOf }).check();
+    expect(detail).toEndWith("(and 102 more that are too many to be watched)");
+  });
+
   test("leaves alone what is switched off", async () => {
     full["/"] = [99, 99];
     start({ thresholds: { ...THRESHOLDS, disk: null } });

@@ -55,6 +55,22 @@ describe("the collector of the kernel's log", () => {
     expect(bench.alerts).toHaveLength(2);
   });
 
+  test("hears of the first line while it is stopped, whatever stands at the saved place", async () => {
+    const systemd = new FakeSystemd(bench.folder);
+    systemd.writeAs("init.scope", "not the kernel's");
+    const create = () => createKernelCollector(bench.deps({ searchPath: systemd.searchPath }));
+    const collector = bench.start(create());
+    await until(() => systemd.followers().length === 1);
+    await collector.stop();
+    systemd.write({
+      MESSAGE: "Out of memory: Killed process 812 (mysqld)",
+      _TRANSPORT: "kernel",
+      SYSLOG_IDENTIFIER: "kernel",
+    });
+    bench.start(create());
+    expect((await bench.alert(0)).message).toContain("killed mysqld");
+  });
+
   test("reads the kernel's own device where there is no journal, from now on", async () => {
     const kmsgPath = join(bench.folder, "kmsg");
     writeFileSync(kmsgPath, "");

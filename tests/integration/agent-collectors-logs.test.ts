@@ -81,6 +81,17 @@ describe("the collector of log patterns, on a file", () => {
     });
   });
 
+  test("shows the beginning and the end of a stack that is longer than what is shown", async () => {
+    log("start");
+    await startWith(rules());
+    const frames = Array.from({ length: 200 }, (_, at) => `\tat Frame${at}`);
+    log("Traceback: \u001b[31mno connection\u001b[0m", ...frames, "Caused by: refused", "\t... 12 more");
+    const lines = (await bench.alert(0)).logs?.split("\n") ?? [];
+    expect(lines.slice(0, 2)).toEqual(["Traceback: no connection", "\tat Frame0"]);
+    expect(lines.slice(-2)).toEqual(["Caused by: refused", "\t... 12 more"]);
+    expect(lines).toHaveLength(50);
+  });
+
   test("counts what repeats, and tells it once", async () => {
     log("start");
     const collector = await startWith(rules());
@@ -190,6 +201,10 @@ describe("the collector of log patterns, on a file", () => {
     const directory = `file:${bench.folder}/logs /x/`;
     expect(await create(directory).check()).toMatchObject({ name: "logs", ok: true });
     expect((await create(rules()).check()).detail).toBe(`watches file ${path}`);
+    for (let at = 0; at < 103; at++) writeFileSync(join(bench.folder, `logs/${at}.txt`), "");
+    expect((await create(`file:${bench.folder}/logs/*.txt /x/`).check()).detail).toEndWith(
+      "(3 files that match are not followed, since too many do: those that changed last are)",
+    );
     expect((await create("").check()).detail).toBe("no rules (OPSPILOT_PATTERNS sets some)");
   });
 });
@@ -227,6 +242,16 @@ describe("the collector of log patterns, on units", () => {
   test("goes on where it was", async () => {
     const systemd = new FakeSystemd(bench.folder);
     systemd.writeAs("nginx.service", "begin");
+    systemd.writeAs("init.scope", "another's");
+    const first = bench.start(create("unit:nginx /EARLY/", systemd.searchPath));
+    await until(() => systemd.followers().length === 1);
+    await first.stop();
+    // Nothing of the unit was read: the saved place is another's.
+    systemd.writeAs("nginx.service", "EARLY none");
+    const second = bench.start(create("unit:nginx /EARLY/", systemd.searchPath));
+    await bench.alert(0);
+    await second.stop();
+    bench.alerts.length = 0;
     const collector = bench.start(create("unit:nginx /ERROR/ /LATER/", systemd.searchPath));
     await until(() => systemd.followers().length === 1);
     systemd.writeAs("nginx.service", "ERROR one");

@@ -46,13 +46,18 @@ describe("a command that is allowed", () => {
     expect(programs.calls("systemctl")[0]).toEqual(words);
   });
 
+  test("get_logs shows lines without their colours", async () => {
+    programs.add("journalctl", "printf '\\033[31mred\\033[0m line\\n'");
+    expect((await executorWith().ask("get_logs", { service: "nginx" })).output).toBe("red line\n");
+  });
+
   test("get_logs reads the unit's last lines from the journal", async () => {
     expect(await executorWith().ask("get_logs", { service: "nginx.service", lines: 7 })).toMatchObject({
       status: "done",
       output: "one line\n",
     });
     expect(programs.calls("journalctl")).toEqual([
-      ["--no-pager", "--output=short-iso", "--lines=7", "--unit=nginx.service"],
+      ["--no-pager", "--output=short-iso", "--all", "--lines=7", "--unit=nginx.service"],
     ]);
   });
 

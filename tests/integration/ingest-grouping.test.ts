@@ -59,6 +59,19 @@ describe("an alert", () => {
     });
   });
 
+  test("is kept without what only a terminal understands, so that colours make no other problem of it", async () => {
+    const agent = await createAgent();
+    await agent.send({ message: "\u001b[31mnginx\u001b[0m crashed", logs: "\u001b]0;title\u0007one\r\n\ttwo" });
+    await agent.send({ message: "nginx crashed" });
+    const [incident, ...others] = await agent.incidents();
+    expect(others).toEqual([]);
+    expect(incident).toMatchObject({
+      raw_error: "nginx crashed\n\nLogs:\none\n\ttwo",
+      message_chars: 13,
+      occurrences: 2,
+    });
+  });
+
   test("with long logs is cut in lists, not where it is looked at alone, and never within a character", async () => {
     const agent = await createAgent();
     await agent.send({ logs: "ä".repeat(10_000) });

@@ -6,9 +6,12 @@ import { dirname, join } from "node:path";
 const here = dirname(process.argv[1] ?? "");
 const words = process.argv.slice(2);
 const option = (name: string) => words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
-const matches = words
-  .filter((word) => /^[A-Z_]+=/.test(word))
-  .map((word): [string, string] => [word.split("=")[0] ?? "", word.split("=")[1] ?? ""]);
+/** Fields and their values; `+` stands between alternatives. */
+const matches: [string, string][][] = [[]];
+for (const word of words) {
+  if (word === "+") matches.push([]);
+  if (/^[A-Z_]+=/.test(word)) matches.at(-1)?.push([word.split("=")[0] ?? "", word.slice(word.indexOf("=") + 1)]);
+}
 appendFileSync(join(here, "journalctl.calls"), `${JSON.stringify({ pid: process.pid, words })}\n`);
 
 const read = () => (existsSync(join(here, "journal.jsonl")) ? readFileSync(join(here, "journal.jsonl"), "utf8") : "");
@@ -18,12 +21,13 @@ const entries = () =>
     .slice(0, -1)
     .map((line) => ({ line, entry: JSON.parse(line) }));
 // Matches of one field are alternatives, those of different fields must all hold.
-const fields = [...new Set(matches.map(([name]) => name))];
-const fits = (entry: Record<string, unknown>) =>
-  fields.every((field) => matches.some(([name, value]) => name === field && entry[name] === value));
+const fitsAll = (entry: Record<string, unknown>, all: [string, string][]) =>
+  all.every(([field]) => all.some(([name, value]) => name === field && entry[name] === value));
+const fits = (entry: Record<string, unknown>) => matches.some((all) => fitsAll(entry, all));
 
+const until = Number(option("until")?.slice(1) ?? Number.POSITIVE_INFINITY) * 1e6;
 const unit = option("unit");
-const cursor = option("after-cursor");
+const cursor = option("cursor") ?? option("after-cursor");
 if (cursor === "broken") {
   process.stderr.write("Failed to seek to cursor: Invalid argument\n");
   process.exit(1);
@@ -33,10 +37,17 @@ if (cursor === "broken") {
 } else if (unit !== undefined) {
   const own = entries().filter(({ entry }) => entry.UNIT === unit || entry._SYSTEMD_UNIT === unit);
   for (const { entry } of own.slice(-Number(option("lines")))) process.stdout.write(`${entry.MESSAGE}\n`);
+} else if (words.includes("--reverse")) {
+  const own = entries().filter(({ entry }) => fits(entry) && Number(entry.__REALTIME_TIMESTAMP) <= until);
+  for (const { line } of own.slice(-Number(option("lines"))).reverse()) process.stdout.write(`${line}\n`);
 } else if (!words.includes("--follow") && option("lines") === "1") {
   if (entries().some(({ entry }) => fits(entry))) process.stdout.write("an entry\n");
 } else {
-  let at = cursor === undefined ? entries().length : entries().findIndex(({ entry }) => entry.__CURSOR === cursor) + 1;
+  const place = entries().findIndex(({ entry }) => entry.__CURSOR === cursor);
+  let at = cursor === undefined ? entries().length : Math.max(0, place);
+  // As version 252 does: without the first entry that fits, whether or not it is the cursor's own.
+  if (option("after-cursor") !== undefined)
+    while (at < entries().length && !fits(entries()[at++]?.entry ?? {})) if (at === entries().length) break;
   const write = () => {
     const all = entries();
     for (const { line, entry } of all.slice(at)) if (fits(entry)) process.stdout.write(`${line}\n`);

@@ -18,8 +18,10 @@ type Entry = Record<string, unknown>;
 function write(entries: Entry[], unit: string, invocation: string | undefined): void {
   const lines = entries.map((entry) => {
     const MESSAGE = String(entry.MESSAGE).replaceAll(String(entry.UNIT), unit);
-    const now = { __CURSOR: `s=2;i=${crypto.randomUUID()}`, __REALTIME_TIMESTAMP: String(Date.now() * 1000) };
-    return `${JSON.stringify({ ...entry, UNIT: unit, INVOCATION_ID: invocation, MESSAGE, ...now })}\n`;
+    const nowUs = String(Date.now() * 1000);
+    const now = { __REALTIME_TIMESTAMP: nowUs, _SOURCE_REALTIME_TIMESTAMP: nowUs };
+    const place = { __CURSOR: `s=2;i=${crypto.randomUUID()}` };
+    return `${JSON.stringify({ ...entry, UNIT: unit, INVOCATION_ID: invocation, MESSAGE, ...now, ...place })}\n`;
   });
   appendFileSync(join(here, "journal.jsonl"), lines.join(""));
 }

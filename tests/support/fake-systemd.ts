@@ -18,6 +18,8 @@ export type Entry = Record<string, unknown>;
 /** Stand-ins for journalctl and systemctl, earlier on the path than the system's, with a journal and units of their own. */
 export class FakeSystemd {
   readonly searchPath: string;
+  /** How far the journal is behind what is said. */
+  lagMs = 0;
   readonly #folder: string;
   #units: Record<string, Record<string, string>> = {};
   #count = 0;
@@ -38,15 +40,27 @@ export class FakeSystemd {
   /** Writes entries as if they happened now, whatever their time and their place were. */
   write(...entries: Entry[]): void {
     const lines = entries.map((entry) => {
-      const cursor = `s=1;i=${++this.#count}`;
-      return JSON.stringify({ ...entry, __CURSOR: cursor, __REALTIME_TIMESTAMP: String(Date.now() * 1000) });
+      const nowMs = Date.now();
+      const times = {
+        __REALTIME_TIMESTAMP: String(nowMs * 1000),
+        ...("_SOURCE_REALTIME_TIMESTAMP" in entry
+          ? { _SOURCE_REALTIME_TIMESTAMP: String((nowMs - this.lagMs) * 1000) }
+          : {}),
+      };
+      return JSON.stringify({ ...entry, ...times, __CURSOR: `s=1;i=${++this.#count}` });
     });
     appendFileSync(join(this.#folder, "journal.jsonl"), `${lines.join("\n")}\n`);
   }
 
-  /** What a unit's own process wrote. */
-  writeAs(unit: string, message: string): void {
-    this.write({ MESSAGE: message, _SYSTEMD_UNIT: unit, _PID: "4711", _TRANSPORT: "stdout" });
+  /** What a unit's own process wrote, of this run when the journal still knew it. */
+  writeAs(unit: string, message: string, invocation?: string): void {
+    const run = invocation === undefined ? {} : { _SYSTEMD_INVOCATION_ID: invocation };
+    this.write({ MESSAGE: message, _SYSTEMD_UNIT: unit, _PID: "4711", _TRANSPORT: "stdout", ...run });
+  }
+
+  /** What systemd says of a run of a unit: "started", "exited" (with 3), "failed", "stopping", "stopped". */
+  say(unit: string, invocation: string, ...words: readonly SystemdWord[]): void {
+    this.write(...words.map((word) => entryOf(recordedWord(word), { unit, invocation })));
   }
 
   /** The unit writes these lines and ends with exit code 3, as systemd has recorded it of one that is started once. */
@@ -128,6 +142,16 @@ function isAlive(pid: number): boolean {
   return stat !== "" && !stat.slice(stat.lastIndexOf(")")).startsWith(") Z");
 }
 
+export type SystemdWord = "started" | "exited" | "failed" | "stopping" | "stopped";
+
+function recordedWord(word: SystemdWord): Entry {
+  const { started, failed, stopped } = changes();
+  const [exited, failure] = failed;
+  const [stopping] = stopped;
+  const entry = { started: started[0], exited, failed: failure, stopping, stopped: stopped.at(-1) }[word];
+  return { ...entry };
+}
+
 /** A recorded entry as it would be of this run of this unit. */
 function entryOf(entry: Entry, { unit, invocation }: { unit: string; invocation: string }): Entry {
   const message = String(entry.MESSAGE).replaceAll(String(entry.UNIT), unit);
@@ -146,7 +170,7 @@ function changes(): { stopped: Entry[]; started: Entry[]; failed: Entry[] } {
 }
 
 /** Recorded entries of the journal, those of one unit when it is named. */
-export function recordedEntries(file: "units" | "loop" | "kernel" | "fields", unit?: string): Entry[] {
+export function recordedEntries(file: "units" | "runs" | "loop" | "kernel" | "fields", unit?: string): Entry[] {
   const lines = readFileSync(join(FIXTURES, "journal", `${file}.jsonl`), "utf8")
     .trim()
     .split("\n");

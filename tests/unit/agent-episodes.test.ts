@@ -10,10 +10,12 @@ function bench(initial: Record<string, Episode> = {}) {
   const clock = createTestClock();
   const alerts: HostAlert[] = [];
   const report = async (alert: HostAlert) => void alerts.push(alert);
-  const episodes = createEpisodes({ type: "systemd", clock, report, recoveryMs: 10_000, initial });
+  const givenUp: string[] = [];
+  const gaveUp = (source: string) => void givenUp.push(source);
+  const episodes = createEpisodes({ type: "systemd", clock, report, recoveryMs: 10_000, initial, gaveUp });
   const fail = (source = "web.service", what = "web.service failed") =>
     episodes.fail({ source, what, atMs: clock.now(), severity: "critical", key: "k", logs: async () => "its log" });
-  return { clock, alerts, episodes, fail, steady: createSteadyWatch(episodes, clock) };
+  return { clock, alerts, episodes, givenUp, fail, steady: createSteadyWatch(episodes, clock) };
 }
 
 describe("what is broken", () => {
@@ -85,10 +87,15 @@ describe("what is broken", () => {
     },
   );
 
-  test("is not without end", async () => {
-    const { alerts, fail } = bench();
-    for (let at = 0; at < 1200; at++) await fail(`job-${at}.service`);
-    expect(alerts).toHaveLength(1000);
+  test("is not without end: what failed longest ago is given up, and never the news", async () => {
+    const { alerts, episodes, fail, clock, givenUp } = bench();
+    for (let at = 0; at < 1000; at++) await fail(`job-${at}.service`);
+    await clock.advance(1_000);
+    await fail("job-0.service");
+    for (let at = 1000; at < 1200; at++) await fail(`job-${at}.service`);
+    expect(alerts).toHaveLength(1200);
+    expect(episodes.sources()).toHaveLength(1000);
+    expect(givenUp).toEqual(Array.from({ length: 200 }, (_, at) => `job-${at + 1}.service`));
   });
 });
 

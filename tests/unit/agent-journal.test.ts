@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { parseEntry } from "../../src/agent/collectors/journal-entry.ts";
 import { createKernelReader } from "../../src/agent/collectors/kernel-lines.ts";
 import { parseRecord } from "../../src/agent/collectors/kmsg.ts";
+import { listFailed, showUnits } from "../../src/agent/collectors/systemctl.ts";
 import { exitCodeOf, unitEventOf } from "../../src/agent/collectors/systemd-events.ts";
+import type { RunProcess } from "../../src/agent/run-process.ts";
 import { recordedEntries } from "../support/fake-systemd.ts";
 
 const entryOf = (fields: Record<string, unknown>) => {
@@ -75,6 +77,7 @@ describe("systemd's words", () => {
     expect(event(exit, { EXIT_CODE: "exited", EXIT_STATUS: "1" })).toEqual({
       kind: "exit",
       unit: "a.service",
+      invocation: undefined,
       exitCode: 1,
       text: "main process exited, code=exited, status=1/FAILURE",
     });
@@ -92,6 +95,21 @@ describe("systemd's words", () => {
     [undefined, "1", undefined],
   ])("%p and %p make the exit code %p", (code, status, expected) => {
     expect(exitCodeOf(code, status)).toBe(expected as number);
+  });
+});
+
+describe("units", () => {
+  test("are all asked for, however many have failed, and none has the properties of another", async () => {
+    const names = Array.from({ length: 450 }, (_, at) => `job-${at}.service`);
+    const run: RunProcess = async (words) => {
+      const asked = words.slice(words.indexOf("--") + 1);
+      const list = names.map((name) => `${name} loaded failed failed A job`).join("\n");
+      const blocks = asked.map((name) => `Id=${name}\nActiveState=failed\nResult=${"x".repeat(300)}\n`).join("\n");
+      return { exitCode: 0, stdout: words.includes("show") ? blocks : list, stderr: "", ended: "by itself" };
+    };
+    expect(await listFailed(run)).toEqual(names);
+    const shown = await showUnits(names, run);
+    expect([...shown].filter(([name, { Id }]) => name === Id)).toHaveLength(450);
   });
 });
 

@@ -136,6 +136,33 @@ const shown = (source: string) =>
     .replace(/[.,;:]{1,5}$/, "")
     .replaceAll(/[{}`]/g, "") || "the service";
 
+describe("of a log rule's alert", () => {
+  const matched = (line: string, logs: string) =>
+    explain(
+      incident(logs, {
+        type: "log",
+        source: "shop.service errors",
+        message: `shop.service matches errors: ${line} (lines so far: 1)`,
+        exitCode: null,
+      }),
+    );
+
+  test("the line that matched decides, whatever stands around it", () => {
+    const line = "ERROR request 12 timed out after 30s";
+    const logs = `panic: disk full: No space left on device\n${line}\nError: Cannot find module 'express'`;
+    expect(matched(line, logs)).toMatchObject({ category: "timeout", decisive: line });
+    expect(matched(line, logs).why).toContain("line 2 of the log");
+  });
+
+  test("what follows the line decides when it says nothing by itself, and what came before only then", () => {
+    const line = "Traceback (most recent call last):";
+    const before = "panic: disk full: No space left on device";
+    const cause = "ConnectionRefusedError: [Errno 111] Connection refused";
+    expect(matched(line, `${before}\n${line}\n  File "a.py", line 1\n${cause}`).decisive).toBe(cause);
+    expect(matched("ERROR 7", `${before}\nERROR 7`).decisive).toBe(before);
+  });
+});
+
 test("any text gives one answer, the same each time, that names the source and quotes its input", () => {
   fc.assert(
     fc.property(evidence, (one) => {

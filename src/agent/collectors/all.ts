@@ -1,4 +1,5 @@
 import type { CollectorName, CollectorSettings, IgnoreEntry } from "../../config/agent-collectors.ts";
+import { stripControls } from "../../lib/controls.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import { unitName } from "../../protocol/commands.ts";
 import type { Collector, HostAlert, ReportAlert } from "../model.ts";
@@ -23,8 +24,18 @@ const MAKERS: Readonly<Record<CollectorName, (deps: CollectorDeps) => Collector>
 export function createCollectors(settings: CollectorSettings, deps: CollectorsDeps): Collector[] {
   return settings.enabled.map((name) => {
     const collector = MAKERS[name]({ ...deps, settings });
-    return { ...collector, start: (report) => collector.start(ignoring(settings.ignore, report)) };
+    return { ...collector, start: (report) => collector.start(plainly(ignoring(settings.ignore, report))) };
   });
+}
+
+/** Whoever reads an alert has no terminal. */
+function plainly(report: ReportAlert): ReportAlert {
+  return ({ message, logs, ...rest }) =>
+    report({
+      ...rest,
+      message: stripControls(message),
+      ...(logs === undefined ? {} : { logs: stripControls(logs) }),
+    });
 }
 
 function ignoring(entries: readonly IgnoreEntry[], report: ReportAlert): ReportAlert {

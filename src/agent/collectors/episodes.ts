@@ -10,6 +10,7 @@
  */
 import type { Clock } from "../../lib/clock.ts";
 import { isRecord } from "../../lib/json.ts";
+import type { Log } from "../../lib/log.ts";
 import type { Severity } from "../../protocol/frames.ts";
 import type { HostAlert, ReportAlert } from "../model.ts";
 
@@ -47,6 +48,8 @@ export interface EpisodesOptions {
   /** What is counted, in an alert's text: the server takes texts that differ in numbers alone as one problem. */
   readonly counted?: string;
   readonly initial?: Readonly<Record<string, Episode>>;
+  /** More is broken than can be followed: what has failed longest ago is given up, and its recovery is never told. */
+  readonly gaveUp?: (source: string) => void;
 }
 
 /** Shorter than the server's window for one incident, so that a loop stays one. */
@@ -73,6 +76,7 @@ export function createEpisodes({
   recoveryMs,
   counted = "failures in a row",
   initial = {},
+  gaveUp,
 }: EpisodesOptions) {
   const open = new Map<string, Episode>(Object.entries(initial));
   const paces = new Map<string, Pace>();
@@ -112,12 +116,21 @@ export function createEpisodes({
       paceOf(source).last = failure;
       return isDue(source, episode) ? tellSum(source, episode, failure) : undefined;
     }
-    if (open.size >= SOURCES_MAX) return;
+    if (open.size >= SOURCES_MAX) giveUpOldest();
     const begun: Episode = { what, firstAtMs: atMs, lastAtMs: atMs, failures: times, untold: times };
     open.set(source, begun);
     beginning.add(source);
     const key = failure.key === undefined ? {} : { key: failure.key };
     await tell(source, begun, failure, { ...key, atMs });
+  }
+
+  function giveUpOldest(): void {
+    const [first, ...others] = open;
+    if (first === undefined) return;
+    const [source] = others.reduce((oldest, one) => (one[1].lastAtMs < oldest[1].lastAtMs ? one : oldest), first);
+    open.delete(source);
+    paces.delete(source);
+    gaveUp?.(source);
   }
 
   function isDue(source: string, { untold }: Episode): boolean {
@@ -139,9 +152,10 @@ export function createEpisodes({
     const pace = paceOf(source);
     pace.toldMs = clock.monotonicMs();
     pace.last = undefined;
+    const reading = failure.logs();
     await inOrder(source, async () => {
       const { untold, failures } = episode;
-      const logs = await failure.logs();
+      const logs = await reading;
       await report(alertOf(source, { ...episode, failures }, failure, logs, more));
       episode.untold -= untold;
       beginning.delete(source);
@@ -222,6 +236,11 @@ export function createEpisodes({
     const [oldest] = flaps.keys();
     if (flaps.size > SOURCES_MAX && oldest !== undefined) flaps.delete(oldest);
   }
+}
+
+/** Says so in the agent's log. */
+export function logGivenUp(log: Log): (source: string) => void {
+  return (source) => log.warn({ source, followed: SOURCES_MAX }, "too much is broken at once: one is followed no more");
 }
 
 export type Episodes = ReturnType<typeof createEpisodes>;

@@ -4,6 +4,7 @@
  *   not there yet        read from its beginning once it is
  *   renamed, made anew   the old one is read to its end, and for a while longer, since its writer may still have it open
  *   copied, truncated    read from its beginning (also when it has grown past the old place already: its first bytes differ)
+ *   deleted              read to its end, and let go of soon, so that its space is free again
  *   agent was away       read from the saved place, and when it was rotated meanwhile, the old one first, under its new name
  */
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
@@ -29,6 +30,8 @@ export interface FileTailOptions {
   /** Where it was read up to; "end" and "beginning" where that is not known. */
   readonly from: FilePlace | "end" | "beginning";
   readonly take: TakeLine;
+  /** A file is no longer open: it is not this path's any more. */
+  readonly leave?: (file: string, place: FilePlace) => void;
 }
 
 const LINE_BYTES_MAX = 16 * 1024;
@@ -46,6 +49,7 @@ interface OpenFile {
   readonly handle: FileHandle;
   readonly device: number;
   readonly inode: number;
+  readonly name: string;
   readonly cutter: ReturnType<typeof createLineCutter>;
   offset: number;
   sinceMs: number;
@@ -54,11 +58,11 @@ interface OpenFile {
 }
 
 /** Follows one file; `look` is called again and again, and reads what there is. */
-export function createFileTail({ path, clock, from, take }: FileTailOptions) {
+export function createFileTail({ path, clock, from, take, leave }: FileTailOptions) {
   let current: OpenFile | undefined;
   let draining: { file: OpenFile; untilMs: number }[] = [];
   let start: FileTailOptions["from"] | undefined = from;
-  /** Once it is closed. */
+  /** Once nothing is there any more, or it is closed. */
   let left: FilePlace | undefined;
   const buffer = Buffer.alloc(CHUNK_BYTES);
 
@@ -70,7 +74,8 @@ export function createFileTail({ path, clock, from, take }: FileTailOptions) {
     else if (current === undefined && info) current = await begin(start === "end" ? info.size : 0);
     if (current) {
       await readOn(current);
-      if (info && (info.ino !== current.inode || info.dev !== current.device)) await change(current);
+      if (!info) retire(current);
+      else if (info.ino !== current.inode || info.dev !== current.device) await change(current);
     }
     for (const { file } of draining) await readOn(file);
     await endDraining();
@@ -105,11 +110,17 @@ export function createFileTail({ path, clock, from, take }: FileTailOptions) {
     }
     const [cutter, head] = [createLineCutter(LINE_BYTES_MAX), Buffer.alloc(0)];
     const readMs = clock.monotonicMs();
-    return { handle, device: info.dev, inode: info.ino, cutter, offset, sinceMs, head, readMs };
+    return { handle, device: info.dev, inode: info.ino, name: fileName(info), cutter, offset, sinceMs, head, readMs };
+  }
+
+  function retire(old: OpenFile): void {
+    draining.push({ file: old, untilMs: clock.monotonicMs() + DRAIN_MS });
+    left = placeOf(old);
+    current = undefined;
   }
 
   async function change(old: OpenFile): Promise<void> {
-    draining.push({ file: old, untilMs: clock.monotonicMs() + DRAIN_MS });
+    retire(old);
     current = await openFile(path, 0);
     if (current) await readOn(current);
   }
@@ -153,23 +164,32 @@ export function createFileTail({ path, clock, from, take }: FileTailOptions) {
   async function endDraining(): Promise<void> {
     const [over, open] = partition(draining, ({ untilMs }) => clock.monotonicMs() >= untilMs);
     draining = open;
-    for (const { file } of over) await file.handle.close();
+    for (const { file } of over) await closeFile(file);
+  }
+
+  async function closeFile(file: OpenFile): Promise<void> {
+    leave?.(file.name, placeOf(file));
+    await file.handle.close();
   }
 
   return {
     look,
     /** Up to where lines were taken, also after closing; undefined before the file was there. */
     place: (): FilePlace | undefined => (current ? placeOf(current) : left),
-    /** The files that are open now, as `device:inode`. */
-    open: (): string[] =>
-      [current, ...draining.map(({ file }) => file)].flatMap((file) => (file ? [`${file.device}:${file.inode}`] : [])),
+    /** The files that are open now, by their own names. */
+    open: (): string[] => [current, ...draining.map(({ file }) => file)].flatMap((file) => (file ? [file.name] : [])),
     async close(): Promise<void> {
-      left = current && placeOf(current);
-      for (const file of [current, ...draining.map((one) => one.file)]) await file?.handle.close();
+      left = current ? placeOf(current) : left;
+      for (const file of [current, ...draining.map((one) => one.file)]) if (file) await closeFile(file);
       current = undefined;
       draining = [];
     },
   };
+}
+
+/** A file's own name, whatever its path: the number of a deleted one is given to another. */
+export function fileName(info: { dev: number; ino: number; birthtimeMs: number }): string {
+  return `${info.dev}:${info.ino}:${Math.floor(info.birthtimeMs)}`;
 }
 
 export type FileTail = ReturnType<typeof createFileTail>;

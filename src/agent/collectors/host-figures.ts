@@ -32,13 +32,18 @@ export interface HostFiguresOptions {
   readonly sizeOf?: (path: string) => Promise<FileSystemSize>;
   /** A file system gave no answer. */
   readonly failed: (path: string, error: unknown) => void;
+  /** More file systems are there than are asked for their size; by path the last ones. */
+  readonly leftOut?: (count: number) => void;
 }
+
+/** Each is asked in a thread of its own. */
+const FILE_SYSTEMS_MAX = 500;
 
 const SIZE_LIMIT_MS = 2_000;
 const GIB = 2 ** 30;
 
 /** Reads all figures from /proc and statfs. The processors' is over the time since the last reading, so the first has none. */
-export function createHostFigures({ root = "", sizeOf = statfs, failed }: HostFiguresOptions) {
+export function createHostFigures({ root = "", sizeOf = statfs, failed, leftOut }: HostFiguresOptions) {
   let ticks: CpuTicks | undefined;
   /** File systems whose answer is still awaited: each holds a thread, and is not asked again. */
   const stuck = new Set<string>();
@@ -46,7 +51,9 @@ export function createHostFigures({ root = "", sizeOf = statfs, failed }: HostFi
 
   async function disks(): Promise<Figure[]> {
     const [mountinfo, filesystems] = await Promise.all([proc("self/mountinfo"), proc("filesystems")]);
-    const figures = await Promise.all(parseMounts(mountinfo, filesystems).map(({ path }) => measure(path)));
+    const mounts = parseMounts(mountinfo, filesystems);
+    leftOut?.(Math.max(0, mounts.length - FILE_SYSTEMS_MAX));
+    const figures = await Promise.all(mounts.slice(0, FILE_SYSTEMS_MAX).map(({ path }) => measure(path)));
     return figures.flat();
   }
 

@@ -53,7 +53,13 @@ async function watch({ deps, options, file, report, signal }: WatchOptions): Pro
   const followed = new Map<string, Threshold>();
   /** What gave no answer this time: whether it is still full is not known. */
   const unknown = new Set<string>();
-  const figures = createHostFigures({ ...options, failed });
+  const figures = createHostFigures({ ...options, failed, leftOut });
+  let unwatched = 0;
+
+  function leftOut(count: number): void {
+    if (count > 0 && unwatched === 0) log.warn({ unwatched: count }, "more file systems are there than are watched");
+    unwatched = count;
+  }
 
   function failed(path: string, error: unknown): void {
     log.debug({ path, error: errorMessage(error) }, "a file system does not tell its size");
@@ -130,12 +136,20 @@ async function watch({ deps, options, file, report, signal }: WatchOptions): Pro
 async function check(thresholds: Thresholds, options: HostCollectorOptions): Promise<CollectorCheck> {
   const name = "host";
   try {
-    const figures = await createHostFigures({ ...options, failed: () => undefined }).read();
+    let unwatched = 0;
+    const leftOut = (count: number) => {
+      unwatched = count;
+    };
+    const figures = await createHostFigures({ ...options, failed: () => undefined, leftOut }).read();
     const disks = figures
       .filter((one) => one.name === "disk")
       .map(({ source, value }) => `${source} ${Math.round(value)} %`);
     const limits = Object.entries(thresholds).map(([figure, limit]) => `${figure} ${limit ?? "off"}`);
-    return { name, ok: true, detail: `watches ${limits.join(", ")}; disks now: ${disks.join(", ")}` };
+    return {
+      name,
+      ok: true,
+      detail: `watches ${limits.join(", ")}; disks now: ${disks.join(", ")}${unwatched > 0 ? ` (and ${unwatched} more that are too many to be watched)` : ""}`,
+    };
   } catch (error) {
     return { name, ok: false, detail: errorMessage(error) };
   }

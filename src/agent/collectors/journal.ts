@@ -1,9 +1,8 @@
 import type { Clock } from "../../lib/clock.ts";
-import { LOG_LINES } from "../../protocol/commands.ts";
-import { OUTPUT_BYTES_MAX } from "../../protocol/limits.ts";
 import type { RunProcess } from "../run-process.ts";
 import { ChildEndedError, childLines } from "./child-lines.ts";
 import { type JournalEntry, parseEntry } from "./journal-entry.ts";
+import { type RunLog, type RunOfUnit, readRun } from "./journal-run.ts";
 
 export interface JournalDeps {
   readonly run: RunProcess;
@@ -31,10 +30,12 @@ export interface Journal {
   follow(options: FollowOptions): AsyncGenerator<JournalEntry>;
   /** Whether this user sees any such entry. */
   canRead(matches: readonly string[]): Promise<boolean>;
-  /** The last lines of a unit as a person reads them, with what systemd says about it; not later than this when given. */
-  linesOf(unit: string, untilMs?: number): Promise<string>;
+  /** What one run of a unit wrote; not later than this when given. */
+  runOf(run: RunOfUnit, untilMs?: number): Promise<RunLog>;
 }
 
+/** For the last lines of a run this is enough, its stack traces and later runs included. */
+const RUN_ENTRIES_MAX = 3000;
 /** An entry with an attachment (a core dump's, say) is longer, and left out. */
 const ENTRY_BYTES_MAX = 1024 * 1024;
 const LIMIT_MS = 20_000;
@@ -47,14 +48,19 @@ const FOLLOW_MS = 60_000;
 /** Opens nothing yet. */
 export function createJournal({ run, searchPath, clock }: JournalDeps): Journal {
   async function* read(words: readonly string[], { cursor, matches, all, signal }: FollowOptions) {
-    const from = cursor === undefined ? ["--lines=0"] : ["--no-tail", `--after-cursor=${cursor}`];
-    const command = ["journalctl", "--no-pager", "--quiet", "--output=json", ...(all ? ["--all"] : []), ...words];
+    // Not --after-cursor: when the cursor's own entry does not match, version 252 leaves out the first that does.
+    const from = cursor === undefined ? ["--lines=0"] : ["--no-tail", `--cursor=${cursor}`];
+    for await (const entry of entries([...(all ? ["--all"] : []), ...words, ...from, ...matches], signal))
+      if (entry.cursor !== cursor) yield entry;
+  }
+
+  async function* entries(words: readonly string[], signal: AbortSignal): AsyncGenerator<JournalEntry> {
+    const command = ["journalctl", "--no-pager", "--quiet", "--output=json", ...words];
     const options = { searchPath, clock, signal, lineBytesMax: ENTRY_BYTES_MAX };
-    for await (const lines of childLines([...command, ...from, ...matches], options)) {
+    for await (const lines of childLines(command, options)) {
       for (const line of lines) {
         const entry = parseEntry(line);
-        // Some versions show the cursor's own entry once more.
-        if (entry && entry.cursor !== cursor) yield entry;
+        if (entry) yield entry;
       }
     }
   }
@@ -84,13 +90,21 @@ export function createJournal({ run, searchPath, clock }: JournalDeps): Journal 
       const { stdout } = await run(words, { limitMs: LIMIT_MS });
       return stdout !== "";
     },
-    async linesOf(unit, untilMs) {
+    runOf(run, untilMs) {
       const until = untilMs === undefined ? [] : [`--until=@${Math.ceil(untilMs / 1000)}`];
-      const words = ["--no-pager", "--quiet", "--output=short-iso", `--lines=${LOG_LINES}`, ...until, `--unit=${unit}`];
-      const { stdout } = await run(["journalctl", ...words], { limitMs: LIMIT_MS, outputBytesMax: OUTPUT_BYTES_MAX });
-      return stdout.trimEnd();
+      const words = ["--all", "--reverse", `--lines=${RUN_ENTRIES_MAX}`, ...until, ...matchesOf(run.unit)];
+      return readRun(entries(words, AbortSignal.timeout(LIMIT_MS)), run);
     },
   };
+}
+
+/**
+ * What a unit's processes write, what systemd and its children say of it before they become these (why there is no such user,
+ * say: `--unit` leaves that out), and what helpers do, such as the trace of a core dump.
+ */
+function matchesOf(unit: string): string[] {
+  const abouts = ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT"];
+  return [`_SYSTEMD_UNIT=${unit}`, ...abouts.flatMap((field) => ["+", `${field}=${unit}`, "_UID=0"])];
 }
 
 /** True when journalctl could not make sense of a cursor: it is from another machine, or a damaged file. */

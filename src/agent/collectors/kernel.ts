@@ -5,7 +5,7 @@ import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
-import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
+import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
 import { happeningKey } from "./happening.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import { createKernelReader } from "./kernel-lines.ts";
@@ -63,7 +63,9 @@ async function watch({ deps, journal, kmsgPath, file, report, signal }: WatchOpt
   const { clock } = deps;
   const state = file.load() ?? {};
   const initial = episodesIn(state.episodes);
-  const episodes = createEpisodes({ type: "host", clock, report, recoveryMs: deps.settings.recoveryMs, initial });
+  const { recoveryMs } = deps.settings;
+  const gaveUp = logGivenUp(deps.log);
+  const episodes = createEpisodes({ type: "host", clock, report, recoveryMs, initial, gaveUp });
   const reader = createKernelReader();
   const context: string[] = [];
   /** Momentary troubles, and when they were seen last. */

@@ -1,11 +1,11 @@
-import { statSync } from "node:fs";
+import { existsSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
-import { createFileTail, type FilePlace, type FileTail } from "./file-tail.ts";
-import { happeningKey } from "./happening.ts";
+import { createFileTail, type FilePlace, type FileTail, fileName } from "./file-tail.ts";
+import { createBoundedMap, happeningKey } from "./happening.ts";
 import type { LogAlerts } from "./log-lines.ts";
 
 export interface LogFilesOptions {
@@ -21,42 +21,77 @@ export interface LogFilesOptions {
 
 /** New files of a pattern are looked for this often. */
 const EXPAND_MS = 10_000;
+/** Files of patterns that are followed at the same time: those that changed last. */
 const FILES_MAX = 100;
+/** Files whose place is remembered though they are not followed. */
+const KNOWN_MAX = 10_000;
 
 interface Tailed {
   readonly tail: FileTail;
+  readonly from: FilePlace | "end" | "beginning";
   reason: string;
 }
 
 /** Follows all files that the rules name. */
 export function createLogFiles({ rules, alerts, places, clock, log, signal, pollMs }: LogFilesOptions) {
   const tailed = new Map<string, Tailed>();
+  const saved = new Map<string, FilePlace>(Object.entries(places));
+  /** How far files were read that are not open, by their own names. */
+  const known = createBoundedMap<FilePlace>(KNOWN_MAX);
   let expandedMs: number | undefined;
+  let toldLeftOut = 0;
 
-  function follow(path: string, isFirst: boolean): void {
+  function follow(path: string, from: FilePlace | "end" | "beginning"): void {
     const own = rules.filter(({ target }) => target === path || isMatch(target, path));
     const source = alerts.sourceOf(path, own);
     const tail = createFileTail({
       path,
       clock,
-      // What was there before the agent was is no news.
-      from: places[path] ?? (isFirst ? "end" : "beginning"),
+      from,
       take: (text, { inode, sinceMs, offset }) =>
         source.take({ text, atMs: clock.now(), key: () => happeningKey(path, `${inode} ${sinceMs} ${offset}`) }),
+      leave: (file, place) => known.set(file, place),
     });
-    tailed.set(path, { tail, reason: "" });
+    tailed.set(path, { tail, from, reason: "" });
   }
 
-  function expand(): void {
+  async function expand(): Promise<void> {
     const isFirst = expandedMs === undefined;
     if (expandedMs !== undefined && clock.monotonicMs() - expandedMs < EXPAND_MS) return;
     expandedMs = clock.monotonicMs();
+    const { files, leftOut } = filesOf(rules);
+    const wanted = new Set(files.map(({ path }) => path));
+    for (const [path, one] of tailed) if (!wanted.has(path)) await letGo(path, one);
     const open = new Set([...tailed.values()].flatMap(({ tail }) => tail.open()));
-    const paths = [...new Set(rules.flatMap(({ target }) => pathsOf(target)))];
-    for (const path of paths.filter((one) => !tailed.has(one)).slice(0, FILES_MAX - tailed.size)) {
+    // What was there before the agent was is no news.
+    if (isFirst) for (const { path, info } of leftOut) known.set(fileName(info), saved.get(path) ?? endOf(info));
+    for (const { path, info } of files) {
       // A rotated file that matches the pattern under its new name, too.
-      if (!open.has(identityOf(path))) follow(path, isFirst);
+      if (tailed.has(path) || (info && open.has(fileName(info)))) continue;
+      follow(path, (info && known.get(fileName(info))) ?? saved.get(path) ?? (isFirst ? "end" : "beginning"));
+      saved.delete(path);
     }
+    tellLeftOut(leftOut.length);
+  }
+
+  /** One that is gone is read to its end before. */
+  async function letGo(path: string, { tail }: Tailed): Promise<void> {
+    if (!existsSync(path) && tail.open().length > 0) return;
+    await tail.close();
+    tailed.delete(path);
+  }
+
+  function endOf({ dev, ino, size }: Stats): FilePlace {
+    return { device: dev, inode: ino, offset: size, sinceMs: clock.now() };
+  }
+
+  function tellLeftOut(count: number): void {
+    if (count > 0 && toldLeftOut === 0)
+      log.warn(
+        { leftOut: count, followed: FILES_MAX },
+        "more log files match than are followed at once: those that changed last are",
+      );
+    toldLeftOut = count;
   }
 
   async function look(path: string, one: Tailed): Promise<void> {
@@ -74,7 +109,7 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
     async run(changed: () => void): Promise<void> {
       try {
         while (!signal.aborted) {
-          expand();
+          await expand();
           for (const [path, one] of tailed) await look(path, one);
           changed();
           await clock.sleep(pollMs, signal);
@@ -84,19 +119,44 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
       }
     },
     places: (): Record<string, FilePlace> => {
-      const entries = [...tailed].flatMap(([path, { tail }]) => {
-        const place = tail.place() ?? places[path];
-        return place ? [[path, place] as const] : [];
+      const entries = [...tailed].flatMap(([path, { tail, from }]) => {
+        const place = tail.place() ?? from;
+        return typeof place === "object" ? [[path, place] as const] : [];
       });
       return Object.fromEntries(entries);
     },
   };
 }
 
-/** `device:inode`. */
-function identityOf(path: string): string {
-  const info = statSync(path, { throwIfNoEntry: false });
-  return `${info?.dev}:${info?.ino}`;
+/** Files that the rules name, and those of their patterns that are too many, which have not changed for longest. */
+function filesOf(rules: readonly LogRule[]): {
+  files: { path: string; info: Stats | undefined }[];
+  leftOut: FoundFile[];
+} {
+  const targets = [...new Set(rules.map(({ target }) => target))];
+  const named = targets.filter((one) => !hasWildcard(one)).map((path) => ({ path, info: infoOf(path) }));
+  const paths = new Set(targets.filter(hasWildcard).flatMap(pathsOf));
+  for (const { path } of named) paths.delete(path);
+  const matching = [...paths].flatMap((path): FoundFile[] => {
+    const info = infoOf(path);
+    return info ? [{ path, info }] : [];
+  });
+  matching.sort((one, other) => other.info.mtimeMs - one.info.mtimeMs || (one.path < other.path ? -1 : 1));
+  return { files: [...named, ...matching.slice(0, FILES_MAX)], leftOut: matching.slice(FILES_MAX) };
+}
+
+/** How many of the files that a target stands for now are not followed. */
+export function leftOutOf(rules: readonly LogRule[]): number {
+  return filesOf(rules).leftOut.length;
+}
+
+interface FoundFile {
+  readonly path: string;
+  readonly info: Stats;
+}
+
+function infoOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
 }
 
 function hasWildcard(target: string): boolean {
@@ -113,7 +173,7 @@ export function pathsOf(target: string): string[] {
   const directory = dirname(target.slice(0, target.search(/[*?]/) + 1));
   try {
     const glob = new Bun.Glob(target.slice(directory === "/" ? 1 : directory.length + 1));
-    return [...glob.scanSync({ cwd: directory, absolute: true, onlyFiles: true })].sort().slice(0, FILES_MAX);
+    return [...glob.scanSync({ cwd: directory, absolute: true, onlyFiles: true })].sort();
   } catch (error) {
     // A directory that is not there yet has no files.
     if (error instanceof Error && "code" in error) return [];

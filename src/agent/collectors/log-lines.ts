@@ -1,7 +1,9 @@
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { stripControls } from "../../lib/controls.ts";
 import { keepHead } from "../../protocol/text.ts";
 import type { Episodes, Failure } from "./episodes.ts";
+import { lastLines } from "./log-excerpt.ts";
 
 /** A line, and where it was found. */
 export interface LogLine {
@@ -19,6 +21,8 @@ export interface LogSource {
 /** Longer lines are looked at, and shown, up to here. */
 export const LINE_CHARS_MAX = 4096;
 const CONTEXT_LINES = 50;
+/** Of what follows so much is looked at, for the end of a long stack. */
+const AFTER_LINES_MAX = 2000;
 /** What follows a line often explains it: a stack, a cause. */
 const AFTER_MS = 1_000;
 /** After this time without another such line, it is over. */
@@ -28,9 +32,10 @@ const SOURCE_BYTES_MAX = 255;
 
 interface Pending {
   readonly failure: Omit<Failure, "logs" | "times">;
-  readonly lines: string[];
+  readonly before: readonly string[];
+  /** The line itself, and what came since. */
+  readonly since: string[];
   readonly dueMs: number;
-  after: number;
   times: number;
 }
 
@@ -39,9 +44,10 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
   const pending = new Map<string, Pending>();
   const seen = new Map<string, number>(episodes.sources().map((source) => [source, clock.monotonicMs()]));
 
-  function begin(failure: Pending["failure"], before: readonly string[]): void {
+  function begin(failure: Pending["failure"], recent: readonly string[]): void {
     const dueMs = clock.monotonicMs() + AFTER_MS;
-    pending.set(failure.source, { failure, lines: [...before], dueMs, after: 0, times: 1 });
+    const [before, since] = [recent.slice(0, -1), recent.slice(-1)];
+    pending.set(failure.source, { failure, before, since, dueMs, times: 1 });
   }
 
   async function match(rule: LogRule, target: string, line: LogLine, recent: readonly string[]): Promise<void> {
@@ -56,9 +62,10 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
   }
 
   async function tellDue(isEnd: boolean): Promise<void> {
-    for (const [source, { failure, lines, dueMs, times }] of pending) {
+    for (const [source, { failure, before, since, dueMs, times }] of pending) {
       if (!isEnd && clock.monotonicMs() < dueMs) continue;
       pending.delete(source);
+      const lines = [...before, ...lastLines(since, CONTEXT_LINES)];
       await episodes.fail({ ...failure, times, logs: async () => lines.join("\n") });
     }
   }
@@ -70,11 +77,11 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
       const isOwn = (source: string) => source.startsWith(`${target} `);
       return {
         async take(line) {
-          const text = line.text.slice(0, LINE_CHARS_MAX);
+          const text = stripControls(line.text.slice(0, LINE_CHARS_MAX));
           recent.push(text);
           if (recent.length > CONTEXT_LINES) recent.shift();
           for (const [source, waiting] of pending)
-            if (isOwn(source) && waiting.after++ < CONTEXT_LINES) waiting.lines.push(text);
+            if (isOwn(source) && waiting.since.length < AFTER_LINES_MAX) waiting.since.push(text);
           for (const rule of rules) {
             const isMatch = rule.patterns.some((one) => one.test(text)) && !rule.except.some((one) => one.test(text));
             if (isMatch) await match(rule, target, line, recent);

@@ -4,7 +4,7 @@ import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
 import { unitName } from "../../protocol/commands.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
-import { happeningKey } from "./happening.ts";
+import { createBoundedMap, happeningKey } from "./happening.ts";
 import { isBadCursor, type Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
 import type { LogAlerts, LogSource } from "./log-lines.ts";
@@ -20,22 +20,26 @@ export interface LogUnitsOptions {
   readonly signal: AbortSignal;
 }
 
-/** One entry may hold a whole file. */
-const ENTRY_LINES_MAX = 200;
+/** One entry may hold a whole file: a megabyte at most. */
+const ENTRY_LINES_MAX = 10_000;
+/** Of those that wrote last, the lines before are remembered. */
 const UNITS_MAX = 1000;
 
 /** Follows what the units write that the rules name: what the agent writes itself is never looked at. */
 export function createLogUnits(options: LogUnitsOptions) {
   const { rules, alerts, journal, clock, log, signal } = options;
-  const sources = new Map<string, LogSource | undefined>();
+  const sources = createBoundedMap<LogSource | undefined>(UNITS_MAX);
   const patterns = rules.map((rule) => ({ rule, pattern: rule.target === "*" ? "*" : unitName(rule.target) }));
   let cursor = options.cursor;
 
   function sourceOf(unit: string): LogSource | undefined {
-    if (sources.has(unit)) return sources.get(unit);
+    if (sources.has(unit)) {
+      const known = sources.get(unit);
+      sources.set(unit, known);
+      return known;
+    }
     const own = patterns.filter(({ pattern }) => matchesGlob(pattern, unit)).map(({ rule }) => rule);
     const source = unit === AGENT_UNIT || own.length === 0 ? undefined : alerts.sourceOf(unit, own);
-    if (sources.size >= UNITS_MAX) sources.clear();
     sources.set(unit, source);
     return source;
   }

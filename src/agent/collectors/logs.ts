@@ -5,11 +5,11 @@ import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
-import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
+import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
 import type { FilePlace } from "./file-tail.ts";
 import { createJournal } from "./journal.ts";
 import { createLogContainers } from "./log-containers.ts";
-import { createLogFiles, pathsOf } from "./log-files.ts";
+import { createLogFiles, leftOutOf, pathsOf } from "./log-files.ts";
 import { createLogAlerts } from "./log-lines.ts";
 import { createLogUnits } from "./log-units.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
@@ -58,6 +58,7 @@ async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): 
     recoveryMs: settings.recoveryMs,
     counted: "lines so far",
     initial: episodesIn(state.episodes),
+    gaveUp: logGivenUp(log),
   });
   const alerts = createLogAlerts({ episodes, clock });
   const ending = new AbortController();
@@ -123,7 +124,12 @@ function check(rules: readonly LogRule[]): CollectorCheck {
   const unreadable = rules
     .filter(({ kind }) => kind === "file")
     .flatMap(({ target }) => pathsOf(target).flatMap(faultOf));
-  const places = [...new Set(rules.map(({ kind, target }) => `${kind} ${target}`))].join(", ");
+  const leftOut = leftOutOf(rules.filter(({ kind }) => kind === "file"));
+  const more =
+    leftOut === 0
+      ? ""
+      : ` (${leftOut} files that match are not followed, since too many do: those that changed last are)`;
+  const places = [...new Set(rules.map(({ kind, target }) => `${kind} ${target}`))].join(", ") + more;
   if (unreadable.length === 0) return { name, ok: true, detail: `watches ${places}` };
   return { name, ok: false, detail: `watches ${places}, but: ${unreadable.join("; ")}` };
 }

@@ -15,8 +15,10 @@ export class SystemdError extends OpsPilotError<"systemd_absent"> {
 export type UnitProperties = Readonly<Record<string, string>>;
 
 const LIMIT_MS = 10_000;
-/** More names make no longer command line than the system allows, and no more work than one look should be. */
-const UNITS_MAX = 200;
+/** Names of one command line, which the system bounds. */
+const UNITS_AT_ONCE = 200;
+/** Several hundred bytes a unit. A cut in the midst would give units the properties of others. */
+const OUTPUT_BYTES_MAX = 1024 * 1024;
 const PROPERTIES = [
   "Id",
   "LoadState",
@@ -28,30 +30,39 @@ const PROPERTIES = [
   "NRestarts",
   "InvocationID",
   "StateChangeTimestampMonotonic",
+  "Triggers",
 ];
 
 /** The names of all units that have failed. */
 export async function listFailed(run: RunProcess): Promise<string[]> {
   const words = ["systemctl", "--no-pager", "--no-legend", "--plain", "--full", "--failed", "list-units"];
-  const { exitCode, stdout, stderr } = await run(words, { limitMs: LIMIT_MS });
+  const { exitCode, stdout, stderr } = await run(words, { limitMs: LIMIT_MS, outputBytesMax: OUTPUT_BYTES_MAX });
   if (exitCode !== 0) throw new SystemdError(stderr.trim().split("\n")[0] || `systemctl ended with ${exitCode}`);
   const names = stdout.split("\n").map((line) => line.trim().split(/\s+/)[0] ?? "");
   // Before version 246 each line begins with a dot, in spite of --plain on some.
-  return names.filter((name) => name.includes(".")).slice(0, UNITS_MAX);
+  return names.filter((name) => name.includes("."));
 }
 
 /** How these units are, by name; those that systemd does not know are `not-found`. */
 export async function showUnits(units: readonly string[], run: RunProcess): Promise<Map<string, UnitProperties>> {
-  if (units.length === 0) return new Map();
-  const words = ["systemctl", "show", "--no-pager", `--property=${PROPERTIES.join(",")}`, "--"];
-  const { exitCode, stdout, stderr } = await run([...words, ...units.slice(0, UNITS_MAX)], { limitMs: LIMIT_MS });
+  const shown = new Map<string, UnitProperties>();
+  for (let from = 0; from < units.length; from += UNITS_AT_ONCE) {
+    const some = units.slice(from, from + UNITS_AT_ONCE);
+    const blocks = await showSome(some, run);
+    // In order of the names: an alias has another Id.
+    for (const [at, unit] of some.entries()) if (blocks[at]) shown.set(unit, blocks[at]);
+  }
+  return shown;
+}
+
+async function showSome(units: readonly string[], run: RunProcess): Promise<UnitProperties[]> {
+  const words = ["systemctl", "show", "--no-pager", `--property=${PROPERTIES.join(",")}`, "--", ...units];
+  const { exitCode, stdout, stderr } = await run(words, { limitMs: LIMIT_MS, outputBytesMax: OUTPUT_BYTES_MAX });
   if (exitCode !== 0) throw new SystemdError(stderr.trim().split("\n")[0] || `systemctl ended with ${exitCode}`);
-  const blocks = stdout
+  return stdout
     .trim()
     .split(/\n\s*\n/)
     .map(parseProperties);
-  // In order of the names: an alias has another Id.
-  return new Map(units.slice(0, UNITS_MAX).flatMap((unit, at) => (blocks[at] ? [[unit, blocks[at]] as const] : [])));
 }
 
 /** Whether a unit that was broken is well again. What waits for its next automatic restart is not. */

@@ -3,11 +3,17 @@ import type { JournalEntry } from "./journal-entry.ts";
 /** What systemd says of a unit. */
 export type UnitEvent =
   /** A process of it ended otherwise than it should. */
-  | { readonly kind: "exit"; readonly unit: string; readonly exitCode: number | undefined; readonly text: string }
+  | (OfRun & { readonly kind: "exit"; readonly exitCode: number | undefined; readonly text: string })
   /** It is broken; `result` is systemd's word for why. */
-  | { readonly kind: "failed"; readonly unit: string; readonly result: string; readonly invocation: string | undefined }
+  | (OfRun & { readonly kind: "failed"; readonly result: string })
   /** It starts it no more (and says after that why it failed), is about to start it once more, and so on. */
-  | { readonly kind: "gave up" | "restarting" | "stopping" | "stopped" | "started"; readonly unit: string };
+  | (OfRun & { readonly kind: "gave up" | "restarting" | "stopping" | "stopped" | "started" });
+
+interface OfRun {
+  readonly unit: string;
+  /** systemd's name of the run. */
+  readonly invocation: string | undefined;
+}
 
 /** The names of messages, from systemd's sd-messages.h: they are the same in every version and language. */
 const MESSAGE = {
@@ -44,35 +50,36 @@ const SIGNALS: Readonly<Record<string, number>> = {
 export function unitEventOf(entry: JournalEntry): UnitEvent | undefined {
   const unit = entry.field("UNIT");
   if (unit === undefined || unit === "") return undefined;
+  const run = { unit, invocation: entry.field("INVOCATION_ID") || undefined };
   const { message } = entry;
   switch (entry.field("MESSAGE_ID")) {
     case MESSAGE.failure:
-      return failed(unit, entry);
+      return failed(run, entry);
     case MESSAGE.exit:
-      return exit(unit, entry);
+      return exit(run, entry);
     case MESSAGE.restarting:
-      return { kind: "restarting", unit };
+      return { ...run, kind: "restarting" };
     case MESSAGE.started:
-      return { kind: "started", unit };
+      return { ...run, kind: "started" };
     case MESSAGE.stopping:
-      return { kind: "stopping", unit };
+      return { ...run, kind: "stopping" };
     case MESSAGE.stopped:
-      return { kind: "stopped", unit };
+      return { ...run, kind: "stopped" };
   }
-  if (/: Start request repeated too quickly\.$/i.test(message)) return { kind: "gave up", unit };
+  if (/: Start request repeated too quickly\.$/i.test(message)) return { ...run, kind: "gave up" };
   // Before version 239 these two had no names yet.
-  if (/^Unit \S+ entered failed state\.$/.test(message)) return failed(unit, entry);
-  return entry.field("EXIT_CODE") !== undefined ? exit(unit, entry) : undefined;
+  if (/^Unit \S+ entered failed state\.$/.test(message)) return failed(run, entry);
+  return entry.field("EXIT_CODE") !== undefined ? exit(run, entry) : undefined;
 }
 
-function failed(unit: string, entry: JournalEntry): UnitEvent {
-  const result = entry.field("UNIT_RESULT") ?? "failed";
-  return { kind: "failed", unit, result, invocation: entry.field("INVOCATION_ID") };
+function failed(run: OfRun, entry: JournalEntry): UnitEvent {
+  return { ...run, kind: "failed", result: entry.field("UNIT_RESULT") ?? "failed" };
 }
 
-function exit(unit: string, entry: JournalEntry): UnitEvent {
-  const text = entry.message.startsWith(`${unit}: `) ? entry.message.slice(unit.length + 2) : entry.message;
-  return { kind: "exit", unit, exitCode: exitCodeOf(entry.field("EXIT_CODE"), entry.field("EXIT_STATUS")), text };
+function exit(run: OfRun, entry: JournalEntry): UnitEvent {
+  const { message } = entry;
+  const text = message.startsWith(`${run.unit}: `) ? message.slice(run.unit.length + 2) : message;
+  return { ...run, kind: "exit", exitCode: exitCodeOf(entry.field("EXIT_CODE"), entry.field("EXIT_STATUS")), text };
 }
 
 /** As a shell would give it: 128 and the signal's number for a process that a signal ended. */

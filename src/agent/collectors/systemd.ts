@@ -1,28 +1,23 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { MissingProgramError } from "../run-process.ts";
-import {
-  type CollectorDeps,
-  createLookPace,
-  lookIntervalMs,
-  RECENT_MS,
-  SAVE_INTERVAL_MS,
-  SETTLE_MS,
-} from "./collector-model.ts";
+import { type CollectorDeps, createLookPace, lookIntervalMs, RECENT_MS, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
-import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
+import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
+import type { RunLog, RunOfUnit } from "./journal-run.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 import { listFailed } from "./systemctl.ts";
-import { createUnitWatch } from "./systemd-units.ts";
+import { createUnitWatch, type UnitMemory, unitMemoryIn } from "./systemd-units.ts";
 
 interface SystemdState {
   readonly cursor?: string;
   readonly episodes?: Record<string, Episode>;
+  readonly units?: UnitMemory;
 }
 
 /** All that systemd itself writes; no other program can write in its name. */
@@ -54,41 +49,59 @@ async function watch({ deps, journal, file, report, signal }: WatchOptions): Pro
   const { clock } = deps;
   const { recoveryMs } = deps.settings;
   const state = file.load() ?? {};
+  /** Up to where all was heard, and up to where all of that was told, too. */
+  let heard = state.cursor;
   let cursor = state.cursor;
   let savedMs = clock.monotonicMs();
+  let savedChanges = 0;
+  let settling = Promise.resolve();
   const episodes = createEpisodes({
     type: "systemd",
     clock,
     report,
     recoveryMs,
     initial: episodesIn(state.episodes),
+    gaveUp: logGivenUp(deps.log),
   });
-  const logsOf = (unit: string, atMs: number) => readLogs(unit, atMs, { deps, journal, signal });
   const pace = createLookPace(clock, recoveryMs);
-  const units = createUnitWatch({ episodes, deps, logsOf });
+  const units = createUnitWatch({
+    episodes,
+    deps,
+    boot: readFileSync(BOOT_ID, "utf8").trim(),
+    memory: unitMemoryIn(state.units),
+    readRun: (run) => readRun(run, undefined, { deps, journal }),
+    logsOf: (run, atMs, lagMs) => readLogs({ run, atMs, lagMs }, { deps, journal, signal }),
+  });
 
   function save(): void {
     savedMs = clock.monotonicMs();
-    file.save({ ...(cursor === undefined ? {} : { cursor }), episodes: episodes.toJson() });
+    savedChanges = episodes.changes();
+    const place = cursor === undefined ? {} : { cursor };
+    file.save({ ...place, episodes: episodes.toJson(), units: units.memory() });
   }
 
   async function take(entry: JournalEntry): Promise<void> {
-    const before = episodes.changes();
     pace.news();
     await units.hear(entry);
-    cursor = entry.cursor;
-    if (episodes.changes() !== before || clock.monotonicMs() - savedMs > SAVE_INTERVAL_MS) save();
+    heard = entry.cursor;
+    settling = units.told().then(() => settled(entry.cursor));
+  }
+
+  function settled(place: string): void {
+    cursor = place;
+    if (episodes.changes() !== savedChanges || clock.monotonicMs() - savedMs > SAVE_INTERVAL_MS) save();
   }
 
   async function catchUp(): Promise<void> {
-    if (cursor === undefined) cursor = await journal.end();
-    else for await (const entry of journal.stored({ cursor, matches: MATCHES, signal })) await take(entry);
+    if (heard === undefined) heard = cursor = await journal.end();
+    else for await (const entry of journal.stored({ cursor: heard, matches: MATCHES, signal })) await take(entry);
+    await settling;
   }
 
   async function lookAgain(ending: AbortSignal): Promise<void> {
     while (!ending.aborted) {
       await clock.sleep(lookIntervalMs(recoveryMs), ending);
-      if (ending.aborted || !pace.isTime() || episodes.sources().length === 0) continue;
+      if (ending.aborted || !pace.isTime() || !units.isAnyBroken()) continue;
       const before = episodes.changes();
       await units.look();
       if (episodes.changes() !== before) save();
@@ -99,7 +112,7 @@ async function watch({ deps, journal, file, report, signal }: WatchOptions): Pro
   const untilEnd = AbortSignal.any([signal, ending.signal]);
 
   async function follow(): Promise<void> {
-    for await (const entry of journal.follow({ cursor, matches: MATCHES, signal: untilEnd })) await take(entry);
+    for await (const entry of journal.follow({ cursor: heard, matches: MATCHES, signal: untilEnd })) await take(entry);
   }
 
   try {
@@ -111,21 +124,47 @@ async function watch({ deps, journal, file, report, signal }: WatchOptions): Pro
     if (isBadCursor(error)) cursor = undefined;
     throw error;
   } finally {
+    await settling;
     save();
   }
 }
 
+/** A run's last words travel to the journal another way than the news of its end: they are waited for this long. */
+const WORDS_MS = { least: 300, ofSilent: 1_000, most: 5_000 };
+/** Where the news took milliseconds, since the host is busy, its words may take seconds. */
+const WORDS_PER_LAG = 30;
+
+interface LogsOptions {
+  readonly run: RunOfUnit;
+  readonly atMs: number;
+  readonly lagMs: number;
+}
+
+/** Looks once, and again when nothing was there of the run's own. */
 async function readLogs(
-  unit: string,
-  atMs: number,
-  { deps: { clock }, journal, signal }: Pick<WatchOptions, "deps" | "journal" | "signal">,
+  { run, atMs, lagMs }: LogsOptions,
+  { deps, journal, signal }: Pick<WatchOptions, "deps" | "journal" | "signal">,
 ): Promise<string> {
+  const { clock } = deps;
   const isRecent = clock.now() - atMs < RECENT_MS;
-  if (isRecent) await clock.sleep(SETTLE_MS, signal);
+  const waitMs = Math.min(Math.max(lagMs * WORDS_PER_LAG, WORDS_MS.least), WORDS_MS.most);
+  if (isRecent) await clock.sleep(waitMs, signal);
+  const log = await readRun(run, atMs, { deps, journal });
+  if (!isRecent || waitMs >= WORDS_MS.ofSilent || log.hasOwnLines) return log.text;
+  await clock.sleep(WORDS_MS.ofSilent - waitMs, signal);
+  return (await readRun(run, atMs, { deps, journal })).text;
+}
+
+async function readRun(
+  run: RunOfUnit,
+  atMs: number | undefined,
+  { deps: { clock }, journal }: Pick<WatchOptions, "deps" | "journal">,
+): Promise<RunLog> {
+  const isOld = atMs !== undefined && clock.now() - atMs >= RECENT_MS;
   try {
-    return await journal.linesOf(unit, isRecent ? undefined : atMs);
+    return await journal.runOf(run, isOld ? atMs + WORDS_MS.most : undefined);
   } catch (error) {
-    return `the log of ${unit} cannot be read: ${errorMessage(error)}`;
+    return { text: `the log of ${run.unit} cannot be read: ${errorMessage(error)}`, hasOwnLines: true, said: [] };
   }
 }
 
@@ -144,6 +183,8 @@ async function check({ run }: CollectorDeps, journal: Journal): Promise<Collecto
   }
 }
 
+/** Another with each start of the machine. */
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 /** Where systemd is process 1 this is there. */
 const BOOTED = "/run/systemd/system";
 const JOURNAL_HINT = "make it a member of the group systemd-journal, as `opspilot agent install` does";
