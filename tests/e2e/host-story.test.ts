@@ -151,7 +151,8 @@ describe("on a host", () => {
       const next = await host.incident("dull.service", 2);
       const withheld = await until(async () => {
         const { announcements } = await story.get(`/v1/incidents/${next.id}`);
-        return announcements.length > 0 && announcements;
+        const isDecided = announcements.some(({ state }: { state: string }) => state !== "undecided");
+        return isDecided && announcements;
       }, WAIT);
       expect(withheld).toMatchObject([
         { outlet: "slack", state: "withheld", why: expect.stringContaining("for good") },
