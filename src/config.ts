@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
+import { readProxies } from "./config/proxy.ts";
 import { Mistakes, type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
 import {
   dataDirOf,
@@ -70,6 +71,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     slack: readSlack(raw, read),
     /** Null: no events are sent. */
     webhook: readWebhook(raw, read, mistakes),
+    /** By which whatever goes out goes out. */
+    proxies: readProxies(raw, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
   };
 }

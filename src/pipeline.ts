@@ -27,6 +27,7 @@
  * timeline, and what the step before it wrote goes on to stand: people are told of what could not be explained, too.
  */
 import type { TransactionSql } from "postgres";
+import { SLOTS_MAX } from "./analysis/slots.ts";
 import { alreadyOver } from "./announcements/decide.ts";
 import type { Announcements } from "./announcements/service.ts";
 import { stormMuter } from "./announcements/storm-store.ts";
@@ -45,7 +46,7 @@ export interface PipelineDeps {
   begin: (work: (tx: TransactionSql) => Promise<void>) => Promise<unknown>;
   explain: (ids: readonly number[], signal: AbortSignal) => Promise<void>;
   ask: (id: number, actor: string | null, signal: AbortSignal) => Promise<void>;
-  /** Longest wait for a model, seconds. */
+  /** Longest run of one question to a model, seconds. */
   askDeadlineS: number;
   announcements: Pick<Announcements, "expect">;
   writer: Pick<IncidentWriter, "note" | "touch">;
@@ -62,13 +63,13 @@ export function explainLater(jobs: Jobs, tx: TransactionSql, ids: readonly numbe
 export async function startPipeline(deps: PipelineDeps): Promise<void> {
   const explained: Worker<"incidents.explain"> = {
     queue: "incidents.explain",
-    limits: { batch: 4, together: false, deadlineS: 120, retries: 5 },
+    limits: { batch: 4, deadlineS: 120, retries: 5 },
     run: ({ ids }, signal) => deps.explain(ids, signal),
     gaveUp: ({ ids }) => giveUp(deps, "incidents.explain", ids),
   };
   const asked: Worker<"incidents.ask"> = {
     queue: "incidents.ask",
-    limits: { batch: 8, together: true, deadlineS: deps.askDeadlineS, retries: 3 },
+    limits: { batch: 1, workers: SLOTS_MAX, deadlineS: deps.askDeadlineS, retries: 3 },
     run: ({ id, actor }, signal) => deps.ask(id, actor, signal),
     gaveUp: ({ id }) => giveUp(deps, "incidents.ask", [id]),
   };

@@ -11,10 +11,17 @@ import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
 import { createNotifications } from "./db/notifications.ts";
 import { acquireDatabase } from "./db/open.ts";
+import { createWriteProbe } from "./db/write-probe.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
-import { createQuietStore, createRetentionStore, startAutoResolve, startRetention } from "./incidents/ageing-store.ts";
+import {
+  createQuietStore,
+  createRetentionStore,
+  startAutoResolve,
+  startHeld,
+  startRetention,
+} from "./incidents/ageing-store.ts";
 import { createIncidentWriter } from "./incidents/write-store.ts";
 import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
@@ -28,6 +35,8 @@ const DATABASE_STOP_MS = 15_000;
 const HEARING_STOP_MS = 1_000;
 /** One incident may have millions of alerts, which are deleted with it. */
 const RETENTION_STATEMENT_MS = 300_000;
+/** Who asks whether the server is ready does not wait long. */
+const READINESS_STATEMENT_MS = 5_000;
 /** By default it is sampled a hundred times a second, which is most of what an idle process does: each time wakes the allocator, too. */
 const EVENT_LOOP_SAMPLE_MS = 10_000;
 
@@ -78,7 +87,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const people = createPeopleSide({ ...shared, commands: agents.commands, isBusy });
   const { opened, decisions } = people;
   const intake = createIntake({ ...shared, ...agents, opened, commandChanged: decisions.wake });
-  const readiness = createReadiness(database, loops.late);
+  const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
+  const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
   const app = createApp({
     ...options,
     ...people,
@@ -108,8 +118,11 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     const patient = createRetentionStore(database.createClient({ statementLimitMs: RETENTION_STATEMENT_MS }));
     const all = [patient.deleteIncidents, patient.deleteAlerts, patient.deleteEvents, ...deletions];
     const retention = startRetention(loops, all, config.retentionMs);
-    const autoResolve = startAutoResolve(loops, createQuietStore(database.sql, writer), config.autoResolveMs);
+    const quiet = createQuietStore(database.sql, writer);
+    const held = startHeld(loops, quiet, config.incidentGroupWindowMs);
+    const autoResolve = startAutoResolve(loops, quiet, config.autoResolveMs);
     cleanups.add("retention", retention.stop, HEARING_STOP_MS);
     cleanups.add("quiet incidents", autoResolve.stop, HEARING_STOP_MS);
+    cleanups.add("held recoveries", held.stop, HEARING_STOP_MS);
   }
 }

@@ -5,6 +5,7 @@ import type { ModelText } from "./model-reply.ts";
 import type { ModelClient } from "./openrouter.ts";
 import { buildPrompt, type Prompt } from "./prompt.ts";
 import type { AnalysisDeps } from "./service.ts";
+import type { Slots } from "./slots.ts";
 import type { ExplainableIncident } from "./store.ts";
 
 /** Incidents of the same agent that a model is told of. */
@@ -14,8 +15,12 @@ const ANSWER_REUSED_SECONDS = 24 * 3600;
 /** A service that asks for a longer wait than this is not waited for. */
 const RETRY_AFTER_SECONDS_MAX = 600;
 
+/** A model that was busy, or loaded its weights first, answers the second time. */
+const TIMEOUTS_MAX = 2;
+
 export interface AskDeps extends AnalysisDeps {
   client: ModelClient;
+  slots: Slots;
   heuristics: (evidence: Evidence) => HeuristicAnswer;
 }
 
@@ -66,6 +71,20 @@ export function createAsker(deps: AskDeps) {
   }
 
   async function askNow(question: Question, signal: AbortSignal): Promise<void> {
+    for (let timeouts = 1; ; timeouts++) {
+      const isLast = timeouts >= TIMEOUTS_MAX;
+      const outcome = await deps.slots.use(
+        () => askOnce(question, isLast, signal),
+        (one) => one === "timeout",
+        signal,
+      );
+      if (outcome === undefined) throw new Error("stopped before the model was asked");
+      if (outcome !== "timeout" || isLast || signal.aborted) return;
+    }
+  }
+
+  /** Resolves with how the call ended. A timeout is final only when it is the last. */
+  async function askOnce(question: Question, isLast: boolean, signal: AbortSignal): Promise<string> {
     const { incident, questionHash, actor } = question;
     const { system, user: prompt } = question.prompt;
     const asked = { incidentId: incident.id, model, endpoint: new URL(baseUrl).host, questionHash, system, prompt };
@@ -73,17 +92,20 @@ export function createAsker(deps: AskDeps) {
     if (call === undefined) {
       metrics.calls.inc({ outcome: "budget" });
       await unask(incident.id, "budget", `the day's ${dailyLimit} calls are used up (AI_DAILY_LIMIT)`);
-      return;
+      return "budget";
     }
     const startedMs = clock.monotonicMs();
     const reply = await client.ask(question.prompt, signal);
     const tookMs = clock.monotonicMs() - startedMs;
-    if (reply.ok) await settle(call, question, reply, tookMs);
-    else {
-      await fail(call, incident, reply.reason, reply.message, tookMs);
-      const waitS = Math.ceil((reply.retryAfterMs ?? 0) / 1000);
-      if (waitS > 0 && waitS <= RETRY_AFTER_SECONDS_MAX) await deps.sendAsk(sql, [{ id: incident.id, actor }], waitS);
+    if (reply.ok) {
+      await settle(call, question, reply, tookMs);
+      return "ok";
     }
+    const { reason, message, retryAfterMs = 0 } = reply;
+    await fail(call, incident, reason, message, tookMs, reason !== "timeout" || isLast);
+    const waitS = Math.ceil(retryAfterMs / 1000);
+    if (waitS > 0 && waitS <= RETRY_AFTER_SECONDS_MAX) await deps.sendAsk(sql, [{ id: incident.id, actor }], waitS);
+    return reason;
   }
 
   async function settle(call: number, question: Question, reply: ModelText, tookMs: number): Promise<void> {
@@ -97,10 +119,18 @@ export function createAsker(deps: AskDeps) {
     await store.endCall(call, { outcome, answer: reply.text, promptTokens, completionTokens, costUsd, tookMs });
   }
 
-  async function fail(call: number, incident: ExplainableIncident, outcome: string, why: string, tookMs: number) {
+  async function fail(
+    call: number,
+    incident: ExplainableIncident,
+    outcome: string,
+    why: string,
+    tookMs: number,
+    isFinal: boolean,
+  ): Promise<void> {
     metrics.calls.inc({ outcome });
     const nothing = { answer: null, promptTokens: null, completionTokens: null, costUsd: null };
     await store.endCall(call, { outcome, ...nothing, tookMs });
+    if (!isFinal) return;
     await unask(incident.id, outcome, why);
     deps.log.warn({ incident: incident.id, outcome, why }, "the model did not answer, the heuristics' answer stands");
   }

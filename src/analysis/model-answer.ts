@@ -126,18 +126,30 @@ function cut(text: string, charsMax: number): string {
   return text.length <= charsMax ? text : `${text.slice(0, charsMax - 1).toWellFormed()}…`;
 }
 
-/** More is not an answer; it bounds the work below. */
+/** An answer is shorter, and stands at the end; it bounds the work below. */
 const TEXT_CHARS_MAX = 64 * 1024;
-/** Opening braces that are tried as an object's beginning. */
-const STARTS_MAX = 64;
+/** Opening braces that are tried as an object's beginning, from the end. */
+const STARTS_MAX = 256;
+/** Characters that are read in search of their ends. */
+const READ_CHARS_MAX = 4 * 1024 * 1024;
+const THOUGHT_END = "</think>";
 
 /**
- * The JSON objects that a text holds, the most likely first: the text as a whole, else every balanced object in it, the
- * largest first. Models put fences and sentences around their JSON, break lines inside strings and leave commas behind.
+ * The JSON objects that a text holds, the most likely first: what comes after a thought before what is in it, the text as a whole
+ * before its parts, and of these the last one first, since a model corrects itself. Models put fences and sentences around their
+ * JSON, break lines inside strings, leave commas behind, and send it as a string of JSON.
  */
 function* objectsIn(text: string): Generator<Record<string, unknown>> {
-  const cut = text.slice(0, TEXT_CHARS_MAX);
-  const whole = parseObject(cut.trim());
+  const afterThought = text.lastIndexOf(THOUGHT_END) + THOUGHT_END.length;
+  if (afterThought >= THOUGHT_END.length) yield* objectsOf(text.slice(afterThought));
+  yield* objectsOf(text);
+}
+
+function* objectsOf(text: string): Generator<Record<string, unknown>> {
+  const cut = text.slice(-TEXT_CHARS_MAX).trim();
+  const inner = cut.startsWith('"') ? jsonOf(cut) : undefined;
+  if (typeof inner === "string") yield* objectsOf(inner);
+  const whole = parseObject(cut);
   if (whole) yield whole;
   for (const candidate of balanced(cut)) {
     const object = parseObject(candidate) ?? parseObject(mended(candidate));
@@ -150,15 +162,18 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   return isRecord(value) ? value : undefined;
 }
 
+/** The one that ends last comes first; of those that end together the outermost. */
 function balanced(text: string): string[] {
-  const found: string[] = [];
-  let start = text.indexOf("{");
-  for (let tries = 0; start >= 0 && tries < STARTS_MAX; tries++) {
+  const found: { start: number; end: number }[] = [];
+  let readChars = 0;
+  let start = text.lastIndexOf("{");
+  for (let tries = 0; start >= 0 && tries < STARTS_MAX && readChars < READ_CHARS_MAX; tries++) {
     const end = endOfObject(text, start);
-    if (end > 0) found.push(text.slice(start, end));
-    start = text.indexOf("{", start + 1);
+    readChars += (end || text.length) - start;
+    if (end > 0) found.push({ start, end });
+    start = start === 0 ? -1 : text.lastIndexOf("{", start - 1);
   }
-  return found.sort((a, b) => b.length - a.length);
+  return found.sort((a, b) => b.end - a.end || a.start - b.start).map((one) => text.slice(one.start, one.end));
 }
 
 /** Just after the brace that closes the one at `start`; 0 when there is none. */

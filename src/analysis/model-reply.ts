@@ -1,5 +1,6 @@
 import { APIConnectionError, APIError } from "openai";
 import { TooLargeError } from "../lib/bounded-fetch.ts";
+import { isRecord, jsonOf } from "../lib/json.ts";
 import { redact } from "./redact.ts";
 
 /** What a model is asked. */
@@ -55,13 +56,15 @@ export type ModelReply = ModelText | ModelFailure;
 const MESSAGE_CHARS_MAX = 300;
 /** What can pass by itself. 409 is a conflict with another request of ours at some providers. */
 const PASSING: ReadonlySet<ModelFailureReason> = new Set(["network", "timeout", "rate_limited", "server_error"]);
-/** What endpoints and their gateways say when they do not know the parameter `response_format`. */
+/** What endpoints and their gateways say when they do not know the parameter `response_format`, though they do not name it. */
 const ABOUT_FORMAT = /response.?format|json.?schema|json.?mode|structured|requested parameters|grammar/i;
 
 /** A failure of one try, with what its HTTP answer said. */
 export interface TryFailure extends ModelFailure {
   /** Undefined when there was no HTTP answer. */
   status?: number;
+  /** The parameter that the endpoint names as the one at fault. */
+  parameter?: string;
   canPass: boolean;
 }
 
@@ -86,6 +89,7 @@ export function failureOfStatus(status: number, message: string, headers?: Heade
     ...failure(reason, `HTTP ${status}: ${message}`),
     status,
     canPass: status === 409 || PASSING.has(reason),
+    ...(isRecord(body) && typeof body.param === "string" ? { parameter: body.param } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
 }
@@ -95,9 +99,15 @@ export function failure(reason: ModelFailureReason, message: string): TryFailure
   return { ok: false, reason, message: oneLine(message), canPass: PASSING.has(reason) };
 }
 
-/** True when the endpoint refuses structured output rather than the request as such. */
-export function isAboutFormat({ status, message }: TryFailure): boolean {
-  return (status === 400 || status === 404 || status === 422) && ABOUT_FORMAT.test(message);
+/** Which of the parameters that were sent the endpoint refuses, rather than the request as such. */
+export function refusedOf<T extends string>(
+  { status, message, parameter }: TryFailure,
+  sent: readonly T[],
+): T | undefined {
+  if (status !== 400 && status !== 404 && status !== 422) return undefined;
+  const words = message.split(/[^\w]+/);
+  const named = sent.find((name) => name === parameter) ?? sent.find((name) => words.includes(name));
+  return named ?? (ABOUT_FORMAT.test(message) ? sent.find((name) => name === "response_format") : undefined);
 }
 
 function reasonOf(status: number, body: unknown): ModelFailureReason {
@@ -129,10 +139,35 @@ function retryAfterOf(headers: Headers): number | undefined {
 
 /** The endpoint's own words, when its body had some; never a page of HTML. */
 function bodyMessage(error: APIError): string {
-  const message = (error.error as { message?: unknown } | null | undefined)?.message;
-  if (typeof message === "string" && message !== "") return message;
   const status = error.status ?? 0;
-  return status >= 300 && status < 400 ? "redirects are not followed" : "no further explanation";
+  const otherwise = status >= 300 && status < 400 ? "redirects are not followed" : "no further explanation";
+  return wordsOf(error.error) || otherwise;
+}
+
+const WORDS_DEPTH_MAX = 4;
+
+/**
+ * What an error's body says: OpenAI's `{error: {message}}`, TGI's and Ollama's `{error: "…"}`, FastAPI's `{detail: "…"}` and
+ * `{detail: [{loc, msg}]}`, a gateway's `{message}`.
+ */
+export function wordsOf(body: unknown, depth = 0): string {
+  if (typeof body === "string" || depth > WORDS_DEPTH_MAX) return typeof body === "string" ? body : "";
+  if (Array.isArray(body)) return body.map((one) => wordsOf(one, depth + 1)).join("; ");
+  if (!isRecord(body)) return "";
+  const { error, detail, message, msg, loc } = body;
+  const words = wordsOf(message ?? msg ?? detail ?? error, depth + 1);
+  return Array.isArray(loc) ? `${loc.join(".")}: ${words}` : words;
+}
+
+/** An error's answer in OpenAI's form, the only one whose words the SDK hands on. */
+export async function inOneForm(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  const text = await response.text();
+  const body = jsonOf(text);
+  const { status, headers } = response;
+  if (!isRecord(body)) return new Response(text, { status, headers });
+  const error = { ...(isRecord(body.error) ? body.error : {}), message: wordsOf(body) };
+  return Response.json({ error }, { status, headers });
 }
 
 function hasCause(error: unknown, is: (cause: unknown) => boolean): boolean {

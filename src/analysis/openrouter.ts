@@ -4,19 +4,22 @@ import { type Fetch, fetchBounded } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { backoffMs } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
+import { isRecord, jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { CATEGORIES } from "./model.ts";
 import {
   failure,
   failureOf,
   failureOfStatus,
-  isAboutFormat,
+  inOneForm,
   type ModelFailure,
   type ModelFailureReason,
   type ModelReply,
   type ModelRequest,
   type ModelText,
+  refusedOf,
   type TryFailure,
+  wordsOf,
 } from "./model-reply.ts";
 
 /** Repetitions of a call whose failure can pass. */
@@ -26,6 +29,10 @@ const BACKOFF = { minMs: 300, maxMs: 3_000 } as const;
 const TRY_MS_MIN = 50;
 /** Room for an explanation; a model that writes more does not answer what was asked. */
 const COMPLETION_TOKENS_MAX = 2_000;
+/** Of a model that thinks before it writes. */
+const THINKING_TOKENS_MAX = 16_000;
+/** What endpoints refuse by name: it is then left out. */
+const LEFT_OUT_AT_WILL = ["response_format", "max_tokens", "temperature"] as const;
 /** An endpoint that failed so often in a row is left alone for so long. */
 const CIRCUIT = { failures: 5, openMs: 30_000 } as const;
 /** These say that the endpoint is alive and that this request was the matter. */
@@ -44,46 +51,59 @@ export interface ModelClientOptions {
   clock: Clock;
   log: Log;
   fetch?: Fetch;
+  /** Whether a call that takes too long may only have waited for others of ours: the endpoint is not to blame for it. */
+  isCrowded?: () => boolean;
   circuit?: { failures: number; openMs: number };
 }
 
 /** The API's answer as endpoints really send it: everything may be missing, and OpenRouter puts errors into it. */
 interface Completion {
   model?: unknown;
-  choices?: { message?: { content?: unknown }; error?: ApiErrorBody }[];
+  choices?: { message?: { content?: unknown }; finish_reason?: unknown; error?: unknown }[];
   usage?: { prompt_tokens?: unknown; completion_tokens?: unknown; cost?: unknown };
-  error?: ApiErrorBody;
-}
-interface ApiErrorBody {
-  code?: unknown;
-  message?: unknown;
+  error?: unknown;
 }
 
+/** What is asked for beside the question. */
+interface Shape {
+  isOpenRouter: boolean;
+  leftOut: ReadonlySet<string>;
+  tokensMax: number;
+}
+
+/** One try. `isCut`: the model used up the tokens that it was given. */
+type Tried = (ModelText | TryFailure) & { isCut?: boolean };
+
 /**
- * A model behind any API that is compatible with OpenAI's. Structured output is asked for until the endpoint refuses it once;
- * from then on the prompt's own instructions must do. Only openrouter.ai needs a key to be asked at all.
+ * A model behind any API that is compatible with OpenAI's. What an endpoint refuses by name is left out from then on (without
+ * structured output the prompt's own instructions must do), and a model that thinks is given the tokens for it. Only openrouter.ai
+ * needs a key to be asked at all.
  */
 export function createModelClient(options: ModelClientOptions) {
-  const { apiKey, baseUrl, timeoutMs, clock, log, circuit = CIRCUIT } = options;
+  const { apiKey, baseUrl, timeoutMs, clock, log, circuit = CIRCUIT, isCrowded = () => false } = options;
   const isOpenRouter = hostOf(baseUrl) === "openrouter.ai";
   const isConfigured = apiKey !== null || !isOpenRouter;
   const sdk = createSdk(options);
   const breaker = circuitBreaker(
-    handleWhenResult((reply) => !(reply as ModelReply).ok && !ALIVE.has((reply as TryFailure).reason)),
+    handleWhenResult((reply) => {
+      const { ok, reason } = reply as TryFailure;
+      return !ok && !ALIVE.has(reason) && !(reason === "timeout" && isCrowded());
+    }),
     { halfOpenAfter: circuit.openMs, breaker: new ConsecutiveBreaker(circuit.failures) },
   );
   let openedAtMs = 0;
-  let hasFormat = true;
+  let leftOut: ReadonlySet<string> = new Set<string>();
+  let tokensMax = COMPLETION_TOKENS_MAX;
 
   breaker.onBreak(() => {
     openedAtMs = clock.monotonicMs();
     log.warn({ host: hostOf(baseUrl), openMs: circuit.openMs }, "the model's endpoint keeps failing, it is left alone");
   });
 
-  async function tryOnce(request: ModelRequest, signal: AbortSignal): Promise<ModelText | TryFailure> {
+  async function tryOnce(request: ModelRequest, shape: Shape, signal: AbortSignal): Promise<Tried> {
     const startMs = clock.monotonicMs();
     try {
-      const body = bodyOf(request, options.model, { hasFormat, isOpenRouter });
+      const body = bodyOf(request, options.model, shape);
       const completion: unknown = await sdk.chat.completions.create(body as never, { signal, timeout: timeoutMs });
       return textOf(completion, options.model, clock.monotonicMs() - startMs);
     } catch (error) {
@@ -91,19 +111,29 @@ export function createModelClient(options: ModelClientOptions) {
     }
   }
 
-  /** The fall back to plain instructions is no repetition: it is another question. */
-  async function tryFormats(request: ModelRequest, signal: AbortSignal): Promise<ModelText | TryFailure> {
-    const reply = await tryOnce(request, signal);
-    if (reply.ok || !hasFormat || !isAboutFormat(reply)) return reply;
-    hasFormat = false;
-    log.info({ host: hostOf(baseUrl) }, "the model's endpoint has no structured output, plain JSON is asked for");
-    return tryOnce(request, signal);
+  /** Without what the endpoint refuses it is no repetition: it is another question. What one call learns all others know. */
+  async function tryShapes(request: ModelRequest, signal: AbortSignal): Promise<Tried> {
+    for (;;) {
+      const shape = { isOpenRouter, leftOut, tokensMax };
+      const reply = await tryOnce(request, shape, signal);
+      const sent = LEFT_OUT_AT_WILL.filter((name) => !shape.leftOut.has(name));
+      const refused = reply.ok ? undefined : refusedOf(reply, sent);
+      if (refused !== undefined) {
+        leftOut = new Set([...leftOut, refused]);
+        log.info(
+          { host: hostOf(baseUrl), parameter: refused },
+          "the model's endpoint refuses a parameter, it is left out",
+        );
+      } else if (reply.isCut && sent.includes("max_tokens") && shape.tokensMax < THINKING_TOKENS_MAX) {
+        tokensMax = THINKING_TOKENS_MAX;
+      } else return reply;
+    }
   }
 
   async function tryUntil(request: ModelRequest, signal: AbortSignal): Promise<ModelReply> {
     const endMs = clock.monotonicMs() + timeoutMs;
     for (let attempt = 0; ; attempt++) {
-      const reply = await tryFormats(request, signal);
+      const reply = await tryShapes(request, signal);
       if (reply.ok) return reply;
       const waitMs = Math.max(reply.retryAfterMs ?? 0, backoffMs(attempt, BACKOFF));
       const isLast = attempt >= RETRIES_MAX || clock.monotonicMs() + waitMs + TRY_MS_MIN > endMs;
@@ -169,19 +199,18 @@ function createSdk({ apiKey, baseUrl, timeoutMs, publicUrl, fetch: inner }: Mode
   });
 }
 
-function bodyOf({ system, user }: ModelRequest, model: string, has: { hasFormat: boolean; isOpenRouter: boolean }) {
+function bodyOf({ system, user }: ModelRequest, model: string, { isOpenRouter, leftOut, tokensMax }: Shape) {
+  const wanted = { response_format: responseFormat(), temperature: 0, max_tokens: tokensMax };
   return {
     model,
     messages: [
       { role: "system", content: system },
       { role: "user", content: user },
     ],
-    temperature: 0,
-    max_tokens: COMPLETION_TOKENS_MAX,
+    ...Object.fromEntries(Object.entries(wanted).filter(([name]) => !leftOut.has(name))),
     stream: false,
-    ...(has.hasFormat ? { response_format: responseFormat() } : {}),
     // Others refuse parameters that they do not know.
-    ...(has.isOpenRouter ? { usage: { include: true } } : {}),
+    ...(isOpenRouter ? { usage: { include: true } } : {}),
   };
 }
 
@@ -190,19 +219,34 @@ const responseFormat = () => ({
   json_schema: { name: "incident_explanation", strict: true, schema: ANSWER_JSON_SCHEMA },
 });
 
-function textOf(answer: unknown, asked: string, tookMs: number): ModelText | TryFailure {
-  if (typeof answer !== "object" || answer === null) return failure("server_error", "the answer is not a JSON object");
-  const completion = answer as Completion;
-  const error = completion.error ?? completion.choices?.[0]?.error;
-  if (error)
-    return failureOfStatus(statusOf(error), String(error.message ?? "no further explanation"), undefined, error);
-  const content = completion.choices?.[0]?.message?.content;
-  if (typeof content !== "string" || content.trim() === "") return failure("empty", "the model said nothing");
+/** Some endpoints send their JSON as text. */
+function textOf(answer: unknown, asked: string, tookMs: number): Tried {
+  const completion: Completion | undefined = [answer, jsonOf(String(answer))].find(isRecord);
+  if (completion === undefined) return failure("server_error", "the answer is not a JSON object");
+  const choice = completion.choices?.[0];
+  const error = completion.error ?? choice?.error;
+  if (error) return failureOfStatus(statusOf(error), wordsOf(error) || "no further explanation", undefined, error);
+  const isCut = choice?.finish_reason === "length";
+  const text = contentOf(choice?.message?.content);
+  if (text.trim() === "") {
+    const why = isCut ? "the model used up its tokens before it said anything" : "the model said nothing";
+    return { ...failure("empty", why), isCut };
+  }
   const model = typeof completion.model === "string" ? completion.model : asked;
-  return { ok: true, text: content, model, usage: usageOf(completion), tookMs };
+  return { ok: true, text, model, usage: usageOf(completion), tookMs, isCut };
 }
 
-const statusOf = ({ code }: ApiErrorBody) => (typeof code === "number" && code >= 400 && code < 600 ? code : 502);
+/** A text, or parts of which only texts count: what a model thought is none. */
+function contentOf(content: unknown): string {
+  if (typeof content === "string") return content;
+  const parts = Array.isArray(content) ? content.filter(isRecord) : [];
+  return parts.map(({ type, text }) => (type !== "thinking" && typeof text === "string" ? text : "")).join("");
+}
+
+function statusOf(error: unknown): number {
+  const code = isRecord(error) ? error.code : undefined;
+  return typeof code === "number" && code >= 400 && code < 600 ? code : 502;
+}
 
 function usageOf({ usage }: Completion): ModelText["usage"] {
   const count = (value: unknown) => (typeof value === "number" && value >= 0 ? value : 0);
@@ -253,8 +297,8 @@ const SENT_HEADERS = ["accept", "authorization", "content-type", "http-referer",
 
 /** A fetch for the SDK that sends only headers that we chose. */
 function createModelFetch(send?: Fetch) {
-  return (url: string | URL | Request, init: RequestInit = {}): Promise<Response> =>
-    fetchBounded(url, { ...init, headers: chosenHeaders(init.headers) }, RESPONSE_BYTES_MAX, send);
+  return async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> =>
+    inOneForm(await fetchBounded(url, { ...init, headers: chosenHeaders(init.headers) }, RESPONSE_BYTES_MAX, send));
 }
 
 function chosenHeaders(headers: RequestInit["headers"]): Headers {

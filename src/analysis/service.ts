@@ -1,6 +1,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import { Counter, type Registry } from "prom-client";
 import type { IncidentWriter } from "../incidents/model.ts";
+import type { Fetch } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { createAsker } from "./ask.ts";
@@ -8,6 +9,7 @@ import { createExplainer } from "./explain.ts";
 import { createHeuristics } from "./heuristics.ts";
 import type { AnalysisService } from "./model.ts";
 import { createModelClient } from "./openrouter.ts";
+import { createSlots } from "./slots.ts";
 import type { AnalysisStore } from "./store.ts";
 
 /** The settings of the model. */
@@ -26,6 +28,8 @@ export interface AnalysisDeps {
   writer: Pick<IncidentWriter, "explain" | "unask" | "note">;
   options: AnalysisOptions;
   publicUrl: string | null;
+  /** By which the model is asked. */
+  fetch?: Fetch;
   /** Sends the question to a model as a job. */
   sendAsk: (
     sql: Sql | TransactionSql,
@@ -44,9 +48,10 @@ export interface AnalysisDeps {
 export function createAnalysis(deps: AnalysisDeps) {
   const { store, sql, writer, options, sendAsk } = deps;
   const heuristics = createHeuristics();
-  const client = createModelClient({ ...deps, ...options, apiKey: options.key });
+  const slots = createSlots({ ...deps, ...options });
+  const client = createModelClient({ ...deps, ...options, apiKey: options.key, isCrowded: slots.isCrowded });
   const explainer = createExplainer({ ...deps, heuristics, unasked: unaskedOf(options, client.isConfigured) });
-  const asker = createAsker({ ...deps, client, heuristics });
+  const asker = createAsker({ ...deps, client, slots, heuristics });
 
   const service: AnalysisService = {
     async request(id, actor) {

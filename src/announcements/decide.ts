@@ -4,7 +4,7 @@
  *
  *   muted                     withheld, and why; decided again when the incident changes (a silence that ends changes it)
  *   muted by a storm          told in the storm's one message: nothing more happens to its row
- *   else                      waiting: it gets a message of its own
+ *   else                      waiting: it gets a message of its own; what flaps takes the one over that its incident before had
  *
  * When deciding throws for a reason of ours, the batch is halved until the culprit is alone: all others are decided at once, that
  * one is tried again later.
@@ -67,7 +67,19 @@ export function createDecider({ outlet, sql, store, muters, writer, log, metrics
     const mutes = await askMuters(tx, incidents);
     const choices = mine.map((row) => choiceOf(row, mutes.get(row.incident.id)));
     await store.writeChoices(tx, choices);
+    await takeOver(tx, choices);
     const notes = incidents.flatMap(({ id }, at) => noteOf(id, choices[at], all));
+    await writer.note(tx, notes);
+  }
+
+  /** What flaps goes on in the message that there is. */
+  async function takeOver(tx: TransactionSql, choices: readonly NotifyChoice[]): Promise<void> {
+    const waiting = choices.filter(({ state }) => state === "waiting").map(({ id }) => id);
+    const taken = waiting.length === 0 ? [] : await store.takeOver(tx, waiting);
+    const notes = taken.map(({ incidentId, before }) => {
+      const data = { outlet, why: `it flaps, and goes on in the message of incident #${before}` };
+      return { kind: "announced", actor: SYSTEM, incidentId, data };
+    });
     await writer.note(tx, notes);
   }
 

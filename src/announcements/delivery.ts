@@ -5,7 +5,8 @@
  *   unknown  → looked for → sent (it was there) | sending, once more
  *
  * A call of which nobody knows how it ended is looked for before it is made again. Where the outlet cannot look, it is
- * made once more and then given up: two messages are better than none, and ten are not.
+ * made once more and then given up: two messages are better than none, and ten are not. But an outage is one doubt, however long
+ * it is: while an outlet fails it is asked for a sign of life first, and nothing is sent or given up until it gives one.
  */
 
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
@@ -68,14 +69,17 @@ export function createDelivery(deps: OutletCalls) {
   /** Posts the row, or finds out whether it was posted. */
   async function deliver(row: DueRow, signal: AbortSignal): Promise<void> {
     if (row.state === "waiting" && isNeedless(row)) return store.withhold(row, OVER_BEFORE);
+    if ((row.state === "unknown" || pacer.isFailing()) && (await isAway(signal))) return;
     if (row.kind === "reply") return deliverReply(row, signal);
     const built =
       row.kind === "storm"
         ? await views.storm(row.stormId ?? row.id)
         : await views.incident(row.incidentId ?? 0, row.why);
     if (built === undefined) return store.failed(row, "the incident is gone");
-    if (row.state === "unknown" && (await isFound(row, built.view, signal))) return;
-    await attempt(row, built, signal, (limit) => notifier.post(built.view, limit));
+    const isEndAnew = notifier.edits && row.subject === "end" && built.view.kind === "incident";
+    const view = isEndAnew ? { ...built.view, endOf: row.beneath } : built.view;
+    if (row.state === "unknown" && (await isFound(row, view, signal))) return;
+    await attempt(row, built, signal, (limit) => notifier.post(view, limit));
   }
 
   async function deliverReply(row: DueRow, signal: AbortSignal): Promise<void> {
@@ -88,6 +92,20 @@ export function createDelivery(deps: OutletCalls) {
       await reply(row.beneath, row.subject, content, limit);
       return { externalId: null };
     });
+  }
+
+  async function isAway(signal: AbortSignal): Promise<boolean> {
+    if (notifier.reach === undefined) return false;
+    try {
+      await bounded((limit) => notifier.reach?.(limit) ?? Promise.resolve(), signal, late);
+      return false;
+    } catch (error) {
+      count("away");
+      log.warn({ outlet, error: errorMessage(error) }, "an outlet is away, messages wait for it");
+      pacer.failed(null);
+      await store.away();
+      return true;
+    }
   }
 
   /** Looks for what may have come through; true when nothing more is to be done now. */
@@ -215,18 +233,19 @@ export function createEditor(deps: OutletCalls) {
     try {
       await bounded((limit) => notifier.edit(row.externalId, view, limit), signal, deps.late);
     } catch (error) {
-      return settleFailure(row, error, shown);
+      return settleFailure(row, error, view, shown);
     }
     if (pacer.succeeded()) await store.hurry();
     await store.shown(row, shown, null, nextLookMs(row));
     deps.metrics.attempts.inc({ outlet, outcome: "edited" });
   }
 
-  /** An edit that may have come through can be made again: it shows the same. */
-  async function settleFailure(row: BehindRow, error: unknown, shown: Shown): Promise<void> {
+  /** An edit that may have come through can be made again: it shows the same. The end of what is critical is told all the same. */
+  async function settleFailure(row: BehindRow, error: unknown, view: View, shown: Shown): Promise<void> {
     const { reason, message, retryAfterMs } = failureOf(error);
     log.warn({ outlet, announcement: row.id, error: message }, "a message could not be edited");
     deps.metrics.attempts.inc({ outlet, outcome: reason === "never" ? "edit_failed" : "edit_later" });
+    if (reason === "never" && notifier.endsAnew !== false && isGraveEnd(view)) await store.addEnd(row);
     if (reason === "never") return store.shown(row, shown, message, nextLookMs(row));
     await store.editLater(row, retryAfterMs ?? backoffMs(row.failures, EDIT_RETRY), message);
     pacer.failed(retryAfterMs);
@@ -249,3 +268,5 @@ const nextLookMs = ({ kind }: BehindRow) => (kind === "storm" ? STORM_INTERVAL_M
 
 const isEnd = (view: View) =>
   view.kind === "incident" ? view.incident.status === "resolved" : view.storm.endedAt !== null;
+
+const isGraveEnd = (view: View) => view.kind === "incident" && isEnd(view) && view.incident.severity === "critical";

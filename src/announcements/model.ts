@@ -42,8 +42,11 @@ export interface IncidentView {
   } | null;
   /** Why it is announced, in words. */
   why: string;
-  /** Opened this often within `windowMs`, or null when it does not flap. */
-  flapping: { times: number; windowMs: number } | null;
+  /**
+   * Opened this often within `windowMs`, or each time within `windowMs` of the time before; null when it does not flap. `wellSince`:
+   * its sender says that it is over, which is to hold first.
+   */
+  flapping: { times: number; windowMs: number; wellSince?: Date | null } | null;
   /** Of restarts for the same fingerprint: how many cleared it; null when none was tried. */
   learnt: { cleared: number; tried: number } | null;
   /** Open incidents that follow from this one, newest last, and how many they are. */
@@ -69,6 +72,8 @@ export interface StormView {
   /** The largest groups first. */
   byHost: { hostname: string; count: number }[];
   byCategory: { category: string; count: number }[];
+  /** All that it holds, 500 at most: by host, the one with the most first, and by kind. */
+  held?: readonly { id: number; hostname: string; kind: string; source: string }[];
   newest: {
     id: number;
     hostname: string | null;
@@ -80,7 +85,10 @@ export interface StormView {
   url: string | null;
 }
 
-export type View = { kind: "incident"; incident: IncidentView } | { kind: "storm"; storm: StormView };
+/** What is told. `endOf`: only how the incident ended, in a new message, since that one (by its external id) cannot be edited. */
+export type View =
+  | { kind: "incident"; incident: IncidentView; endOf?: string | null }
+  | { kind: "storm"; storm: StormView };
 
 /** Said beneath an incident's message. */
 export interface Reply {
@@ -99,6 +107,8 @@ export interface Notifier {
   readonly edits: boolean;
   /** False where a raised counter alone is no news: then nothing is edited for it. */
   readonly repeats?: boolean;
+  /** False where a message that cannot be edited cannot be followed by another one. */
+  readonly endsAnew?: boolean;
   /** Throws a DeliveryError. The external id is null where the outlet gives none. */
   post(view: View, signal: AbortSignal): Promise<{ externalId: string | null }>;
   edit(externalId: string | null, view: View, signal: AbortSignal): Promise<void>;
@@ -107,6 +117,11 @@ export interface Notifier {
    * it did not. An outlet that cannot look answers undefined, and it is posted again, once at most.
    */
   find(view: View, since: Date, signal: AbortSignal): Promise<string | undefined>;
+  /**
+   * Asks for a sign of life that changes nothing, before something is tried again; throws a DeliveryError when the outlet is away.
+   * Where it is not given, the next message is the question.
+   */
+  reach?(signal: AbortSignal): Promise<void>;
   /** Null where the outlet has no threads. */
   readonly reply:
     | ((externalId: string | null, subject: string, reply: Reply, signal: AbortSignal) => Promise<void>)

@@ -65,7 +65,7 @@ export interface DueRow {
   attempts: number;
   unknowns: number;
   attemptedAt: Date | null;
-  /** Of a reply: the message that it belongs beneath, and how that one stands. */
+  /** Of a reply: the message that it belongs beneath, and how that one stands. Of an end: the message that it is the end of. */
   beneath: string | null;
   beneathState: string | null;
   isOver: boolean;
@@ -152,6 +152,26 @@ export function createOutletStore(
       if (written.count !== choices.length) throw new Error("the lead of the outlet was lost");
     },
 
+    /**
+     * Of rows that wait for their message, those whose incident flaps: where the message of the incident before can be edited it is
+     * theirs from now on, and shows them with the next edit.
+     */
+    async takeOver(tx: TransactionSql, ids: readonly number[]): Promise<{ incidentId: number; before: number }[]> {
+      return tx<{ incidentId: number; before: number }[]>`
+        with mine as (
+          select a.id, o.id as old, o.external_id, i.id as incident_id, i.previous_id
+          from announcements a join incidents i on i.id = a.incident_id
+          join announcements o on o.incident_id = i.previous_id and o.outlet = a.outlet and o.kind = 'incident' and o.subject = ''
+            and o.state = 'sent' and o.external_id is not null
+          where a.id = any(${ids as number[]}::bigint[]) and a.attempts = 0 and a.kind = 'incident'
+            and exists (select from events e where e.incident_id = i.id and e.kind = 'flapping')
+          for update of o),
+        others as (
+          update announcements o set external_id = null, closed_at = coalesce(o.closed_at, now()) from mine where o.id = mine.old)
+        update announcements a set state = 'sent', external_id = m.external_id, sent_at = now(), next_attempt_at = now()
+        from mine m where a.id = m.id returning m.incident_id as "incidentId", m.previous_id as before`;
+    },
+
     /** Deciding about this one threw: it is tried again later, alone. The timeline says so the first time. */
     async postpone({ id, incidentId }: UndecidedRow, waitMs: number, error: string): Promise<void> {
       await sql.begin(async (tx) => {
@@ -195,7 +215,7 @@ export function createOutletStore(
         left join lateral (
           select coalesce(s.external_id, t.external_id) as external_id, coalesce(s.state, t.state) as state
           from announcements t left join announcements s on s.id = t.storm_id
-          where a.kind = 'reply' and t.incident_id = a.incident_id and t.outlet = a.outlet and t.kind = 'incident'
+          where (a.kind = 'reply' or a.subject = 'end') and t.incident_id = a.incident_id and t.outlet = a.outlet and t.kind = 'incident'
             and t.subject = '') m on true
         where a.outlet = ${outlet} and a.closed_at is null and a.state in ('waiting', 'unknown') and a.next_attempt_at <= now()
           and (a.kind <> 'reply' or m.state is null or m.state in ('sent', 'failed', 'withheld')) and ${isLead()}
@@ -266,6 +286,13 @@ export function createOutletStore(
         where id = ${row.id} and attempts = ${row.attempts} and state = 'sending' and ${isLead()}`;
     },
 
+    /** The outlet is away, and was: whatever was tried meanwhile is one doubt. */
+    async away(): Promise<void> {
+      await sql`
+        update announcements set unknowns = 1
+        where outlet = ${outlet} and state = 'unknown' and unknowns > 1 and closed_at is null and ${isLead()}`;
+    },
+
     /** Nothing more is tried; the timeline says so. */
     async failed(row: DueRow, error: string): Promise<void> {
       const update = sql`state = 'failed', last_error = ${error}, closed_at = now()
@@ -313,7 +340,7 @@ export function createOutletStore(
           and (state = 'waiting' or (state = 'sent' and failures > 0))`;
     },
 
-    /** Where nothing can be edited, the end is a message of its own. True when it was added, once. */
+    /** Where nothing can be edited, or this message cannot, the end is a message of its own. True when it was added, once. */
     async addEnd(row: BehindRow): Promise<boolean> {
       const added = await sql`
         insert into announcements (kind, incident_id, outlet, subject, state, why, storm_id)

@@ -12,6 +12,8 @@ export function createPacer(clock: Clock, intervalMs: number) {
   return {
     /** Milliseconds until the next call may be made; 0 for now. */
     waitMs: () => Math.max(0, nextMs - clock.monotonicMs()),
+    /** Whether the last call failed. */
+    isFailing: () => failures > 0,
     /** A call is being made. */
     began() {
       nextMs = clock.monotonicMs() + intervalMs;

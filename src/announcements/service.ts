@@ -17,6 +17,8 @@ interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" |
   notifiers: readonly Notifier[];
   writer: Pick<IncidentWriter, "note" | "wake">;
   publicUrl: string | null;
+  /** Within which what comes again flaps. */
+  groupWindowMs?: number;
   registry: Registry;
 }
 
@@ -27,7 +29,7 @@ export function createAnnouncements(deps: AnnouncementDeps) {
   const threaded = notifiers.filter((one) => one.reply !== null).map((one) => one.outlet);
   const store = createAnnouncementStore(sql);
   const metrics = createAnnouncementMetrics(deps.registry, backlog);
-  const views = createViews({ store: createViewStore(sql), publicUrl: deps.publicUrl });
+  const views = createViews({ store: createViewStore(sql), ...deps });
   const outlets = notifiers.map((notifier) => createOutlet({ ...deps, notifier, views, metrics }));
   const running: Running[] = [];
 

@@ -7,6 +7,8 @@ import type { DecisionLine, IncidentView, StormView, View } from "./model.ts";
 /** Opened this often within an hour: the problem comes and goes. */
 const FLAPPING_TIMES = 4;
 const FLAPPING_WINDOW_S = 3_600;
+/** INCIDENT_GROUP_WINDOW where nobody sets it. */
+const GROUP_WINDOW_MS = 300_000;
 
 /** A view, and of which revision of its incident it is; of a storm, the sum over its incidents. */
 export interface BuiltView {
@@ -15,7 +17,9 @@ export interface BuiltView {
 }
 
 /** Makes what outlets show. */
-export function createViews({ store, publicUrl }: { store: ViewStore; publicUrl: string | null }) {
+export function createViews(deps: { store: ViewStore; publicUrl: string | null; groupWindowMs?: number }) {
+  const { store, publicUrl, groupWindowMs = GROUP_WINDOW_MS } = deps;
+
   async function incident(id: number, why: string): Promise<BuiltView | undefined> {
     // First: what changes while the rest is read changes this too, and is shown by the next edit.
     const facts = await store.incident(id);
@@ -26,12 +30,25 @@ export function createViews({ store, publicUrl }: { store: ViewStore; publicUrl:
       store.consequences(id),
       store.decisions(id),
     ]);
-    const { isDeleted, allow, fingerprint, aiAnalysis, aiSolution, analysis, revision, ...shown } = facts;
+    const {
+      isDeleted,
+      allow,
+      fingerprint,
+      aiAnalysis,
+      aiSolution,
+      analysis,
+      revision,
+      isFlapping,
+      wellSince,
+      ...shown
+    } = facts;
+    const often = times >= FLAPPING_TIMES ? { times, windowMs: FLAPPING_WINDOW_S * 1_000 } : null;
     const view: IncidentView = {
       ...shown,
       explanation: explanationOf(facts),
       why,
-      flapping: times >= FLAPPING_TIMES ? { times, windowMs: FLAPPING_WINDOW_S * 1_000 } : null,
+      // The one before it was the first time.
+      flapping: isFlapping ? { times: facts.occurrences + 1, windowMs: groupWindowMs, wellSince } : often,
       learnt: learnt.tried > 0 ? learnt : null,
       consequences: consequences.map(({ total, ...one }) => one),
       consequencesTotal: consequences[0]?.total ?? 0,
@@ -70,8 +87,8 @@ function half(value: unknown): string {
 
 function withoutCounters(view: View): unknown {
   if (view.kind === "storm") return { id: view.storm.id, endedAt: view.storm.endedAt };
-  const { occurrences, lastSeenAt, ...rest } = view.incident;
-  return rest;
+  const { occurrences, lastSeenAt, flapping, ...rest } = view.incident;
+  return { ...rest, flapping: flapping && { windowMs: flapping.windowMs } };
 }
 
 function explanationOf({ analysis, aiAnalysis, aiSolution }: IncidentFacts): IncidentView["explanation"] {
@@ -104,6 +121,7 @@ const CONSEQUENCES_SHOWN_MAX = 5;
 const DECISIONS_SHOWN_MAX = 10;
 const GROUPS_SHOWN_MAX = 5;
 const NEWEST_SHOWN_MAX = 5;
+const HELD_SHOWN_MAX = 500;
 
 /** What a message about an incident is made of. */
 interface IncidentFacts extends Omit<IncidentView, Found> {
@@ -114,6 +132,8 @@ interface IncidentFacts extends Omit<IncidentView, Found> {
   aiSolution: string | null;
   analysis: Record<string, unknown> | null;
   revision: number;
+  isFlapping: boolean;
+  wellSince: Date | null;
 }
 
 /** What of a view is found elsewhere, or made of other facts. */
@@ -137,8 +157,14 @@ export function createViewStore(sql: Sql) {
           i.last_seen_at as "lastSeenAt", i.resolved_at as "resolvedAt", i.reason,
           left(i.raw_error, least(i.message_chars, ${MESSAGE_CHARS_MAX})) as message, i.ai_analysis as "aiAnalysis",
           i.ai_solution as "aiSolution", i.analysis, i.parent_id as "parentId", i.previous_id as "previousId",
-          i.revision
-        from incidents i join agents a on a.id = i.agent_id where i.id = ${id}`;
+          i.revision, f.is as "isFlapping",
+          case when f.is and i.status <> 'resolved' then (
+            select case when l.state = 'resolved' then l.received_at end from alerts l
+            where l.incident_id = i.id order by l.id desc limit 1) end as "wellSince"
+        from incidents i join agents a on a.id = i.agent_id
+        cross join lateral (
+          select exists (select from events e where e.incident_id = i.id and e.kind = 'flapping') as is) f
+        where i.id = ${id}`;
       return row;
     },
 
@@ -203,8 +229,14 @@ export function createViewStore(sql: Sql) {
         select i.id, g.hostname, i.type, i.source, left(i.raw_error, least(i.message_chars, 300)) as message, i.severity
         from announcements a join incidents i on i.id = a.incident_id join agents g on g.id = i.agent_id
         where a.storm_id = ${id} and a.kind = 'incident' order by i.id desc limit ${NEWEST_SHOWN_MAX}`;
-      const storm = { id, ...figures, byHost: [...byHost], byCategory: [...byCategory], newest: [...newest] };
-      return { storm, revision };
+      const held = await sql<NonNullable<StormView["held"]>[number][]>`
+        select i.id, coalesce(g.hostname, g.id::text) as hostname, i.source,
+          coalesce(nullif(i.analysis->>'category', 'unknown'), i.type) as kind
+        from announcements a join incidents i on i.id = a.incident_id join agents g on g.id = i.agent_id
+        where a.storm_id = ${id} and a.kind = 'incident'
+        order by count(*) over (partition by g.id) desc, g.id, 4, i.id limit ${HELD_SHOWN_MAX}`;
+      const lists = { byHost: [...byHost], byCategory: [...byCategory], newest: [...newest], held: [...held] };
+      return { storm: { id, ...figures, ...lists }, revision };
     },
   };
 }

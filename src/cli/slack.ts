@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { redact } from "../analysis/redact.ts";
+import { proxyOf } from "../config/proxy.ts";
 import type { Flags } from "../config/sources.ts";
 import { loadConfig } from "../config.ts";
 import { createSystemClock } from "../lib/clock.ts";
@@ -14,11 +15,17 @@ const POST_LIMIT_MS = 20_000;
 
 /** Posts a sample where incidents would be posted; 1 when it does not arrive, and then it says why. */
 export async function testSlack(flags: Flags): Promise<number> {
-  const { slack: settings, logLevel } = loadConfig(flags);
+  const { slack: settings, proxies, logLevel } = loadConfig(flags);
   const destination = { write: (line: string) => void process.stderr.write(line) };
   const log = createLog({ level: logLevel, readable: process.stderr.isTTY === true, destination });
   const clock = createSystemClock();
-  const { notifier, description } = createSlack({ settings, redact, clock, log });
+  const { notifier, description } = createSlack({
+    settings,
+    redact,
+    clock,
+    log,
+    proxyOf: (url) => proxyOf(proxies, url),
+  });
   if (notifier === null) throw new StartupError(`Slack is ${description}`, ExitCode.config);
   process.stdout.write(`Slack: ${description}\n`);
   try {

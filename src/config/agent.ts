@@ -1,15 +1,15 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";
-import { createAddressSet, isAddressOrRange, isLoopbackHost } from "../lib/addresses.ts";
+import { isLoopbackHost } from "../lib/addresses.ts";
 import { errorCode, errorMessage } from "../lib/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import { type AllowEntry, parseAllow } from "../protocol/commands.ts";
 import { RawCollectorSettings, readCollectorSettings } from "./agent-collectors.ts";
 import { readSurroundings, type Surroundings } from "./environment.ts";
-import { choice, describeSettings, Mistakes, setting, size, text } from "./settings.ts";
+import { proxyOf, readProxies } from "./proxy.ts";
+import { choice, describeSettings, Mistakes, RawProxySettings, setting, size, text } from "./settings.ts";
 import { dataDirOf, readerOf, readKind, sizeIn } from "./sources.ts";
 
 /** Flags of the command line that are settings; a flag wins over the environment, that over the file. */
@@ -99,7 +99,7 @@ function serverOf(raw: RawAgentSettings, url: URL | null, cwd: string, mistakes:
     /** Certificates in PEM that are trusted instead of the usual authorities, or null. */
     ca: raw.OPSPILOT_CA === undefined ? null : readCa(resolve(cwd, raw.OPSPILOT_CA), mistakes),
     /** With a password in it where one was given, or null. */
-    proxy: url && proxyFor(raw, url, mistakes),
+    proxy: url && proxyOf(readProxies(raw, mistakes), url),
     /** The token goes over the network for everybody to read. */
     isExposed: url?.protocol === "ws:" && !isLoopbackHost(url.hostname),
   };
@@ -107,13 +107,6 @@ function serverOf(raw: RawAgentSettings, url: URL | null, cwd: string, mistakes:
 
 /** Where the agent's server is, and how to get there. */
 export type ServerAddress = Readonly<ReturnType<typeof serverOf>>;
-
-function proxyFor(raw: RawAgentSettings, url: URL, mistakes: Mistakes): string | null {
-  const proxy = proxyOf(raw, url);
-  if (proxy === null || URL.parse(proxy) !== null) return proxy;
-  mistakes.add("HTTPS_PROXY or HTTP_PROXY", "expected an http or https URL of a proxy");
-  return null;
-}
 
 function readCa(path: string, mistakes: Mistakes): string | null {
   try {
@@ -136,9 +129,6 @@ function allowOf(raw: RawAgentSettings, mistakes: Mistakes): readonly AllowEntry
   return [];
 }
 
-const proxy = () => setting("^https?://", "an http or https URL of a proxy");
-const hosts = () => text("hosts that are reached without a proxy, separated by commas");
-
 /** The agent's settings as text; those of proxies by the names that other programs know them by, too. */
 const RawAgentSettings = Type.Partial(
   Type.Object({
@@ -149,12 +139,7 @@ const RawAgentSettings = Type.Partial(
     OPSPILOT_SPOOL: size("a size such as 64MiB, from 1MiB to 1GiB"),
     OPSPILOT_DOCKER_SOCKET: setting("^/", "the path of Docker's socket"),
     OPSPILOT_DATA_DIR: text("a directory"),
-    HTTPS_PROXY: proxy(),
-    https_proxy: proxy(),
-    HTTP_PROXY: proxy(),
-    http_proxy: proxy(),
-    NO_PROXY: hosts(),
-    no_proxy: hosts(),
+    ...RawProxySettings,
     LOG_LEVEL: choice(...LOG_LEVELS),
     ...RawCollectorSettings,
   }),
@@ -164,31 +149,5 @@ type RawAgentSettings = Static<typeof RawAgentSettings>;
 /** The agent's. */
 export const AGENT_SETTINGS = describeSettings<keyof RawAgentSettings>(RawAgentSettings, {
   secrets: ["OPSPILOT_TOKEN", "OPSPILOT_PATTERNS"],
-  unquoted: ["OPSPILOT_SERVER", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"],
+  unquoted: ["OPSPILOT_SERVER", "HTTPS_PROXY", "HTTP_PROXY"],
 });
-
-/**
- * The proxy that is to be used for this URL, or null: by the variables that most programs know. A loopback address is
- * never asked for by way of a proxy.
- */
-export function proxyOf(raw: RawAgentSettings, url: URL): string | null {
-  const isSecure = url.protocol === "wss:" || url.protocol === "https:";
-  const proxy = isSecure ? (raw.HTTPS_PROXY ?? raw.https_proxy) : (raw.HTTP_PROXY ?? raw.http_proxy);
-  if (proxy === undefined || isLoopbackHost(url.hostname)) return null;
-  return isExempt(raw.NO_PROXY ?? raw.no_proxy ?? "", url) ? null : proxy;
-}
-
-/** Entries of NO_PROXY: `*`, a host with all below it (`example.com`, `.example.com`, `*.example.com`), an address or a range; each with a port or without. */
-function isExempt(noProxy: string, url: URL): boolean {
-  const host = url.hostname.toLowerCase().replace(/^\[(.*)\]$/, "$1");
-  const port = url.port || (url.protocol === "wss:" || url.protocol === "https:" ? "443" : "80");
-  return (noProxy.toLowerCase().match(/[^\s,]+/g) ?? []).some((entry) => covers(entry, host, port));
-}
-
-function covers(entry: string, host: string, port: string): boolean {
-  if (entry === "*") return true;
-  if (isAddressOrRange(entry)) return isIP(host) !== 0 && createAddressSet([entry]).has(host);
-  const [, name = "", entryPort] = /^(?:\*?\.)?\[?(.+?)\]?(?::(\d+))?$/.exec(entry) ?? [];
-  if (entryPort !== undefined && entryPort !== port) return false;
-  return host === name || host.endsWith(`.${name}`);
-}

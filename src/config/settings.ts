@@ -13,6 +13,13 @@ export const duration = (expected: string) => setting("^\\d{1,12}\\s?(ms|s|m|h|d
 /** A setting that is a whole number with a unit of size. */
 export const size = (expected: string) => setting("^\\d{1,12}\\s?(B|KiB|MiB|GiB)$", expected);
 
+/** Through which proxy the others are reached: the server's and the agent's. Their names may be written in small letters, too. */
+export const RawProxySettings = {
+  HTTPS_PROXY: setting("^https?://", "an http or https URL of a proxy"),
+  HTTP_PROXY: setting("^https?://", "an http or https URL of a proxy"),
+  NO_PROXY: text("hosts that are reached without a proxy, separated by commas"),
+};
+
 /**
  * Every setting as text, as it comes from the environment, a file or a flag. The description says what is expected: it is
  * what a person reads after a mistake.
@@ -51,6 +58,7 @@ export const RawSettings = Type.Partial(
     SLACK_API_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
     WEBHOOK_URL: setting("^https?://", "an http or https URL without password or fragment"),
     WEBHOOK_SECRET: setting("^[\\x21-\\x7e]{16,512}$", "16 to 512 printable characters without spaces"),
+    ...RawProxySettings,
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
 );
@@ -100,7 +108,7 @@ export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
     "WEBHOOK_URL",
     "WEBHOOK_SECRET",
   ],
-  unquoted: ["PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL"],
+  unquoted: ["PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
 });
 
 /** One thing that is wrong with the settings. The message holds no secret. */

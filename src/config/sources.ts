@@ -58,7 +58,8 @@ function readSetting(
   mistakes: Mistakes,
 ): string | undefined {
   for (const layer of layers) {
-    const value = layer[name]?.trim();
+    // By old custom the names of proxies are written in small letters, too.
+    const value = (layer[name] || (name.endsWith("_PROXY") && layer[name.toLowerCase()]) || "").trim();
     const path = isSecret ? layer[`${name}_FILE`]?.trim() : undefined;
     if (value && path) mistakes.add(name, `give either ${name} or ${name}_FILE, not both`);
     if (value) return value;

@@ -1,4 +1,4 @@
-import type { Sql } from "postgres";
+import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import { LockKey, lockAgents } from "../db/lock-keys.ts";
 import type { Loop, Loops, Running } from "../lib/loops.ts";
 import { durationText } from "../lib/units.ts";
@@ -7,6 +7,8 @@ import type { IncidentWriter } from "./model.ts";
 const RETENTION_INTERVAL_MS = 3_600_000;
 /** The shortest AUTO_RESOLVE is a minute. */
 const QUIET_INTERVAL_MS = 15_000;
+
+const HELD_INTERVAL_MS = { min: 500, max: 30_000 };
 
 /** Deletes a chunk of what is older than so many milliseconds, and says how many rows that were. */
 export type Deletion = (retentionMs: number) => Promise<number>;
@@ -36,6 +38,21 @@ export function startAutoResolve(loops: Loops, store: QuietStore, autoResolveMs:
     failed: "quiet incidents could not be resolved",
     turn: async (signal) => {
       await resolveQuiet(store, autoResolveMs, signal);
+      return undefined;
+    },
+  });
+}
+
+/** Resolves what flapped once its recovery has held for the window: then it is over. Of several nodes one does so at a time. */
+export function startHeld(loops: Loops, store: QuietStore, windowMs: number): Running {
+  return loops.start({
+    name: "held recoveries",
+    everyMs: Math.min(HELD_INTERVAL_MS.max, Math.max(HELD_INTERVAL_MS.min, windowMs / 10)),
+    restsFirst: true,
+    failed: "incidents whose recovery has held could not be resolved",
+    turn: async (signal) => {
+      const reason = `resolved by the agent, and it has held for ${durationText(windowMs)}`;
+      while (!signal.aborted && (await store.resolveHeld(windowMs, reason)) > 0);
       return undefined;
     },
   });
@@ -94,33 +111,48 @@ export function createRetentionStore(sql: Sql) {
 /** Incidents of one transaction: short enough to hold no alert up. */
 const QUIET_CHUNK_ROWS = 200;
 
-/** The SQL of incidents that nobody hears of any more. */
+/** The SQL of incidents that nobody hears of any more, and of those that nobody hears of again. */
 export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStatus">) {
+  /**
+   * Resolves a chunk of what fits, and says how many; 0, too, while another node does so. The agents' locks keep their alerts out
+   * meanwhile, and it is looked again under them.
+   */
+  async function resolve(fits: (tx: TransactionSql) => PendingQuery<Row[]>, reason: string): Promise<number> {
+    return (await sql.begin(async (tx) => {
+      const [lock] = await tx<{ is: boolean }[]>`select pg_try_advisory_xact_lock(${LockKey.quiet}) as is`;
+      if (lock?.is !== true) return 0;
+      const found = await tx<{ id: number; agent: string }[]>`
+        select i.id, i.agent_id::text as agent from incidents i join agents a on a.id = i.agent_id
+        where i.status <> 'resolved' and ${fits(tx)} order by i.id limit ${QUIET_CHUNK_ROWS}`;
+      if (found.length === 0) return 0;
+      const agentIds = found.map(({ agent }) => agent);
+      await lockAgents(tx, agentIds);
+      const still = await tx<{ id: number }[]>`
+        select i.id from incidents i join agents a on a.id = i.agent_id
+        where i.id = any(${found.map(({ id }) => id)}::int[]) and ${fits(tx)}`;
+      const setting = { status: "resolved", actor: "system", reason, data: { reason } } as const;
+      const settings = still.map(({ id }) => ({ incidentId: id, ...setting }));
+      return (await writer.setStatus(tx, settings)).size;
+    })) as number;
+  }
+
   return {
-    /**
-     * Resolves a chunk of what had no alert for `quietMs`, and says how many; 0, too, while another node does so. The agents'
-     * locks keep their alerts out meanwhile, and the age is looked at again under them. A lost agent is one alert, however long it
-     * is lost: its incident is not quiet before the agent is back.
-     */
-    async resolveChunk(quietMs: number, reason: string): Promise<number> {
-      return (await sql.begin(async (tx) => {
-        const [lock] = await tx<{ is: boolean }[]>`select pg_try_advisory_xact_lock(${LockKey.quiet}) as is`;
-        if (lock?.is !== true) return 0;
-        const quiet = await tx<{ id: number; agent: string }[]>`
-          select i.id, i.agent_id::text as agent from incidents i join agents a on a.id = i.agent_id
-          where i.status <> 'resolved' and i.last_seen_at < now() - ${quietMs} * interval '1 ms'
-            and not (i.origin = 'server' and i.type = 'host' and i.source = 'agent' and a.lost_since is not null and a.deleted_at is null)
-          order by i.id limit ${QUIET_CHUNK_ROWS}`;
-        const agentIds = quiet.map(({ agent }) => agent);
-        await lockAgents(tx, agentIds);
-        const still = await tx<{ id: number }[]>`
-          select id from incidents where id = any(${quiet.map(({ id }) => id)}::int[])
-            and last_seen_at < now() - ${quietMs} * interval '1 ms'`;
-        const setting = { status: "resolved", actor: "system", reason, data: { reason } } as const;
-        const settings = still.map(({ id }) => ({ incidentId: id, ...setting }));
-        return (await writer.setStatus(tx, settings)).size;
-      })) as number;
-    },
+    /** What had no alert for `quietMs`. A lost agent is one alert, however long it is lost: it is not quiet before it is back. */
+    resolveChunk: (quietMs: number, reason: string): Promise<number> =>
+      resolve(
+        (tx) => tx`i.last_seen_at < now() - ${quietMs} * interval '1 ms'
+          and not (i.origin = 'server' and i.type = 'host' and i.source = 'agent' and a.lost_since is not null and a.deleted_at is null)`,
+        reason,
+      ),
+
+    /** What flaps, and whose last alert said so long ago that it is over. */
+    resolveHeld: (windowMs: number, reason: string): Promise<number> =>
+      resolve(
+        (tx) => tx`exists (select from events e where e.incident_id = i.id and e.kind = 'flapping')
+          and (select l.state = 'resolved' and l.received_at <= now() - ${windowMs} * interval '1 ms'
+            from alerts l where l.incident_id = i.id order by l.id desc limit 1)`,
+        reason,
+      ),
   };
 }
 

@@ -1,11 +1,13 @@
 import type { TransactionSql } from "postgres";
 import {
+  type EndedIncident,
   type GroupingFacts,
   type GroupingPlan,
   type IncidentRef,
   type IncomingAlert,
   type OpenIncident,
   type PastResolution,
+  RESOLVED_BY_AGENT,
   subjectOf,
 } from "./grouping.ts";
 import { lockIncidents, touchRelatives, wakeFollowers } from "./write-store.ts";
@@ -16,13 +18,14 @@ export async function readFacts(sql: TransactionSql, alerts: readonly IncomingAl
   const resolving = alerts.filter((alert) => alert.state === "resolved");
   // Only an alert that happened before it was received can have been overtaken by a resolution.
   const late = firing.filter((alert) => alert.occurredAt < alert.receivedAt);
-  const [stored, joinable, closable, resolutions] = await Promise.all([
+  const [stored, joinable, closable, resolutions, ended] = await Promise.all([
     findStored(sql, alerts),
     findJoinable(sql, distinct(firing, problemOf)),
     resolving.length > 0 ? findClosable(sql, distinct(resolving, subjectOf)) : [],
     late.length > 0 ? findResolutions(sql, distinct(late, problemOf)) : [],
+    firing.length > 0 ? findEnded(sql, distinct(firing, problemOf)) : [],
   ]);
-  return { storedUuids: new Set(stored), open: distinct([...joinable, ...closable], problemOf), resolutions };
+  return { storedUuids: new Set(stored), open: distinct([...joinable, ...closable], problemOf), resolutions, ended };
 }
 
 const problemOf = ({ fingerprint }: { fingerprint: string }) => fingerprint;
@@ -57,7 +60,19 @@ async function findClosable(sql: TransactionSql, alerts: readonly IncomingAlert[
 
 const openColumns = (sql: TransactionSql) => sql`
   i.id, i.origin, i.agent_id as "agentId", i.type, i.source, i.fingerprint, i.severity,
-  extract(epoch from i.last_seen_at)::float8 * 1000 as "lastSeenAt"`;
+  extract(epoch from i.last_seen_at)::float8 * 1000 as "lastSeenAt",
+  extract(epoch from i.created_at)::float8 * 1000 as "openedAt",
+  exists (select from events e where e.incident_id = i.id and e.kind = 'flapping') as "isFlapping"`;
+
+/** The last of each problem, where its agent reported it as over. */
+async function findEnded(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<EndedIncident[]> {
+  return sql<EndedIncident[]>`
+    select k.fingerprint, i."openedAt" from unnest(${column(alerts, "fingerprint")}::uuid[]) k (fingerprint)
+    cross join lateral (
+      select reason, extract(epoch from created_at)::float8 * 1000 as "openedAt" from incidents
+      where fingerprint = k.fingerprint and status = 'resolved' order by fingerprint, id desc limit 1) i
+    where i.reason = ${RESOLVED_BY_AGENT}`;
+}
 
 async function findResolutions(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<PastResolution[]> {
   const rows = await sql<

@@ -6,6 +6,9 @@
  *             of its fingerprint are linked both ways; one that was resolved before the batch is found afterwards (write-store.ts).
  *   resolved  closes the open incidents of its agent, type and source whose last alert occurred no later; with none
  *             open it is stored and opens nothing.
+ *   flapping  an incident that opens within the window of the opening of the one before it, which its agent had reported as over:
+ *             the third change. From there on it is one incident: a resolution only counts once it has held for the window
+ *             (ageing.ts), and what fires before that joins.
  *   late      a firing alert that occurred before a resolution of its agent, type and source, but arrives after it,
  *             becomes a row of the resolved incident and changes nothing.
  *
@@ -44,6 +47,14 @@ export interface OpenIncident {
   fingerprint: string;
   severity: Severity | null;
   lastSeenAt: number;
+  openedAt?: number;
+  isFlapping?: boolean;
+}
+
+/** The last incident of a fingerprint that has none open, where its agent reported it as over. */
+export interface EndedIncident {
+  fingerprint: string;
+  openedAt: number;
 }
 
 /** The last resolution of one origin, agent, type and source, and the resolved incident that a late alert of `fingerprint` belongs to. */
@@ -59,6 +70,7 @@ export interface GroupingFacts {
   storedUuids: ReadonlySet<string>;
   open: readonly OpenIncident[];
   resolutions: readonly PastResolution[];
+  ended?: readonly EndedIncident[];
 }
 
 /** An incident that a row refers to: one that exists, or the n-th that this plan opens. */
@@ -98,7 +110,7 @@ interface PlannedAlert {
 /** A line of the audit trail. */
 interface PlannedEvent {
   incident: IncidentRef;
-  kind: "resolved" | "superseded";
+  kind: "resolved" | "superseded" | "flapping";
   agentId: string;
   at: number;
 }
@@ -114,7 +126,7 @@ export interface GroupingPlan {
 /** Why an incident is resolved, as `incidents.reason` says it. */
 const SUPERSEDED = "superseded";
 /** Why an incident is resolved that its agent reported as over. */
-const RESOLVED_BY_AGENT = "resolved by the agent";
+export const RESOLVED_BY_AGENT = "resolved by the agent";
 const ARRIVED_LATE = "occurred before the agent's recovery report, arrived after it";
 
 const SEVERITY_RANK: Record<Severity, number> = { info: 1, warning: 2, critical: 3 };
@@ -130,6 +142,8 @@ interface Live {
   agentId: string;
   subject: string;
   fingerprint: string;
+  openedAt: number;
+  isFlapping: boolean;
   row: OpenedIncident | ChangedIncident;
 }
 
@@ -159,6 +173,7 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   /** By fingerprint: those that a recovery closed in this batch, which the database still has as open. */
   const closed = new Map<string, Live>();
   const resolutions = new Map<string, Resolution>();
+  const ended = new Map(facts.ended?.map((one) => [one.fingerprint, one]));
   for (const incident of facts.open) open.set(incident.fingerprint, fromRow(incident));
   for (const past of facts.resolutions) {
     const resolution = resolutionOf(past.subject, past.occurredAt);
@@ -176,8 +191,8 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
       reason: null,
       next: null,
     };
-    const { agentId, fingerprint } = incident;
-    return { ref: { id }, agentId, subject: subjectOf(incident), fingerprint, row };
+    const { agentId, fingerprint, openedAt = Number.NEGATIVE_INFINITY, isFlapping = false } = incident;
+    return { ref: { id }, agentId, subject: subjectOf(incident), fingerprint, openedAt, isFlapping, row };
   }
 
   function touch(live: Live): void {
@@ -202,8 +217,17 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
     const last = current ?? closed.get(alert.fingerprint);
     const incident = openNew(alert, last?.ref ?? null);
     if (last) last.row.next = incident.ref;
+    if (!current) markFlapping(alert, incident);
     if (current) close(current, alert.occurredAt, SUPERSEDED, "superseded");
     open.set(alert.fingerprint, incident);
+  }
+
+  /** The server damps what it says itself. */
+  function markFlapping(alert: IncomingAlert, incident: Live): void {
+    const before = closed.get(alert.fingerprint) ?? ended.get(alert.fingerprint);
+    if (before === undefined || alert.origin === "server" || alert.occurredAt > before.openedAt + windowMs) return;
+    incident.isFlapping = true;
+    plan.events.push({ incident: incident.ref, kind: "flapping", agentId: alert.agentId, at: alert.occurredAt });
   }
 
   function fireLate(alert: IncomingAlert, resolution: Resolution): void {
@@ -241,7 +265,8 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
     };
     const ref = { opened: plan.opened.push(row) };
     plan.alerts.push({ alert, incident: ref, isFirst: true });
-    return { ref, agentId: alert.agentId, subject: subjectOf(alert), fingerprint: alert.fingerprint, row };
+    const { agentId, fingerprint, occurredAt: openedAt } = alert;
+    return { ref, agentId, subject: subjectOf(alert), fingerprint, openedAt, isFlapping: false, row };
   }
 
   function resolve(alert: IncomingAlert): void {
@@ -250,6 +275,9 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
       (live) => live.subject === subject && live.row.lastSeenAt <= alert.occurredAt,
     );
     for (const live of closing) {
+      // Its message says that it is well for now.
+      touch(live);
+      if (live.isFlapping) continue;
       close(live, alert.occurredAt, RESOLVED_BY_AGENT, "resolved");
       open.delete(live.fingerprint);
       closed.set(live.fingerprint, live);

@@ -87,7 +87,7 @@ export function createJobs({ database, loops, log }: JobsDeps) {
   });
   boss.on("error", (error) => log.warn({ error: errorMessage(error) }, "jobs are held up"));
   boss.on("warning", (warning) => log.debug({ warning }, "a warning about jobs"));
-  const workers = new Map<string, string>();
+  const workers = new Map<string, string[]>();
   let running: { looks: Loop; upkeep: Loop } | undefined;
 
   async function prepare({ queue, limits }: Worker<QueueName>): Promise<void> {
@@ -110,23 +110,26 @@ export function createJobs({ database, loops, log }: JobsDeps) {
     const { queue, limits } = worker;
     const deadLetters = deadLettersOf(queue);
     const options = { ...polling, batchSize: limits.batch, burstWhenBatchFull: true, perJobResults: true } as const;
-    const id = await boss.work<JobPayloads[Q]>(queue, options, async (jobs) => {
-      if (limits.together) return Promise.all(jobs.map((job) => settle(worker, job)));
-      const results: JobResult[] = [];
-      for (const job of jobs) results.push(await settle(worker, job));
-      return results;
-    });
+    const ids: string[] = [];
+    for (let n = 0; n < (limits.workers ?? 1); n++) {
+      const id = await boss.work<JobPayloads[Q]>(queue, options, async (jobs) => {
+        const results: JobResult[] = [];
+        for (const job of jobs) results.push(await settle(worker, job));
+        return results;
+      });
+      ids.push(id);
+    }
     const deadId = await boss.work<JobPayloads[Q]>(deadLetters, polling, async (jobs) => {
       for (const job of jobs) await worker.gaveUp(job.data);
     });
-    workers.set(queue, id).set(deadLetters, deadId);
+    workers.set(queue, ids).set(deadLetters, [deadId]);
   }
 
   /** Wakes who has something to do, and gives what a dead process left to others. */
   async function look(): Promise<number | undefined> {
     const queues = await findDue(database.sql, [...workers.keys()]);
-    for (const { queue, dueMs } of queues)
-      if (dueMs !== null && dueMs <= 0) boss.notifyWorker(workers.get(queue) ?? "");
+    const due = queues.filter(({ dueMs }) => dueMs !== null && dueMs <= 0);
+    for (const id of due.flatMap(({ queue }) => workers.get(queue) ?? [])) boss.notifyWorker(id);
     if (queues.some(({ lostMs }) => lostMs !== null && lostMs <= 0)) await boss.supervise();
     const waits = queues.flatMap(({ dueMs, lostMs }) => [dueMs ?? LOOK_MS, lostMs === null ? LOOK_MS : BUSY_LOOK_MS]);
     return Math.min(...waits.map((ms) => (ms > 0 ? ms : BUSY_LOOK_MS)));
@@ -239,10 +242,10 @@ export type QueueName = keyof JobPayloads;
 
 /** How a queue's jobs are run. */
 interface QueueLimits {
-  /** Jobs that are fetched together. While as many come, the next are fetched without a wait. */
+  /** Jobs that are fetched together, and run one after the other. While as many come, the next are fetched without a wait. */
   batch: number;
-  /** Whether a batch runs at once, or one job after the other. */
-  together: boolean;
+  /** Who fetch and run jobs beside each other, one if it is not said: what takes long in one holds up no other. */
+  workers?: number;
   /** Longest run of one job, seconds: one that takes longer is taken to be stuck and is given to another worker. */
   deadlineS: number;
   /** Tries after the first one; with back-off and jitter between them. */

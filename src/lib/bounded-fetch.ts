@@ -1,6 +1,17 @@
 /** Asks for one HTTP exchange; `fetch`, or a stand-in for it. */
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
 
+/** The proxy that leads to a URL; null where none is to be asked. */
+export type ProxyOf = (url: URL) => string | null;
+
+/** No proxy at all. */
+export const direct: ProxyOf = () => null;
+
+/** A fetch by this rule alone. Bun's own goes by the environment's variables, and asks a proxy for loopback addresses, too. */
+export function createFetch(proxyOf: ProxyOf): Fetch {
+  return (url, init) => fetch(url, { ...init, proxy: proxyOf(new URL(url)) ?? false } as BunFetchRequestInit);
+}
+
 /** A body was longer than the caller takes. */
 export class TooLargeError extends Error {}
 
@@ -15,7 +26,7 @@ export async function fetchBounded(
   input: string | URL | Request,
   init: BunFetchRequestInit,
   limitBytes: number,
-  send: Fetch = fetch,
+  send: Fetch = createFetch(direct),
 ): Promise<Response> {
   const url = input instanceof Request ? input.url : String(input);
   const response = await send(url, { ...init, redirect: "manual" });

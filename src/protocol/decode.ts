@@ -102,10 +102,7 @@ const ALERT_KEYS = Object.keys(AlertPayload.properties);
 function decodeAlert(value: Record<string, unknown>, sizeBytes: number): DecodedPayload {
   const alert = pick(value, ALERT_KEYS);
   if (!alertCheck.Check(alert)) return badPayload(alertCheck, alert);
-  if (isLongerThan(alert.message, MESSAGE_BYTES_MAX)) {
-    return { ok: false, reason: "bad_payload", message: `message: Expected at most ${MESSAGE_BYTES_MAX} bytes` };
-  }
-  const cutBytes = cut(alert, "logs", LOGS_BYTES_MAX);
+  const cutBytes = cut(alert, "logs", LOGS_BYTES_MAX) + cut(alert, "message", MESSAGE_BYTES_MAX);
   return { ok: true, payload: { type: "alert", alert }, sizeBytes: sizeBytes - cutBytes };
 }
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { UUID } from "../lib/uuid.ts";
-import { MESSAGE_BYTES_MAX, MESSAGE_ID_CHARS_MAX, TOKEN_CHARS } from "./limits.ts";
+import { MESSAGE_ID_CHARS_MAX, TOKEN_CHARS } from "./limits.ts";
 
 /** "1.0": fire and forget. "1.1": a frame with an `id` is acknowledged once its effect is durable. */
 export const PROTOCOL_VERSIONS = ["1.0", "1.1"] as const;
@@ -102,7 +102,7 @@ export type HeartbeatPayload = Static<typeof HeartbeatPayload>;
 export const AlertPayload = Type.Object({
   type: Type.String({ minLength: 1, maxLength: 50 }),
   source: Type.String({ minLength: 1, maxLength: 255 }),
-  message: Type.String({ minLength: 1, maxLength: MESSAGE_BYTES_MAX }),
+  message: Type.String({ minLength: 1 }),
   logs: Type.Optional(Type.String()),
   exit_code: Type.Optional(Type.Integer({ minimum: -2147483648, maximum: 2147483647 })),
   severity: Type.Optional(Severity),

@@ -15,7 +15,7 @@ export const JSON_UNSCANNED_CHARS_MAX = 16 * 1024;
 export const GZIP_RATIO_MAX = 1032;
 /** Longer logs keep their head and their tail, with a mark between. */
 export const LOGS_BYTES_MAX = 256 * 1024;
-/** An alert's message: one screen. More belongs into its logs. */
+/** An alert's message: one screen. Of a longer one the head and the tail are kept, as of logs. */
 export const MESSAGE_BYTES_MAX = 8 * 1024;
 /** An agent's secret: long enough not to be guessed, short enough to be compared. */
 export const TOKEN_CHARS = { min: 8, max: 256 } as const;

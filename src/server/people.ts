@@ -1,15 +1,18 @@
 import type { TransactionSql } from "postgres";
 import { redact } from "../analysis/redact.ts";
 import { createAnalysis, createAnalysisMetrics } from "../analysis/service.ts";
+import { longestAskS } from "../analysis/slots.ts";
 import { createAnalysisStore } from "../analysis/store.ts";
 import { createAnnouncements } from "../announcements/service.ts";
 import type { CommandService } from "../commands/model.ts";
+import { proxyOf } from "../config/proxy.ts";
 import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
 import { createIncidentService, createStatusChange } from "../incidents/service.ts";
 import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
 import { createJobs } from "../jobs/jobs.ts";
+import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
 import { createSilences } from "../silences/service.ts";
 import { createSilenceStore } from "../silences/store.ts";
@@ -40,13 +43,15 @@ export function createPeopleSide(deps: PeopleDeps) {
   const silenceStore = createSilenceStore(sql);
   const silences = createSilences({ ...deps, sql, store: silenceStore });
 
-  const slack = createSlack({ settings: config.slack, redact: redacted, clock, log });
-  const webhook = config.webhook && createWebhookNotifier({ ...config.webhook, redact: redacted, clock });
+  const via: ProxyOf = (url) => proxyOf(config.proxies, url);
+  const slack = createSlack({ settings: config.slack, redact: redacted, clock, log, proxyOf: via });
+  const webhook = config.webhook && createWebhookNotifier({ ...config.webhook, redact: redacted, clock, proxyOf: via });
   const announcements = createAnnouncements({
     ...deps,
     sql,
     createSession: database.createSession,
     notifiers: [slack.notifier, webhook].filter((one) => one !== null),
+    groupWindowMs: config.incidentGroupWindowMs,
     muters: mutersInOrder(silences.muter),
     publicUrl: config.publicUrl,
   });
@@ -58,6 +63,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     store: analysisStore,
     sql,
     options: config.ai,
+    fetch: createFetch(via),
     publicUrl: config.publicUrl,
     sendAsk: (query, questions, delaySeconds) => jobs.sendAll(query, "incidents.ask", questions, delaySeconds),
     explained: announcements.expect,
@@ -109,7 +115,7 @@ export function createPeopleSide(deps: PeopleDeps) {
         begin: (work) => sql.begin(work),
         explain: analysis.explain,
         ask: analysis.ask,
-        askDeadlineS: Math.ceil(config.ai.timeoutMs / 1000),
+        askDeadlineS: longestAskS(config.ai.timeoutMs),
         announcements,
         countGivenUp: (queue) => analysisMetrics.gaveUp.inc({ queue }),
       });

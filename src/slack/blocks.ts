@@ -82,5 +82,7 @@ export const NOTHING_UNFURLED = { unfurl_links: false, unfurl_media: false } as 
 
 /** The metadata's name by which an incident's message is found again. */
 export const INCIDENT_EVENT = "opspilot_incident";
+/** The same of the message about its end, where that is one of its own. */
+export const INCIDENT_END_EVENT = "opspilot_incident_end";
 /** The same of a storm's. */
 export const STORM_EVENT = "opspilot_storm";

@@ -1,5 +1,6 @@
 import type { AnnouncementService, Reply } from "../announcements/model.ts";
 import type { DecisionService } from "../decisions/model.ts";
+import type { ProxyOf } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { hashUuid } from "../lib/hash.ts";
@@ -279,8 +280,8 @@ const CALL_LIMIT_MS = 5_000;
 type Whisper = (responseUrl: string | undefined, text: string) => Promise<boolean>;
 
 /** Whispers over the address that came with the callback, when it is Slack's. Never rejects. */
-export function createWhisper(deps: { apiUrl: string | null; redact: Redact; log: Log }): Whisper {
-  const { apiUrl, log } = deps;
+export function createWhisper(deps: { apiUrl: string | null; proxyOf: ProxyOf; redact: Redact; log: Log }): Whisper {
+  const { apiUrl, proxyOf, log } = deps;
   const texts = createTexts(deps.redact);
   return async (responseUrl, text) => {
     if (responseUrl === undefined || !isSlackUrl(responseUrl, apiUrl)) {
@@ -290,7 +291,7 @@ export function createWhisper(deps: { apiUrl: string | null; redact: Redact; log
     const said = texts.prose(text, LIMITS.text);
     const body = JSON.stringify({ response_type: "ephemeral", replace_original: false, text: said });
     try {
-      const send = createSlackFetch(AbortSignal.timeout(CALL_LIMIT_MS));
+      const send = createSlackFetch(proxyOf, AbortSignal.timeout(CALL_LIMIT_MS));
       const headers = { "content-type": "application/json" };
       const { status } = await send(responseUrl, { method: "POST", headers, body });
       if (status !== 200) log.warn({ status }, "a person who pressed a button was not answered");

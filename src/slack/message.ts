@@ -5,6 +5,7 @@ import {
   context,
   type Element,
   header,
+  INCIDENT_END_EVENT,
   INCIDENT_EVENT,
   LIMITS,
   link,
@@ -153,18 +154,28 @@ function incidentMessage(incident: IncidentView, texts: Texts, buttons: boolean)
   return { text: spokenOf(incident, texts), blocks, metadata: metadataOf(incident) };
 }
 
-/** How an incident ended, where the message about it cannot be edited. */
-export function endMessage(view: View, { redact }: MessageOptions): Message {
+/** How an incident ended, where the message about it cannot be edited; `before` is where that one is. */
+export function endMessage(view: View, { redact }: MessageOptions, before: string | null = null): Message {
   const texts = createTexts(redact);
   if (view.kind === "storm") return stormMessage(view.storm, texts);
   const { incident } = view;
   const decided = incident.decisions.findLast((one) => one.outcome !== null)?.outcome;
   const end = [incident.reason, decided].filter((one) => typeof one === "string").map((one) => texts.line(one, 500));
   const what = `*Resolved:* ${nameOf(incident, texts)}`;
-  const blocks = [section([what, ...new Set(end)].join("\n")), context(`Incident ${incident.id}`)];
-  return { text: spokenOf(incident, texts), blocks, metadata: metadataOf(incident) };
+  const blocks = [
+    section([what, ...new Set(end)].join("\n")),
+    context(
+      [`Incident ${incident.id}`, ...(before === null ? [] : [link(before, "the message about it")])].join(" · "),
+    ),
+  ];
+  return { text: spokenOf(incident, texts), blocks, metadata: endMetadataOf(incident) };
 }
 
+/** Of an end: it is not the message that is found again by the other one. */
+const endMetadataOf = ({ id }: IncidentView) => ({
+  event_type: INCIDENT_END_EVENT,
+  event_payload: { incident_id: id },
+});
 const metadataOf = ({ id }: IncidentView) => ({ event_type: INCIDENT_EVENT, event_payload: { incident_id: id } });
 
 const SEVERITIES = { critical: "🔴 Critical", warning: "🟠 Warning", info: "🔵 Info" } as const;
@@ -188,8 +199,13 @@ function summaryOf(incident: IncidentView, texts: Texts): string {
   return [
     `*${texts.line(incident.source, 200)}* · ${texts.line(incident.type, 60)} · ${incident.status}`,
     `since ${moment(createdAt)} · ${often}`,
-    ...(flapping ? [`*Flapping:* opened ${flapping.times} times within ${durationText(flapping.windowMs)}`] : []),
+    ...(flapping ? [flappingOf(flapping)] : []),
   ].join("\n");
+}
+
+function flappingOf({ times, windowMs, wellSince }: NonNullable<IncidentView["flapping"]>): string {
+  const often = `*Flapping:* opened ${times} times within ${durationText(windowMs)}`;
+  return wellSince ? `${often} · well since ${moment(wellSince)}: it is over once that has held` : often;
 }
 
 function durationText(ms: number): string {
@@ -268,8 +284,8 @@ export function isEnd(view: View): boolean {
   return view.kind === "incident" ? view.incident.status === "resolved" : view.storm.endedAt !== null;
 }
 
-/** The largest groups and the newest incidents that are named; the rest is counted. */
-const STORM_SHOWN = { groups: 8, newest: 8 };
+/** The largest groups and the newest incidents; and so many characters of names that a whole message stays below what Slack takes. */
+const STORM_SHOWN = { groups: 8, newest: 8, namesChars: 9_000 };
 
 /** A storm's message: many incidents in one. */
 function stormMessage(storm: StormView, texts: Texts): Message {
@@ -284,6 +300,7 @@ function stormMessage(storm: StormView, texts: Texts): Message {
     ...groups("By host", hosts, texts),
     ...groups("By cause", causes, texts),
     ...newestOf(storm, texts),
+    ...namesOf(storm, texts),
     context(storm.url === null || storm.url.length > 1_000 ? `Storm ${storm.id}` : link(storm.url, "Open dashboard")),
   ];
   return { text: title, blocks, metadata: { event_type: STORM_EVENT, event_payload: { storm_id: storm.id } } };
@@ -295,6 +312,29 @@ function groups(title: string, rows: (readonly [string, number])[], texts: Texts
   const lines = shown.map(([name, count]) => `• ${texts.line(name, 100) || "unknown"}: ${count}`);
   const more = rows.length > shown.length ? [`and ${rows.length - shown.length} more`] : [];
   return [section([`*${title}*`, ...lines, ...more].join("\n"))];
+}
+
+/** All that it holds, a line for each host and kind, as far as it fits; the rest by a link. */
+function namesOf({ held = [], total, url }: StormView, texts: Texts): Block[] {
+  const sections = ["*All of them*, by host and kind"];
+  let usedChars = 0;
+  let named = 0;
+  let group = "";
+  for (const { id, hostname, kind, source } of held) {
+    const begin = `\n• *${texts.line(hostname, 60)}* ${texts.line(kind, 40)}:`;
+    const name = `${id} ${texts.line(source, 60)}`;
+    const isFull = (sections.at(-1) ?? "").length + begin.length + name.length + 2 > LIMITS.text;
+    const piece = begin === group && !isFull ? `, ${name}` : `${begin} ${name}`;
+    if (usedChars + piece.length > STORM_SHOWN.namesChars) break;
+    sections.push((isFull ? "" : (sections.pop() ?? "")) + piece);
+    usedChars += piece.length;
+    named++;
+    group = begin;
+  }
+  if (named === 0) return [];
+  const where = url === null || url.length > 1_000 ? "" : `: ${link(url, "Open dashboard")}`;
+  const more = total > named ? [section(`and ${total - named} more${where}`)] : [];
+  return [...sections.map((one) => section(one.trim())), ...more];
 }
 
 function newestOf({ newest }: StormView, texts: Texts): Block[] {

@@ -1,9 +1,19 @@
 import type { Notifier, View } from "../announcements/model.ts";
+import type { ProxyOf } from "../lib/bounded-fetch.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import { type Message, NOTHING_UNFURLED } from "./blocks.ts";
 import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
 import { type Place, sayInThread, type ThreadDeps } from "./thread.ts";
-import { createSlackFetch, isNamed, pagesOf, type WebApi, type Workspace, webhookFailure } from "./web-api.ts";
+import {
+  assertTaken,
+  createSlackFetch,
+  isNamed,
+  pagesOf,
+  reach,
+  type WebApi,
+  type Workspace,
+  webhookFailure,
+} from "./web-api.ts";
 
 /** As announcements name Slack, whatever way it is reached. */
 export const OUTLET = "slack";
@@ -27,12 +37,18 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
   async function find(view: View, since: Date, signal: AbortSignal): Promise<string | undefined> {
     const channel = await workspace.channelId(signal);
     const { botId } = await workspace.identity(signal);
-    const wanted = messageOf(view, deps).metadata;
+    const { metadata: wanted } = await toldOf(view, signal);
     for await (const message of historyOf(api, channel, since, signal)) {
       const isOwn = botId === null || message.bot_id === undefined || message.bot_id === botId;
       if (message.ts && isOwn && isSame(message.metadata, wanted)) return `${channel}/${message.ts}`;
     }
     return undefined;
+  }
+
+  async function toldOf(view: View, signal: AbortSignal): Promise<Message> {
+    if (view.kind === "storm" || view.endOf === undefined) return messageOf(view, deps);
+    const { url } = await workspace.identity(signal);
+    return endMessage(view, deps, linkTo(url, view.endOf));
   }
 
   return {
@@ -41,7 +57,7 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
     edits: true,
     async post(view, signal) {
       const channel = workspace.target();
-      const message = { channel, ...messageOf(view, deps), ...NOTHING_UNFURLED };
+      const message = { channel, ...(await toldOf(view, signal)), ...NOTHING_UNFURLED };
       const answer = await api.call("chat.postMessage", signal, (client) => client.chat.postMessage(message));
       if (!answer.ts) throw new DeliveryError("unknown", "chat.postMessage: no ts in the answer");
       if (answer.channel) workspace.learnt(answer.channel);
@@ -60,10 +76,17 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
         return undefined;
       }
     },
+    reach: (signal) => reach(deps.apiUrl ?? "https://slack.com", api.proxyOf, signal),
     async reply(externalId, _subject, reply, signal) {
       await aboutOld(sayInThread(deps, placeOf(externalId), reply, signal));
     },
   };
+}
+
+/** As Slack's own "copy link" has it, which works for whoever can see the channel. */
+function linkTo(workspaceUrl: string, externalId: string | null): string | null {
+  const [channel, ts] = externalId?.split("/") ?? [];
+  return channel && ts ? new URL(`/archives/${channel}/p${ts.replace(".", "")}`, workspaceUrl).href : null;
 }
 
 function placeOf(externalId: string | null): Place {
@@ -111,24 +134,30 @@ function cannotLook(error: unknown): boolean {
 
 const CALL_LIMIT_MS = 10_000;
 
+interface WebhookAddress {
+  url: string;
+  proxyOf: ProxyOf;
+}
+
 /** Posts by an incoming webhook, which gives no id: nothing is edited, found or threaded, and the end is a short message of its own. */
-export function createWebhookNotifier(deps: MessageOptions & { url: string }): Notifier {
+export function createWebhookNotifier(deps: MessageOptions & WebhookAddress): Notifier {
   return {
     outlet: OUTLET,
     intervalMs: INTERVAL_MS,
     edits: false,
     async post(view, signal) {
       const message = isEnd(view) ? endMessage(view, deps) : messageOf(view, deps);
-      await send(deps.url, message, signal);
+      await send(deps, message, signal);
       return { externalId: null };
     },
     edit: () => Promise.reject(new DeliveryError("never", "a webhook's message cannot be edited")),
+    reach: (signal) => reach(deps.url, deps.proxyOf, signal),
     find: async () => undefined,
     reply: null,
   };
 }
 
-async function send(url: string, { text, blocks }: Message, signal: AbortSignal): Promise<void> {
+async function send({ url, proxyOf }: WebhookAddress, { text, blocks }: Message, signal: AbortSignal): Promise<void> {
   let retryAfterMs: number | null = null;
   const noteWait = (response: Response) => {
     const seconds = Number(response.headers.get("retry-after"));
@@ -136,8 +165,12 @@ async function send(url: string, { text, blocks }: Message, signal: AbortSignal)
   };
   try {
     const sdk = await import("@slack/webhook");
-    const webhook = new sdk.IncomingWebhook(url, { timeout: CALL_LIMIT_MS, fetch: createSlackFetch(signal, noteWait) });
-    await webhook.send({ text, blocks, ...NOTHING_UNFURLED });
+    const webhook = new sdk.IncomingWebhook(url, {
+      timeout: CALL_LIMIT_MS,
+      fetch: createSlackFetch(proxyOf, signal, noteWait),
+    });
+    const answer = await webhook.send({ text, blocks, ...NOTHING_UNFURLED });
+    assertTaken(answer.text);
   } catch (error) {
     throw webhookFailure(error, retryAfterMs);
   }

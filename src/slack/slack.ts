@@ -3,7 +3,7 @@ import type { AnnouncementService, Notifier } from "../announcements/model.ts";
 
 import type { SlackSettings } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
-
+import { direct, type ProxyOf } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { jsonOf } from "../lib/json.ts";
@@ -22,6 +22,8 @@ export interface SlackDeps {
   redact: Redact;
   clock: Clock;
   log: Log;
+  /** None is asked where it is not given. */
+  proxyOf?: ProxyOf;
 }
 
 /** What a pressed button needs of others. */
@@ -36,7 +38,10 @@ interface SlackServices {
 export function createSlack(deps: SlackDeps) {
   const { settings } = deps;
   const connection = transportOf(settings);
-  const api = settings.token === null ? null : createWebApi({ token: settings.token, apiUrl: settings.apiUrl });
+  const api =
+    settings.token === null
+      ? null
+      : createWebApi({ ...settings, token: settings.token, proxyOf: deps.proxyOf ?? direct });
   const workspace = api && createWorkspace(api, settings.channel);
   return {
     /** For the start of the server: one line, without a secret. */
@@ -53,13 +58,13 @@ export function createSlack(deps: SlackDeps) {
 }
 
 function notifierOf(
-  { settings, redact, log }: SlackDeps,
+  { settings, redact, log, proxyOf = direct }: SlackDeps,
   { posting, buttons }: SlackTransport,
   api: WebApi | null,
   workspace: Workspace | null,
 ): Notifier | null {
   const options = { redact, buttons: buttons !== "none" };
-  if (posting.by === "webhook") return createWebhookNotifier({ ...options, url: posting.url });
+  if (posting.by === "webhook") return createWebhookNotifier({ ...options, url: posting.url, proxyOf });
   if (posting.by === "none" || api === null || workspace === null) return null;
   return createWebApiNotifier({ ...options, api, workspace, apiUrl: settings.apiUrl, log });
 }
@@ -79,7 +84,7 @@ function interactionsOf(
     channelId: async (signal) => (posting.by === "web-api" ? workspace?.channelId(signal) : undefined),
     knowsMessages: posting.by === "web-api",
     people: createPeople(api, settings.allowedUsers, clock),
-    whisper: createWhisper({ ...deps, apiUrl: settings.apiUrl }),
+    whisper: createWhisper({ ...deps, apiUrl: settings.apiUrl, proxyOf: deps.proxyOf ?? direct }),
   });
 }
 
@@ -91,7 +96,7 @@ function teamOfWebhook({ webhookUrl }: SlackSettings): string {
 /** Where pressed buttons come in. */
 export type SlackReceiver = ReturnType<typeof receiverOf>;
 
-function receiverOf({ settings, clock, log }: SlackDeps, interactions: Interactions) {
+function receiverOf({ settings, clock, log, proxyOf = direct }: SlackDeps, interactions: Interactions) {
   const { appToken, signingSecret, apiUrl } = settings;
 
   /** An envelope whose acknowledgement was lost comes again, perhaps to another node. */
@@ -105,7 +110,7 @@ function receiverOf({ settings, clock, log }: SlackDeps, interactions: Interacti
     return { ok: false, reason: "replayed", message: "the callback was taken before" } as const;
   }
 
-  const socket = appToken && createSocketReceiver({ appToken, apiUrl, clock, log, receive: takeEnvelope });
+  const socket = appToken && createSocketReceiver({ appToken, apiUrl, proxyOf, clock, log, receive: takeEnvelope });
   return {
     /** For `POST /v1/slack/interactions`; null without a signing secret. Throws when the database is away. */
     callback: signingSecret === null ? null : (callback: SignedCallback) => takeCallback(signingSecret, callback),

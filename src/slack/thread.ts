@@ -1,4 +1,5 @@
 import type { Reply } from "../announcements/model.ts";
+import type { ProxyOf } from "../lib/bounded-fetch.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { LIMITS, NOTHING_UNFURLED, section } from "./blocks.ts";
@@ -66,7 +67,7 @@ async function shareSnippet({ api, apiUrl }: ThreadDeps, snippet: Snippet, signa
   if (!url || !id || !isSlackUrl(url, apiUrl)) {
     throw new DeliveryError("never", "files.getUploadURLExternal: no address of Slack in the answer");
   }
-  await notYetSeen(() => upload(url, new TextDecoder().decode(bytes), signal));
+  await notYetSeen(() => upload(api.proxyOf, url, new TextDecoder().decode(bytes), signal));
   await api.call("files.completeUploadExternal", signal, (client) =>
     client.files.completeUploadExternal({
       files: [{ id, title: file.name }],
@@ -87,8 +88,8 @@ async function notYetSeen<T>(step: () => Promise<T>): Promise<T> {
   }
 }
 
-async function upload(url: string, content: string, signal: AbortSignal): Promise<void> {
-  const send = createSlackFetch(AbortSignal.any([signal, AbortSignal.timeout(UPLOAD_LIMIT_MS)]));
+async function upload(proxyOf: ProxyOf, url: string, content: string, signal: AbortSignal): Promise<void> {
+  const send = createSlackFetch(proxyOf, AbortSignal.any([signal, AbortSignal.timeout(UPLOAD_LIMIT_MS)]));
   let status = 0;
   try {
     const headers = { "content-type": "application/octet-stream" };

@@ -1,22 +1,26 @@
 import type { LogLevel, WebClient } from "@slack/web-api";
-import { type Fetch, fetchBounded } from "../lib/bounded-fetch.ts";
+import { createFetch, direct, type Fetch, fetchBounded, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 
 /** One call may take so long; Slack answers in a tenth of a second as a rule. */
 const CALL_LIMIT_MS = 10_000;
 
-/**
- * Slack's Web API. The SDK is loaded with the first call, so that who has no Slack does not pay for it. `apiUrl` has no slash at
- * its end; null: Slack's own.
- */
-export function createWebApi({ token, apiUrl }: { token: string; apiUrl: string | null }) {
+export interface WebApiOptions {
+  token: string;
+  /** Without a slash at its end; null: Slack's own. */
+  apiUrl: string | null;
+  proxyOf?: ProxyOf;
+}
+
+/** Slack's Web API. The SDK is loaded with the first call, so that who has no Slack does not pay for it. */
+export function createWebApi({ token, apiUrl, proxyOf = direct }: WebApiOptions) {
   return {
+    proxyOf,
     /** One call, ended by the signal. Throws a DeliveryError. */
     async call<T>(method: string, signal: AbortSignal, use: (client: WebClient) => Promise<T>): Promise<T> {
       try {
         const { WebClient } = await import("@slack/web-api");
-        const options = { ...clientOptions(apiUrl, signal, CALL_LIMIT_MS), allowAbsoluteUrls: false };
-        return await use(new WebClient(token, options));
+        return await use(new WebClient(token, clientOptions(apiUrl, createSlackFetch(proxyOf, signal))));
       } catch (error) {
         throw webApiFailure(method, error);
       }
@@ -42,19 +46,20 @@ export async function* pagesOf<T extends { response_metadata?: { next_cursor?: s
 }
 
 /**
- * How both SDKs call. They do not retry: our rows do, and they survive a restart. They would log requests and answers, which are
- * not for a log; what matters of a failure is in what they throw.
+ * How the SDK calls. It does not retry: our rows do, and they survive a restart. It would log requests and answers, which are not for
+ * a log; what matters of a failure is in what it throws.
  */
-export function clientOptions(apiUrl: string | null, signal: AbortSignal, timeoutMs: number) {
+function clientOptions(apiUrl: string | null, send: ReturnType<typeof createSlackFetch>) {
   const silent = () => undefined;
   const getLevel = () => "error" as LogLevel;
   return {
     ...(apiUrl === null ? {} : { slackApiUrl: `${apiUrl}/` }),
-    fetch: createSlackFetch(signal),
+    fetch: send,
+    allowAbsoluteUrls: false,
     logger: { debug: silent, info: silent, warn: silent, error: silent, setLevel: silent, setName: silent, getLevel },
     rejectRateLimitedCalls: true,
     retryConfig: { retries: 0 },
-    timeout: timeoutMs,
+    timeout: CALL_LIMIT_MS,
   };
 }
 
@@ -62,9 +67,10 @@ export function clientOptions(apiUrl: string | null, signal: AbortSignal, timeou
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** A fetch for Slack's SDKs that ends when `signal` does. `seen` looks at each answer. */
-export function createSlackFetch(signal: AbortSignal, seen?: (response: Response) => void) {
+export function createSlackFetch(proxyOf: ProxyOf, signal: AbortSignal, seen?: (response: Response) => void) {
+  const ask = createFetch(proxyOf);
   const send: Fetch = async (url, init) => {
-    const response = await fetch(url, init);
+    const response = await ask(url, init);
     seen?.(response);
     return response;
   };
@@ -187,8 +193,34 @@ function requestFailure(what: string, error: Error & { code?: unknown }): Delive
   return new DeliveryError(wasSent ? "unknown" : "later", text);
 }
 
+const REACH_LIMIT_MS = 5_000;
+/** What a proxy answers for a host that it does not reach. */
+const AWAY_STATUSES = new Set([407, 502, 503, 504]);
+
+/** Whether anything answers there: it changes nothing, and carries no secret. Throws a DeliveryError when nothing does. */
+export async function reach(url: string, proxyOf: ProxyOf, signal: AbortSignal): Promise<void> {
+  const send = createSlackFetch(proxyOf, AbortSignal.any([signal, AbortSignal.timeout(REACH_LIMIT_MS)]));
+  try {
+    const { status } = await send(new URL("/", url), { method: "HEAD" });
+    if (AWAY_STATUSES.has(status)) throw new DeliveryError("later", `Slack is not reached: HTTP status ${status}`);
+  } catch (error) {
+    if (error instanceof DeliveryError) throw error;
+    throw new DeliveryError("later", `Slack is not reached: ${errorMessage(error)}`);
+  }
+}
+
+/** Slack's word for a message that it took; what takes Slack's place (Mattermost, Rocket.Chat) says it as JSON, too. */
+const TAKEN = /^(?:ok|\{\s{0,9}"(?:ok|success)"\s{0,9}:\s{0,9}true\b.*\})$/s;
+
+/** A webhook's answer of status 200 that is not Slack's: a page to sign in at, which a network or a proxy put in between. */
+export function assertTaken(answer: string): void {
+  if (TAKEN.test(answer.trim())) return;
+  throw new DeliveryError("later", "webhook: something else than Slack answered; is there a page to sign in at?");
+}
+
 /** What a failed call to a webhook means. An answered error is a refusal: only without an answer is it unknown what happened. */
 export function webhookFailure(error: unknown, retryAfterMs: number | null): DeliveryError {
+  if (error instanceof DeliveryError) return error;
   if (!(error instanceof Error)) return new DeliveryError("unknown", `webhook: ${errorMessage(error)}`);
   const { code, statusCode, original, body } = error as SdkError;
   if (code !== "slack_webhook_http_error") return requestFailure("webhook", original ?? error);
@@ -243,7 +275,7 @@ export type Workspace = ReturnType<typeof createWorkspace>;
 async function askIdentity(api: WebApi, signal: AbortSignal) {
   const answer = await api.call("auth.test", signal, (client) => client.auth.test());
   if (!answer.team_id) throw new DeliveryError("later", "auth.test: no team in the answer");
-  return { teamId: answer.team_id, botId: answer.bot_id ?? null };
+  return { teamId: answer.team_id, botId: answer.bot_id ?? null, url: answer.url ?? "https://slack.com/" };
 }
 
 async function findChannel(api: WebApi, name: string, signal: AbortSignal): Promise<string> {

@@ -8,6 +8,7 @@
  */
 import { createHmac } from "node:crypto";
 import type { IncidentView, Notifier, StormView, View } from "../announcements/model.ts";
+import { createFetch, direct, type Fetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import { hashUuid } from "../lib/hash.ts";
@@ -21,6 +22,7 @@ interface WebhookDeps {
   secret: string;
   redact: (text: string) => string;
   clock: Clock;
+  proxyOf?: ProxyOf;
 }
 
 /** The webhook. Its receiver knows an announcement again by its delivery's id, so that one may be sent twice. */
@@ -33,6 +35,7 @@ export function createWebhookNotifier(deps: WebhookDeps): Notifier {
     intervalMs: INTERVAL_MS,
     edits: true,
     repeats: false,
+    endsAnew: false,
     async post(view, signal) {
       await tell(view, true, signal);
       return { externalId: null };
@@ -50,7 +53,7 @@ function signatureOf(secret: string, timestamp: string, body: string): string {
 
 async function send(deps: WebhookDeps, event: WebhookEvent, signal: AbortSignal): Promise<void> {
   const timestamp = String(Math.floor(deps.clock.now() / 1000));
-  const response = await exchange(deps.url, {
+  const response = await exchange(createFetch(deps.proxyOf ?? direct), deps.url, {
     method: "POST",
     headers: {
       "content-type": "application/json",
@@ -68,9 +71,9 @@ async function send(deps: WebhookDeps, event: WebhookEvent, signal: AbortSignal)
 }
 
 /** Whether it came through is not known when this fails, and does not matter: it may come twice. */
-async function exchange(url: string, init: RequestInit): Promise<Response> {
+async function exchange(send: Fetch, url: string, init: BunFetchRequestInit): Promise<Response> {
   try {
-    const response = await fetch(url, init);
+    const response = await send(url, init);
     // Its answer is its status; a body, however long, is not read.
     await response.body?.cancel();
     return response;
@@ -149,7 +152,11 @@ function incidentOf(incident: IncidentView, redact: (text: string) => string) {
   const told = {
     ...rest,
     explanation: explanation && { ...explained, fix_command: fixCommand },
-    flapping: flapping && { times: flapping.times, window_s: flapping.windowMs / 1000 },
+    flapping: flapping && {
+      times: flapping.times,
+      window_s: flapping.windowMs / 1000,
+      well_since: flapping.wellSince?.toISOString() ?? null,
+    },
     consequences_total: consequencesTotal,
     decisions: decisions.map(({ action, variant, actorName: actor, state, outcome, requestedAt }) => {
       return { action, variant, actor, state, outcome, requested_at: requestedAt.toISOString() };
@@ -169,8 +176,9 @@ function incidentOf(incident: IncidentView, redact: (text: string) => string) {
 }
 
 function stormOf(storm: StormView, redact: (text: string) => string) {
-  const { id, url, total, open, startedAt: started_at, endedAt: ended_at, byHost, byCategory, newest } = storm;
-  const told = redacted({ by_host: byHost, by_category: byCategory, newest }, redact);
+  const { id, url, total, open, startedAt: started_at, endedAt: ended_at, ...lists } = storm;
+  const { byHost, byCategory, newest, held = [] } = lists;
+  const told = redacted({ by_host: byHost, by_category: byCategory, newest, incidents: held }, redact);
   return { id, started_at, ended_at, total, open, ...told, url };
 }
 

@@ -133,6 +133,115 @@ describe("structured output", () => {
   });
 });
 
+/** Refuses these parameters, one after the other, in the words of the endpoint. */
+function refuses(words: Record<string, (message: string) => object>): Behaviour {
+  return (request, signal) => {
+    const refused = Object.keys(words).find((name) => request.body[name] !== undefined);
+    if (refused === undefined) return GOOD(request, signal);
+    return Response.json(words[refused]?.(refused), { status: 400 });
+  };
+}
+const unsupported = (param: string) => ({
+  error: {
+    message: `Unsupported parameter: '${param}' is not supported with this model.`,
+    type: "invalid_request_error",
+    param,
+    code: "unsupported_parameter",
+  },
+});
+
+describe("a model as it is", () => {
+  const sent = () => server.seen.map(({ body }) => ["max_tokens", "temperature"].filter((name) => name in body));
+
+  test.each([
+    ["OpenAI", { max_tokens: unsupported, temperature: unsupported }],
+    [
+      "FastAPI",
+      {
+        temperature: (name: string) => ({ detail: [{ loc: ["body", name], msg: "extra fields not permitted" }] }),
+        max_tokens: (name: string) => ({ detail: `unknown field: ${name}` }),
+      },
+    ],
+    [
+      "TGI",
+      {
+        temperature: () => ({
+          error: "Input validation error: `temperature` must be strictly positive",
+          error_type: "validation",
+        }),
+      },
+    ],
+  ])("that refuses a parameter of ours is asked without it, now and later (%s)", async (_, words) => {
+    server.behave(refuses(words));
+    const client = clientOf();
+    expect(await client.ask(QUESTION)).toMatchObject({ ok: true });
+    const tries = server.seen.length;
+    expect(tries).toBe(Object.keys(words).length + 1);
+    expect(await client.ask(QUESTION)).toMatchObject({ ok: true });
+    expect(server.seen).toHaveLength(tries + 1);
+    expect(sent().at(-1)).toEqual(["max_tokens", "temperature"].filter((name) => !(name in words)));
+  });
+
+  test("that refuses for ever is not asked for ever", async () => {
+    server.behave(() => Response.json(unsupported("max_tokens"), { status: 400 }));
+    expect(failureOf(await ask()).reason).toBe("bad_request");
+    expect(server.seen).toHaveLength(2);
+  });
+
+  test("may answer in parts, of which what it thought is none", async () => {
+    const parts = [
+      { type: "thinking", thinking: [{ type: "text", text: "hmm {" }] },
+      { type: "text", text: '{"cause":' },
+      { type: "text", text: '"a"}' },
+    ];
+    server.behave(() => Response.json(completion(parts as never)));
+    expect(await ask()).toMatchObject({ ok: true, text: '{"cause":"a"}' });
+  });
+
+  test("may send its JSON as text", async () => {
+    const body = JSON.stringify(completion("hello"));
+    server.behave(answers(body, { headers: { "content-type": "text/plain; charset=utf-8" } }));
+    expect(await ask()).toMatchObject({ ok: true, text: "hello" });
+  });
+
+  const usedUp = (): Behaviour => (request, signal) => {
+    if (request.body.max_tokens === undefined || request.body.max_tokens > 4_000) return GOOD(request, signal);
+    const [choice] = completion(null).choices;
+    return Response.json({ ...completion(null), choices: [{ ...choice, finish_reason: "length" }] });
+  };
+  test("whose thinking used up the tokens is given more, now and later", async () => {
+    server.behave(usedUp());
+    const client = clientOf();
+    expect((await client.ask(QUESTION)).ok).toBe(true);
+    expect((await client.ask(QUESTION)).ok).toBe(true);
+    expect(server.seen).toHaveLength(3);
+  });
+
+  test("whose thinking uses up whatever it is given says so", async () => {
+    const [choice] = completion(null).choices;
+    server.behave(() => Response.json({ ...completion(null), choices: [{ ...choice, finish_reason: "length" }] }));
+    const failure = failureOf(await ask());
+    expect(failure.reason).toBe("empty");
+    expect(failure.message).toContain("tokens");
+    expect(server.seen).toHaveLength(2);
+  });
+
+  test.each([
+    ["FastAPI", { detail: "Model x/y is not loaded" }, "Model x/y is not loaded"],
+    [
+      "FastAPI, of a field",
+      { detail: [{ loc: ["body", "messages"], msg: "field required" }] },
+      "body.messages: field required",
+    ],
+    ["TGI", { error: "Model is overloaded", error_type: "overloaded" }, "Model is overloaded"],
+    ["Ollama", { error: "model 'x' not found" }, "model 'x' not found"],
+    ["a gateway", { message: "no such route" }, "no such route"],
+  ])("has its own words for what is wrong (%s)", async (_, body, words) => {
+    server.behave(() => Response.json(body, { status: 404 }));
+    expect(failureOf(await ask()).message).toBe(`HTTP 404: ${words}`);
+  });
+});
+
 interface FailureCase {
   name: string;
   behaviour: Behaviour;

@@ -178,6 +178,39 @@ describe("a model", () => {
     expect(await silent(await open(NGINX))).toBe("timeout");
   }, 10_000);
 
+  test("that does not answer in time is asked once more", async () => {
+    await start({ AI_TIMEOUT: "1s" });
+    model.behave(() => new Promise<Response>(() => undefined), says(JSON.stringify(GOOD_ANSWER)));
+    await explained(await open(NGINX), "model");
+    expect(model.seen).toHaveLength(2);
+  }, 10_000);
+
+  test("that thinks long about one incident holds up no other", async () => {
+    await start({ AI_TIMEOUT: "30s" });
+    model.behave(() => new Promise<Response>(() => undefined), says(JSON.stringify(GOOD_ANSWER)));
+    await open(NGINX);
+    await until(() => model.seen.length === 1);
+    const others = [];
+    for (let n = 0; n < 12; n++) others.push(await open({ ...NGINX, message: `nginx crashed, time ${n}` }));
+    for (const id of others) await explained(id, "model");
+  }, 20_000);
+
+  test("with one slot answers twelve incidents, one after another", async () => {
+    await start({ AI_TIMEOUT: "1s" });
+    let line: Promise<unknown> = Promise.resolve();
+    model.behave(async (request, signal) => {
+      const work = line.then(() => (signal.aborted ? undefined : Bun.sleep(300)));
+      line = work;
+      await work;
+      return says(JSON.stringify(GOOD_ANSWER))(request, signal);
+    });
+    const ids = [];
+    for (let n = 0; n < 12; n++) ids.push(await open({ ...NGINX, message: `nginx crashed, case ${n}` }));
+    for (const id of ids) {
+      await until(async () => (await read(id)).analysis?.by === "model", { ms: 20_000, what: `the answer for ${id}` });
+    }
+  }, 40_000);
+
   test("is not asked again about an identical incident of another host", async () => {
     const started = await start();
     for (const token of ["identical-host-1", "identical-host-2"]) {

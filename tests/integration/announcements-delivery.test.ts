@@ -589,6 +589,8 @@ describe("a storm", () => {
       byHost: [{ hostname: "web-01", count: 480 }],
       byCategory: [{ category: "port_conflict", count: 480 }],
     });
+    expect(storm()?.held).toHaveLength(480);
+    expect(storm()?.held?.[0]).toMatchObject({ hostname: "web-01", kind: "port_conflict", source: "s-20" });
     const members = await sql()`select incident_id from announcements where storm_id = ${storm()?.id ?? 0}`;
     expect([...shown, ...members.map((one) => one.incident_id)].sort((a, b) => a - b)).toEqual(ids);
 

@@ -5,9 +5,10 @@ import { createSlack } from "../../src/slack/slack.ts";
 import { createNode, type TestNode } from "../support/announcements.ts";
 import { type FakeSlack, startFakeSlack } from "../support/fake-slack.ts";
 import { BOT_TOKEN, CHANNEL } from "../support/fake-slack-api.ts";
-import { addAgent, addIncident } from "../support/incident-rows.ts";
+import { addAgent, addIncident, type TestIncident } from "../support/incident-rows.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
 let database: TestDatabase;
@@ -29,8 +30,8 @@ afterEach(async () => {
 });
 afterAll(() => database.close());
 
-function start(byWebhook = false): TestNode {
-  const ways = byWebhook ? { webhookUrl: slack.webhookUrl } : { token: BOT_TOKEN, channel: CHANNEL };
+function start(byWebhook = false, webhookUrl = slack.webhookUrl): TestNode {
+  const ways = byWebhook ? { webhookUrl } : { token: BOT_TOKEN, channel: CHANNEL };
   const none = { webhookUrl: null, token: null, channel: null, appToken: null, signingSecret: null };
   const settings = { ...none, allowedUsers: [], apiUrl: slack.apiUrl, ...ways };
   const { notifier } = createSlack({ settings, redact, clock: createSystemClock(), log: quiet });
@@ -40,8 +41,8 @@ function start(byWebhook = false): TestNode {
   return node;
 }
 
-async function announce(node: TestNode): Promise<number> {
-  const id = await addIncident(database, agent);
+async function announce(node: TestNode, given: TestIncident = {}): Promise<number> {
+  const id = await addIncident(database, agent, given);
   await node.decide([id]);
   node.wake();
   return id;
@@ -50,11 +51,26 @@ const stateOf = async (id: number) => {
   const [row] = await database.database.sql`select state from announcements where incident_id = ${id} and subject = ''`;
   return row?.state;
 };
+const attempts = async () => {
+  const [row] = await database.database.sql`select coalesce(sum(attempts), 0)::int as all from announcements`;
+  return row?.all;
+};
 const isIn = (id: number, state: string) => until(async () => (await stateOf(id)) === state);
 /** Something changed rows, and whoever follows them is woken. */
 const change = async (changing: PromiseLike<unknown>) => {
   await changing;
   for (const node of nodes) node.wake();
+};
+const end = () =>
+  change(database.database.sql`
+    update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), revision = revision + 1,
+      reason = 'resolved by ana'`);
+/** Messages that do not show the newest revision, or are not sent yet. */
+const open = async () => {
+  const [row] = await database.database.sql`
+    select count(*)::int as all from announcements a join incidents i on i.id = a.incident_id
+    where a.state <> 'sent' or (a.subject = '' and a.shown_revision is distinct from i.revision)`;
+  return row?.all;
 };
 const hurry = () =>
   change(database.database.sql`
@@ -68,6 +84,33 @@ describe("Slack's Web API", () => {
       update incidents set status = 'resolved', resolved_at = now(), updated_at = now(), revision = revision + 1,
         reason = 'resolved by ana'`);
     await until(() => JSON.stringify(slack.messages[0]?.blocks ?? null).includes("Resolved: "));
+    expect(slack.messages).toHaveLength(1);
+  });
+
+  test.each([
+    ["the message is gone", "message_not_found"],
+    ["it may not be edited any more", "edit_window_closed"],
+  ])("tells the end of what is critical in a new message with a link to the old where %s", async (_, error) => {
+    const id = await announce(start(), { severity: "critical" });
+    await isIn(id, "sent");
+    slack.behave("chat.update", { error });
+    await end();
+    await until(() => slack.messages.length === 2);
+    const said = JSON.stringify(slack.messages[1]?.blocks);
+    expect(said).toContain("Resolved:");
+    expect(said).toContain("resolved by ana");
+    expect(said).toContain(`/archives/${CHANNEL}/p${slack.messages[0]?.ts?.replace(".", "")}`);
+    await until(async () => (await open()) === 0);
+    expect(slack.messages).toHaveLength(2);
+  });
+
+  test("tells the end of what is not critical nowhere else", async () => {
+    const id = await announce(start(), { severity: "warning" });
+    await isIn(id, "sent");
+    slack.behave("chat.update", { error: "message_not_found" });
+    await end();
+    await until(() => slack.calls("chat.update").length === 1);
+    await until(async () => (await open()) === 0);
     expect(slack.messages).toHaveLength(1);
   });
 
@@ -99,6 +142,51 @@ describe("Slack's Web API", () => {
 });
 
 describe("an incoming webhook", () => {
+  test("loses nothing when packets are dropped for half a minute, and posts once what was never sent", async () => {
+    const network = await startTcpProxy(Number(new URL(slack.webhookUrl).port));
+    try {
+      network.hold();
+      const url = new URL(slack.webhookUrl);
+      url.port = String(network.port);
+      const node = start(true, url.href);
+      const [first, second] = [await announce(node), await announce(node)];
+      await until(async () => (await attempts()) >= 1);
+      // Longer than two calls may take.
+      const endMs = performance.now() + 26_000;
+      await until(
+        async () => {
+          await hurry();
+          return performance.now() > endMs;
+        },
+        { ms: 30_000 },
+      );
+      expect([await stateOf(first), await stateOf(second)]).toEqual(["unknown", "waiting"]);
+      network.mend();
+      await until(
+        async () => {
+          await hurry();
+          return (await stateOf(first)) === "sent" && (await stateOf(second)) === "sent";
+        },
+        { ms: 30_000 },
+      );
+      expect(slack.messages).toHaveLength(2);
+    } finally {
+      network.stop();
+    }
+  }, 90_000);
+
+  test("sends again what a page to sign in at has swallowed", async () => {
+    slack.behave("webhook", { status: 200, body: "<!doctype html><title>Guest access</title>" }, "works");
+    const id = await announce(start(true));
+    await until(async () => (await attempts()) === 1);
+    expect(await stateOf(id)).not.toBe("sent");
+    await until(async () => {
+      await hurry();
+      return (await stateOf(id)) === "sent";
+    });
+    expect(slack.messages).toHaveLength(1);
+  });
+
   test.each([
     ["lost", 2],
     ["cut", 1],

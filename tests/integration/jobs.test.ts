@@ -33,7 +33,7 @@ afterAll(() => database.close());
 async function start({ retries = 3 } = {}): Promise<Jobs> {
   const worker: Worker<typeof QUEUE> = {
     queue: QUEUE,
-    limits: { batch: 2, together: false, deadlineS: 60, retries },
+    limits: { batch: 2, deadlineS: 60, retries },
     async run() {
       runs.push(performance.now());
       if (failures-- > 0) throw new Error("not yet");

@@ -12,6 +12,7 @@ import { TOKEN_ACCESS, testApp } from "../support/http-app.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { incidentView } from "../support/slack-views.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
 const NEVER = new AbortController().signal;
@@ -188,6 +189,24 @@ describe("Socket Mode", () => {
     receiver.start();
     await until(() => slack.sockets.open() === 1, { ms: 10_000 });
   });
+
+  test("a connection that a firewall forgot is made again", async () => {
+    const url = new URL(slack.sockets.url);
+    const network = await startTcpProxy(Number(url.port));
+    try {
+      url.port = String(network.port);
+      const headers = { "content-type": "application/json" };
+      const offer = { status: 200, body: JSON.stringify({ ok: true, url: url.href }), headers };
+      slack.behave("apps.connections.open", offer);
+      const { receiver } = connect();
+      receiver.start();
+      await until(() => slack.sockets.connections() === 1);
+      network.forget();
+      await until(() => slack.sockets.connections() === 2, { ms: 20_000, what: "the next connection" });
+    } finally {
+      network.stop();
+    }
+  }, 30_000);
 
   test("it stops, connected or not", async () => {
     const { receiver } = connect();

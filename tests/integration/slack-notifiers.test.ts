@@ -251,6 +251,8 @@ describe("a webhook", () => {
     ["does not take the message", { error: "invalid_blocks" }, "never", null],
     ["is broken", { status: 500 }, "later", null],
     ["hangs up", "cut", "unknown", null],
+    ["is hidden by a page to sign in at", { status: 200, body: "<html>Sign in</html>" }, "later", null],
+    ["is hidden by a page without words", { status: 200, body: "" }, "later", null],
   ];
   test.each(failures)("says what a failure means: it %s", async (_, behaviour, reason, retryAfterMs) => {
     slack.behave("webhook", behaviour);

@@ -3,7 +3,7 @@ import type { Json } from "./fake-slack-api.ts";
 import { until } from "./until.ts";
 
 /** Slack's side of Socket Mode: says hello, hands out envelopes and waits for their acknowledgement. */
-export function startFakeSocketMode() {
+export function startFakeSocketMode(host = "127.0.0.1") {
   const open = new Set<ServerWebSocket<undefined>>();
   const acked = new Map<string, number>();
   const behaviour = { hello: true };
@@ -40,7 +40,7 @@ export function startFakeSocketMode() {
   }
 
   return {
-    url: `ws://127.0.0.1:${server.port}/link`,
+    url: `ws://${host}:${server.port}/link`,
     behaviour,
     /** Sockets that are open now, and all there ever were. */
     open: () => open.size,

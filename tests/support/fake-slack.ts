@@ -54,15 +54,16 @@ export interface FakePress {
 /**
  * A server that speaks Slack's Web API, webhooks, response URLs, file uploads and Socket Mode. Settings for it:
  * SLACK_API_URL=apiUrl, SLACK_TOKEN=BOT_TOKEN, SLACK_CHANNEL=CHANNEL, SLACK_APP_TOKEN=APP_TOKEN,
- * SLACK_SIGNING_SECRET=SIGNING_SECRET, SLACK_WEBHOOK_URL=webhookUrl (all exported by fake-slack-api.ts).
+ * SLACK_SIGNING_SECRET=SIGNING_SECRET, SLACK_WEBHOOK_URL=webhookUrl (all exported by fake-slack-api.ts). `host` is the name that
+ * its addresses bear; it listens on 127.0.0.1.
  */
-export async function startFakeSlack() {
+export async function startFakeSlack({ host = "127.0.0.1" } = {}) {
   const seen: SeenCall[] = [];
   const ephemerals: Json[] = [];
   const queues = new Map<string, Behaviour[]>();
   const scopes = { granted: [...SCOPES] };
   let base = "";
-  const sockets = startFakeSocketMode();
+  const sockets = startFakeSocketMode(host);
   const workspace = createWorkspace(() => ({ http: base, socket: sockets.url }));
 
   function effectOf(method: string, args: Json): Json {
@@ -105,7 +106,7 @@ export async function startFakeSlack() {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the server has no port");
-  base = `http://127.0.0.1:${address.port}`;
+  base = `http://${host}:${address.port}`;
 
   /** The payload of a pressed button, as Slack makes it for a message of the workspace. */
   function payloadOf(press: FakePress): Json {

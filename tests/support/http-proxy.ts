@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from "node:net";
 
-/** A proxy that makes tunnels, as companies have them. */
+/** A proxy as companies have them: it makes tunnels, and may hand on plain requests. It alone knows names that end in `.test`: they are this machine. */
 export interface HttpProxy {
   readonly url: string;
   /** The first line and the credentials of each request. */
@@ -8,8 +8,8 @@ export interface HttpProxy {
   stop(): void;
 }
 
-/** Starts one; `refusal` is the answer to those who are not let through. */
-export async function startHttpProxy(refusal?: string): Promise<HttpProxy> {
+/** Starts one; `refusal` is the answer to those who want a tunnel and get none, `forwards`: plain requests are handed on. */
+export async function startHttpProxy(refusal?: string, { forwards = false } = {}): Promise<HttpProxy> {
   const requests: HttpProxy["requests"] = [];
   const open = new Set<Socket>();
   const server = createServer((client) => {
@@ -19,12 +19,15 @@ export async function startHttpProxy(refusal?: string): Promise<HttpProxy> {
       const text = head.toString("latin1");
       const [line = ""] = text.split("\r\n");
       requests.push({ line, authorization: /^proxy-authorization: (.*)\r$/im.exec(text)?.[1] });
+      const [, plainHost, plainPort = "80"] = /^[A-Z]+ http:\/\/([^/: ]+)(?::(\d+))?\//.exec(line) ?? [];
+      if (forwards && plainHost !== undefined)
+        return handOn(client, head, connect(Number(plainPort), addressOf(plainHost)));
       const [, host, port] = /^CONNECT ([^ ]+):(\d+) /.exec(line) ?? [];
       if (refusal !== undefined || host === undefined) {
         client.end(`HTTP/1.1 ${refusal ?? "405 Method Not Allowed"}\r\ncontent-length: 0\r\n\r\n`);
         return;
       }
-      const target = connect(Number(port), host);
+      const target = connect(Number(port), addressOf(host));
       open.add(target);
       target.on("error", () => client.destroy());
       target.on("connect", () => {
@@ -45,4 +48,16 @@ export async function startHttpProxy(refusal?: string): Promise<HttpProxy> {
       for (const socket of open) socket.destroy();
     },
   };
+}
+
+const addressOf = (host: string) => (host.endsWith(".test") ? "127.0.0.1" : host);
+
+/** Requests one after the other, each with its whole address in the first line. */
+function handOn(client: Socket, head: Buffer, target: Socket): void {
+  const withoutHost = (chunk: Buffer) => chunk.toString("latin1").replace(/^([A-Z]+) http:\/\/[^/]+/, "$1 ");
+  target.on("error", () => client.destroy());
+  target.write(withoutHost(head), "latin1");
+  client.on("data", (chunk: Buffer) => target.write(withoutHost(chunk), "latin1"));
+  client.on("close", () => target.destroy());
+  target.pipe(client);
 }

@@ -5,6 +5,8 @@ import { parseModelAnswer } from "../../src/analysis/model-answer.ts";
 import { GOOD_ANSWER } from "../support/fake-openrouter.ts";
 
 const SENT = "nginx: bind() to 0.0.0.0:80 failed\t(98: Address already in use)\nstill could not bind()";
+/** What a model thinks of first is longer than what it says. */
+const DRAFT = JSON.stringify({ ...GOOD_ANSWER, cause: "The disk is full, I think.", explanation: "long ".repeat(100) });
 const json = JSON.stringify(GOOD_ANSWER);
 
 function parsed(answer: unknown, sent = SENT) {
@@ -25,6 +27,13 @@ describe("an answer is found", () => {
     ["after a brace that nothing closes", `{ well: ${json}`],
     ["with a comma too many", `${json.slice(0, -1)},}`],
     ["pretty", JSON.stringify(GOOD_ANSWER, null, 2)],
+    ["after a longer draft", `<think>${DRAFT}\nNo: port 80.</think>\n${json}`],
+    ["after a longer draft without a mark", `First thought: ${DRAFT}\nBetter: ${json}`],
+    ["after a draft whose thought began before the text", `${DRAFT}\n</think>${json}`],
+    ["in a thought, when nothing else is said", `<think>so it is ${json}</think>`],
+    ["after many braces without end", `${"if (x) { ".repeat(200)}${json}`],
+    ["after a thought longer than any answer", `<think>${"so { or not. ".repeat(8_000)}</think>${json}`],
+    ["as a text of JSON", JSON.stringify(json)],
   ])("%s", (_, text) => {
     expect(parsed(text)).toEqual({ ok: true, answer: GOOD_ANSWER, notes: [] } as never);
   });

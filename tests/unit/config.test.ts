@@ -73,6 +73,7 @@ describe("settings", () => {
         apiUrl: null,
       },
       webhook: null,
+      proxies: { https: null, http: null, exempt: "" },
       logLevel: "info",
     });
   });

@@ -47,6 +47,45 @@ const openIncident = (over: Record<string, unknown> = {}) => ({
 const plan = (alerts: IncomingAlert[], facts: Partial<GroupingFacts> = {}): GroupingPlan =>
   planGrouping(alerts, { ...NOTHING, ...facts }, WINDOW_MS);
 
+describe("what comes and goes", () => {
+  const [fires, recovers] = [
+    (occurredAt: number) => alert({ occurredAt }),
+    (occurredAt: number) => alert({ occurredAt, state: "resolved" }),
+  ];
+  const flaps = (result: GroupingPlan) => result.events.filter(({ kind }) => kind === "flapping").length;
+
+  test("within one batch is two incidents, of which the second is not over yet", () => {
+    const batch = [0, 1, 2, 3, 4].flatMap((n) => [fires(1_000_000 + n * 10_000), recovers(1_005_000 + n * 10_000)]);
+    const result = plan(batch);
+    expect(result.opened).toMatchObject([
+      { occurrences: 1, reason: "resolved by the agent" },
+      { occurrences: 4, resolvedAt: null },
+    ]);
+    expect(flaps(result)).toBe(1);
+  });
+
+  test.each([
+    ["at the end of the window", WINDOW_MS, 1],
+    ["after it", WINDOW_MS + 1, 0],
+  ])("flaps where the third change comes %s", (_, laterMs, expected) => {
+    const ended = [{ fingerprint: alert().fingerprint, openedAt: 1_000_000 }];
+    expect(flaps(plan([fires(1_000_000 + laterMs)], { ended }))).toBe(expected);
+  });
+
+  test("is not resolved by a recovery while it flaps; its message says that it is well", () => {
+    const { changed, events, alerts } = plan([recovers(1_000_500)], { open: [openIncident({ isFlapping: true })] });
+    expect(changed).toMatchObject([{ id: 7, resolvedAt: null, addOccurrences: 0 }]);
+    expect(events).toEqual([]);
+    expect(alerts).toMatchObject([{ incident: { id: 7 } }]);
+  });
+
+  test("is not damped where the server says it itself", () => {
+    const own = { origin: "server" as const };
+    const batch = [alert(own), alert({ ...own, state: "resolved" }), alert(own), alert({ ...own, state: "resolved" })];
+    expect(plan(batch).opened.map(({ resolvedAt }) => resolvedAt === null)).toEqual([false, false]);
+  });
+});
+
 describe("a firing alert", () => {
   test("with no open incident opens one that carries its text", () => {
     const { opened, alerts, changed } = plan([alert()]);

@@ -304,6 +304,38 @@ describe("whatever the input, Slack takes the message", () => {
     );
   });
 
+  const holding = (count: number, sourceOf: (n: number) => string) =>
+    Array.from({ length: count }, (_, n) => {
+      const kind = n % 2 === 0 ? "disk_full" : "systemd";
+      return { id: 1_000 + n, hostname: `web-${Math.floor(n / 10)}`, kind, source: sourceOf(n) };
+    }).sort((a, b) => a.hostname.localeCompare(b.hostname) || a.kind.localeCompare(b.kind));
+
+  test("of a storm of two hundred names all that it holds, by host and kind", () => {
+    const held = holding(180, (n) => `service-${n}`);
+    const storm = stormView({ total: 180, held, url: "https://ops.example.com/app/incidents" });
+    const { blocks } = messageOf({ kind: "storm", storm }, WITH_BUTTONS);
+    expect(blockMistakes(blocks)).toEqual([]);
+    const said = mrkdwnOf(blocks).join("\n");
+    for (const { id, source } of held) expect(said).toContain(`${id} ${source}`);
+    expect(said).toContain("• *web-0* disk_full: 1000 service-0, 1002 service-2");
+    expect(said).not.toContain(" more");
+  });
+
+  test("of a storm that is too large for one message names what fits, and the rest by a link", () => {
+    const held = holding(500, (n) => `${n}-a-service-with-a-very-long-name-<&>-${"x".repeat(40)}`);
+    const storm = stormView({ total: 2_000, held, url: "https://ops.example.com/app/incidents" });
+    const { blocks } = messageOf({ kind: "storm", storm }, WITH_BUTTONS);
+    expect(blockMistakes(blocks)).toEqual([]);
+    const texts = mrkdwnOf(blocks);
+    for (const text of texts) expectInert(text);
+    expect(texts.join("").length).toBeLessThan(12_000);
+    const named = texts.join("\n").match(/\d{4} \d+-a-service/g)?.length ?? 0;
+    expect(named).toBeGreaterThan(80);
+    expect(texts.join("\n")).toContain(
+      `and ${2_000 - named} more: <https://ops.example.com/app/incidents|Open dashboard>`,
+    );
+  });
+
   test("of a quiet storm", () => {
     const { blocks, metadata } = messageOf({ kind: "storm", storm: stormView() }, WITH_BUTTONS);
     expect(JSON.stringify(blocks)).toContain("143 incidents, 140 open");

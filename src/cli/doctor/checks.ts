@@ -1,28 +1,30 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import { dirname } from "node:path";
-import { connect as connectTls } from "node:tls";
+import { proxyOf as proxyFor } from "../../config/proxy.ts";
 import type { Config } from "../../config.ts";
-import { fetchBounded } from "../../lib/bounded-fetch.ts";
+import { createFetch, direct, fetchBounded, type ProxyOf } from "../../lib/bounded-fetch.ts";
 import { errorCode, errorMessage } from "../../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
 import { fieldsOf, jsonOf } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
 import { checkSlack } from "../../slack/doctor.ts";
 import { checkDatabase } from "./database.ts";
+import { checkWebhook } from "./webhook.ts";
 
 const SLACK_LIMIT_MS = 20_000;
 const SLACK_API = "https://slack.com/api";
 
 /** Looks at everything that the settings name, all at once; nothing is changed, delivered or paid for. */
 export async function examine(config: Config, log: Log): Promise<Finding[]> {
+  const via = (url: URL) => proxyFor(config.proxies, url);
   const [database, model, webhook, port, messages, slackClock] = await Promise.all([
     checkDatabase(config, log),
-    checkModel(config.ai),
-    checkWebhook(config.webhook?.url ?? null),
+    checkModel(config.ai, via),
+    checkWebhook(config.webhook?.url ?? null, via),
     checkPort(config),
-    checkSlack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS) }),
-    readSlackClock(config.slack),
+    checkSlack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS), proxyOf: via }),
+    readSlackClock(config.slack, via),
   ]);
   return [
     fine("settings", "no mistakes"),
@@ -37,9 +39,9 @@ export async function examine(config: Config, log: Log): Promise<Finding[]> {
 }
 
 /** Slack refuses, and is refused, when the clocks are minutes apart. This method of its API does nothing and asks for no token. */
-async function readSlackClock({ token, webhookUrl, apiUrl }: Config["slack"]): Promise<OtherClock[]> {
+async function readSlackClock({ token, webhookUrl, apiUrl }: Config["slack"], via: ProxyOf): Promise<OtherClock[]> {
   if (token === null && webhookUrl === null) return [];
-  const answer = await get(`${apiUrl ?? SLACK_API}/api.test`, { limitMs: SLACK_LIMIT_MS });
+  const answer = await get(`${apiUrl ?? SLACK_API}/api.test`, { limitMs: SLACK_LIMIT_MS, proxyOf: via });
   return answer.ok && answer.skewS !== null ? [{ whose: "Slack", skewS: answer.skewS }] : [];
 }
 
@@ -50,16 +52,17 @@ const MODEL = "model";
  * Whether the model's endpoint can be reached and takes the key: its list of models is asked for, which costs nothing. With
  * what was found comes the endpoint's clock.
  */
-export async function checkModel({ key, baseUrl, model }: Config["ai"]) {
+export async function checkModel({ key, baseUrl, model }: Config["ai"], proxyOf = direct) {
   const { host, hostname } = new URL(baseUrl);
   const isOpenRouter = hostname === "openrouter.ai";
   if (isOpenRouter && key === null) {
     return { finding: fine(MODEL, "none is set (OPENROUTER_KEY): the heuristics alone explain"), clocks: [] };
   }
   const headers: Record<string, string> = key === null ? {} : { authorization: `Bearer ${key}` };
-  const list = await get(`${baseUrl}/models`, { headers, limitMs: MODEL_LIMIT_MS });
+  const list = await get(`${baseUrl}/models`, { headers, proxyOf, limitMs: MODEL_LIMIT_MS });
   // OpenRouter shows its list to everybody, whatever the key.
-  const proof = isOpenRouter && list.ok ? await get(`${baseUrl}/key`, { headers, limitMs: MODEL_LIMIT_MS }) : list;
+  const proof =
+    isOpenRouter && list.ok ? await get(`${baseUrl}/key`, { headers, proxyOf, limitMs: MODEL_LIMIT_MS }) : list;
   const clocks = list.ok && list.skewS !== null ? [{ whose: host, skewS: list.skewS }] : [];
   return { finding: judge(host, model, list, proof), clocks };
 }
@@ -158,37 +161,6 @@ function reachable(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
 }
 
-const WEBHOOK_LIMIT_MS = 8_000;
-const WEBHOOK = "webhook";
-
-/** Whether WEBHOOK_URL's host takes connections (and has a certificate that is trusted). Nothing is delivered: no request is made. */
-export async function checkWebhook(webhookUrl: string | null): Promise<Finding | undefined> {
-  if (webhookUrl === null) return undefined;
-  const url = new URL(webhookUrl);
-  const problem = await reach(url);
-  if (problem === undefined) return fine(WEBHOOK, `${url.host} takes connections (nothing was delivered)`);
-  const todo = "check WEBHOOK_URL, the network, DNS and the firewall, and the certificate there";
-  return broken(WEBHOOK, `${url.host} cannot be reached: ${problem}`, todo);
-}
-
-/** Why it cannot be reached. */
-function reach(url: URL): Promise<string | undefined> {
-  const isTls = url.protocol === "https:";
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  const port = Number(url.port || (isTls ? 443 : 80));
-  return new Promise((resolve) => {
-    const socket = isTls ? connectTls({ host, port, servername: host }) : connect({ host, port });
-    const end = (problem?: string) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(problem);
-    };
-    const timer = setTimeout(() => end(`no answer within ${WEBHOOK_LIMIT_MS / 1000} s`), WEBHOOK_LIMIT_MS);
-    socket.once(isTls ? "secureConnect" : "connect", () => end());
-    socket.once("error", (error) => end(error.message));
-  });
-}
-
 const MIB = 2 ** 20;
 /** PostgreSQL stops when it cannot write its log. */
 const FREE_BYTES_MIN = 256 * MIB;
@@ -267,7 +239,7 @@ type Exchange =
 /** One GET: no redirect is followed, and a body that is too long is no answer. `skewS`: how far the service's clock is ahead of ours. */
 export async function get(
   url: string,
-  options: { headers?: Record<string, string>; limitMs: number; ownCertificate?: boolean },
+  options: { headers?: Record<string, string>; limitMs: number; ownCertificate?: boolean; proxyOf?: ProxyOf },
 ): Promise<Exchange> {
   const { headers = {}, limitMs, ownCertificate } = options;
   try {
@@ -277,7 +249,7 @@ export async function get(
       signal: AbortSignal.timeout(limitMs),
       ...(ownCertificate ? { tls: { rejectUnauthorized: false } } : {}),
     };
-    const response = await fetchBounded(url, init, BODY_BYTES_MAX);
+    const response = await fetchBounded(url, init, BODY_BYTES_MAX, createFetch(options.proxyOf ?? direct));
     const skewS = skewOf(response.headers.get("date"));
     return { ok: true, status: response.status, body: await response.text(), skewS };
   } catch (error) {

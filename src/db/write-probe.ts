@@ -1,0 +1,52 @@
+import type { Sql } from "postgres";
+import type { Clock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+
+/** What was found holds so long, lest who asks often makes work. */
+const HOLDS_MS = { good: 10_000, bad: 1_000 };
+/** Out of resources (a full disk), a server that only reads, and what the system refuses. */
+const CANNOT_WRITE = /^(53|25006|58)/;
+
+class TakenBack extends Error {}
+
+/**
+ * Whether something new can be written: null, or why not, in PostgreSQL's words. A full disk shows only where a file grows, so a
+ * table is made, filled and taken back. Whatever else fails says nothing about that: a role may have no right to make one.
+ */
+export function createWriteProbe(sql: Sql, clock: Clock, log: Log): () => Promise<string | null> {
+  let known: { why: string | null; untilMs: number } | undefined;
+  let trying: Promise<string | null> | undefined;
+
+  async function tryOnce(): Promise<string | null> {
+    const table = sql(`opspilot_probe_${crypto.randomUUID().slice(0, 8)}`);
+    try {
+      await sql.begin(async (tx) => {
+        await tx`create table ${table} (filling text)`;
+        await tx`insert into ${table} select repeat('x', 1000) from generate_series(1, 16)`;
+        throw new TakenBack();
+      });
+      return null;
+    } catch (error) {
+      if (error instanceof TakenBack) return null;
+      const code = error instanceof Error && "code" in error ? String(error.code) : "";
+      if (CANNOT_WRITE.test(code)) return errorMessage(error);
+      log.debug({ error: errorMessage(error) }, "it could not be tried whether the database can write");
+      return null;
+    }
+  }
+
+  async function look(): Promise<string | null> {
+    const why = await tryOnce();
+    known = { why, untilMs: clock.monotonicMs() + (why === null ? HOLDS_MS.good : HOLDS_MS.bad) };
+    return why;
+  }
+
+  return async () => {
+    if (known && clock.monotonicMs() < known.untilMs) return known.why;
+    trying ??= look().finally(() => {
+      trying = undefined;
+    });
+    return trying;
+  };
+}
