@@ -104,10 +104,14 @@ function databaseOf(raw: RawSettings, read: Reader, mistakes: Mistakes) {
   return url === undefined ? null : { url, directUrl };
 }
 
-/** All parts are named: nothing is taken from PG* variables or guessed. A socket's directory is named by `?host=`. */
+/**
+ * Nothing is taken from PG* variables or guessed. A socket's directory is named by `?host=`: there the user may be the process's
+ * own. No password is as good as one: the server may ask for none.
+ */
 function databaseUrlOf(text: string): string | undefined {
-  const url = URL.parse(text.replace(/^([a-z]+:\/\/[^/?#]*@)(?=[/?:])/, "$1localhost"));
-  const parts = [url?.hostname, url?.username, url?.password, url?.pathname.slice(1)];
+  const url = URL.parse(text.replace(/^([a-z]+:\/\/(?:[^/?#]*@(?=[/?:])|(?=[/?])))/, "$1localhost"));
+  const isSocket = /^(\/|%2f)/i.test(url?.searchParams.get("host") ?? url?.hostname ?? "");
+  const parts = [url?.hostname, url?.username || isSocket, url?.pathname.slice(1)];
   return parts.every(Boolean) ? text : undefined;
 }
 

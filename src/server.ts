@@ -6,7 +6,7 @@
  * unit's TimeoutStopSec of 60 s: sockets 6 s, ingest 20, presence 3, outlets, decisions and silences 6, jobs 3, the database 15, and
  * a second each for what only has to hear of it. What takes longer is left behind, and the log names it.
  */
-import { collectDefaultMetrics, Registry } from "prom-client";
+import { Registry } from "prom-client";
 import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
 import { createNotifications } from "./db/notifications.ts";
@@ -29,6 +29,7 @@ import type { Log } from "./lib/log.ts";
 import { createLoops } from "./lib/loops.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
 import { createPeopleSide } from "./server/people.ts";
+import { collectProcessMetrics } from "./server/process-metrics.ts";
 import { createReadiness } from "./server/readiness.ts";
 
 const DATABASE_STOP_MS = 15_000;
@@ -37,8 +38,6 @@ const HEARING_STOP_MS = 1_000;
 const RETENTION_STATEMENT_MS = 300_000;
 /** Who asks whether the server is ready does not wait long. */
 const READINESS_STATEMENT_MS = 5_000;
-/** By default it is sampled a hundred times a second, which is most of what an idle process does: each time wakes the allocator, too. */
-const EVENT_LOOP_SAMPLE_MS = 10_000;
 
 export interface ServerOptions {
   config: Config;
@@ -69,8 +68,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<RunningServer> {
   const { config, log, clock } = options;
   const registry = new Registry();
-  const sampling = { eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS };
-  collectDefaultMetrics({ register: registry, prefix: "opspilot_", ...sampling });
+  collectProcessMetrics(registry);
   const loops = createLoops(clock, log);
   const writer = createIncidentWriter();
 

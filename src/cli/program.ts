@@ -190,7 +190,8 @@ export function report(error: unknown): number {
 function textOf(error: unknown): string {
   if (isSystemError(error) && error.code === "ENOSPC") return `no space is left on the disk (${error.message})`;
   if (error instanceof OpsPilotError || isSystemError(error) || !(error instanceof Error)) return errorMessage(error);
-  return error.stack ?? error.message;
+  const { stack = error.message, cause } = error;
+  return cause === undefined ? stack : `${stack}\ncaused by: ${errorMessage(cause)}`;
 }
 
 function isSystemError(error: unknown): error is Error & { code: string } {

@@ -201,7 +201,7 @@ async function write(tx: TransactionSql, news: readonly News[]): Promise<void> {
   const results = news.map(({ result }) => result);
   await tx`
     update commands c set status = r.status, late = (r.status = 'expired'), exit_code = r.exit_code, output = r.output,
-      error = r.error, duration_ms = round(r.duration_ms), finished_at = coalesce(to_timestamp(r.finished_at), now())
+      error = r.error, duration_ms = round(r.duration_ms), finished_at = least(coalesce(to_timestamp(r.finished_at), now()), now())
     from unnest(${news.map(({ command }) => command.id)}::uuid[],
       ${news.map(({ result, isLate }) => (isLate ? "expired" : result.status))}::text[],
       ${results.map((one) => one.exit_code ?? null)}::int[], ${results.map((one) => one.output ?? null)}::text[],

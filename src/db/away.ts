@@ -15,10 +15,10 @@ const CONNECTION_CODES = [
 ];
 
 /**
- * SQLSTATE 08: the connection failed; 57P: the server is going down or coming up; 53300: it has no connection left; 57014, 25P03:
- * a statement, or a transaction between two, took too long.
+ * SQLSTATE 08: the connection failed; 25006: it is a standby now; 28, 3D: nobody is let in just now; 53: it has no memory, disk or
+ * connection left; 57: going down or coming up, or a statement took too long, 25P03 a transaction between two; 58: its system fails.
  */
-const SQLSTATES = /^(08...|57P0[1-5]|53300|57014|25P03)$/;
+const SQLSTATES = /^(?:(?:08|28|3D|53|57|58)[\dA-Z]{3}|25006|25P03)$/;
 
 /** Drizzle wraps what the driver throws. */
 const CAUSES_MAX = 4;

@@ -4,7 +4,7 @@ import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
-import type { DatabaseTarget } from "./target.ts";
+import { CLASSIC_LAYOUT, type DatabaseTarget, type Layout } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
 const CONNECT_LIMIT_S = 5;
@@ -24,6 +24,19 @@ const SILENCE_LOOK_MS = 500;
 
 /** The server notices within 20 s that a client is gone whose goodbye was lost, and gives its locks back. */
 const SERVER_KEEP_ALIVE = { tcp_keepalives_idle: 10, tcp_keepalives_interval: 5, tcp_keepalives_count: 2 };
+
+/** What a role or a database may have set otherwise, and both drivers, or our SQL, rely on. */
+export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
+  bytea_output: "hex",
+  client_encoding: "UTF8",
+  DateStyle: "ISO,MDY",
+  default_transaction_isolation: "read committed",
+  extra_float_digits: "1",
+  IntervalStyle: "postgres",
+  lock_timeout: "0",
+  standard_conforming_strings: "on",
+  TimeZone: "UTC",
+};
 
 /** A database that restarts is found again within a second. */
 const RECONNECT_S = { min: 0.05, max: 1 };
@@ -57,6 +70,7 @@ export interface Database {
   readonly sql: Sql;
   /** Where sessions are made: past a transaction pooler, if there is one. */
   readonly sessionTarget: DatabaseTarget;
+  readonly layout: Layout;
   /** A client of its own, so that destroying it (`end({ timeout: 0 })`) harms nobody else. */
   createClient(options?: ClientOptions): Sql;
   /** A client with one connection that is a session (LISTEN, session locks): past a transaction pooler, if there is one. */
@@ -99,6 +113,7 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     sql: createClient({ connections: POOL_CONNECTIONS }),
     createClient,
     sessionTarget: direct ?? target,
+    layout: (direct ?? target).layout ?? CLASSIC_LAYOUT,
     createSession: (options = {}) => create(direct ?? target, options),
     createSocket() {
       const socket = new Socket();
@@ -155,12 +170,23 @@ export function serverLimits(
     // PostgreSQL 13, which is to be told that it is too old, does not know it.
     ...(idleLimitMs === 0 ? {} : { idle_session_timeout: idleLimitMs }),
     ...SERVER_KEEP_ALIVE,
+    ...SESSION_SETTINGS,
+    ...(target.layout ? { search_path: searchPath(target.layout) } : {}),
   };
   return {
     options: Object.entries(settings)
-      .map(([name, value]) => `-c ${name}=${value}`)
+      .map(([name, value]) => `-c ${name}=${String(value).replace(/[\\\s]/g, "\\$&")}`)
       .join(" "),
   };
+}
+
+function searchPath({ tables }: Layout): string {
+  return `"${tables.replaceAll('"', '""')}"`;
+}
+
+/** As a function: given an empty one, each driver would look for another in PG* variables and files. */
+export function passwordOf({ password }: DatabaseTarget): () => string {
+  return () => password;
 }
 
 /** How long connecting may take, and how long a statement's answer, for the other driver. */
@@ -175,7 +201,7 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
     port: [target.port],
     ...(target.host.startsWith("/") ? { path: `${target.host}/.s.PGSQL.${target.port}` } : {}),
     user: target.user,
-    password: target.password,
+    password: passwordOf(target),
     database: target.database,
     ssl: target.tls,
     sslnegotiation: null,

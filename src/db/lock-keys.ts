@@ -11,6 +11,8 @@ export const LockKey = {
   lost: 0x6f70_7373,
   /** Clears the queues of former versions: "opsr". */
   retiredQueues: 0x6f70_7372,
+  /** Brings moments back that are yet to come: "opsb". */
+  setBack: 0x6f70_7362,
   /** Ends silences, or, shared, relies on them: "opsw". */
   silences: 0x6f70_7377,
   /** Counts the day's calls to a model. */

@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
 import type { MigrationMeta } from "drizzle-orm/migrator";
-import { PgDialect } from "drizzle-orm/pg-core";
-import { drizzle } from "drizzle-orm/postgres-js";
-import type { Sql } from "postgres";
+import type { Sql, TransactionSql } from "postgres";
 import initial from "../../drizzle/0000_initial.sql" with { type: "text" };
 import storage from "../../drizzle/0001_storage.sql" with { type: "text" };
 import modelCalls from "../../drizzle/0002_model_calls.sql" with { type: "text" };
@@ -12,7 +10,9 @@ import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Database } from "./client.ts";
+import { DatabaseRightsError, ownerOf, withMend } from "./layout.ts";
 import { LockKey } from "./lock-keys.ts";
+import type { Layout } from "./target.ts";
 
 /** How long to wait for another node's migration, and for each lock that our own needs. */
 const LOCK_LIMIT_MS = 60_000;
@@ -38,15 +38,16 @@ export async function migrate(database: Database, log: Log, lockLimitMs = LOCK_L
   try {
     await requireSupported(client);
     await lock(client, lockLimitMs);
-    await apply(client, log);
+    const before = await lastMigration(client, database.layout);
+    await apply(client, before, database, log);
   } finally {
     await client.end({ timeout: 5 });
   }
 }
 
 /** Looks, and changes nothing. */
-export async function readMigrationState(sql: Sql): Promise<MigrationState> {
-  const last = await lastMigration(sql);
+export async function readMigrationState({ sql, layout }: Pick<Database, "sql" | "layout">): Promise<MigrationState> {
+  const last = await lastMigration(sql, layout);
   const all = embeddedMigrations();
   const missing = all.filter((migration) => migration.folderMillis > last).length;
   return { missing, isNewer: last > (all.at(-1)?.folderMillis ?? 0) };
@@ -71,22 +72,51 @@ async function lock(sql: Sql, limitMs: number): Promise<void> {
 }
 
 /** When the last migration that the database has was made (Unix milliseconds: Drizzle's order), 0 for none. */
-async function lastMigration(sql: Sql): Promise<number> {
-  const [there] = await sql<{ is: boolean }[]>`select to_regclass('drizzle.__drizzle_migrations') is not null as is`;
+async function lastMigration(sql: Sql, { journal: [schema, table] }: Layout): Promise<number> {
+  const [there] = await sql<{ is: boolean }[]>`
+    select exists (select from pg_tables where schemaname = ${schema} and tablename = ${table}) as is`;
   if (there?.is !== true) return 0;
-  const [row] = await sql<{ at: string | null }[]>`select max(created_at) as at from drizzle.__drizzle_migrations`;
+  const [row] = await sql<{ at: string | null }[]>`select max(created_at) as at from ${sql(schema)}.${sql(table)}`;
   return Number(row?.at ?? 0);
 }
 
-async function apply(client: Sql, log: Log): Promise<void> {
-  const { missing, isNewer } = await readMigrationState(client);
-  if (isNewer) {
+async function apply(client: Sql, before: number, database: Database, log: Log): Promise<void> {
+  const migrations = embeddedMigrations();
+  const newest = migrations.at(-1)?.folderMillis ?? 0;
+  if (before > newest) {
     const message = "the database was migrated by a newer OpsPilot; run that version, or restore an older backup";
     throw new StartupError(message, ExitCode.config);
   }
-  if (missing === 0) return;
-  await new PgDialect().migrate(embeddedMigrations(), drizzle(client)._.session as never, "");
-  log.info({ migrations: missing }, "the database's tables are up to date");
+  const missing = migrations.filter((migration) => migration.folderMillis > before);
+  if (missing.length === 0) return;
+  const { layout, sessionTarget } = database;
+  const owner = await ownerOf(client, layout);
+  await withMend(makeAll(client, layout, missing), sessionTarget, layout.tables, owner).catch((error) => {
+    if (!(error instanceof DatabaseRightsError)) throw error;
+    throw new StartupError(`the tables cannot be made: ${error.message}`, ExitCode.unavailable, { cause: error });
+  });
+  log.info({ migrations: missing.length }, "the database's tables are up to date");
+}
+
+/** Drizzle's own migrator insists on a right to make schemas. */
+async function makeAll(client: Sql, layout: Layout, migrations: readonly MigrationMeta[]): Promise<void> {
+  const [schema, table] = layout.journal;
+  await client.begin(async (tx) => {
+    if (schema !== layout.tables) await makeSchema(tx, schema);
+    const journal = tx`${tx(schema)}.${tx(table)}`;
+    await tx`create table if not exists ${journal} (id serial primary key, hash text not null, created_at bigint)`;
+    for (const { sql, hash, folderMillis } of migrations) {
+      // Drizzle writes that schema's name into references alone; all other names are those of the search path.
+      for (const statement of sql) await tx.unsafe(statement.replaceAll('"public".', ""));
+      await tx`insert into ${journal} (hash, created_at) values (${hash}, ${folderMillis})`;
+    }
+  });
+}
+
+/** Where it is there, even "if not exists" would ask for the right to make one. */
+async function makeSchema(tx: TransactionSql, name: string): Promise<void> {
+  const [there] = await tx`select from pg_namespace where nspname = ${name}`;
+  if (!there) await tx`create schema ${tx(name)}`;
 }
 
 /** Every file of drizzle/, named one by one: the executable carries what is imported. A test compares it with the folder. */
@@ -98,7 +128,7 @@ const FILES: Readonly<Record<string, string>> = {
   "0004_revisions": revisions,
 };
 
-/** The migrations in order, in the form in which Drizzle's own reader gives them to its migrator. */
+/** The migrations in order, in the form in which Drizzle's own reader gives them. */
 export function embeddedMigrations(): MigrationMeta[] {
   return journal.entries.map(({ tag, when, breakpoints }) => {
     const text = FILES[tag];
@@ -110,4 +140,9 @@ export function embeddedMigrations(): MigrationMeta[] {
       hash: createHash("sha256").update(text).digest("hex"),
     };
   });
+}
+
+/** Tells our list of migrations from that of another program. */
+export function firstMigrationHash(): string {
+  return embeddedMigrations()[0]?.hash ?? "";
 }

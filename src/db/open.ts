@@ -1,9 +1,12 @@
 import { join } from "node:path";
+import type { Sql } from "postgres";
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Database, openDatabase } from "./client.ts";
+import { DatabaseRightsError, requireSettings, settleLayout, withMend } from "./layout.ts";
+import { firstMigrationHash } from "./migrate.ts";
 import {
   type DatabaseAddress,
   type DatabaseTarget,
@@ -62,34 +65,54 @@ async function acquireExternal(
   const endMs = clock.monotonicMs() + CONNECT_WAIT_MS[role];
   const main = parse("DATABASE_URL", url);
   const second = directUrl === null ? undefined : parse("DATABASE_URL_DIRECT", directUrl);
-  const target = await keepTrying(main, endMs, clock, log);
-  const direct = second && (await keepTrying(second, endMs, clock, log));
+  const target = await keepTrying(main, second !== undefined, endMs, clock, log);
+  const direct = second && (await keepTrying(second, false, endMs, clock, log));
   const database = openDatabase({ target, direct, log });
   return { database, description: describeTarget(target), stop: () => database.close() };
 }
 
 /**
- * Settles by a first connection how all others are made: whether they are encrypted, and whether the limits of a connection
- * may be told as it is made. Rejects with why it cannot be reached.
+ * Settles by a first connection how all others are made: whether they are encrypted, whether the limits of a connection
+ * may be told as it is made, and where the tables lie. Rejects with why it cannot be used; one that is a transaction pooler,
+ * unless it `mayBePooler`, too.
  */
-export async function reachDatabase(address: DatabaseAddress, log: Log): Promise<DatabaseTarget> {
-  const target = await settleTls(address);
-  const isBare = await tryTarget(target, log).catch((error) => {
+export async function reachDatabase(address: DatabaseAddress, mayBePooler: boolean, log: Log): Promise<DatabaseTarget> {
+  const target = { ...(await settleTls(address)), pooled: mayBePooler };
+  try {
+    return await settle(target, mayBePooler, log);
+  } catch (error) {
     if (!/startup parameter/.test(errorMessage(error))) throw error;
-    return true;
-  });
-  if (isBare) await tryTarget({ ...target, isBare }, log);
-  return { ...target, isBare };
+    return settle({ ...target, isBare: true }, mayBePooler, log);
+  }
 }
 
-async function tryTarget(target: DatabaseTarget, log: Log): Promise<false> {
-  const database = openDatabase({ target, log });
+async function settle(target: DatabaseTarget, mayBePooler: boolean, log: Log): Promise<DatabaseTarget> {
+  // What is prepared behind a pooler is lost.
+  const database = openDatabase({ target: { ...target, pooled: true }, log });
   try {
-    await database.sql`select 1`;
-    return false;
+    const session = database.createSession();
+    await withMend(session`select 1`, target);
+    if (!mayBePooler && (await isPooler(session, database.createSession()))) throw new DatabaseUrlError(POOLER);
+    if (target.isBare) await requireSettings(session, target);
+    return { ...target, layout: await settleLayout(session, target, firstMigrationHash()) };
   } finally {
     await database.close();
   }
+}
+
+const POOLER = "leads through a transaction pooler: set DATABASE_URL_DIRECT to the database itself, past the pooler";
+const POOLER_LOOKS = 5;
+
+/** Two connections that are open at once have a server process each, unless somebody between lends out a few in turn. */
+export async function isPooler(one: Sql, other: Sql): Promise<boolean> {
+  const processes = [new Set<number>(), new Set<number>()];
+  for (let look = 0; look < POOLER_LOOKS; look++) {
+    for (const [at, session] of [one, other].entries()) {
+      const [row] = await session<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      if (row) processes[at]?.add(row.pid);
+    }
+  }
+  return processes.some(({ size }) => size > 1) || !processes[0]?.isDisjointFrom(processes[1] ?? new Set());
 }
 
 /** A database as a setting names it. */
@@ -104,10 +127,16 @@ function parse(setting: string, url: string) {
 }
 
 /** A wrong password or database name fails at once; what may pass is tried again. */
-async function keepTrying({ setting, address }: Named, endMs: number, clock: Clock, log: Log): Promise<DatabaseTarget> {
+async function keepTrying(
+  { setting, address }: Named,
+  mayBePooler: boolean,
+  endMs: number,
+  clock: Clock,
+  log: Log,
+): Promise<DatabaseTarget> {
   for (;;) {
     try {
-      return await reachDatabase(address, log);
+      return await reachDatabase(address, mayBePooler, log);
     } catch (error) {
       if (isFinal(error) || clock.monotonicMs() > endMs) {
         const message = `the database ${describeTarget(address)} (${setting}) cannot be used: ${errorMessage(error)}`;
@@ -118,8 +147,14 @@ async function keepTrying({ setting, address }: Named, endMs: number, clock: Clo
   }
 }
 
-/** SQLSTATE 28: the login is refused; 3D: there is no such database; or its certificate is not trusted, or it has no TLS. */
+/**
+ * SQLSTATE 28: the login is refused; 3D: there is no such database; or a right is missing, its certificate is not trusted, it has
+ * no TLS, or is a pooler.
+ */
 function isFinal(error: unknown): boolean {
-  const code = errorCode(error);
-  return /^(28|3D)...$|CERT|^UNABLE_TO_/.test(code) || error instanceof DatabaseUrlError;
+  return (
+    /^(28|3D)...$|CERT|^UNABLE_TO_/.test(errorCode(error)) ||
+    error instanceof DatabaseUrlError ||
+    error instanceof DatabaseRightsError
+  );
 }

@@ -15,6 +15,7 @@ export interface DatabaseAddress {
   readonly host: string;
   readonly port: number;
   readonly user: string;
+  /** Empty where the server asks for none: it trusts, or knows the process's user by its socket. */
   readonly password: string;
   readonly database: string;
   readonly tls: DatabaseTls;
@@ -28,7 +29,23 @@ export interface DatabaseTarget extends Omit<DatabaseAddress, "tls"> {
   readonly pooled?: boolean;
   /** It takes no limits of a connection's as that is made: PgBouncer, unless told to. */
   readonly isBare?: boolean;
+  /** Where the tables are; the classic one when not said. */
+  readonly layout?: Layout;
 }
+
+/** The schemas of the tables, of the jobs, and of the list of migrations that were made. */
+export interface Layout {
+  readonly tables: string;
+  readonly jobs: string;
+  readonly journal: readonly [schema: string, table: string];
+}
+
+/** The built-in database's, and that of who may create schemas and began with a former version. */
+export const CLASSIC_LAYOUT: Layout = {
+  tables: "public",
+  jobs: "pgboss",
+  journal: ["drizzle", "__drizzle_migrations"],
+};
 
 interface TlsOptions {
   readonly rejectUnauthorized: boolean;
@@ -53,7 +70,8 @@ const DEFAULT_PORT = 5432;
 
 /**
  * Reads `postgres://user:password@host:port/database?sslmode=…&sslrootcert=…`. A Unix socket is named by `?host=/directory`
- * or a percent-encoded host. Throws a DatabaseUrlError that says what is missing.
+ * or a percent-encoded host; who names no user there is the process's own, as with libpq. The password may be left out.
+ * Throws a DatabaseUrlError that says what is missing.
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const url = URL.parse(withHost(text));
@@ -62,7 +80,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
   const target = {
     host,
     port: Number(url.searchParams.get("port") ?? (url.port || DEFAULT_PORT)),
-    user: decode(url.username),
+    user: decode(url.username) || (host.startsWith("/") ? ownName() : ""),
     password: decode(url.password),
     database: decode(url.pathname.slice(1)),
   };
@@ -121,7 +139,14 @@ function tlsOptions({ mode, ca }: DatabaseTls, host: string): TlsOptions {
 
 /** Where no host stands before the path, as in `postgres://user:password@/db?host=/run/postgresql`, URL refuses to parse. */
 function withHost(text: string): string {
-  return text.replace(/^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[/?:])/, "$1localhost");
+  return text.replace(/^(postgres(?:ql)?:\/\/(?:[^/?#]*@(?=[/?:])|(?=[/?])))/, "$1localhost");
+}
+
+/** By the system's list: os.userInfo() of Bun knows only what USER says. */
+function ownName(): string {
+  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
+  const own = lines.map((line) => line.split(":")).find(([, , uid]) => uid === String(process.getuid?.()));
+  return own?.[0] ?? "";
 }
 
 function decode(text: string): string {
@@ -133,7 +158,7 @@ function decode(text: string): string {
 }
 
 function refuseGaps(target: Omit<DatabaseAddress, "tls">): void {
-  const names = ["host", "user", "password", "database"] as const;
+  const names = ["host", "user", "database"] as const;
   const missing = names.filter((name) => target[name] === "");
   if (missing.length > 0) throw new DatabaseUrlError(`names no ${missing.join(", no ")}`);
   if (target.host.includes(",")) throw new DatabaseUrlError("names several hosts; one is expected");

@@ -2,16 +2,23 @@ import type { Sql } from "postgres";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import { type Notifications, notifyAll } from "../db/notifications.ts";
+import { bringBack, findAhead } from "../db/set-back.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
-import type { Loops } from "../lib/loops.ts";
+import type { Loop, Loops } from "../lib/loops.ts";
 import type { AgentService, AgentSockets } from "./model.ts";
-import { createPresence, type Presence } from "./presence.ts";
+import { createPresence, LEASE_SECONDS, type Presence } from "./presence.ts";
 import { createFleetStore, type FleetStore } from "./store.ts";
 import { createTokenService } from "./tokens.ts";
+
+/** It is woken when a clock was put back. */
+const BRING_BACK_MS = 3_600_000;
+const BRING_BACK_LIMIT_MS = 600_000;
+/** Nodes and their database agree to this. */
+const AHEAD_SECONDS_MIN = 1;
 
 interface FleetDeps {
   database: Database;
@@ -37,8 +44,15 @@ export function createFleet(deps: FleetDeps) {
   };
   const notices = createNotices(database.sql, nodeId);
   const tokens = createTokenService({ store, enrollment: config.enrollment, clock, log });
+  let aheadS = 0;
+  let bringing: Loop | undefined;
   const presence = createPresence({
     ...deps,
+    setBack(seconds) {
+      if (seconds < AHEAD_SECONDS_MIN) return;
+      aheadS = Math.max(aheadS, seconds);
+      bringing?.wake();
+    },
     store,
     sockets: connections,
     nodeId,
@@ -48,6 +62,17 @@ export function createFleet(deps: FleetDeps) {
     },
   });
   const reader = createNoticeReader({ nodeId, sockets: connections, tokens, presence, returned, log });
+
+  /** What is due waits meanwhile; a node that is about to serve brings back what another left. */
+  async function bringMomentsBack(): Promise<undefined> {
+    if (aheadS < AHEAD_SECONDS_MIN) return;
+    log.warn(
+      { seconds: Math.round(aheadS) },
+      "the database's clock was put back: moments that are yet to come are now",
+    );
+    await bringBack(database, aheadS, LEASE_SECONDS);
+    aheadS = 0;
+  }
 
   return {
     nodeId,
@@ -63,10 +88,23 @@ export function createFleet(deps: FleetDeps) {
     /** Tells of agents that have just come to some node. */
     onReturn: (listener: (agentIds: readonly string[]) => void) => void listeners.push(listener),
     async start(): Promise<void> {
+      aheadS = await findAhead(database.sql, LEASE_SECONDS);
+      await bringMomentsBack();
       await presence.start();
+      bringing = deps.loops.start({
+        name: "moments ahead",
+        everyMs: BRING_BACK_MS,
+        restsFirst: true,
+        turnLimitMs: BRING_BACK_LIMIT_MS,
+        failed: "moments that are yet to come could not be brought back",
+        turn: bringMomentsBack,
+      });
       notifications.listen(AGENTS_CHANNEL, reader);
     },
-    stop: presence.stop,
+    async stop(): Promise<void> {
+      await bringing?.stop();
+      await presence.stop();
+    },
   };
 }
 

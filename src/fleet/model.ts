@@ -19,12 +19,17 @@ export type AuthenticationFailure = {
 };
 export type Authentication = { ok: true; agentId: string } | AuthenticationFailure;
 
+/** An unknown token that may enrol, once those that came before have: what it is answered then. */
+export interface EnrolmentTurn {
+  readonly turn: Promise<Authentication>;
+}
+
 /** Tokens of agents: who is known, who may enrol. */
 export interface TokenService {
   /** The agent of a token that was checked less than 30 s ago; undefined means: ask `authenticate`. */
   cached(token: string): string | undefined;
-  /** Looks the token up, and enrols an unknown one where enrolment is open. Never rejects. */
-  authenticate(token: string): Promise<Authentication>;
+  /** Looks the token up, and enrols an unknown one where enrolment is open: at once, or in its turn. Never rejects. */
+  authenticate(token: string): Promise<Authentication | EnrolmentTurn>;
 }
 
 /** Which socket holds an agent, and when it was last heard of. */
@@ -37,7 +42,7 @@ export interface PresenceService {
    */
   release(agentId: string, connectionId: string, isGoodbye?: boolean): void;
   /** Notes a sign of life; coalesced, written once a second. A heartbeat's payload sets hostname and meta. */
-  seen(agentId: string, receivedAt: number, heartbeat?: HeartbeatPayload, skewSeconds?: number): void;
+  seen(agentId: string, heartbeat?: HeartbeatPayload, skewSeconds?: number): void;
   /**
    * Writes what these agents' last heartbeats said that incidents show (the host's name, what may be done there), if it is not
    * yet written: before an alert is stored that came after them. Never rejects.

@@ -7,6 +7,7 @@
  * compares a sum with the database, and everything where the sums differ.
  */
 import { createBatcher } from "../lib/batcher.ts";
+import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
@@ -20,7 +21,8 @@ const WRITE_REST_MS = 1_000;
 /** What could not be written is tried again after this at the latest. */
 const WRITE_RETRY_MS = 5_000;
 const LEASE_INTERVAL_MS = 5_000;
-const LEASE_SECONDS = 15;
+/** So long a node is taken to live after it was last heard of. */
+export const LEASE_SECONDS = 15;
 /** Renewed later than this, the database was away, or this process stood still. */
 const LEASE_LATE_SECONDS = 10;
 const RECONCILE_INTERVAL_MS = 60_000;
@@ -34,8 +36,11 @@ interface PresenceDeps {
   sockets: AgentSockets;
   nodeId: string;
   version: string;
+  clock: Pick<Clock, "monotonicMs">;
   loops: Loops;
   log: Log;
+  /** So far ahead were leases that had been given: more than a moment, and the database's clock was put back. */
+  setBack: (seconds: number) => void;
   /** Tells the other nodes which agents this one has just claimed. */
   announceClaims: (agentIds: readonly string[]) => Promise<void>;
 }
@@ -54,7 +59,8 @@ type Hash = number | bigint;
 
 /** What was heard of an agent and is not yet written. */
 interface Note {
-  lastSeenAt: number;
+  /** By the monotonic clock. */
+  heardAtMs: number;
   heartbeat: HeartbeatPayload | undefined;
   /** Of what the heartbeat says that incidents show. */
   introduction: Hash | undefined;
@@ -64,7 +70,14 @@ interface Note {
   skewSeconds: number;
 }
 
-const BLANK = { heartbeat: undefined, introduction: undefined, heartbeats: 0, isUncertain: false, skewSeconds: 0 };
+const BLANK = {
+  heardAtMs: 0,
+  heartbeat: undefined,
+  introduction: undefined,
+  heartbeats: 0,
+  isUncertain: false,
+  skewSeconds: 0,
+};
 
 /** Makes the presence of this node. */
 export function createPresence(deps: PresenceDeps): Presence {
@@ -152,7 +165,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     const isIntroduced = known !== undefined && known.introduction === note.introduction;
     return {
       agentId,
-      lastSeenAt: note.lastSeenAt,
+      ageMs: deps.clock.monotonicMs() - note.heardAtMs,
       hostname: isIntroduced ? null : (note.heartbeat?.hostname ?? null),
       meta: meta === null || known?.meta === hashOf(meta) ? null : meta,
       heartbeats: note.isUncertain && note.heartbeats < 2 ? 0 : note.heartbeats,
@@ -163,8 +176,8 @@ export function createPresence(deps: PresenceDeps): Presence {
     const newer = notes.get(agentId);
     const heartbeats = note.heartbeats + (newer?.heartbeats ?? 0);
     const latest = newer?.heartbeat ? newer : note;
-    const lastSeenAt = (newer ?? note).lastSeenAt;
-    notes.set(agentId, { ...latest, lastSeenAt, heartbeats, isUncertain: note.isUncertain || note.heartbeats > 0 });
+    const { heardAtMs } = newer ?? note;
+    notes.set(agentId, { ...latest, heardAtMs, heartbeats, isUncertain: note.isUncertain || note.heartbeats > 0 });
   }
 
   /** Not of an agent that has left meanwhile: another node may write something else before it is back. */
@@ -214,7 +227,8 @@ export function createPresence(deps: PresenceDeps): Presence {
 
   async function renewLease(): Promise<undefined> {
     const lease = { leaseSeconds: LEASE_SECONDS, lateSeconds: LEASE_LATE_SECONDS };
-    const orphans = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
+    const { orphans, aheadS } = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
+    deps.setBack(aheadS);
     if (orphans > 0) log.info({ agents: orphans }, "agents of a node that is gone are offline");
   }
 
@@ -227,10 +241,10 @@ export function createPresence(deps: PresenceDeps): Presence {
       if (claimed.get(agentId) === connectionId) claimed.delete(agentId);
       release({ agentId, connectionId, isGoodbye });
     },
-    seen(agentId, receivedAt, heartbeat, skewSeconds = 0) {
+    seen(agentId, heartbeat, skewSeconds = 0) {
       if (notes.size === 0) writing?.wake();
-      const note = notes.get(agentId) ?? { ...BLANK, lastSeenAt: receivedAt };
-      note.lastSeenAt = receivedAt;
+      const note = notes.get(agentId) ?? { ...BLANK };
+      note.heardAtMs = deps.clock.monotonicMs();
       if (heartbeat !== undefined) {
         Object.assign(note, { heartbeat, skewSeconds, introduction: introductionOf(heartbeat) });
         note.heartbeats++;

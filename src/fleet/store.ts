@@ -13,7 +13,8 @@ export interface KnownTokens {
 /** A heartbeat's worth of news about an agent. `meta` and `hostname` are null where they did not change. */
 export interface PresenceUpdate {
   agentId: string;
-  lastSeenAt: number;
+  /** Since it was heard of. A node's own clock may be wrong, or be put right. */
+  ageMs: number;
   hostname: string | null;
   meta: Record<string, unknown> | null;
   /** Heartbeats since the last update; more than 2 are not counted. */
@@ -153,14 +154,14 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
 
     async writePresence(updates: readonly PresenceUpdate[]): Promise<void> {
       await sql`
-        update agents a set last_seen_at = greatest(a.last_seen_at, to_timestamp(u.last_seen_at / 1000)),
+        update agents a set last_seen_at = greatest(least(a.last_seen_at, now()), now() - u.age_ms * interval '1 ms'),
           hostname = coalesce(u.hostname, a.hostname), meta = coalesce(u.meta::jsonb, a.meta),
           heartbeats = least(a.heartbeats + u.heartbeats, 2)
-        from (select a.id, t.last_seen_at, t.hostname, t.meta, t.heartbeats
-          from unnest(${updates.map((u) => u.agentId)}::uuid[], ${updates.map((u) => u.lastSeenAt)}::float8[],
+        from (select a.id, t.age_ms, t.hostname, t.meta, t.heartbeats
+          from unnest(${updates.map((u) => u.agentId)}::uuid[], ${updates.map((u) => u.ageMs)}::float8[],
             ${updates.map((u) => u.hostname)}::text[],
             ${updates.map((u) => (u.meta === null ? null : JSON.stringify(u.meta)))}::text[],
-            ${updates.map((u) => u.heartbeats)}::int[]) t (id, last_seen_at, hostname, meta, heartbeats)
+            ${updates.map((u) => u.heartbeats)}::int[]) t (id, age_ms, hostname, meta, heartbeats)
           join agents a on a.id = t.id order by a.id for no key update of a) u
         where a.id = u.id`;
     },
@@ -188,15 +189,16 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
     /**
      * A node that begins while no other lives, or that could not renew its lease in time, ends an outage: agents that went
      * unheard meanwhile were not lost. In one statement, so that nobody sees the lease without the outage's end. Agents whose
-     * node's lease ran out are offline with it; how many were is answered.
+     * node's lease ran out are offline with it; how many were is answered, and how far ahead leases were until now: more than a
+     * moment, and the database's clock was put back since they were renewed.
      */
     async renewLease(node: {
       id: string;
       version: string;
       leaseSeconds: number;
       lateSeconds: number;
-    }): Promise<number> {
-      const [row] = await sql<{ orphans: number }[]>`
+    }): Promise<{ orphans: number; aheadS: number }> {
+      const [row] = await sql<{ orphans: number; aheadS: number }[]>`
         with last as (select now() - lease_until + make_interval(secs => ${node.leaseSeconds}) as age from nodes where id = ${node.id}),
         ended as (
           insert into outages (kind)
@@ -209,8 +211,10 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
           values (${node.id}, ${node.version}, now() + make_interval(secs => ${node.leaseSeconds}))
           on conflict (id) do update set lease_until = excluded.lease_until),
         orphans as (${orphansOffline(node.id)})
-        select count(*)::int as orphans from orphans`;
-      return row?.orphans ?? 0;
+        select count(*)::int as orphans, coalesce((
+          select extract(epoch from max(lease_until) - now())::float8 - ${node.leaseSeconds} from nodes), 0) as "aheadS"
+        from orphans`;
+      return row ?? { orphans: 0, aheadS: 0 };
     },
 
     /** The lease is given back, and what this node's connections still held is offline. */

@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
-import type { Authentication, TokenService } from "./model.ts";
+import type { Authentication, EnrolmentTurn, TokenService } from "./model.ts";
 import type { FleetStore } from "./store.ts";
 
 /** How long an answer is believed: a revoked token is refused everywhere after this, even where no notice arrives. */
@@ -13,6 +13,18 @@ const CACHE_ENTRIES = 20_000;
 /** Most agents that self-enrolment makes: beyond it somebody is filling the database. */
 const SELF_ENROLLED_MAX = 10_000;
 const SELF_ENROLLED_PER_SECOND = 10;
+/** Most that wait for their turn, 14 s of them: hosts of one image start together. Beyond it these are strangers. */
+const NEWCOMERS_MAX = 140;
+const TURN_MS = 100;
+
+const OVERLOADED = { ok: false, reason: "overloaded", message: "the token cannot be checked now, try again" } as const;
+const TOO_MANY = { ok: false, reason: "rate_limited", message: "too many new agents at once, try again" } as const;
+
+/** One that waits to enrol itself; sockets of one token wait together. */
+interface Newcomer extends EnrolmentTurn {
+  readonly token: string;
+  settle(answer: Authentication): void;
+}
 
 export interface TokenDeps {
   store: FleetStore;
@@ -26,22 +38,66 @@ export function createTokenService(deps: TokenDeps): TokenService & { forget(age
   const { clock, log } = deps;
   const cache = new Map<string, { agentId: string; untilMs: number }>();
   const allowance = createAllowance(clock);
+  /** By the token's hash, in the order in which they came. */
+  const newcomers = new Map<string, Newcomer>();
   const lookUp = createBatcher(checkAll, { max: 500 });
 
-  async function checkAll(tokens: readonly string[]): Promise<Authentication[]> {
+  async function checkAll(tokens: readonly string[]): Promise<(Authentication | EnrolmentTurn)[]> {
     const hashes = tokens.map(sha256Hex);
     const known = await deps.store.findTokens(hashes);
     const strangers = [...new Set(hashes.filter((hash) => !known.agents.has(hash) && !known.revoked.has(hash)))];
-    const enrolling = deps.enrollment === "open" ? allowance.take(strangers.length) : 0;
+    const isOpen = deps.enrollment === "open";
+    const enrolling = isOpen && newcomers.size === 0 ? allowance.take(strangers.length) : 0;
     const enrolled = await enrol(strangers.slice(0, enrolling));
-    const delayed = new Set(deps.enrollment === "open" ? strangers.slice(enrolling) : []);
+    const delayed = new Set(isOpen ? strangers.slice(enrolling) : []);
     return hashes.map((hash, at) => {
       const agentId = known.agents.get(hash) ?? enrolled.get(hash);
       if (agentId !== undefined) return remember(tokens[at] as string, agentId);
-      if (delayed.has(hash))
-        return { ok: false, reason: "rate_limited", message: "too many new agents at once, try again" };
+      if (delayed.has(hash)) return waitInTurn(hash, tokens[at] as string);
       return { ok: false, reason: "unauthorized", message: refusal(known.revoked.has(hash)) };
     });
+  }
+
+  function waitInTurn(hash: string, token: string): Authentication | EnrolmentTurn {
+    const known = newcomers.get(hash);
+    if (known) return known;
+    if (newcomers.size >= NEWCOMERS_MAX) return TOO_MANY;
+    const { promise: turn, resolve: settle } = Promise.withResolvers<Authentication>();
+    const newcomer = { token, turn, settle };
+    newcomers.set(hash, newcomer);
+    if (newcomers.size === 1)
+      takeInTurn().catch((error) => log.error({ error }, "new agents could not be taken in turn"));
+    return newcomer;
+  }
+
+  async function takeInTurn(): Promise<void> {
+    while (newcomers.size > 0) {
+      await clock.sleep(TURN_MS);
+      const taken = [...newcomers].slice(0, allowance.take(newcomers.size));
+      if (taken.length === 0) continue;
+      const answers = await takeAll(taken);
+      for (const [hash, newcomer] of taken) {
+        newcomers.delete(hash);
+        newcomer.settle(answers(hash, newcomer.token));
+      }
+    }
+  }
+
+  /** Who was made known meanwhile, or enrolled with another node, is known. */
+  async function takeAll(
+    taken: readonly [string, Newcomer][],
+  ): Promise<(hash: string, token: string) => Authentication> {
+    try {
+      const enrolled = await enrol(taken.map(([hash]) => hash));
+      return (hash, token) => {
+        const agentId = enrolled.get(hash);
+        if (agentId !== undefined) return remember(token, agentId);
+        return { ok: false, reason: "unauthorized", message: refusal(false) };
+      };
+    } catch (error) {
+      log.warn({ error: errorMessage(error) }, "new agents could not be taken");
+      return () => OVERLOADED;
+    }
   }
 
   async function enrol(hashes: string[]): Promise<Map<string, string>> {
@@ -79,7 +135,7 @@ export function createTokenService(deps: TokenDeps): TokenService & { forget(age
         return await lookUp(token);
       } catch (error) {
         log.warn({ error: errorMessage(error) }, "a token could not be checked");
-        return { ok: false, reason: "overloaded", message: "the token cannot be checked now, try again" };
+        return OVERLOADED;
       }
     },
     forget(agentId) {

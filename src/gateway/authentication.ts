@@ -5,7 +5,7 @@ import type { FailureCounter } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Envelope, FrameErrorReason } from "../protocol/frames.ts";
 import type { Connection } from "./connections.ts";
-import { type GatewayLimits, REFUSAL_MS } from "./limits.ts";
+import { ENROLMENT_MS, type GatewayLimits, REFUSAL_MS } from "./limits.ts";
 
 /** What is known of a frame's token; `ask`: only a look-up can tell. */
 export type TokenCheck = "accepted" | "ask" | { reason: FrameErrorReason; message: string };
@@ -97,7 +97,13 @@ export function createAuthentication(deps: AuthenticationDeps) {
   async function authenticate(token: string): Promise<Authentication> {
     const failed = (error: unknown) => log.warn({ error: errorMessage(error) }, "a token could not be checked");
     try {
-      return await withDeadline(tokens.authenticate(token), limits.authenticationMs, "checking a token", failed);
+      const answer = await withDeadline(
+        tokens.authenticate(token),
+        limits.authenticationMs,
+        "checking a token",
+        failed,
+      );
+      return "turn" in answer ? await withDeadline(answer.turn, ENROLMENT_MS, "enrolling in turn", failed) : answer;
     } catch (error) {
       failed(error);
       return OVERLOADED;

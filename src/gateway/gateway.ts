@@ -102,7 +102,7 @@ export function createGateway(deps: GatewayDeps) {
 
   function ponged(connection: Connection): void {
     if (connection.awaitedPongs > 0) connection.awaitedPongs--;
-    if (connection.agentId !== undefined) presence.seen(connection.agentId, clock.now());
+    if (connection.agentId !== undefined) presence.seen(connection.agentId);
     connection.onProgress?.();
   }
 

@@ -23,6 +23,9 @@ export const DEFAULT_LIMITS = {
 };
 export type GatewayLimits = typeof DEFAULT_LIMITS;
 
+/** Longest wait of a new agent for its turn to enrol itself, and for the database then. */
+export const ENROLMENT_MS = 25_000;
+
 /** How long a refusal for lack of the database or of allowance answers for further frames of the socket too. */
 export const REFUSAL_MS = 1_000;
 

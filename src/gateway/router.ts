@@ -132,7 +132,7 @@ export function createRouter(deps: RouterDeps): (connection: Connection, message
       heartbeat(connection, agentId, envelope, payload.heartbeat);
       return;
     }
-    presence.seen(agentId, clock.now());
+    presence.seen(agentId);
     const offered = { agentId, messageId: envelope.id ?? null, settled: settling(connection, envelope), sizeBytes };
     if (payload.type === "result") ingest.accept({ kind: "result", ...offered, result: payload.result });
     else {
@@ -142,9 +142,8 @@ export function createRouter(deps: RouterDeps): (connection: Connection, message
   }
 
   function heartbeat(connection: Connection, agentId: string, envelope: Envelope, payload: HeartbeatPayload): void {
-    const nowMs = clock.now();
-    const skewSeconds = nowMs / 1000 - envelope.ts;
-    presence.seen(agentId, nowMs, payload, Math.abs(skewSeconds) > SKEW_SECONDS ? skewSeconds : undefined);
+    const skewSeconds = clock.now() / 1000 - envelope.ts;
+    presence.seen(agentId, payload, Math.abs(skewSeconds) > SKEW_SECONDS ? skewSeconds : undefined);
     if (envelope.id !== undefined) connection.sendText(encodeAck(envelope.id));
   }
 

@@ -60,9 +60,14 @@ export function badJson(): HttpProblem {
 
 /** 503 while the database cannot be reached: the same request may work a little later. */
 export function databaseAway(): HttpProblem {
-  return new HttpProblem(503, "database_unavailable", "the database cannot be reached; try again", {
-    headers: { "retry-after": "5" },
-  });
+  return new HttpProblem(
+    503,
+    "database_unavailable",
+    "the database cannot be reached, or takes nothing just now; try again",
+    {
+      headers: { "retry-after": "5" },
+    },
+  );
 }
 
 /** What nobody expected. It says nothing: the log does. */

@@ -48,9 +48,16 @@ async function findJoinable(sql: TransactionSql, alerts: readonly IncomingAlert[
         and status <> 'resolved' limit 1) i`;
 }
 
+/** Beyond now by more than clocks differ: until it is brought back (db/set-back.ts) nothing is decided by it. */
+function isAhead(sql: TransactionSql, of: string) {
+  return sql`${sql(of)} > clock_timestamp() + interval '1 s'`;
+}
+
 async function findClosable(sql: TransactionSql, alerts: readonly IncomingAlert[]): Promise<OpenIncident[]> {
+  const lastSeenAt = sql`
+    case when ${isAhead(sql, "i.last_seen_at")} then 0 else extract(epoch from i.last_seen_at)::float8 * 1000 end`;
   return sql<OpenIncident[]>`
-    select ${openColumns(sql)}
+    select ${openColumns(sql, lastSeenAt)}
     from unnest(${column(alerts, "agentId")}::uuid[], ${column(alerts, "type")}::text[], ${column(alerts, "source")}::text[],
       ${column(alerts, "origin")}::text[]) k (agent_id, type, source, origin)
     join incidents i on i.agent_id = k.agent_id and i.type = k.type and i.source = k.source and i.origin = k.origin
@@ -58,10 +65,11 @@ async function findClosable(sql: TransactionSql, alerts: readonly IncomingAlert[
     order by i.id`;
 }
 
-const openColumns = (sql: TransactionSql) => sql`
+/** What waited on its host occurred before its incident was made. */
+const openColumns = (sql: TransactionSql, lastSeenAt = sql`extract(epoch from i.last_seen_at)::float8 * 1000`) => sql`
   i.id, i.origin, i.agent_id as "agentId", i.type, i.source, i.fingerprint, i.severity,
-  extract(epoch from i.last_seen_at)::float8 * 1000 as "lastSeenAt",
-  extract(epoch from i.created_at)::float8 * 1000 as "openedAt",
+  ${lastSeenAt} as "lastSeenAt",
+  extract(epoch from least(i.created_at, i.last_seen_at))::float8 * 1000 as "openedAt",
   exists (select from events e where e.incident_id = i.id and e.kind = 'flapping') as "isFlapping"`;
 
 /** The last of each problem, where its agent reported it as over. */
@@ -69,7 +77,7 @@ async function findEnded(sql: TransactionSql, alerts: readonly IncomingAlert[]):
   return sql<EndedIncident[]>`
     select k.fingerprint, i."openedAt" from unnest(${column(alerts, "fingerprint")}::uuid[]) k (fingerprint)
     cross join lateral (
-      select reason, extract(epoch from created_at)::float8 * 1000 as "openedAt" from incidents
+      select reason, extract(epoch from least(created_at, last_seen_at))::float8 * 1000 as "openedAt" from incidents
       where fingerprint = k.fingerprint and status = 'resolved' order by fingerprint, id desc limit 1) i
     where i.reason = ${RESOLVED_BY_AGENT}`;
 }
@@ -84,6 +92,7 @@ async function findResolutions(sql: TransactionSql, alerts: readonly IncomingAle
     cross join lateral (
       select extract(epoch from occurred_at)::float8 * 1000 as occurred_at from alerts
       where state = 'resolved' and agent_id = k.agent_id and type = k.type and source = k.source and origin = k.origin
+        and not ${isAhead(sql, "occurred_at")}
       order by alerts.occurred_at desc limit 1) r
     left join lateral (
       select id from incidents

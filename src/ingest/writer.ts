@@ -33,8 +33,6 @@ type Fault = "data" | "collision" | "away" | "own";
 const DATA_STATES = /^(22|23|54)/;
 /** 40: deadlock, serialization failure; 55P03: a lock was not had in time. */
 const COLLISION_STATES = /^(40|55P03)/;
-/** 25006: a standby; 28, 3D: not let in just now; 53: no memory, no disk, no connection; 57: cancelled, shut down; 58: the system. */
-const AWAY_STATES = /^(25006|28|3D|53|57|58)/;
 
 const TRYING_AGAIN = "a batch could not be written, trying again";
 
@@ -190,7 +188,7 @@ function faultOf(error: unknown): Fault {
   if (state === undefined) return "own";
   if (DATA_STATES.test(state)) return "data";
   if (COLLISION_STATES.test(state)) return "collision";
-  return AWAY_STATES.test(state) ? "away" : "own";
+  return "own";
 }
 
 /** PostgreSQL's SQLSTATE, the driver's word for a broken connection, or "internal" for a fault of our own. */

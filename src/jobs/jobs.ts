@@ -9,11 +9,11 @@
  */
 import { type Db, type Job, type JobResult, PgBoss } from "pg-boss";
 import type { Sql, TransactionSql } from "postgres";
-import { ANSWER_LIMITS_MS, type Database, serverLimits } from "../db/client.ts";
+import { ANSWER_LIMITS_MS, type Database, passwordOf, serverLimits } from "../db/client.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
-import { executeSql, findDue, findLeftOver, lockRetiredQueues } from "./job-store.ts";
+import { executeSql, findDue, findLeftOver, type JobTables, lockRetiredQueues } from "./job-store.ts";
 
 /** pg-boss has a pool of its own driver; our own SQL does not go over it. */
 const CONNECTIONS_MAX = 4;
@@ -61,7 +61,7 @@ export interface Worker<Q extends QueueName> {
 }
 
 /** Where the jobs lie: their driver needs sessions. */
-type JobsDatabase = Pick<Database, "sessionTarget" | "createSocket">;
+type JobsDatabase = Pick<Database, "sessionTarget" | "createSocket" | "layout">;
 
 interface JobsDeps {
   database: JobsDatabase & Pick<Database, "sql">;
@@ -85,7 +85,9 @@ export function createJobs({ database, loops, log }: JobsDeps) {
     bamIntervalSeconds: RARELY_SECONDS,
     notifyHeartbeatIntervalMs: LISTEN_CHECK_MS,
   });
-  boss.on("error", (error) => log.warn({ error: errorMessage(error) }, "jobs are held up"));
+  boss.on("error", (error: Error & { queue?: string }) =>
+    log.warn({ error: errorMessage(error), queue: error.queue }, "jobs are held up"),
+  );
   boss.on("warning", (warning) => log.debug({ warning }, "a warning about jobs"));
   const workers = new Map<string, string[]>();
   let running: { looks: Loop; upkeep: Loop } | undefined;
@@ -127,7 +129,7 @@ export function createJobs({ database, loops, log }: JobsDeps) {
 
   /** Wakes who has something to do, and gives what a dead process left to others. */
   async function look(): Promise<number | undefined> {
-    const queues = await findDue(database.sql, [...workers.keys()]);
+    const queues = await findDue(database, [...workers.keys()]);
     const due = queues.filter(({ dueMs }) => dueMs !== null && dueMs <= 0);
     for (const id of due.flatMap(({ queue }) => workers.get(queue) ?? [])) boss.notifyWorker(id);
     if (queues.some(({ lostMs }) => lostMs !== null && lostMs <= 0)) await boss.supervise();
@@ -184,7 +186,7 @@ export function createJobs({ database, loops, log }: JobsDeps) {
     /** Makes tables and queues, hands on what queues of former versions still hold, and begins to work. */
     async start(steps: readonly Worker<QueueName>[], announce: Announce): Promise<void> {
       await boss.start();
-      await clearRetiredQueues(boss, database.sql, announce);
+      await clearRetiredQueues(boss, database, announce);
       for (const step of steps) await prepare(step);
       for (const step of steps) await work(step);
       running = startLooking();
@@ -199,6 +201,18 @@ export function createJobs({ database, loops, log }: JobsDeps) {
 }
 
 export type Jobs = ReturnType<typeof createJobs>;
+/** Makes the jobs' tables, or brings them up to date, as `start` does. */
+export async function migrateJobs(database: JobsDatabase, log: Log): Promise<void> {
+  const boss = new PgBoss({
+    ...connectionOptions(database),
+    supervise: false,
+    schedule: false,
+    registerInstance: false,
+  });
+  boss.on("error", (error) => log.warn({ error: errorMessage(error) }, "the jobs' tables are held up"));
+  await boss.start();
+  await boss.stop({ graceful: false });
+}
 
 /** Whether the driver of the jobs gets on with a database: rejects with why not. Nothing is changed there. */
 export async function tryJobsDriver(database: JobsDatabase): Promise<void> {
@@ -214,14 +228,16 @@ export async function tryJobsDriver(database: JobsDatabase): Promise<void> {
 /** What pg-boss makes of its options; it opens and closes it by itself only when it starts to work. */
 type DriverOfJobs = Db & { open(): Promise<void>; close(): Promise<void> };
 
-function connectionOptions({ sessionTarget: target, createSocket }: JobsDatabase) {
-  const { host, port, user, password, database, tls: ssl } = target;
+function connectionOptions({ sessionTarget: target, createSocket, layout }: JobsDatabase) {
+  const { host, port, user, database, tls: ssl } = target;
   return {
+    schema: `"${layout.jobs}"`,
+    createSchema: layout.jobs !== layout.tables,
     ...serverLimits(target),
     connectionTimeoutMillis: ANSWER_LIMITS_MS.connect,
     query_timeout: ANSWER_LIMITS_MS.statement,
     stream: createSocket,
-    ...{ host, port, user, password, database, ssl },
+    ...{ host, port, user, password: passwordOf(target), database, ssl },
     max: CONNECTIONS_MAX,
     application_name: "opspilot jobs",
   };
@@ -266,11 +282,12 @@ type Announce = (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
  * Deletes the queues of former versions, which would stay for ever. What they had not done is handed on first, so that a crash in
  * between hands it on again. Nothing but a look when they are gone; several nodes may do so at once. `boss` is started.
  */
-export async function clearRetiredQueues(boss: PgBoss, sql: Sql, announce: Announce): Promise<void> {
+export async function clearRetiredQueues(boss: PgBoss, database: JobTables, announce: Announce): Promise<void> {
   if ((await boss.getQueues(RETIRED)).length === 0) return;
-  const ids = await findLeftOver(sql, ANNOUNCING);
-  for (let at = 0; at < ids.length; at += CHUNK) await sql.begin((tx) => announce(tx, ids.slice(at, at + CHUNK)));
-  await sql.begin(async (tx) => {
+  const ids = await findLeftOver(database, ANNOUNCING);
+  for (let at = 0; at < ids.length; at += CHUNK)
+    await database.sql.begin((tx) => announce(tx, ids.slice(at, at + CHUNK)));
+  await database.sql.begin(async (tx) => {
     await lockRetiredQueues(tx);
     const left = new Set((await boss.getQueues(RETIRED)).map(({ name }) => name));
     for (const name of RETIRED.filter((one) => left.has(one))) await boss.deleteQueue(name);

@@ -33,9 +33,21 @@ export class StartupError extends OpsPilotError<"startup"> {
   }
 }
 
-/** The text of anything that was thrown, for a log field or a person. */
+const QUERY_CHARS_MAX = 200;
+
+/**
+ * The text of anything that was thrown, for a log field or a person. Of several errors at once it is that of each; of Drizzle's
+ * "Failed query: …" it is the cause, and the query without what was put into it.
+ */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof AggregateError && error.message === "") return error.errors.map(errorMessage).join("; ");
+  if (error instanceof Error && error.cause !== undefined && error.message.startsWith("Failed query: ")) {
+    const query = error.message.split("\nparams: ")[0]?.slice(0, QUERY_CHARS_MAX).replace(/^F/, "f");
+    return `${errorMessage(error.cause)} (${query})`;
+  }
+  if (typeof error !== "object" || error === null) return String(error);
+  // Some libraries tell of an error by an object that was made of it.
+  return "message" in error && typeof error.message === "string" ? error.message : Bun.inspect(error, { depth: 1 });
 }
 
 /** The system's or a library's word for what went wrong ("ENOENT"). */

@@ -68,7 +68,7 @@ describe("the database that DATABASE_URL names", () => {
     ["a wrong password", () => changed({ password: "hunter2" }), 69, "password authentication failed"],
     ["a wrong name", () => changed({ database: "nowhere" }), 69, '"nowhere" does not exist'],
     ["no socket", () => changed({ host: "/nowhere" }), 69, "/nowhere"],
-    ["a URL with a hole", () => "postgres://me@db/ops", 78, ": names no password"],
+    ["a URL with a hole", () => "postgres://me:hunter2@db", 78, ": names no database"],
   ])(
     "%s is told in one line",
     async (_, url, exitCode, message) => {

@@ -53,7 +53,7 @@ describe("a silent agent", () => {
       raw.pong();
       await until(() => gateway.presence.sightings.length > before);
     }
-    expect(gateway.presence.sightings.at(-1)).toEqual({ agentId: "agent-one", receivedAt: clock.now() });
+    expect(gateway.presence.sightings.at(-1)).toEqual({ agentId: "agent-one" });
     expect(gateway.connections.size()).toBe(1);
   });
 

@@ -304,7 +304,9 @@ describe("surprises", () => {
   test("do not include a database that is away", async () => {
     const away = Object.assign(new Error("write CONNECTION_CLOSED db:5432"), { code: "CONNECTION_CLOSED" });
     const noSocket = Object.assign(new Error("connect ENOENT /run/x"), { code: "ENOENT", syscall: "connect" });
-    for (const error of [away, noSocket, new Error("Failed query: select 1", { cause: away })]) {
+    const standby = Object.assign(new Error("cannot execute UPDATE in a read-only transaction"), { code: "25006" });
+    const diskFull = Object.assign(new Error("could not extend file"), { code: "53100" });
+    for (const error of [away, noSocket, standby, diskFull, new Error("Failed query: select 1", { cause: away })]) {
       const list = () => Promise.reject(error);
       const app = testApp({ agents: { ...fakeAgents([]), list } });
       const { status, json, headers } = await call(app, "GET", "/v1/agents");

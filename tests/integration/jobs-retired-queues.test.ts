@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 const clear = (announce = async (ids: readonly number[]) => void announced.push(...ids)) =>
-  clearRetiredQueues(boss, database.database.sql, (_, ids) => announce(ids));
+  clearRetiredQueues(boss, database.database, (_, ids) => announce(ids));
 const queues = async () => (await boss.getQueues()).map(({ name }) => name).filter((name) => !name.startsWith("__"));
 
 test("what former versions had not announced is handed on, and their queues go", async () => {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { createJobs, type Jobs, type QueueName, type Worker } from "../../src/jobs/jobs.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
+import { createLog } from "../../src/lib/log.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -30,7 +31,7 @@ afterEach(async () => {
 afterAll(() => database.close());
 
 /** Jobs of one queue that note when they ran, and fail while `failures` are left. */
-async function start({ retries = 3 } = {}): Promise<Jobs> {
+async function start({ retries = 3, log = quiet } = {}): Promise<Jobs> {
   const worker: Worker<typeof QUEUE> = {
     queue: QUEUE,
     limits: { batch: 2, deadlineS: 60, retries },
@@ -41,7 +42,7 @@ async function start({ retries = 3 } = {}): Promise<Jobs> {
     gaveUp: async () => void givenUp.push(performance.now()),
   };
   const loops = createLoops(createSystemClock(), quiet);
-  jobs = createJobs({ database: database.database, loops, log: quiet });
+  jobs = createJobs({ database: database.database, loops, log });
   await jobs.start([worker] as unknown as Worker<QueueName>[], async () => undefined);
   return jobs;
 }
@@ -126,3 +127,17 @@ async function isResting(): Promise<boolean> {
     where application_name = 'opspilot jobs' and datname = current_database()`;
   return row?.resting === true;
 }
+
+test("what holds jobs up is told in words, with the queue", async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: "warn", readable: false, destination: { write: (line) => void lines.push(line) } });
+  await (await start()).stop();
+  await database.database.sql`alter table pgboss.job_common rename to away`;
+  await start({ log });
+  await until(() => lines.some((line) => line.includes("jobs are held up")), { ms: 15_000 }).finally(
+    () => database.database.sql`alter table pgboss.away rename to job_common`,
+  );
+  const { error, queue } = JSON.parse(lines.find((line) => line.includes("jobs are held up")) ?? "{}");
+  expect(error).toStartWith('relation "pgboss.job_common" does not exist');
+  expect(queue).toStartWith(QUEUE);
+}, 20_000);

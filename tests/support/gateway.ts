@@ -48,7 +48,7 @@ export class FakePresence implements PresenceService {
   claims: { agentId: string; connectionId: string }[] = [];
   released: { agentId: string; connectionId: string }[] = [];
   goodbyes: string[] = [];
-  sightings: { agentId: string; receivedAt: number; heartbeat?: HeartbeatPayload; skewSeconds?: number }[] = [];
+  sightings: { agentId: string; heartbeat?: HeartbeatPayload; skewSeconds?: number }[] = [];
   /** So many claims fail before one succeeds. */
   failures = 0;
   gate: Promise<unknown> = Promise.resolve();
@@ -69,8 +69,8 @@ export class FakePresence implements PresenceService {
 
   async introduce(): Promise<void> {}
 
-  seen(agentId: string, receivedAt: number, heartbeat?: HeartbeatPayload, skewSeconds?: number): void {
-    this.sightings.push({ agentId, receivedAt, ...(heartbeat && { heartbeat }), ...(skewSeconds && { skewSeconds }) });
+  seen(agentId: string, heartbeat?: HeartbeatPayload, skewSeconds?: number): void {
+    this.sightings.push({ agentId, ...(heartbeat && { heartbeat }), ...(skewSeconds && { skewSeconds }) });
   }
 }
 

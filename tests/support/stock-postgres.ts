@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { chownSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openDatabase } from "../../src/db/client.ts";
 import { CHILD_ENVIRONMENT, chooseChildUser, ensureBinaries } from "../../src/db/embedded/cluster.ts";
@@ -14,6 +14,10 @@ export interface StockPostgres {
   readonly port: number;
   /** The certificate that it shows where it has TLS, and which is its own authority. */
   readonly certificatePath: string;
+  /** The directory of its Unix socket. */
+  readonly socketDir: string;
+  /** Runs statements as the superuser, one after the other. */
+  admin(database: string, ...statements: string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -24,10 +28,22 @@ export interface StockLogin {
   readonly database: string;
 }
 
+/** How it differs from the image's. */
+export interface StockOptions {
+  readonly hasTls: boolean;
+  /** Another engine than the built-in one: the directory with `bin`. */
+  readonly home?: string;
+  /** Lines of pg_hba.conf that come before its own. */
+  readonly hba?: readonly string[];
+}
+
+/** Debian's PostgreSQL, where it is installed. */
+export const DEBIAN_HOME = "/usr/lib/postgresql/15";
+
 /** Makes one as the image `postgres` of a container does, which takes about two seconds. */
-export async function startStockPostgres(login: StockLogin, options: { hasTls: boolean }): Promise<StockPostgres> {
+export async function startStockPostgres(login: StockLogin, options: StockOptions): Promise<StockPostgres> {
   const dir = await makeDataDir();
-  const home = await ensureBinaries(dir, quiet);
+  const home = options.home ?? (await ensureBinaries(dir, quiet));
   const user = chooseChildUser(dir, process.getuid?.() ?? 0, quiet);
   const write = (name: string, text: string) => {
     const path = join(dir, name);
@@ -54,21 +70,29 @@ export async function startStockPostgres(login: StockLogin, options: { hasTls: b
   const status = await new Promise((resolve) => initdb.once("close", resolve));
   if (status !== 0) throw new Error(`initdb ended with ${status}`);
 
+  if (options.hba) {
+    const own = readFileSync(join(data, "pg_hba.conf"), "utf8");
+    writeFileSync(join(data, "pg_hba.conf"), [...options.hba, own].join("\n"));
+  }
   const port = await freePort();
   const certificatePath = write("server.crt", CERTIFICATE);
   const tls = options.hasTls
     ? { ssl: "on", ssl_cert_file: certificatePath, ssl_key_file: write("server.key", CERTIFICATE_KEY) }
     : { ssl: "off" };
-  const settings = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "", fsync: "off", ...tls };
+  const settings = { listen_addresses: "127.0.0.1", port, unix_socket_directories: dir, fsync: "off", ...tls };
   const postmaster = run("postgres", [
     "-D",
     data,
     ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
   ]);
   const ended = new Promise((resolve) => postmaster.once("close", resolve));
-  await makeDatabase(port, login);
+  const admin = (database: string, ...statements: string[]) => runAll(port, { ...login, database }, statements);
+  await waitFor(port, login);
+  await admin("postgres", `create database "${login.database}"`);
   return {
     port,
+    socketDir: dir,
+    admin,
     certificatePath,
     async stop() {
       postmaster.kill("SIGINT");
@@ -78,10 +102,19 @@ export async function startStockPostgres(login: StockLogin, options: { hasTls: b
   };
 }
 
-async function makeDatabase(port: number, { user, password, database: name }: StockLogin): Promise<void> {
-  const target = { host: "127.0.0.1", port, user, password, database: "postgres", tls: false } as const;
-  const database = openDatabase({ target, log: quiet });
+function open(port: number, login: StockLogin) {
+  return openDatabase({ target: { host: "127.0.0.1", port, ...login, tls: false }, log: quiet });
+}
+
+async function waitFor(port: number, login: StockLogin): Promise<void> {
+  const database = open(port, { ...login, database: "postgres" });
   await until(() => database.ping(1_000), { ms: 20_000, what: "PostgreSQL takes connections" });
-  await database.sql`create database ${database.sql(name)}`;
+  await database.close();
+}
+
+async function runAll(port: number, login: StockLogin, statements: readonly string[]): Promise<void> {
+  const database = open(port, login);
+  const session = database.createSession();
+  for (const statement of statements) await session.unsafe(statement);
   await database.close();
 }

@@ -203,7 +203,7 @@ describe("mistakes", () => {
     ["DATABASE_URL", "mysql://u:p@h/d"],
     ["DATABASE_URL", "postgres://h/d"],
     ["DATABASE_URL", "postgres://u:p@h"],
-    ["DATABASE_URL", "postgres://u@h/d"],
+    ["DATABASE_URL", "postgres://:p@h/d"],
     ["ACCESS", "closed"],
     ["AGENT_ENROLLMENT", "yes"],
     ["ADMIN_TOKEN", "with a space in the middle"],

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { DatabaseUrlError, describeTarget, parseDatabaseUrl } from "../../src/db/target.ts";
 
+const OWN_NAME = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
 const WHOLE = { host: "db", port: 5432, user: "me", password: "secret", database: "ops", tls: { mode: "prefer" } };
 
 describe("a database's URL", () => {
@@ -17,6 +18,9 @@ describe("a database's URL", () => {
     ["postgres://me:secret@localhost/ops?host=/run/pg", { host: "/run/pg", tls: { mode: "disable" } }],
     ["postgres://me:secret@/ops?host=/run/pg&port=5433", { host: "/run/pg", port: 5433, tls: { mode: "disable" } }],
     ["postgres://me:secret@%2Frun%2Fpg/ops", { host: "/run/pg", tls: { mode: "disable" } }],
+    ["postgres://me@db/ops", { password: "" }],
+    ["postgres://me@/ops?host=/run/pg", { host: "/run/pg", password: "", tls: { mode: "disable" } }],
+    ["postgres:///ops?host=/run/pg", { host: "/run/pg", user: OWN_NAME, password: "", tls: { mode: "disable" } }],
   ] as const)("%p is understood", (text, difference) => {
     expect(parseDatabaseUrl(text)).toEqual({ ...WHOLE, ...difference } as ReturnType<typeof parseDatabaseUrl>);
   });
@@ -35,9 +39,8 @@ describe("a database's URL", () => {
     ["postgres://me:hunter2@db:99999/ops", "is not a postgres:// URL"],
     ["postgres://me:hunter2@/ops?host=", "names no host"],
     ["postgres://:hunter2@db/ops", "names no user"],
-    ["postgres://hunter2@db/ops", "names no password"],
     ["postgres://me:hunter2@db", "names no database"],
-    ["postgres://db", "names no user, no password, no database"],
+    ["postgres://db", "names no user, no database"],
     ["postgres://me:hunter2@a,b/ops", "names several hosts"],
     ["postgres://me:hunter2%@db/ops", "has a stray %"],
     ["postgres://me:hunter2@db/ops?host=/run/pg&port=x", "has a port that is none"],

@@ -5,6 +5,7 @@ import {
   type GroupingPlan,
   type IncomingAlert,
   planGrouping,
+  RESOLVED_BY_AGENT,
   subjectOf,
 } from "../../src/incidents/grouping.ts";
 import { fingerprintOf, normalise } from "../../src/incidents/recorder.ts";
@@ -229,16 +230,31 @@ describe("however a stream is cut into batches", () => {
 
   /** Applies plans to a little database, batch by batch, and tells the open incidents that remain. */
   function run(batches: IncomingAlert[][]): { open: string[]; occurrences: number } {
-    const rows: { id: number; fingerprint: string; source: string; lastSeenAt: number; n: number; open: boolean }[] =
-      [];
+    interface Row {
+      id: number;
+      fingerprint: string;
+      source: string;
+      openedAt: number;
+      lastSeenAt: number;
+      n: number;
+      open: boolean;
+      reason: string | null;
+      isFlapping: boolean;
+    }
+    const rows: Row[] = [];
+    const lastEnded = (fingerprint: string) => rows.findLast((row) => row.fingerprint === fingerprint && !row.open);
     const lastResolution = new Map<string, { occurredAt: number; incidentId: number | null }>();
     for (const batch of batches) {
       const facts: GroupingFacts = {
         storedUuids: new Set(),
-        open: rows.filter((row) => row.open).map((row) => openIncident(row)),
+        open: rows.filter((row) => row.open).map((row) => openIncident({ ...row })),
         resolutions: batch.flatMap((one) => {
           const past = lastResolution.get(subjectOf(one));
           return past ? [{ subject: subjectOf(one), fingerprint: one.fingerprint, ...past }] : [];
+        }),
+        ended: batch.flatMap(({ fingerprint }) => {
+          const last = lastEnded(fingerprint);
+          return last?.reason === RESOLVED_BY_AGENT ? [{ fingerprint, openedAt: last.openedAt }] : [];
         }),
       };
       const result = planGrouping(batch, facts, WINDOW_MS);
@@ -249,9 +265,12 @@ describe("however a stream is cut into batches", () => {
           id: rows.length + 1,
           fingerprint,
           source,
+          openedAt: row.alert.occurredAt,
           lastSeenAt: row.lastSeenAt,
           n: row.occurrences,
           open: row.resolvedAt === null,
+          reason: row.reason,
+          isFlapping: false,
         });
       }
       for (const change of result.changed) {
@@ -259,7 +278,11 @@ describe("however a stream is cut into batches", () => {
         if (!row) throw new Error("a change of an incident that is not there");
         row.n += change.addOccurrences;
         row.lastSeenAt = Math.max(row.lastSeenAt, change.lastSeenAt);
-        if (change.resolvedAt !== null) row.open = false;
+        if (change.resolvedAt !== null) Object.assign(row, { open: false, reason: change.reason });
+      }
+      for (const { kind, incident } of result.events) {
+        const row = rows["id" in incident ? incident.id - 1 : base + incident.opened - 1];
+        if (row && kind === "flapping") row.isFlapping = true;
       }
       for (const { alert: one, incident } of result.alerts) {
         if (one.state !== "resolved") continue;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createDatabaseClock } from "../../src/ingest/writer.ts";
 import { createBatcher } from "../../src/lib/batcher.ts";
 import { backoffMs, createSystemClock, DeadlineError, withDeadline } from "../../src/lib/clock.ts";
+import { errorMessage } from "../../src/lib/errors.ts";
 import { repeat } from "../../src/lib/loops.ts";
 import { parseDurationMs, parseSizeBytes } from "../../src/lib/units.ts";
 
@@ -29,6 +30,24 @@ describe("units", () => {
     ["64", undefined],
   ])("the size %p is %p bytes", (text, expected) => {
     expect(parseSizeBytes(text)).toBe(expected);
+  });
+});
+
+describe("an error's text", () => {
+  const cause = new Error("permission denied for table agents");
+  test.each([
+    ["is its message", cause, "permission denied for table agents"],
+    [
+      "of a failed query is the cause, without what was put into it",
+      new Error("Failed query: select 1 where $1\nparams: hunter2", { cause }),
+      "permission denied for table agents (failed query: select 1 where $1)",
+    ],
+    ["of several at once is that of each", new AggregateError([cause, new Error("b")], ""), `${cause.message}; b`],
+    ["of an object made of one is its message", { ...cause, message: cause.message, queue: "q" }, cause.message],
+    ["of anything else says what it is", { state: 3 }, /state: 3/],
+    ["of a string is itself", "no", "no"],
+  ])("%s", (_, error, text) => {
+    expect(errorMessage(error)).toMatch(text);
   });
 });
 

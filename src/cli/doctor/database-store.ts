@@ -23,8 +23,8 @@ const ERROR_CHARS_MAX = 200;
 /** Asks it. */
 export async function readDatabaseFacts(sql: Sql): Promise<DatabaseFacts> {
   const [row] = await sql<{ version: string; now: number; tables: boolean; quarantine: boolean }[]>`
-    select current_setting('server_version') as version, to_regclass('public.nodes') is not null as tables,
-      to_regclass('public.quarantine') is not null as quarantine,
+    select current_setting('server_version') as version, to_regclass('nodes') is not null as tables,
+      to_regclass('quarantine') is not null as quarantine,
       extract(epoch from clock_timestamp())::float8 * 1000 as now`;
   if (!row) throw new Error("the database said nothing of itself");
   if (!row.tables) return { version: row.version, nowMs: row.now, nodes: null, quarantine: null };

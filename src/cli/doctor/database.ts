@@ -1,5 +1,4 @@
 import { isAbsolute } from "node:path";
-import type { Sql } from "postgres";
 import type { Config } from "../../config.ts";
 import { type Database, openDatabase } from "../../db/client.ts";
 import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../../db/migrate.ts";
@@ -60,7 +59,7 @@ async function checkUrl(setting: string, url: string, place: Omit<Place, "todo">
   try {
     const address = parseDatabaseUrl(url);
     const todo = `check ${setting}: host, port, user, password, database, sslmode, and whether a firewall is between`;
-    return await checkTarget(address, () => reachDatabase(address, log), { ...place, todo }, log);
+    return await checkTarget(address, () => reachDatabase(address, place.isPooled, log), { ...place, todo }, log);
   } catch (error) {
     const finding = broken(place.name, `${setting} ${errorMessage(error)}`, `correct ${setting}`);
     return { findings: [finding], clocks: [] };
@@ -107,16 +106,17 @@ async function checkJobsDriver(database: Database, fails: (error: unknown) => Fi
 
 async function ask(database: Database, log: Log) {
   const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "the database answered too late");
-  return withDeadline(askAll(database.sql), ANSWER_LIMIT_MS, "the database's answer", late);
+  return withDeadline(askAll(database), ANSWER_LIMIT_MS, "the database's answer", late);
 }
 
-async function askAll(sql: Sql): Promise<{ facts: DatabaseFacts; state: MigrationState; skewS: number }> {
+async function askAll(database: Database): Promise<{ facts: DatabaseFacts; state: MigrationState; skewS: number }> {
+  const { sql } = database;
   // The first connects; the second's way there and back is short.
   await readDatabaseFacts(sql);
   const beforeMs = Date.now();
   const facts = await readDatabaseFacts(sql);
   const skewS = (facts.nowMs - (beforeMs + Date.now()) / 2) / 1000;
-  return { facts, state: await readMigrationState(sql), skewS };
+  return { facts, state: await readMigrationState(database), skewS };
 }
 
 function checkVersion(name: string, where: string, { version, nodes }: DatabaseFacts): Finding {
