@@ -16,6 +16,7 @@ import type { Candidate, Mute, Muter, Note } from "../incidents/model.ts";
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 
 import { errorMessage } from "../lib/errors.ts";
+import { takeMessagesOver } from "./flapping-store.ts";
 import type { OutletDeps } from "./outlet.ts";
 import type { CandidateRow, NotifyChoice, OutletStore, UndecidedRow } from "./outlet-store.ts";
 
@@ -75,7 +76,7 @@ export function createDecider({ outlet, sql, store, muters, writer, log, metrics
   /** What flaps goes on in the message that there is. */
   async function takeOver(tx: TransactionSql, choices: readonly NotifyChoice[]): Promise<void> {
     const waiting = choices.filter(({ state }) => state === "waiting").map(({ id }) => id);
-    const taken = waiting.length === 0 ? [] : await store.takeOver(tx, waiting);
+    const taken = waiting.length === 0 ? [] : await takeMessagesOver(tx, waiting);
     const notes = taken.map(({ incidentId, before }) => {
       const data = { outlet, why: `it flaps, and goes on in the message of incident #${before}` };
       return { kind: "announced", actor: SYSTEM, incidentId, data };

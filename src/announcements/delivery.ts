@@ -246,6 +246,7 @@ export function createEditor(deps: OutletCalls) {
     log.warn({ outlet, announcement: row.id, error: message }, "a message could not be edited");
     deps.metrics.attempts.inc({ outlet, outcome: reason === "never" ? "edit_failed" : "edit_later" });
     if (reason === "never" && notifier.endsAnew !== false && isGraveEnd(view)) await store.addEnd(row);
+    if (reason === "never" && row.kind === "incident" && row.shownHash === null) return store.postAnew(row);
     if (reason === "never") return store.shown(row, shown, message, nextLookMs(row));
     await store.editLater(row, retryAfterMs ?? backoffMs(row.failures, EDIT_RETRY), message);
     pacer.failed(retryAfterMs);

@@ -114,9 +114,13 @@ async function prepareSession(session: Sql): Promise<number> {
   return row?.pid ?? 0;
 }
 
-/** Waits until nobody else leads the outlet. The server gives the lock back when the session ends. */
+/**
+ * Waits until nobody else leads the outlet. The server gives the lock back when the session ends. In another schema of the database
+ * there may be another OpsPilot.
+ */
 export async function waitForLead(session: Sql, outlet: string): Promise<void> {
-  await session`select pg_advisory_lock(${LEAD_LOCK_KEY}, hashtext(${outlet}))`;
+  await session`
+    select pg_advisory_lock(${LEAD_LOCK_KEY}, hashtext(${outlet} || case current_schema() when 'public' then '' else current_schema() end))`;
 }
 
 /** Whether the server still knows that session, with the lock or waiting for it. */

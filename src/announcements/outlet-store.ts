@@ -152,26 +152,6 @@ export function createOutletStore(
       if (written.count !== choices.length) throw new Error("the lead of the outlet was lost");
     },
 
-    /**
-     * Of rows that wait for their message, those whose incident flaps: where the message of the incident before can be edited it is
-     * theirs from now on, and shows them with the next edit.
-     */
-    async takeOver(tx: TransactionSql, ids: readonly number[]): Promise<{ incidentId: number; before: number }[]> {
-      return tx<{ incidentId: number; before: number }[]>`
-        with mine as (
-          select a.id, o.id as old, o.external_id, i.id as incident_id, i.previous_id
-          from announcements a join incidents i on i.id = a.incident_id
-          join announcements o on o.incident_id = i.previous_id and o.outlet = a.outlet and o.kind = 'incident' and o.subject = ''
-            and o.state = 'sent' and o.external_id is not null
-          where a.id = any(${ids as number[]}::bigint[]) and a.attempts = 0 and a.kind = 'incident'
-            and exists (select from events e where e.incident_id = i.id and e.kind = 'flapping')
-          for update of o),
-        others as (
-          update announcements o set external_id = null, closed_at = coalesce(o.closed_at, now()) from mine where o.id = mine.old)
-        update announcements a set state = 'sent', external_id = m.external_id, sent_at = now(), next_attempt_at = now()
-        from mine m where a.id = m.id returning m.incident_id as "incidentId", m.previous_id as before`;
-    },
-
     /** Deciding about this one threw: it is tried again later, alone. The timeline says so the first time. */
     async postpone({ id, incidentId }: UndecidedRow, waitMs: number, error: string): Promise<void> {
       await sql.begin(async (tx) => {
@@ -338,6 +318,13 @@ export function createOutletStore(
         update announcements set next_attempt_at = now()
         where outlet = ${outlet} and closed_at is null and next_attempt_at > now() and ${isLead()}
           and (state = 'waiting' or (state = 'sent' and failures > 0))`;
+    },
+
+    /** The message that was to show it is gone, and nobody was told: it gets one of its own. */
+    async postAnew(row: BehindRow): Promise<void> {
+      await sql`
+        update announcements set state = 'waiting', external_id = null, next_attempt_at = now()
+        where id = ${row.id} and state = 'sent' and ${isLead()}`;
     },
 
     /** Where nothing can be edited, or this message cannot, the end is a message of its own. True when it was added, once. */

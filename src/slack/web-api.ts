@@ -188,8 +188,10 @@ function httpFailure(what: string, status: number, onServerError: "later" | "unk
 }
 
 function requestFailure(what: string, error: Error & { code?: unknown }): DeliveryError {
-  const wasSent = !NOT_SENT.test(String(error.code));
-  const text = `${what}: ${wasSent ? "no answer" : "not reached"} (${String(error.code ?? error.name)})`;
+  // A deadline's error has a number for a code, which says nothing to anybody.
+  const code = typeof error.code === "string" ? error.code : error.name;
+  const wasSent = !NOT_SENT.test(code);
+  const text = `${what}: ${wasSent ? "no answer" : "not reached"} (${code})`;
   return new DeliveryError(wasSent ? "unknown" : "later", text);
 }
 

@@ -58,6 +58,15 @@ async function encryption(port: number): Promise<Record<string, boolean>> {
   return Object.fromEntries(rows.map(({ name, ssl }) => [name, ssl]));
 }
 
+/** What `migrate` made: the jobs' tables, over their own driver, too. */
+async function tables(port: number): Promise<string[]> {
+  const database = openDatabase({ target: { host: "127.0.0.1", port, ...login, tls: false }, log: quiet });
+  const rows = await database.sql<{ name: string }[]>`
+    select tablename as name from pg_tables where schemaname = 'public'`;
+  await database.close();
+  return rows.map(({ name }) => name);
+}
+
 test("compose.yaml names a database, and nothing of TLS", () => {
   expect(documented.protocol).toBe("postgres:");
   expect(documented.search).toBe("");
@@ -83,6 +92,7 @@ describe.each([
   test("is migrated, found good, and served, every connection as the server answered", async () => {
     const migrated = await runOpspilot(["migrate"], { cwd: folder, env: settings() });
     expect(migrated).toEqual({ stdout: "The database is up to date.\n", stderr: "", exitCode: 0 });
+    expect(await tables(Number(new URL(url()).port))).toEqual(expect.arrayContaining(["agents", "job", "queue"]));
     const port = String(await freePort());
     const server = spawnOpspilot(["serve"], { cwd: folder, env: { ...settings(), PORT: port } });
     try {

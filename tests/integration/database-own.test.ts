@@ -64,9 +64,9 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
     runOpspilot(words, { cwd: folder, env: { DATABASE_URL: url, LOG_LEVEL: "warn" } });
 
   /** The server, once it is ready. */
-  async function serve(url: string) {
+  async function serve(url: string, more: Record<string, string> = {}) {
     const port = String(await freePort());
-    const env = { DATABASE_URL: url, LOG_LEVEL: "warn", PORT: port };
+    const env = { DATABASE_URL: url, LOG_LEVEL: "warn", PORT: port, ...more };
     const server = spawnOpspilot(["serve"], { cwd: folder, env });
     stops.push(async () => {
       server.kill();
@@ -220,5 +220,26 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
     };
     const answer = await until(() => patch().catch(() => null), { ms: 20_000 });
     expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);
+  }, 60_000);
+
+  test("two in one database, each with a schema of its own, both announce", async () => {
+    for (const name of ["first", "second"]) {
+      await role(name, `create schema ${name} authorization ${name}`);
+      await serve(urlOf(name), {
+        WEBHOOK_URL: "http://127.0.0.1:9/",
+        WEBHOOK_SECRET: "0123456789abcdef0123456789abcdef",
+      });
+    }
+    const doBothLead = () =>
+      own
+        .admin(
+          "shared",
+          `do $$ begin
+            assert (select count(*) = 2 from (select from first.outlets union all select from second.outlets) o);
+          end $$`,
+        )
+        .then(() => true)
+        .catch(() => false);
+    await until(doBothLead, { ms: 15_000, what: "each leads its outlet" });
   }, 60_000);
 });

@@ -98,6 +98,18 @@ describe("what comes and goes, from a sender that does not damp it,", () => {
     expect(slack.messages).toHaveLength(1);
   }, 60_000);
 
+  test("is told in a message of its own where the one that there was is gone", async () => {
+    await start({ SLACK_TOKEN: BOT_TOKEN, SLACK_CHANNEL: CHANNEL });
+    await send("firing");
+    await until(() => slack.messages.length === 1, { ms: 10_000 });
+    await send("resolved");
+    await until(() => shown().includes("Resolved"), { ms: 10_000 });
+    slack.behave("chat.update", { error: "message_not_found" });
+    await send("firing");
+    await until(() => slack.messages.length === 2, { ms: 10_000 });
+    expect(shown()).toContain("Flapping:");
+  }, 60_000);
+
   test("is four messages where none can be edited", async () => {
     await start({ SLACK_WEBHOOK_URL: slack.webhookUrl });
     await flap(10);

@@ -3,8 +3,10 @@ import { createDatabaseClock } from "../../src/ingest/writer.ts";
 import { createBatcher } from "../../src/lib/batcher.ts";
 import { backoffMs, createSystemClock, DeadlineError, withDeadline } from "../../src/lib/clock.ts";
 import { errorMessage } from "../../src/lib/errors.ts";
+import { createLineWriter } from "../../src/lib/log.ts";
 import { repeat } from "../../src/lib/loops.ts";
 import { parseDurationMs, parseSizeBytes } from "../../src/lib/units.ts";
+import { until } from "../support/until.ts";
 
 describe("units", () => {
   test.each([
@@ -48,6 +50,44 @@ describe("an error's text", () => {
     ["of a string is itself", "no", "no"],
   ])("%s", (_, error, text) => {
     expect(errorMessage(error)).toMatch(text);
+  });
+});
+
+describe("a log that cannot be written", () => {
+  const full = () => Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+
+  test("waits, and says how much was lost once there is room", async () => {
+    let room = 5;
+    let text = "";
+    const writer = createLineWriter((bytes) => {
+      if (room === 0) throw full();
+      const written = Math.min(room, bytes.length);
+      room -= written;
+      text += Buffer.from(bytes.subarray(0, written)).toString();
+      return written;
+    });
+    writer.write("first line\n");
+    writer.write(`${"x".repeat(1_000_000)}\n`);
+    for (let n = 0; n < 3; n++) writer.write(`${"y".repeat(100_000)}\n`);
+    expect(text).toBe("first");
+    room = Number.POSITIVE_INFINITY;
+    await until(() => text.includes("could not be written"));
+    const lines = text.trim().split("\n");
+    expect(lines.map((line) => line[0])).toEqual(["f", "x", "{"]);
+    expect(JSON.parse(lines[2] ?? "")).toMatchObject({ level: "warn", lines: 3 });
+    writer.write("last\n");
+    expect(text).toEndWith("}\nlast\n");
+  });
+
+  test("keeps nothing where nobody will read it", () => {
+    let tries = 0;
+    const writer = createLineWriter(() => {
+      tries++;
+      throw Object.assign(new Error("broken pipe"), { code: "EPIPE" });
+    });
+    writer.write("one\n");
+    writer.write("two\n");
+    expect(tries).toBe(1);
   });
 });
 
