@@ -181,7 +181,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
       const { stdout, exitCode } = await run(urlOf(name), "doctor");
       expect(exitCode).toBe(1);
       expect(stdout).toContain(reason);
-      expect(stdout).toContain(mend);
+      expect(stdout).toContain(`→ ${mend}`);
     },
     60_000,
   );

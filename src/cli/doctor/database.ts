@@ -1,6 +1,7 @@
 import { isAbsolute } from "node:path";
 import type { Config } from "../../config.ts";
 import { type Database, openDatabase } from "../../db/client.ts";
+import { DatabaseRightsError } from "../../db/layout.ts";
 import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../../db/migrate.ts";
 import { reachDatabase } from "../../db/open.ts";
 import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../../db/target.ts";
@@ -73,7 +74,10 @@ async function checkTarget(
   log: Log,
 ): Promise<DatabaseFindings> {
   const where = describeTarget(address);
-  const fails = (error: unknown) => broken(name, `${where} cannot be used: ${errorMessage(error)}`, todo);
+  const fails = (error: unknown) => {
+    const text = `${where} cannot be used: ${errorMessage(error)}`;
+    return broken(name, text, error instanceof DatabaseRightsError ? error.mend : todo);
+  };
   try {
     const target = await reach();
     const database = openDatabase({ target: { ...target, pooled: isPooled }, log });
