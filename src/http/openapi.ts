@@ -155,10 +155,11 @@ export function openapiRoutes(routes: () => readonly DescribedRoute[], version: 
     })
     .get(
       "/openapi",
-      ({ set }) => {
+      ({ set, path }) => {
         set.headers["content-type"] = "text/html; charset=utf-8";
         set.headers["content-security-policy"] = PAGE_POLICY;
-        return openapiPage(described(), version);
+        // A proxy in front may show all this below a path of its own.
+        return openapiPage(described(), version, path.endsWith("/") ? "json" : "openapi/json");
       },
       { response: answers(200, Page), detail: { tags, summary: "The API on one page" } },
     );
@@ -168,7 +169,7 @@ export function openapiRoutes(routes: () => readonly DescribedRoute[], version: 
 type Paths = Record<string, Record<string, { summary?: string }>>;
 
 /** One plain page that lists the API, without a script: nothing is loaded from elsewhere. */
-function openapiPage(document: Record<string, unknown>, version: string): string {
+function openapiPage(document: Record<string, unknown>, version: string, jsonHref: string): string {
   const rows = Object.entries(document.paths as Paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(
       ([method, { summary = "" }]) =>
@@ -180,7 +181,7 @@ function openapiPage(document: Record<string, unknown>, version: string): string
 <head><meta charset="utf-8"><title>OpsPilot API</title>
 <style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}</style></head>
 <body><h1>OpsPilot API ${Bun.escapeHTML(version)}</h1>
-<p>The whole description, for programs: <a href="/openapi/json">/openapi/json</a> (OpenAPI 3.1).</p>
+<p>The whole description, for programs: <a href="${jsonHref}">/openapi/json</a> (OpenAPI 3.1).</p>
 <table>${rows.join("\n")}</table></body>
 </html>`;
 }

@@ -54,3 +54,12 @@ test("the page for people loads nothing", async () => {
   expect(text).toContain("/v1/admin/exec");
   expect(text).not.toMatch(/<script|src=|https?:/);
 });
+
+test.each(["/openapi", "/openapi/"])(
+  "behind a proxy that shows it below a path, the page %s leads to its description",
+  async (path) => {
+    const { text } = await call(testApp(), "GET", path);
+    const href = /href="([^"]+)"/.exec(text)?.[1] ?? "";
+    expect(new URL(href, `https://example.com/ops${path}`).pathname).toBe("/ops/openapi/json");
+  },
+);
