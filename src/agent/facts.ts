@@ -26,13 +26,7 @@ interface HostFactsDeps {
 
 /** Reads this host's facts and figures, by /proc alone, for less than 5 ms of CPU. What cannot be read is left out. */
 export function createHostFacts({ version, log, extra, root = "" }: HostFactsDeps): () => Promise<HeartbeatPayload> {
-  const fixed = {
-    hostname: hostname().slice(0, NAME_CHARS_MAX),
-    version,
-    os: osName(readIfThere(`${root}/etc/os-release`)),
-    arch: process.arch,
-    kernel: release(),
-  };
+  const fixed = { version, arch: process.arch, kernel: release() };
   /** A disk whose answer is still awaited is not asked again. */
   const stuck = new Set<string>();
   let ticks: CpuTicks | undefined = parseCpuTicks(readIfThere(`${root}/proc/stat`));
@@ -42,6 +36,13 @@ export function createHostFacts({ version, log, extra, root = "" }: HostFactsDep
       ["stat", "loadavg", "meminfo"].map((name) => readFile(`${root}/proc/${name}`, "utf8").catch(unreadable)),
     );
     return { ...cpuOf(stat ?? ""), ...loadOf(loadavg ?? ""), ...memoryOf(meminfo ?? ""), disks: await disks() };
+  }
+
+  /** A host is renamed, and upgraded, while its agent runs. */
+  async function names(): Promise<{ hostname: string; os: string }> {
+    const name = await readFile(`${root}/proc/sys/kernel/hostname`, "utf8").catch(unreadable);
+    const osRelease = await readFile(`${root}/etc/os-release`, "utf8").catch(unreadable);
+    return { hostname: (name.trim() || hostname()).slice(0, NAME_CHARS_MAX), os: osName(osRelease) };
   }
 
   function cpuOf(stat: string): Partial<Metrics> {
@@ -87,7 +88,7 @@ export function createHostFacts({ version, log, extra, root = "" }: HostFactsDep
   return async () => {
     const uptime = Number.parseFloat(await readFile(`${root}/proc/uptime`, "utf8").catch(unreadable));
     const uptimeFact = uptime >= 0 ? { uptime_s: Math.floor(uptime) } : {};
-    return { ...fixed, ...uptimeFact, metrics: await metrics(), ...extra() };
+    return { ...(await names()), ...fixed, ...uptimeFact, metrics: await metrics(), ...extra() };
   };
 }
 

@@ -42,6 +42,7 @@ RestartPreventExitStatus=64 78
 LimitNOFILE=65536
 
 ${HARDENING}
+ProtectHostname=yes
 ProtectHome=yes
 ProtectProc=invisible
 ProtectKernelTunables=yes

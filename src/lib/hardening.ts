@@ -7,7 +7,6 @@ CapabilityBoundingSet=
 AmbientCapabilities=
 ProtectSystem=strict
 ProtectClock=yes
-ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 PrivateTmp=yes

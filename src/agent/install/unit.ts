@@ -20,7 +20,7 @@ export function madeBy(unit: string) {
 /**
  * The agent's unit. It is asked to stop alone (KillMode=mixed): a restart that it has asked for is systemd's work and goes
  * on. ProtectHome is read-only and processes stay visible, since disks and processes are what it reports about; the journal
- * is read by group, units are restarted by a polkit rule.
+ * is read by group, units are restarted by a polkit rule. ProtectHostname would keep the name that the host had at the start.
  */
 export function agentUnit({ user, groups, made }: UnitOptions): string {
   return `# Written by \`opspilot agent install\`, which writes it anew: put changes into a drop-in (systemctl edit opspilot-agent).
