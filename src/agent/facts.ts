@@ -5,7 +5,7 @@ import { DeadlineError, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { HeartbeatPayload, Metrics } from "../protocol/frames.ts";
-import { type CpuTicks, cpuPercent, type Mount, parseCpuTicks, parseMemory, parseMounts } from "./proc.ts";
+import { type CpuTicks, cpuPercent, type Mount, parseCpuTicks, parseMemory, parseMounts, sizeOfMount } from "./proc.ts";
 
 /** A disk that does not say its size in this time is left out. */
 const DISK_LIMIT_MS = 1_000;
@@ -64,10 +64,11 @@ export function createHostFacts({ version, log, extra, root = "" }: HostFactsDep
     return known.filter((disk) => shown.has(disk));
   }
 
-  async function measure({ path }: Mount): Promise<Metrics["disks"][number] | undefined> {
+  async function measure(mount: Mount): Promise<Metrics["disks"][number] | undefined> {
+    const { path } = mount;
     if (stuck.has(path)) return undefined;
     stuck.add(path);
-    const asking = statfs(path).finally(() => stuck.delete(path));
+    const asking = sizeOfMount(mount, statfs).finally(() => stuck.delete(path));
     try {
       const what = `asking for the size of ${path}`;
       const { bsize, blocks, bfree } = await withDeadline(asking, DISK_LIMIT_MS, what, unreadable);

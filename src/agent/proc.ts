@@ -47,10 +47,23 @@ export function parseMemory(meminfo: string): Memory | undefined {
 
 /** A file system of this host. */
 export interface Mount {
-  /** Where it is mounted. */
+  /** Where it is mounted: of several places the one that shows most of it, and stays the same while others come. */
   readonly path: string;
   readonly fileSystem: string;
+  /** The file system itself, not this view of it: nobody can write there. */
   readonly isReadOnly: boolean;
+  /** Where the other data sets of its pool are, which share what is free. */
+  readonly dataSets: readonly string[];
+}
+
+/** A file system's size, as statfs(2) has it. */
+export interface FileSystemSize {
+  readonly bsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly bavail: number;
+  readonly files: number;
+  readonly ffree: number;
 }
 
 /** They are full by nature. */
@@ -64,20 +77,69 @@ const WITHOUT_DEVICE: readonly string[] = ["zfs", "bcachefs"];
  */
 export function parseMounts(mountinfo: string, filesystems: string): Mount[] {
   const onDevices = new Set([...filesystems.matchAll(/^\t(\S+)$/gm)].map(([, name]) => name));
-  const byDevice = new Map<string, Mount>();
-  for (const line of mountinfo.split("\n")) {
-    const [left = "", right = ""] = line.split(" - ");
-    const [, , device = "", , path = "", options = ""] = left.split(" ");
-    const [fileSystem = "", source = ""] = right.split(" ");
-    const isOwn = (onDevices.has(fileSystem) || WITHOUT_DEVICE.includes(fileSystem)) && !IMAGES.includes(fileSystem);
-    if (path === "" || !(isOwn || path === "/")) continue;
-    const mount = { path: unescapeOctal(path), fileSystem, isReadOnly: options.split(",")[0] === "ro" };
-    // Subvolumes of btrfs have numbers of their own, and share their space.
-    const key = fileSystem === "btrfs" ? source : device;
-    const known = byDevice.get(key);
-    if (!known || mount.path.length < known.path.length) byDevice.set(key, mount);
-  }
-  return [...byDevice.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
+  const places = mountinfo.split("\n").map(parsePlace);
+  const own = places.filter(
+    ({ path, fileSystem }) =>
+      path !== "" &&
+      (path === "/" ||
+        (!IMAGES.includes(fileSystem) && (onDevices.has(fileSystem) || WITHOUT_DEVICE.includes(fileSystem)))),
+  );
+  const mounts = [...Map.groupBy(own, keyOf).values()].map((group): Mount => {
+    const [first, ...rest] = group.toSorted((one, other) => depthOf(one) - depthOf(other));
+    const { path, fileSystem, isReadOnly } = first as Place;
+    const others =
+      fileSystem === "zfs" ? new Map(rest.toReversed().map((place) => [place.source, place.path])) : new Map();
+    others.delete(first?.source);
+    return { path, fileSystem, isReadOnly, dataSets: [...others.values()] };
+  });
+  return mounts.sort((one, other) => (one.path < other.path ? -1 : 1));
+}
+
+/** A line of mountinfo. */
+interface Place {
+  readonly device: string;
+  /** Which part of the file system is shown here: all of it is "/". */
+  readonly shown: string;
+  readonly path: string;
+  readonly fileSystem: string;
+  readonly source: string;
+  readonly isReadOnly: boolean;
+}
+
+function parsePlace(line: string): Place {
+  const [left = "", right = ""] = line.split(" - ");
+  const [, , device = "", shown = "", path = ""] = left.split(" ");
+  const [fileSystem = "", source = "", options = ""] = right.split(" ");
+  const isReadOnly = options.split(",")[0] === "ro";
+  return { device, shown, path: unescapeOctal(path), fileSystem, source, isReadOnly };
+}
+
+/** Subvolumes of btrfs, and data sets of a pool, have numbers of their own, and share their space. */
+function keyOf({ device, fileSystem, source }: Place): string {
+  if (fileSystem === "zfs") return `zfs ${source.split("/")[0]}`;
+  return fileSystem === "btrfs" ? source : device;
+}
+
+/** A directory that is bound elsewhere is not its file system's own place; a pool's own is that of its topmost data set. */
+function depthOf({ shown, fileSystem, source }: Place): number {
+  return shown.length + (fileSystem === "zfs" ? source.length : 0);
+}
+
+/** Asks for the size of a mount; of a pool what all its data sets use, beside what is free for them together. */
+export async function sizeOfMount(
+  { path, dataSets }: Pick<Mount, "path" | "dataSets">,
+  sizeOf: (path: string) => Promise<FileSystemSize>,
+): Promise<FileSystemSize> {
+  const first = await sizeOf(path);
+  const sizes = [first, ...(await Promise.all(dataSets.map(sizeOf)))];
+  // Their blocks may differ.
+  const inBlocks = ({ bsize }: FileSystemSize, count: number) => (count * bsize) / first.bsize;
+  const used = sizes.reduce((sum, size) => sum + inBlocks(size, size.blocks - size.bfree), 0);
+  const files = sizes.reduce((sum, size) => sum + size.files - size.ffree, 0);
+  const bfree = Math.max(...sizes.map((size) => inBlocks(size, size.bfree)));
+  const bavail = Math.max(...sizes.map((size) => inBlocks(size, size.bavail)));
+  const ffree = Math.max(...sizes.map((size) => size.ffree));
+  return { bsize: first.bsize, blocks: used + bfree, bfree, bavail, files: files + ffree, ffree };
 }
 
 /** Spaces and the like are written as `\040`. */

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createCollectors } from "../../src/agent/collectors/all.ts";
 import { createHostCollector } from "../../src/agent/collectors/host.ts";
-import type { FileSystemSize } from "../../src/agent/collectors/host-figures.ts";
+import type { FileSystemSize } from "../../src/agent/proc.ts";
 import { THRESHOLDS } from "../../src/config/agent-collectors.ts";
 import { createTestClock, type TestClock } from "../support/clock.ts";
 import { CollectorBench } from "../support/collectors.ts";
@@ -142,6 +142,34 @@ describe("the collector of a host's figures", () => {
     full["/"] = [50, 10];
     await pass(3);
     expect(bench.alerts).toEqual([]);
+  });
+
+  const remount = (superOptions: string, ...more: string[]) => {
+    const lines = MOUNTS.map((line) => line.replace("/dev/sda2 rw", `/dev/sda2 ${superOptions}`));
+    write("self/mountinfo", `${[...lines, ...more].join("\n")}\n`);
+  };
+
+  test("says nothing of a disk that nobody can write to; one that turns so while it is full is not well", async () => {
+    full["/var/my data"] = [100, 10];
+    remount("ro");
+    start();
+    await pass(2);
+    expect(bench.alerts).toEqual([]);
+    remount("rw");
+    await pass(1.5);
+    remount("ro,errors=remount-ro");
+    await pass(2);
+    expect(bench.told()).toEqual([expect.stringContaining("/var/my data firing:")]);
+  });
+
+  test("goes on with a full disk's own place when it is bound to another", async () => {
+    full["/var/my data"] = [95, 10];
+    full["/d"] = [95, 10];
+    start();
+    await pass(1.5);
+    remount("rw", "33 27 8:2 /pg /d rw - xfs /dev/sda2 rw");
+    await pass(2);
+    expect(bench.told()).toEqual([expect.stringContaining("/var/my data firing:")]);
   });
 
   test("tells of inodes, beside the same disk's blocks", async () => {

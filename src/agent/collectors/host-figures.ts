@@ -1,6 +1,15 @@
 import { readFile, statfs } from "node:fs/promises";
 import { withDeadline } from "../../lib/clock.ts";
-import { type CpuTicks, cpuPercent, parseCpuTicks, parseMemory, parseMounts } from "../proc.ts";
+import {
+  type CpuTicks,
+  cpuPercent,
+  type FileSystemSize,
+  type Mount,
+  parseCpuTicks,
+  parseMemory,
+  parseMounts,
+  sizeOfMount,
+} from "../proc.ts";
 
 /** What is measured of a host. */
 export const FIGURES = ["disk", "inodes", "memory", "swap", "load", "cpu"] as const;
@@ -14,16 +23,8 @@ export interface Figure {
   /** Percent; the load is per processor. */
   readonly value: number;
   readonly text: string;
-}
-
-/** A file system's size, as statfs(2) has it. */
-export interface FileSystemSize {
-  readonly bsize: number;
-  readonly blocks: number;
-  readonly bfree: number;
-  readonly bavail: number;
-  readonly files: number;
-  readonly ffree: number;
+  /** Of a file system to which nobody can write: it may be full by nature. */
+  readonly isReadOnly?: boolean;
 }
 
 export interface HostFiguresOptions {
@@ -53,19 +54,20 @@ export function createHostFigures({ root = "", sizeOf = statfs, failed, leftOut 
     const [mountinfo, filesystems] = await Promise.all([proc("self/mountinfo"), proc("filesystems")]);
     const mounts = parseMounts(mountinfo, filesystems);
     leftOut?.(Math.max(0, mounts.length - FILE_SYSTEMS_MAX));
-    const figures = await Promise.all(mounts.slice(0, FILE_SYSTEMS_MAX).map(({ path }) => measure(path)));
+    const figures = await Promise.all(mounts.slice(0, FILE_SYSTEMS_MAX).map(measure));
     return figures.flat();
   }
 
-  async function measure(path: string): Promise<Figure[]> {
+  async function measure(mount: Mount): Promise<Figure[]> {
+    const { path, isReadOnly } = mount;
     if (stuck.has(path)) return [];
     stuck.add(path);
-    const asking = sizeOf(path).finally(() => stuck.delete(path));
+    const asking = sizeOfMount(mount, sizeOf).finally(() => stuck.delete(path));
     try {
       const size = await withDeadline(asking, SIZE_LIMIT_MS, `asking for the size of ${path}`, (error) =>
         failed(path, error),
       );
-      return diskFigures(path, size);
+      return diskFigures(path, size).map((figure) => ({ ...figure, isReadOnly }));
     } catch (error) {
       failed(path, error);
       return [];

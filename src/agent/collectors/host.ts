@@ -83,6 +83,8 @@ async function watch({ deps, options, file, report, signal }: WatchOptions): Pro
       const high = settings.thresholds[figure.name];
       if (high === null) continue;
       seen.add(figure.source);
+      // One that turned read-only while it was full is still full.
+      if (figure.isReadOnly && !told.has(figure.source)) continue;
       const level = thresholdOf(figure, high).take(figure.value);
       if (level !== undefined) await tell(figure, level);
     }
