@@ -6,10 +6,10 @@
 import type { TransactionSql } from "postgres";
 import type { Candidate, IncidentOrigin, IncidentWriter, Mute, Muter } from "./model.ts";
 
-/** Before the last sign of life: what went wrong then may be why the agent was lost. */
-const BEFORE_LOSS_MS = 60_000;
-/** After its return: what it tells then happened in between, or comes from starting up. */
-const AFTER_RETURN_MS = 120_000;
+/** Before the last sign of life: what went wrong then may be why the agent was lost. A full disk is told of a little late. */
+const BEFORE_MS = 60_000;
+/** What a program said of a full disk holds no longer, unless it says so again; a disk itself says when it has room. */
+const FULL_FOR = "15 min";
 /** After its cause was resolved, an incident has this long to end too. */
 const GRACE_S = 300;
 
@@ -75,15 +75,16 @@ function isLoss({ origin, type, source }: Effect): boolean {
 
 function isCauseOf(cause: Cause, effect: Effect): boolean {
   if (cause.id === effect.id) return false;
-  if (cause.kind === "lost") return isWithin(effect.occurredAt, cause);
+  if (!isWithin(effect.occurredAt, cause)) return false;
+  if (cause.kind === "lost") return true;
   const { category } = effect;
   // Of two full disks the later one follows from the first.
   return category !== null && OF_A_FULL_DISK.includes(category) && (category !== "disk_full" || cause.id < effect.id);
 }
 
 function isWithin(at: Date, { since, until }: Cause): boolean {
-  const startMs = since.getTime() - BEFORE_LOSS_MS;
-  const endMs = until === null ? Number.POSITIVE_INFINITY : until.getTime() + AFTER_RETURN_MS;
+  const startMs = since.getTime() - BEFORE_MS;
+  const endMs = until?.getTime() ?? Number.POSITIVE_INFINITY;
   return at.getTime() >= startMs && at.getTime() <= endMs;
 }
 
@@ -126,7 +127,7 @@ interface Cause {
   kind: "lost" | "full";
   /** Of a loss: the last sign of life. */
   since: Date;
-  /** Of a loss: when the agent was back; null while it is lost, and of a full disk, which is open. */
+  /** Of a loss: when the agent was back; of a full disk that a program told of: how long it is believed. Null while it lasts. */
   until: Date | null;
 }
 
@@ -147,14 +148,18 @@ const candidates = (tx: TransactionSql, agentIds: readonly string[]) => tx`
   select id from incidents where agent_id = any(${agentIds as string[]}::uuid[]) and origin = 'agent' and parent_id is null
     and analysis->>'category' = 'disk_full' and status <> 'resolved'`;
 
-/** What incidents of these agents may follow from; losses first, the newest before others. */
+/**
+ * What incidents of these agents may follow from; losses first, the newest before others. A disk that only will be full, or a
+ * person's quota, brings nothing with it.
+ */
 async function findCauses(tx: TransactionSql, agentIds: readonly string[]): Promise<Cause[]> {
   return tx<Cause[]>`
     select c.id, c.agent_id as "agentId", case when c.origin = 'server' then 'lost' else 'full' end as kind,
       least(case when c.status <> 'resolved' then a.last_seen_at end,
         coalesce((select min(occurred_at) from alerts where incident_id = c.id and state = 'firing'), c.created_at)) as since,
-      c.resolved_at as until
+      case when c.origin = 'server' then c.resolved_at when c.type <> 'host' then c.last_seen_at + ${FULL_FOR}::interval end as until
     from (${candidates(tx, agentIds)}) found join incidents c on c.id = found.id join agents a on a.id = c.agent_id
+    where c.origin = 'server' or (case when c.type = 'host' then c.severity = 'critical' else c.raw_error !~* 'quota|edquot' end)
     order by kind desc, case when c.origin = 'server' then -c.id else c.id end limit ${CAUSES_MAX}`;
 }
 

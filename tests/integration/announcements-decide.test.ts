@@ -102,7 +102,7 @@ describe("a consequence of a lost agent", () => {
     ["in the minute before the silence", 659, true],
     ["earlier than that", 662, false],
     ["during the silence", 300, true],
-    ["within two minutes after the return", 5, true],
+    ["after the return, as when a host has started anew", 5, false],
   ])("is what occurred %s", async (_, occurredAgoS, isConsequence) => {
     const cause = await silence(120);
     const id = await addIncident(database, agent, { occurredAgoS });
@@ -147,6 +147,27 @@ describe("a consequence of a full disk", () => {
     await node().decide([cause, id, elsewhere]);
     expect([(await incident(id))?.parent_id, (await incident(elsewhere))?.parent_id]).toEqual([cause, null]);
     expect((await incident(cause))?.parent_id).toBeNull();
+  });
+
+  test.each([
+    ["a disk that is nearly full", { type: "host", source: "/", severity: "warning" }, {}],
+    ["what a program said of it half an hour ago", { occurredAgoS: 1_800 }, {}],
+    ["a problem that was there before it", {}, { occurredAgoS: 600 }],
+    ["a person's quota", { rawError: "write error: Disk quota exceeded" }, {}],
+  ] as const)("is not that of %s", async (_, full, effect) => {
+    const cause = await addIncident(database, agent, { category: "disk_full", ...full });
+    const id = await addIncident(database, agent, { category: "crash", ...effect });
+    await node().decide([cause, id]);
+    expect((await incident(id))?.parent_id).toBeNull();
+    expect(await stateOf(id)).toEqual(["one waiting", "two waiting"]);
+  });
+
+  test("is what happens for as long as the disk itself is full", async () => {
+    const full = { type: "host", source: "/", severity: "critical", occurredAgoS: 86_400 } as const;
+    const cause = await addIncident(database, agent, { category: "disk_full", ...full });
+    const id = await addIncident(database, agent, { category: "crash" });
+    await node().decide([cause, id]);
+    expect((await incident(id))?.parent_id).toBe(cause);
   });
 
   test.each(["port_conflict", "timeout", "unknown"])("is not %s", async (category) => {

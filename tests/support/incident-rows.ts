@@ -16,6 +16,7 @@ export interface TestIncident {
   source?: string;
   category?: string;
   severity?: string | null;
+  rawError?: string;
   status?: string;
   fingerprint?: string;
   previousId?: number | null;
@@ -36,6 +37,7 @@ export async function addIncident(
     source = "nginx",
     category = "port_conflict",
     severity = "warning",
+    rawError = "nginx failed",
   } = given;
   const { fingerprint = crypto.randomUUID(), previousId = null, occurredAgoS = 0, resolvedAgoS = null } = given;
   const status = given.status ?? (resolvedAgoS === null ? "analyzed" : "resolved");
@@ -51,7 +53,7 @@ export async function addIncident(
   const [row] = await sql<{ id: number }[]>`
     insert into incidents (agent_id, origin, type, source, raw_error, message_chars, ai_analysis, ai_solution, analysis, status,
       fingerprint, severity, last_seen_at, previous_id, resolved_at)
-    values (${agentId}, ${origin}, ${type}, ${source}, 'nginx failed', 12, 'Port 80 is taken.', 'Stop the other one.',
+    values (${agentId}, ${origin}, ${type}, ${source}, ${rawError}, 12, 'Port 80 is taken.', 'Stop the other one.',
       ${sql.json(analysis)}, ${status}, ${fingerprint}, ${severity}, now() - make_interval(secs => ${occurredAgoS}),
       ${previousId}, now() - make_interval(secs => ${resolvedAgoS}::float8))
     returning id`;
