@@ -1,30 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type FakeSlack, startFakeSlack } from "../support/fake-slack.ts";
-import { APP_TOKEN, BOT_TOKEN, CHANNEL } from "../support/fake-slack-api.ts";
-import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
-import { alertFrame, startTestServer, type TestServer } from "../support/server.ts";
+import { alertFrame } from "../support/server.ts";
+import { type SlackServer, startSlackServer } from "../support/slack-server.ts";
 import { until } from "../support/until.ts";
 
-let database: TestDatabase;
-let slack: FakeSlack;
-let server: TestServer;
+let running: SlackServer;
+let slack: SlackServer["slack"];
+let server: SlackServer["server"];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  slack = await startFakeSlack();
-  server = await startTestServer(database.url, {
-    SLACK_API_URL: slack.apiUrl,
-    SLACK_TOKEN: BOT_TOKEN,
-    SLACK_CHANNEL: CHANNEL,
-    SLACK_APP_TOKEN: APP_TOKEN,
-  });
+  running = await startSlackServer();
+  ({ slack, server } = running);
 });
-
-afterAll(async () => {
-  await server.stop();
-  await slack.stop();
-  await database.close();
-});
+afterAll(() => running.stop());
 
 const shown = () => JSON.stringify(slack.messages[0]?.blocks ?? []);
 
