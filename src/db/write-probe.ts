@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 import type { Clock } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
+import { errorCode, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 
 /** What was found holds so long, lest who asks often makes work. */
@@ -29,8 +29,7 @@ export function createWriteProbe(sql: Sql, clock: Clock, log: Log): () => Promis
       return null;
     } catch (error) {
       if (error instanceof TakenBack) return null;
-      const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      if (CANNOT_WRITE.test(code)) return errorMessage(error);
+      if (CANNOT_WRITE.test(errorCode(error))) return errorMessage(error);
       log.debug({ error: errorMessage(error) }, "it could not be tried whether the database can write");
       return null;
     }

@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
+import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { App } from "./app.ts";
 
 /** Why a port cannot be had, for a person. */
@@ -34,8 +34,7 @@ function open(app: App, hostname: string, port: number) {
     const { server } = app.listen({ hostname, port });
     if (server) return server;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    const reason = REASONS[code]?.(port, hostname) ?? errorMessage(error);
+    const reason = REASONS[errorCode(error)]?.(port, hostname) ?? errorMessage(error);
     const message = `cannot listen on ${hostname} port ${port}: ${reason}`;
     throw new StartupError(message, ExitCode.unavailable, { cause: error });
   }

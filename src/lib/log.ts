@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import pino, { type DestinationStream, type Logger } from "pino";
 import pretty from "pino-pretty";
+import { errorCode } from "./errors.ts";
 
 /** The logger that is handed down: a fixed message and fields, no secret, no payload. */
 export type Log = Logger;
@@ -60,7 +61,7 @@ export function createLineWriter(write: (bytes: Uint8Array) => number): Destinat
       return true;
     } catch (error) {
       // Nobody will ever read it.
-      if (error instanceof Error && "code" in error && error.code === "EPIPE") {
+      if (errorCode(error) === "EPIPE") {
         waiting = [];
         waitingBytes = 0;
       }

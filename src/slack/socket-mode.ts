@@ -2,10 +2,8 @@
  * Socket Mode: Slack offers an address, we open a WebSocket there, it says hello and sends envelopes, each of which is acknowledged
  * by its id. The protocol is our own and not the SDK's: under Bun that one passes every proxy by.
  */
-
 import type { ProxyOf } from "../lib/bounded-fetch.ts";
-import type { Clock } from "../lib/clock.ts";
-import { backoffMs, withDeadline } from "../lib/clock.ts";
+import { backoffMs, type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { fieldsOf, jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";

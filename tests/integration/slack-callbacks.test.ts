@@ -11,6 +11,7 @@ import { APP_TOKEN, BOT_TOKEN, CHANNEL, type FakeMessage, SIGNING_SECRET } from 
 import { TOKEN_ACCESS, testApp } from "../support/http-app.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { NO_SLACK } from "../support/slack-settings.ts";
 import { incidentView } from "../support/slack-views.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
@@ -611,15 +612,7 @@ describe("a webhook's buttons", () => {
 
   test("do not come where nobody can be checked", () => {
     const { receiver } = createSlack({
-      settings: {
-        webhookUrl: slack.webhookUrl,
-        token: null,
-        channel: null,
-        appToken: APP_TOKEN,
-        signingSecret: null,
-        allowedUsers: [],
-        apiUrl: null,
-      },
+      settings: { ...NO_SLACK, webhookUrl: slack.webhookUrl, appToken: APP_TOKEN },
       redact,
       clock: createSystemClock(),
       log: quiet,

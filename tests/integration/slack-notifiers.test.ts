@@ -8,6 +8,7 @@ import { createSlack } from "../../src/slack/slack.ts";
 import { type Behaviour, type FakeSlack, startFakeSlack } from "../support/fake-slack.ts";
 import { APP_TOKEN, BOT_TOKEN, CHANNEL } from "../support/fake-slack-api.ts";
 import { quiet } from "../support/log.ts";
+import { NO_SLACK } from "../support/slack-settings.ts";
 import { incidentView, stormView } from "../support/slack-views.ts";
 
 const VIEW: View = { kind: "incident", incident: incidentView() };
@@ -20,18 +21,8 @@ beforeEach(async () => {
 });
 afterEach(() => slack.stop());
 
-const NOTHING = {
-  webhookUrl: null,
-  token: null,
-  channel: null,
-  appToken: null,
-  signingSecret: null,
-  allowedUsers: [],
-  apiUrl: null,
-};
-
 function settingsOf(changes: object = {}) {
-  return { ...NOTHING, apiUrl: slack.apiUrl, token: BOT_TOKEN, channel: CHANNEL, appToken: APP_TOKEN, ...changes };
+  return { ...NO_SLACK, apiUrl: slack.apiUrl, token: BOT_TOKEN, channel: CHANNEL, appToken: APP_TOKEN, ...changes };
 }
 
 function notifierOf(changes: object = {}): Notifier {
@@ -291,7 +282,7 @@ describe("looking at Slack", () => {
   });
 
   test("is content without Slack", async () => {
-    expect(await checkSlack(NOTHING, { signal: NEVER })).toEqual([
+    expect(await checkSlack(NO_SLACK, { signal: NEVER })).toEqual([
       expect.objectContaining({ status: "ok", text: expect.stringContaining("off") }),
     ]);
   });

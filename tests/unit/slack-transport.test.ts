@@ -1,22 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-
 import type { SlackSettings } from "../../src/config.ts";
 import { verifySignature } from "../../src/slack/callback-store.ts";
-
 import { manifestYaml, SCOPES, slackManifest } from "../../src/slack/manifest.ts";
 import { transportOf } from "../../src/slack/transport.ts";
 import { isSlackUrl } from "../../src/slack/web-api.ts";
+import { NO_SLACK } from "../support/slack-settings.ts";
 
-const NOTHING: SlackSettings = {
-  webhookUrl: null,
-  token: null,
-  channel: null,
-  appToken: null,
-  signingSecret: null,
-  allowedUsers: [],
-  apiUrl: null,
-};
 const WEBHOOK = { webhookUrl: "https://hooks.slack.com/services/T1/B1/secret" };
 const API = { token: "xoxb-secret", channel: "C0123456789" };
 const SOCKET = { appToken: "xapp-secret" };
@@ -42,7 +32,7 @@ describe("the way to Slack", () => {
     ["HTTP", { ...API, ...HTTP }, "web-api", "http", /interactions$/],
     ["everything", { ...API, ...HTTP, ...SOCKET, ...WEBHOOK }, "web-api", "socket", /SLACK_WEBHOOK_URL is not used/],
   ])("is found from the settings: %s", (_, settings, posting, buttons, words) => {
-    const found = transportOf({ ...NOTHING, ...settings });
+    const found = transportOf({ ...NO_SLACK, ...settings });
     expect([found.posting.by, found.buttons]).toEqual([posting, buttons] as never);
     expect(found.description).toMatch(words);
     expect(found.description).not.toContain("secret");
@@ -73,7 +63,7 @@ describe("Slack's SDKs", () => {
     const script = `
       const { createSlack } = await import(${JSON.stringify(slack)});
       const loaded = () => Object.keys(require.cache).filter((path) => path.includes("@slack")).length > 0;
-      createSlack({ settings: ${JSON.stringify(NOTHING)}, redact: String, clock: {}, log: {} });
+      createSlack({ settings: ${JSON.stringify(NO_SLACK)}, redact: String, clock: {}, log: {} });
       const before = loaded();
       await import(Bun.resolveSync("@slack/web-api", ${JSON.stringify(import.meta.dir)}));
       console.log(JSON.stringify([before, loaded()]));`;

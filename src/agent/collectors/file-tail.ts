@@ -10,6 +10,7 @@
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
+import { errorCode } from "../../lib/errors.ts";
 import { createLineCutter } from "./lines.ts";
 
 /** How far a file was read: up to a line's beginning. */
@@ -202,7 +203,7 @@ async function statIfThere(path: string): Promise<{ ino: number; dev: number; si
   try {
     return await stat(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { Clock } from "../../lib/clock.ts";
+import { errorCode } from "../../lib/errors.ts";
 
 /** One record of the kernel's log. */
 export interface KernelRecord {
@@ -55,7 +56,7 @@ async function readRecord(file: FileHandle): Promise<string | undefined> {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(RECORD_BYTES_MAX), 0, RECORD_BYTES_MAX);
     return bytesRead === 0 ? undefined : buffer.toString("utf8", 0, bytesRead);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code === "EAGAIN" || code === "EWOULDBLOCK") return undefined;
     // Records were overwritten before they were read: the next read goes on with the oldest that is left.
     if (code === "EPIPE") return "";

@@ -1,6 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import type { LogRule, LogTargetKind } from "../../config/log-rules.ts";
-import { errorMessage } from "../../lib/errors.ts";
+import { errorCode, errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
@@ -140,7 +140,7 @@ function faultOf(path: string): string[] {
     accessSync(path, constants.R_OK);
     return [];
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ENOENT" ? [] : [errorMessage(error)];
+    return errorCode(error) === "ENOENT" ? [] : [errorMessage(error)];
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { errorMessage } from "../../lib/errors.ts";
+import { errorCode, errorMessage } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 
 /** What a collector must still know after a restart: how far it has read, and what it has reported as broken. */
@@ -50,7 +50,7 @@ function readJson(path: string, log: Log): unknown {
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const isMissing = errorCode(error) === "ENOENT";
     if (!isMissing) log.warn({ path, error: errorMessage(error) }, "a collector's state cannot be read");
     return undefined;
   }
