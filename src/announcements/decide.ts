@@ -11,10 +11,8 @@
  */
 import type { TransactionSql } from "postgres";
 import { isDatabaseAway } from "../db/away.ts";
-
 import type { Candidate, Mute, Muter, Note } from "../incidents/model.ts";
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
-
 import { errorMessage } from "../lib/errors.ts";
 import { takeMessagesOver } from "./flapping-store.ts";
 import type { OutletDeps } from "./outlet.ts";

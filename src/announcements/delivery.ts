@@ -11,7 +11,6 @@
 
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
-
 import { OVER_BEFORE } from "./decide.ts";
 import type { View } from "./model.ts";
 import type { OutletDeps } from "./outlet.ts";

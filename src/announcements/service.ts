@@ -2,9 +2,7 @@ import type { TransactionSql } from "postgres";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { IncidentWriter } from "../incidents/model.ts";
 import { errorMessage } from "../lib/errors.ts";
-
 import type { Running } from "../lib/loops.ts";
-
 import { type LeaderDeps, startLeader } from "./leader-store.ts";
 import type { AnnouncementService, Notifier } from "./model.ts";
 import { createOutlet, type OutletDeps } from "./outlet.ts";

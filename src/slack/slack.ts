@@ -1,6 +1,5 @@
 import type { Sql } from "postgres";
 import type { AnnouncementService, Notifier } from "../announcements/model.ts";
-
 import type { SlackSettings } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
 import { direct, type ProxyOf } from "../lib/bounded-fetch.ts";
