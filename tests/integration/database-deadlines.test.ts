@@ -154,6 +154,15 @@ describe.each([
     await patient.end({ timeout: 0 });
   });
 
+  test("is asked for nothing more from then on, nor are those that it takes with it", async () => {
+    await database.sql`select 1`;
+    const client = database.createClient(SHORT);
+    await client`select 1`;
+    proxy.forget();
+    const next = client`select 1`.catch(() => database.sql`select 1 as one`);
+    expect(await next).toEqual([{ one: 1 }] as never);
+  });
+
   test("is given up while it is made", async () => {
     proxy.hold();
     const error = await failure(database.createClient(SHORT)`select 1`);

@@ -50,9 +50,7 @@ describe("when PostgreSQL is killed", () => {
       expect(await until(() => database.ping(1_000), { ms: 10_000 })).toBe(true);
       writing.abort();
       await Promise.all(lanes);
-      // A disk that stalls keeps a connection silent for so long that it is broken off meanwhile.
-      const read = () => database.sql<{ n: number }[]>`select n from kept`.catch(() => undefined);
-      const rows = await until(read, { ms: 10_000, what: "what is stored can be read" });
+      const rows = await database.sql<{ n: number }[]>`select n from kept`;
       const stored = new Set(rows.map(({ n }) => n));
       expect([...committed].filter((n) => !stored.has(n))).toEqual([]);
       await notifications.close();
