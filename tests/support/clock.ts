@@ -4,6 +4,8 @@ import type { Clock } from "../../src/lib/clock.ts";
 export interface TestClock extends Clock {
   /** Moves both clocks on, in steps of a second so that repeated work runs as often as it would. */
   advance(ms: number): Promise<void>;
+  /** Moves both clocks on at once: who sleeps wakes once, at that time. For work that does real reading and writing between. */
+  leap(ms: number): void;
 }
 
 /** Starts at a fixed moment. */
@@ -11,9 +13,13 @@ export function createTestClock(startMs = 1_706_140_800_000): TestClock {
   let elapsedMs = 0;
   const sleepers = new Set<{ untilMs: number; wake: () => void }>();
 
-  async function step(ms: number): Promise<void> {
+  function leap(ms: number): void {
     elapsedMs += ms;
     for (const sleeper of sleepers) if (sleeper.untilMs <= elapsedMs) sleeper.wake();
+  }
+
+  async function step(ms: number): Promise<void> {
+    leap(ms);
     // Lets what was woken run, and fall asleep again.
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -35,5 +41,6 @@ export function createTestClock(startMs = 1_706_140_800_000): TestClock {
     async advance(ms) {
       for (let leftMs = ms; leftMs > 0; leftMs -= 1_000) await step(Math.min(leftMs, 1_000));
     },
+    leap,
   };
 }

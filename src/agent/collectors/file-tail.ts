@@ -31,7 +31,7 @@ export interface FileTailOptions {
   /** Where it was read up to; "end" and "beginning" where that is not known. */
   readonly from: FilePlace | "end" | "beginning";
   readonly take: TakeLine;
-  /** A file is no longer open: it is not this path's any more. */
+  /** A file that is still there is no longer open: it is not this path's any more. */
   readonly leave?: (file: string, place: FilePlace) => void;
 }
 
@@ -168,8 +168,10 @@ export function createFileTail({ path, clock, from, take, leave }: FileTailOptio
     for (const { file } of over) await closeFile(file);
   }
 
+  /** A deleted file's name may be given to the next one at once: it is not remembered. */
   async function closeFile(file: OpenFile): Promise<void> {
-    leave?.(file.name, placeOf(file));
+    const { nlink } = await file.handle.stat();
+    if (nlink > 0) leave?.(file.name, placeOf(file));
     await file.handle.close();
   }
 
