@@ -82,7 +82,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const shared = { ...options, registry, loops, writer, database, notifications, cleanups };
   const agents = createFleetSide(shared);
   const isBusy = () => intake.ingest.queuedBytes() > 0;
-  const people = createPeopleSide({ ...shared, commands: agents.commands, isBusy });
+  const { isAlone } = agents.fleet.presence;
+  const people = createPeopleSide({ ...shared, commands: agents.commands, isBusy, isAlone });
   const { opened, decisions } = people;
   const intake = createIntake({ ...shared, ...agents, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });

@@ -2,7 +2,7 @@
  * Who is here. A node claims an agent for the connection that proved its token; the claim committed last holds it. Signs
  * of life are noted in memory and written together, once a second at most. What a heartbeat says that incidents show (the host's
  * name, what may be done there) is written before an alert that came after it. A connection that ends sets `offline`, but only
- * where it still holds the agent. A node renews its lease every 5 s; the agents of one whose lease ran out are offline. Other
+ * where it still holds the agent. A node renews its lease every 5 s (10 s while it is alone); the agents of one whose lease ran out are offline. Other
  * nodes hear of a claim by NOTIFY and look whether they still hold what they think they hold; once a minute, in any case, each
  * compares a sum with the database, and everything where the sums differ.
  */
@@ -21,10 +21,12 @@ const WRITE_REST_MS = 1_000;
 /** What could not be written is tried again after this at the latest. */
 const WRITE_RETRY_MS = 5_000;
 const LEASE_INTERVAL_MS = 5_000;
+/** While no other node would take over what this one holds. */
+const LONELY_LEASE_INTERVAL_MS = 10_000;
 /** So long a node is taken to live after it was last heard of. */
 export const LEASE_SECONDS = 15;
-/** Renewed later than this, the database was away, or this process stood still. */
-const LEASE_LATE_SECONDS = 10;
+/** Renewed so much later than it was to be, the database was away, or this process stood still. */
+const LEASE_LATE_MS = 5_000;
 const RECONCILE_INTERVAL_MS = 60_000;
 /** Agents in one statement: a larger fleet is written, and compared, in several. */
 const ROWS_MAX = 1_000;
@@ -49,6 +51,8 @@ interface PresenceDeps {
 export interface Presence extends PresenceService {
   /** Takes the lease, and frees agents that dead nodes left online. Rejects when the database is away. */
   start(): Promise<void>;
+  /** Whether no other node lives, as far as the last renewal of the lease knew. */
+  isAlone(): boolean;
   /** Closes sockets here whose agents were deleted, or are held by another connection by now. */
   reconcile(agentIds?: readonly string[]): Promise<void>;
   /** Writes what is known, sets this node's agents offline, and gives the lease back. */
@@ -92,6 +96,7 @@ export function createPresence(deps: PresenceDeps): Presence {
   const releasing = new Map<string, EndedHolding>();
   const running: Loop[] = [];
   let writing: Loop | undefined;
+  let leaseRestMs = LEASE_INTERVAL_MS;
   let lastWrite: Promise<unknown> = Promise.resolve();
   const claimBatched = createBatcher(claimAll, { max: 500 });
   const releaseSoon = createBatcher(
@@ -225,11 +230,14 @@ export function createPresence(deps: PresenceDeps): Presence {
       if (sockets.connectionOf(one.agentId) !== one.connectionId) release({ ...one, isGoodbye: false });
   }
 
-  async function renewLease(): Promise<undefined> {
-    const lease = { leaseSeconds: LEASE_SECONDS, lateSeconds: LEASE_LATE_SECONDS };
-    const { orphans, aheadS } = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
+  /** Milliseconds until it is to be renewed. */
+  async function renewLease(): Promise<number> {
+    const lease = { leaseSeconds: LEASE_SECONDS, lateSeconds: (leaseRestMs + LEASE_LATE_MS) / 1_000 };
+    const { orphans, others, aheadS } = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
+    leaseRestMs = others > 0 ? LEASE_INTERVAL_MS : LONELY_LEASE_INTERVAL_MS;
     deps.setBack(aheadS);
     if (orphans > 0) log.info({ agents: orphans }, "agents of a node that is gone are offline");
+    return leaseRestMs;
   }
 
   return {
@@ -259,6 +267,7 @@ export function createPresence(deps: PresenceDeps): Presence {
         log.debug({ error: errorMessage(error) }, "agents are not yet introduced"),
       );
     },
+    isAlone: () => leaseRestMs === LONELY_LEASE_INTERVAL_MS,
     reconcile,
     async start() {
       await renewLease();
@@ -276,7 +285,7 @@ export function createPresence(deps: PresenceDeps): Presence {
       });
       const lease = loops.start({
         name: "lease",
-        everyMs: LEASE_INTERVAL_MS,
+        everyMs: LONELY_LEASE_INTERVAL_MS,
         restsFirst: true,
         failed: "the node's lease could not be renewed",
         turn: renewLease,

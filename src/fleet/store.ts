@@ -189,16 +189,16 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
     /**
      * A node that begins while no other lives, or that could not renew its lease in time, ends an outage: agents that went
      * unheard meanwhile were not lost. In one statement, so that nobody sees the lease without the outage's end. Agents whose
-     * node's lease ran out are offline with it; how many were is answered, and how far ahead leases were until now: more than a
-     * moment, and the database's clock was put back since they were renewed.
+     * node's lease ran out are offline with it; how many were is answered, how many other nodes live, and how far ahead leases were
+     * until now: more than a moment, and the database's clock was put back since they were renewed.
      */
     async renewLease(node: {
       id: string;
       version: string;
       leaseSeconds: number;
       lateSeconds: number;
-    }): Promise<{ orphans: number; aheadS: number }> {
-      const [row] = await sql<{ orphans: number; aheadS: number }[]>`
+    }): Promise<{ orphans: number; others: number; aheadS: number }> {
+      const [row] = await sql<{ orphans: number; others: number; aheadS: number }[]>`
         with last as (select now() - lease_until + make_interval(secs => ${node.leaseSeconds}) as age from nodes where id = ${node.id}),
         ended as (
           insert into outages (kind)
@@ -211,10 +211,11 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
           values (${node.id}, ${node.version}, now() + make_interval(secs => ${node.leaseSeconds}))
           on conflict (id) do update set lease_until = excluded.lease_until),
         orphans as (${orphansOffline(node.id)})
-        select count(*)::int as orphans, coalesce((
+        select count(*)::int as orphans,
+          (select count(*)::int from nodes where id <> ${node.id} and lease_until > now()) as others, coalesce((
           select extract(epoch from max(lease_until) - now())::float8 - ${node.leaseSeconds} from nodes), 0) as "aheadS"
         from orphans`;
-      return row ?? { orphans: 0, aheadS: 0 };
+      return row ?? { orphans: 0, others: 0, aheadS: 0 };
     },
 
     /** The lease is given back, and what this node's connections still held is offline. */

@@ -111,20 +111,21 @@ export function createRetentionStore(sql: Sql) {
 /** Incidents of one transaction: short enough to hold no alert up. */
 const QUIET_CHUNK_ROWS = 200;
 
+/** Which incidents are meant: a condition on `i` and its agent `a`. */
+type Fits = (query: Sql | TransactionSql) => PendingQuery<Row[]>;
+
 /** The SQL of incidents that nobody hears of any more, and of those that nobody hears of again. */
 export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStatus">) {
   /**
    * Resolves a chunk of what fits, and says how many; 0, too, while another node does so. The agents' locks keep their alerts out
-   * meanwhile, and it is looked again under them.
+   * meanwhile, and it is looked again under them. Most looks find nothing, and take no lock.
    */
-  async function resolve(fits: (tx: TransactionSql) => PendingQuery<Row[]>, reason: string): Promise<number> {
+  async function resolve(fits: Fits, reason: string): Promise<number> {
+    if ((await find(sql, fits)).length === 0) return 0;
     return (await sql.begin(async (tx) => {
       const [lock] = await tx<{ is: boolean }[]>`select pg_try_advisory_xact_lock(${LockKey.quiet}) as is`;
       if (lock?.is !== true) return 0;
-      const found = await tx<{ id: number; agent: string }[]>`
-        select i.id, i.agent_id::text as agent from incidents i join agents a on a.id = i.agent_id
-        where i.status <> 'resolved' and ${fits(tx)} order by i.id limit ${QUIET_CHUNK_ROWS}`;
-      if (found.length === 0) return 0;
+      const found = await find(tx, fits);
       const agentIds = found.map(({ agent }) => agent);
       await lockAgents(tx, agentIds);
       const still = await tx<{ id: number }[]>`
@@ -136,11 +137,17 @@ export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStat
     })) as number;
   }
 
+  function find(query: Sql | TransactionSql, fits: Fits) {
+    return query<{ id: number; agent: string }[]>`
+      select i.id, i.agent_id::text as agent from incidents i join agents a on a.id = i.agent_id
+      where i.status <> 'resolved' and ${fits(query)} order by i.id limit ${QUIET_CHUNK_ROWS}`;
+  }
+
   return {
     /** What had no alert for `quietMs`. A lost agent is one alert, however long it is lost: it is not quiet before it is back. */
     resolveChunk: (quietMs: number, reason: string): Promise<number> =>
       resolve(
-        (tx) => tx`i.last_seen_at < now() - ${quietMs} * interval '1 ms'
+        (query) => query`i.last_seen_at < now() - ${quietMs} * interval '1 ms'
           and not (i.origin = 'server' and i.type = 'host' and i.source = 'agent' and a.lost_since is not null and a.deleted_at is null)`,
         reason,
       ),
@@ -148,7 +155,7 @@ export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStat
     /** What flaps, and whose last alert said so long ago that it is over. */
     resolveHeld: (windowMs: number, reason: string): Promise<number> =>
       resolve(
-        (tx) => tx`exists (select from events e where e.incident_id = i.id and e.kind = 'flapping')
+        (query) => query`exists (select from events e where e.incident_id = i.id and e.kind = 'flapping')
           and (select l.state = 'resolved' and l.received_at <= now() - ${windowMs} * interval '1 ms'
             from alerts l where l.incident_id = i.id order by l.id desc limit 1)`,
         reason,

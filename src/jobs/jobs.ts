@@ -10,6 +10,7 @@
 import { type Db, type Job, type JobResult, PgBoss } from "pg-boss";
 import type { Sql, TransactionSql } from "postgres";
 import { ANSWER_LIMITS_MS, type Database, passwordOf, serverLimits } from "../db/client.ts";
+import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
@@ -23,7 +24,9 @@ const POOL = { min: 1 };
 const HEARTBEAT_SECONDS = 10;
 /** Longest rest between two looks: as long as a heartbeat, so that a job that starts is seen before it can be lost. */
 const LOOK_MS = 10_000;
-/** While there are jobs: one that is running may fail and be due again. */
+/** While no other node has jobs: this one looks after what it sends by itself. */
+const LONELY_LOOK_MS = 30_000;
+/** While there are jobs, or just have been sent: one that is running may fail and be due again, and a NOTIFY may be missed. */
 const BUSY_LOOK_MS = 1_000;
 /** Deletes old jobs, and warns of what an operator should know. */
 const UPKEEP_MS = 3_600_000;
@@ -66,11 +69,14 @@ type JobsDatabase = Pick<Database, "sessionTarget" | "createSocket" | "layout">;
 interface JobsDeps {
   database: JobsDatabase & Pick<Database, "sql">;
   loops: Loops;
+  clock: Pick<Clock, "monotonicMs">;
   log: Log;
+  /** Whether no other node works on the same jobs. */
+  isAlone: () => boolean;
 }
 
 /** Makes the connection to the jobs; nothing happens before `start`. */
-export function createJobs({ database, loops, log }: JobsDeps) {
+export function createJobs({ database, loops, clock, log, isAlone }: JobsDeps) {
   const boss = new PgBoss({
     ...connectionOptions(database),
     ...POOL,
@@ -91,6 +97,7 @@ export function createJobs({ database, loops, log }: JobsDeps) {
   boss.on("warning", (warning) => log.debug({ warning }, "a warning about jobs"));
   const workers = new Map<string, string[]>();
   let running: { looks: Loop; upkeep: Loop } | undefined;
+  let sentAtMs = Number.NEGATIVE_INFINITY;
 
   async function prepare({ queue, limits }: Worker<QueueName>): Promise<void> {
     const options = {
@@ -133,12 +140,22 @@ export function createJobs({ database, loops, log }: JobsDeps) {
     const due = queues.filter(({ dueMs }) => dueMs !== null && dueMs <= 0);
     for (const id of due.flatMap(({ queue }) => workers.get(queue) ?? [])) boss.notifyWorker(id);
     if (queues.some(({ lostMs }) => lostMs !== null && lostMs <= 0)) await boss.supervise();
-    const waits = queues.flatMap(({ dueMs, lostMs }) => [dueMs ?? LOOK_MS, lostMs === null ? LOOK_MS : BUSY_LOOK_MS]);
-    return Math.min(...waits.map((ms) => (ms > 0 ? ms : BUSY_LOOK_MS)));
+    const isBusy = clock.monotonicMs() - sentAtMs < LOOK_MS || queues.some(({ lostMs }) => lostMs !== null);
+    const restMs = isBusy ? BUSY_LOOK_MS : isAlone() ? LONELY_LOOK_MS : LOOK_MS;
+    return Math.min(
+      restMs,
+      ...queues.map(({ dueMs }) => (dueMs === null || dueMs > 0 ? (dueMs ?? restMs) : BUSY_LOOK_MS)),
+    );
   }
 
   function startLooking() {
-    const looks = loops.start({ name: "jobs", turn: look, everyMs: LOOK_MS, failed: "jobs could not be looked after" });
+    const looks = loops.start({
+      name: "jobs",
+      turn: look,
+      everyMs: LONELY_LOOK_MS,
+      restMs: BUSY_LOOK_MS,
+      failed: "jobs could not be looked after",
+    });
     const upkeep = loops.start({
       name: "jobs' upkeep",
       turn: async () => void (await boss.supervise()),
@@ -174,8 +191,9 @@ export function createJobs({ database, loops, log }: JobsDeps) {
       const when = delaySeconds > 0 ? { startAfter: delaySeconds } : {};
       const jobs = payloads.map((data) => ({ data, ...when }));
       await boss.insert(queue, jobs, { db });
-      // One within a transaction is seen by the next look only.
-      if (delaySeconds > 0) running?.looks.wake();
+      // Seen once the transaction is committed, which is soon.
+      sentAtMs = clock.monotonicMs();
+      running?.looks.wake();
     },
     /** Jobs that wait, run, or failed to the end. */
     async counts(queue: QueueName) {

@@ -26,6 +26,8 @@ const FOLLOWERS_STOP_MS = 6_000;
 
 export interface PeopleDeps extends ServerParts {
   commands: CommandService;
+  /** Whether no other node lives. */
+  isAlone: () => boolean;
   /** Whether ingest is behind. */
   isBusy: () => boolean;
 }

@@ -31,7 +31,7 @@ afterEach(async () => {
 afterAll(() => database.close());
 
 /** Jobs of one queue that note when they ran, and fail while `failures` are left. */
-async function start({ retries = 3, log = quiet } = {}): Promise<Jobs> {
+async function start({ retries = 3, isAlone = false, log = quiet } = {}): Promise<Jobs> {
   const worker: Worker<typeof QUEUE> = {
     queue: QUEUE,
     limits: { batch: 2, deadlineS: 60, retries },
@@ -41,8 +41,9 @@ async function start({ retries = 3, log = quiet } = {}): Promise<Jobs> {
     },
     gaveUp: async () => void givenUp.push(performance.now()),
   };
-  const loops = createLoops(createSystemClock(), quiet);
-  jobs = createJobs({ database: database.database, loops, log });
+  const clock = createSystemClock();
+  const loops = createLoops(clock, quiet);
+  jobs = createJobs({ database: database.database, loops, clock, log, isAlone: () => isAlone });
   await jobs.start([worker] as unknown as Worker<QueueName>[], async () => undefined);
   return jobs;
 }
@@ -92,6 +93,17 @@ test("one that is sent for later starts when it is due", async () => {
   await ran(1);
   expect((runs[0] ?? 0) - sentMs).toBeWithin(1_900, 3_500);
 });
+
+test("one that this node sent starts soon although its notification was missed, also where no other node would look", async () => {
+  const started = await start({ isAlone: true });
+  await until(isResting, { ms: 40_000, what: "all that comes with a start is over" });
+  const { sql } = database.database;
+  const unsafe = (text: string, values: never[]) => sql.unsafe(text.replaceAll("pg_notify(", "concat("), values);
+  await started.sendAll({ unsafe } as never, QUEUE, [{ ids: [1] }]);
+  const sentMs = performance.now();
+  await ran(1);
+  expect((runs[0] ?? 0) - sentMs).toBeLessThan(5_000);
+}, 60_000);
 
 test("one that nobody is notified of is found", async () => {
   await start();
