@@ -2,12 +2,14 @@ import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
+import { createMoments, readBootId } from "../moments.ts";
 import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
 import { happeningKey } from "./happening.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
+import { atNow } from "./journal-entry.ts";
 import { createKernelReader } from "./kernel-lines.ts";
 import { readKmsg } from "./kmsg.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
@@ -143,10 +145,12 @@ type LinesOptions = Pick<WatchOptions, "journal" | "kmsgPath" | "signal"> & {
 };
 
 async function* linesFrom(options: LinesOptions): AsyncGenerator<KernelLine> {
-  const { journal, cursor, signal } = options;
+  const { journal, cursor, clock, signal } = options;
+  const moments = createMoments(clock);
   const isOfJournal = cursor === undefined || !cursor.startsWith("kmsg ");
   try {
-    yield* journal.follow({ cursor: isOfJournal ? cursor : undefined, matches: MATCHES, signal });
+    const follow = { cursor: isOfJournal ? cursor : undefined, matches: MATCHES, signal };
+    for await (const entry of journal.follow(follow)) yield { ...entry, atMs: atNow(entry, moments) };
   } catch (error) {
     if (!(error instanceof MissingProgramError)) throw error;
     yield* kmsgLines(options);
@@ -155,9 +159,9 @@ async function* linesFrom(options: LinesOptions): AsyncGenerator<KernelLine> {
 
 /** Without a cursor only what comes from now on counts, else what comes after it. */
 async function* kmsgLines({ kmsgPath, cursor, clock, signal }: LinesOptions): AsyncGenerator<KernelLine> {
-  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const boot = readBootId();
   const uptimeUs = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1e6;
-  const bootMs = clock.now() - uptimeUs / 1000;
+  const beganMs = clock.monotonicMs();
   const [, knownBoot, sequence] = /^kmsg (\S+) (\d+)$/.exec(cursor ?? "") ?? [];
   for await (const record of readKmsg(kmsgPath, clock, signal)) {
     const isOld =
@@ -165,7 +169,8 @@ async function* kmsgLines({ kmsgPath, cursor, clock, signal }: LinesOptions): As
         ? record.monotonicUs < uptimeUs
         : knownBoot === boot && record.sequence <= Number(sequence);
     if (isOld) continue;
-    const atMs = Math.round(bootMs + record.monotonicUs / 1000);
+    const ageMs = (uptimeUs - record.monotonicUs) / 1000 + clock.monotonicMs() - beganMs;
+    const atMs = Math.round(clock.now() - Math.max(0, ageMs));
     yield { cursor: `kmsg ${boot} ${record.sequence}`, atMs, message: record.message };
   }
 }

@@ -23,6 +23,8 @@ export interface LogFilesOptions {
 const EXPAND_MS = 10_000;
 /** Files of patterns that are followed at the same time: those that changed last. */
 const FILES_MAX = 100;
+/** A file system's clock may be ahead of ours by a little. */
+const AHEAD_MS = 1_000;
 /** Files whose place is remembered though they are not followed. */
 const KNOWN_MAX = 10_000;
 
@@ -59,7 +61,7 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
     const isFirst = expandedMs === undefined;
     if (expandedMs !== undefined && clock.monotonicMs() - expandedMs < EXPAND_MS) return;
     expandedMs = clock.monotonicMs();
-    const { files, leftOut } = filesOf(rules);
+    const { files, leftOut } = filesOf(rules, clock.now());
     const wanted = new Set(files.map(({ path }) => path));
     for (const [path, one] of tailed) if (!wanted.has(path)) await letGo(path, one);
     const open = new Set([...tailed.values()].flatMap(({ tail }) => tail.open()));
@@ -129,7 +131,10 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
 }
 
 /** Files that the rules name, and those of their patterns that are too many, which have not changed for longest. */
-function filesOf(rules: readonly LogRule[]): {
+function filesOf(
+  rules: readonly LogRule[],
+  nowMs: number,
+): {
   files: { path: string; info: Stats | undefined }[];
   leftOut: FoundFile[];
 } {
@@ -141,13 +146,18 @@ function filesOf(rules: readonly LogRule[]): {
     const info = infoOf(path);
     return info ? [{ path, info }] : [];
   });
-  matching.sort((one, other) => other.info.mtimeMs - one.info.mtimeMs || (one.path < other.path ? -1 : 1));
+  // What lies in the future has not changed since the clock was put back.
+  const isAhead = ({ info }: FoundFile) => Number(info.mtimeMs > nowMs + AHEAD_MS);
+  matching.sort(
+    (one, other) =>
+      isAhead(one) - isAhead(other) || other.info.mtimeMs - one.info.mtimeMs || (one.path < other.path ? -1 : 1),
+  );
   return { files: [...named, ...matching.slice(0, FILES_MAX)], leftOut: matching.slice(FILES_MAX) };
 }
 
 /** How many of the files that a target stands for now are not followed. */
-export function leftOutOf(rules: readonly LogRule[]): number {
-  return filesOf(rules).leftOut.length;
+export function leftOutOf(rules: readonly LogRule[], nowMs: number): number {
+  return filesOf(rules, nowMs).leftOut.length;
 }
 
 interface FoundFile {

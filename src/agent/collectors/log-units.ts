@@ -3,10 +3,11 @@ import type { Clock } from "../../lib/clock.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
 import { unitName } from "../../protocol/commands.ts";
+import { createMoments } from "../moments.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
 import { isBadCursor, type Journal } from "./journal.ts";
-import type { JournalEntry } from "./journal-entry.ts";
+import { atNow, type JournalEntry } from "./journal-entry.ts";
 import type { LogAlerts, LogSource } from "./log-lines.ts";
 import { supervise } from "./supervise.ts";
 
@@ -30,6 +31,7 @@ export function createLogUnits(options: LogUnitsOptions) {
   const { rules, alerts, journal, clock, log, signal } = options;
   const sources = createBoundedMap<LogSource | undefined>(UNITS_MAX);
   const patterns = rules.map((rule) => ({ rule, pattern: rule.target === "*" ? "*" : unitName(rule.target) }));
+  const moments = createMoments(clock);
   let cursor = options.cursor;
 
   function sourceOf(unit: string): LogSource | undefined {
@@ -48,7 +50,7 @@ export function createLogUnits(options: LogUnitsOptions) {
     const source = sourceOf(entry.field("_SYSTEMD_UNIT") ?? "");
     if (source) {
       for (const [at, text] of entry.message.split("\n", ENTRY_LINES_MAX).entries())
-        await source.take({ text, atMs: entry.atMs, key: () => happeningKey(entry.cursor, String(at)) });
+        await source.take({ text, atMs: atNow(entry, moments), key: () => happeningKey(entry.cursor, String(at)) });
     }
     cursor = entry.cursor;
   }

@@ -8,7 +8,7 @@ import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
 import type { FilePlace } from "./file-tail.ts";
 import { createJournal } from "./journal.ts";
-import { createLogContainers } from "./log-containers.ts";
+import { createLogContainers, type OutputPlace, outputPlacesIn } from "./log-containers.ts";
 import { createLogFiles, leftOutOf, pathsOf } from "./log-files.ts";
 import { createLogAlerts } from "./log-lines.ts";
 import { createLogUnits } from "./log-units.ts";
@@ -18,7 +18,7 @@ import { supervised, type Work } from "./supervise.ts";
 interface LogsState {
   readonly cursor?: string;
   readonly files?: Record<string, FilePlace>;
-  readonly containers?: Record<string, string>;
+  readonly containers?: Record<string, OutputPlace>;
   readonly episodes?: Record<string, Episode>;
 }
 
@@ -36,7 +36,7 @@ export function createLogsCollector(deps: CollectorDeps, options: LogsCollectorO
   const file = openStateFile(`${deps.stateDir}/logs.json`, isState, log);
   const filePollMs = options.filePollMs ?? FILE_POLL_MS;
   const work: Work = (report, signal) => watch({ deps, filePollMs, file, report, signal });
-  const collector = supervised(work, async () => check(settings.logRules), { name: "logs", clock, log });
+  const collector = supervised(work, async () => check(settings.logRules, clock.now()), { name: "logs", clock, log });
   return settings.logRules.length > 0 ? collector : { ...collector, start: () => undefined };
 }
 
@@ -74,7 +74,7 @@ async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): 
   const containers = createLogContainers({
     ...common,
     rules: rulesOf("container"),
-    places: state.containers ?? {},
+    places: outputPlacesIn(state.containers, clock),
     docker,
   });
   let savedMs = clock.monotonicMs();
@@ -118,13 +118,16 @@ async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): 
   }
 }
 
-function check(rules: readonly LogRule[]): CollectorCheck {
+function check(rules: readonly LogRule[], nowMs: number): CollectorCheck {
   const name = "logs";
   if (rules.length === 0) return { name, ok: true, detail: "no rules (OPSPILOT_PATTERNS sets some)" };
   const unreadable = rules
     .filter(({ kind }) => kind === "file")
     .flatMap(({ target }) => pathsOf(target).flatMap(faultOf));
-  const leftOut = leftOutOf(rules.filter(({ kind }) => kind === "file"));
+  const leftOut = leftOutOf(
+    rules.filter(({ kind }) => kind === "file"),
+    nowMs,
+  );
   const more =
     leftOut === 0
       ? ""

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
+import { readBootId } from "../moments.ts";
 import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, RECENT_MS, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
@@ -67,7 +68,7 @@ async function watch({ deps, journal, file, report, signal }: WatchOptions): Pro
   const units = createUnitWatch({
     episodes,
     deps,
-    boot: readFileSync(BOOT_ID, "utf8").trim(),
+    boot: readBootId(),
     memory: unitMemoryIn(state.units),
     readRun: (run) => readRun(run, undefined, { deps, journal }),
     logsOf: (run, atMs, lagMs) => readLogs({ run, atMs, lagMs }, { deps, journal, signal }),
@@ -183,8 +184,6 @@ async function check({ run }: CollectorDeps, journal: Journal): Promise<Collecto
   }
 }
 
-/** Another with each start of the machine. */
-const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 /** Where systemd is process 1 this is there. */
 const BOOTED = "/run/systemd/system";
 const JOURNAL_HINT = "make it a member of the group systemd-journal, as `opspilot agent install` does";
