@@ -18,6 +18,8 @@ import type { EndedHolding, FleetStore, Holding, PresenceUpdate } from "./store.
 
 /** Least time between two writes of signs of life. */
 const WRITE_REST_MS = 1_000;
+/** It is woken when there is something to write. */
+const WRITE_INTERVAL_MS = 60_000;
 /** What could not be written is tried again after this at the latest. */
 const WRITE_RETRY_MS = 5_000;
 const LEASE_INTERVAL_MS = 5_000;
@@ -263,9 +265,10 @@ export function createPresence(deps: PresenceDeps): Presence {
     async introduce(agentIds) {
       if (unintroduced.size === 0 || !agentIds.some((agentId) => unintroduced.has(agentId))) return;
       const fresh = () => agentIds.filter((agentId) => unintroduced.has(agentId));
-      await writeNotes(fresh).catch((error) =>
-        log.debug({ error: errorMessage(error) }, "agents are not yet introduced"),
-      );
+      await writeNotes(fresh).catch((error) => {
+        log.debug({ error: errorMessage(error) }, "agents are not yet introduced");
+        writing?.wake();
+      });
     },
     isAlone: () => leaseRestMs === LONELY_LEASE_INTERVAL_MS,
     reconcile,
@@ -273,7 +276,8 @@ export function createPresence(deps: PresenceDeps): Presence {
       await renewLease();
       writing = loops.start({
         name: "presence",
-        everyMs: WRITE_RETRY_MS,
+        everyMs: WRITE_INTERVAL_MS,
+        retryMsMax: WRITE_RETRY_MS,
         restMs: WRITE_REST_MS,
         restsFirst: true,
         failed: "presence could not be written, trying again",
