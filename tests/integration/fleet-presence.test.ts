@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { createCollectorStore } from "../../src/fleet/collector-store.ts";
 import { createAgentService } from "../../src/fleet/fleet.ts";
 import type { AgentSockets } from "../../src/fleet/model.ts";
 import { createPresence } from "../../src/fleet/presence.ts";
@@ -63,10 +64,13 @@ async function startNode(change: (store: FleetStore) => Partial<FleetStore> = ()
   const counting = countingSql(sql());
   const store = createFleetStore(counting.sql, createIncidentWriter());
   const nodeId = crypto.randomUUID();
+  let changes = 0;
   const presence = createPresence({
     store: { ...store, ...change(store) },
+    collectorStore: createCollectorStore(counting.sql),
     sockets,
     nodeId,
+    collectorsChanged: () => void changes++,
     version: "test",
     clock,
     setBack: () => undefined,
@@ -76,7 +80,7 @@ async function startNode(change: (store: FleetStore) => Partial<FleetStore> = ()
   });
   await presence.start();
   stops.push(presence.stop);
-  return { presence, sockets, clock, nodeId, said: counting.said };
+  return { presence, sockets, clock, nodeId, said: counting.said, changes: () => changes };
 }
 
 async function createAgents(count: number): Promise<string[]> {
