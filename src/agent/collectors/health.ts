@@ -65,7 +65,7 @@ export function createHealth(clock: Pick<Clock, "monotonicMs">, parts: readonly 
       forMs: clock.monotonicMs() - startMs,
       ...(why === "" ? {} : { why: shortened(why, WHY_CHARS_MAX) }),
       gaveUp: [...bounds.values()].slice(0, BOUNDS_MAX).map((text) => shortened(text, BOUND_CHARS_MAX)),
-      isTold: some.length > 0 && some.every(({ isTold }) => isTold),
+      isTold: state === "cannot" && some.every(({ isTold }) => isTold),
     };
   }
 

@@ -200,8 +200,14 @@ interface FoundFile {
   readonly info: Stats;
 }
 
+/** One that cannot be looked at is none here: whoever follows it says why. */
 function infoOf(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false });
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
 }
 
 function hasWildcard(target: string): boolean {
