@@ -94,6 +94,8 @@ describe("the collector of containers says", () => {
     await docker.stop();
     await becomes(collector, { state: "cannot", isTold: false });
     await becomes(collector, { state: "cannot", isTold: true });
+    expect(await collector.check()).toMatchObject({ ok: false });
+    expect((await collector.check()).absent).toBeUndefined();
     expect(bench.told()).toEqual([expect.stringContaining("Docker (engine) firing")]);
     docker.start();
     await becomes(collector, { state: "sees", isTold: false });

@@ -88,7 +88,7 @@ export function createDockerCollector(deps: CollectorDeps, options: DockerCollec
     },
     stop: async () => running?.stop(),
     health: health.now,
-    check: () => check(deps),
+    check: () => check(deps, file.load()?.engine),
   };
 }
 
@@ -223,7 +223,7 @@ function notLater(at: string, nowMs: number): string {
 }
 
 /** Tries all that the work needs. */
-async function check({ docker }: CollectorDeps): Promise<CollectorCheck> {
+async function check({ docker }: CollectorDeps, known: KnownEngine | undefined): Promise<CollectorCheck> {
   const name = "docker";
   try {
     const engine = await docker.engine();
@@ -236,7 +236,7 @@ async function check({ docker }: CollectorDeps): Promise<CollectorCheck> {
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
     // A host without Docker lacks nothing.
-    const isAbsent = error.reason === "absent" && !existsSync(docker.socketPath);
+    const isAbsent = known === undefined && !existsSync(docker.socketPath);
     if (isAbsent)
       return { name, ok: false, absent: true, detail: `${error.message}; it is looked for again and again` };
     return { name, ok: false, detail: error.message };
