@@ -43,6 +43,12 @@ export interface LostHolding {
 export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) {
   const begin = <T>(work: (tx: TransactionSql) => Promise<T>) => sql.begin(work) as Promise<T>;
 
+  const collectorsOfAgent = sql`
+    (select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'state', c.state,
+        'since', to_char(c.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'why', c.why,
+        'gave_up', c.gave_up, 'told', c.is_told) order by c.name), '[]')
+      from collectors c where c.agent_id = agents.id and c.state <> 'off') as collectors`;
+
   /** Agents of no living node; those of the node `own` live. One that is written just now comes with the next look. */
   const orphansOffline = (own: string | null) => sql`
     update agents set status = 'offline', node_id = null, connection_id = null
@@ -87,14 +93,16 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
 
     async list(limit: number, cursor: string | undefined): Promise<Agent[]> {
       return sql<Agent[]>`
-        select ${sql(COLUMNS)} from agents
+        select ${sql(COLUMNS)}, ${collectorsOfAgent} from agents
         where deleted_at is null and (${cursor === undefined} or (created_at, id) < (
           select created_at, id from agents where id = ${cursor ?? null}::uuid))
         order by created_at desc, id desc limit ${limit}`;
     },
 
     async get(id: string): Promise<Agent | undefined> {
-      const [row] = await sql<Agent[]>`select ${sql(COLUMNS)} from agents where id = ${id} and deleted_at is null`;
+      const [row] = await sql<
+        Agent[]
+      >`select ${sql(COLUMNS)}, ${collectorsOfAgent} from agents where id = ${id} and deleted_at is null`;
       return row;
     },
 
@@ -102,7 +110,7 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       return begin(async (tx) => {
         const [row] = await tx<Agent[]>`
           insert into agents (id, token_hash, hostname) values (${agent.id}, ${agent.tokenHash}, ${agent.hostname})
-          returning ${tx(COLUMNS)}`;
+          returning ${tx(COLUMNS)}, ${collectorsOfAgent}`;
         await audit.note(tx, [{ kind: "agent.created", actor, agentId: agent.id }]);
         return row as Agent;
       });
@@ -118,7 +126,7 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
           update agents set token_hash = coalesce(${newHash}, token_hash),
             deleted_at = case when ${newHash}::text is null then now() end,
             status = case when ${newHash}::text is null then 'offline' else status end
-          where id in (select id from old) returning ${tx(COLUMNS)}`;
+          where id in (select id from old) returning ${tx(COLUMNS)}, ${collectorsOfAgent}`;
         if (!agent) return undefined;
         const kind = newHash === null ? "agent.deleted" : "agent.token_rotated";
         await audit.note(tx, [{ kind, actor, agentId: id }]);

@@ -5,6 +5,7 @@ import { COMMANDS_CHANNEL, createCommandStore } from "../commands/store.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import type { Notifications } from "../db/notifications.ts";
+import { createBlindWatch } from "../fleet/blind.ts";
 import { createFleet } from "../fleet/fleet.ts";
 import { createLostWatch } from "../fleet/lost.ts";
 import { createLostStore } from "../fleet/lost-store.ts";
@@ -58,7 +59,7 @@ export interface IntakeDeps extends ServerParts, ReturnType<typeof createFleetSi
   commandChanged: () => void;
 }
 
-/** From the agents' sockets to rows, and what the server itself reports of agents that are lost. */
+/** From the agents' sockets to rows, and what the server itself reports of agents that are lost and of collectors that are blind. */
 export function createIntake(deps: IntakeDeps) {
   const { config, database, notifications, registry, cleanups, connections, fleet, commands } = deps;
   cleanups.add("presence", fleet.stop, PRESENCE_STOP_MS);
@@ -77,6 +78,7 @@ export function createIntake(deps: IntakeDeps) {
 
   const lostStore = createLostStore(database.sql);
   const lostWatch = createLostWatch({ ...deps, ...config, ...fleet, store: lostStore, ingest });
+  const blindWatch = createBlindWatch({ ...deps, ...config, ...fleet, ingest });
   const gateway = createGateway({
     ...deps,
     ...config,
@@ -85,8 +87,8 @@ export function createIntake(deps: IntakeDeps) {
     addressOf: createClientAddress(config.trustedProxies),
     metrics: createGatewayMetrics(registry, connections),
   });
-  const stopLoops = async () => void (await Promise.all([lostWatch.stop(), commands.stop()]));
-  cleanups.add("lost agents and commands", stopLoops, LOOPS_STOP_MS);
+  const stopLoops = async () => void (await Promise.all([lostWatch.stop(), blindWatch.stop(), commands.stop()]));
+  cleanups.add("lost agents, blind collectors and commands", stopLoops, LOOPS_STOP_MS);
 
   return {
     ingest,
@@ -105,6 +107,7 @@ export function createIntake(deps: IntakeDeps) {
       notifications.listen(COMMANDS_CHANNEL, { onMessage, onReady: () => onMessage("") });
       commands.start();
       lostWatch.start();
+      blindWatch.start();
     },
     /** Once the server listens. */
     startSockets(): void {
