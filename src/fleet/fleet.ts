@@ -11,8 +11,10 @@ import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import type { AgentService, AgentSockets } from "./model.ts";
 import { createPresence, LEASE_SECONDS, type Presence } from "./presence.ts";
+import { createSightings } from "./sightings.ts";
 import { createFleetStore, type FleetStore } from "./store.ts";
 import { createTokenService } from "./tokens.ts";
+import { createTwinStore } from "./twin-store.ts";
 
 /** It is woken when a clock was put back. */
 const BRING_BACK_MS = 3_600_000;
@@ -46,7 +48,17 @@ export function createFleet(deps: FleetDeps) {
   const tokens = createTokenService({ store, enrollment: config.enrollment, clock, log });
   let aheadS = 0;
   let bringing: Loop | undefined;
-  const presence = createPresence({
+  const twinStore = createTwinStore(database.sql);
+  const sharingListeners: (() => void)[] = [];
+  const sightings = createSightings({
+    ...deps,
+    store: twinStore,
+    sockets: connections,
+    shared() {
+      for (const listener of sharingListeners) listener();
+    },
+  });
+  const own = createPresence({
     ...deps,
     setBack(seconds) {
       if (seconds < AHEAD_SECONDS_MIN) return;
@@ -61,6 +73,17 @@ export function createFleet(deps: FleetDeps) {
       await notices.claimed(agentIds);
     },
   });
+  const presence: Presence = {
+    ...own,
+    seen(agentId, heartbeat, skewSeconds) {
+      own.seen(agentId, heartbeat, skewSeconds);
+      if (heartbeat !== undefined) sightings.heard(agentId, heartbeat);
+    },
+    release(agentId, connectionId, isGoodbye) {
+      own.release(agentId, connectionId, isGoodbye);
+      sightings.forget(agentId, connectionId);
+    },
+  };
   const reader = createNoticeReader({ nodeId, sockets: connections, tokens, presence, returned, log });
 
   /** What is due waits meanwhile; a node that is about to serve brings back what another left. */
@@ -87,10 +110,15 @@ export function createFleet(deps: FleetDeps) {
     },
     /** Tells of agents that have just come to some node. */
     onReturn: (listener: (agentIds: readonly string[]) => void) => void listeners.push(listener),
+    twinStore,
+    isShared: twinStore.isShared,
+    /** Tells that several hosts use one token from now on. */
+    onSharing: (listener: () => void) => void sharingListeners.push(listener),
     async start(): Promise<void> {
       aheadS = await findAhead(database.sql, LEASE_SECONDS);
       await bringMomentsBack();
       await presence.start();
+      sightings.start();
       bringing = deps.loops.start({
         name: "moments ahead",
         everyMs: BRING_BACK_MS,
@@ -102,7 +130,7 @@ export function createFleet(deps: FleetDeps) {
       notifications.listen(AGENTS_CHANNEL, reader);
     },
     async stop(): Promise<void> {
-      await bringing?.stop();
+      await Promise.all([bringing?.stop(), sightings.stop()]);
       await presence.stop();
     },
   };

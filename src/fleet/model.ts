@@ -9,6 +9,8 @@ export interface Agent {
   meta: Record<string, unknown> | null;
   created_at: Date;
   connected_at: Date | null;
+  /** Names of other hosts that use the same token by turns. */
+  shared_with: string[];
 }
 
 /** Why a token was not accepted. `overloaded`: it could not be checked (the database is away), so it may be right. */

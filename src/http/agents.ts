@@ -13,6 +13,7 @@ const AGENT = {
   meta: api.nullable(api.AnyObject),
   created_at: api.Instant,
   connected_at: api.nullable(api.Instant),
+  shared_with: Type.Array(Type.String(), { description: "other hosts that use the same token" }),
 };
 const Agent = api.resource("Agent", AGENT);
 const AgentWithToken = api.resource("AgentWithToken", {

@@ -8,6 +8,7 @@ import type { Notifications } from "../db/notifications.ts";
 import { createFleet } from "../fleet/fleet.ts";
 import { createLostWatch } from "../fleet/lost.ts";
 import { createLostStore } from "../fleet/lost-store.ts";
+import { createTwinWatch } from "../fleet/twins.ts";
 import { createConnections } from "../gateway/connections.ts";
 import { createGateway } from "../gateway/gateway.ts";
 import { createGatewayMetrics } from "../gateway/metrics.ts";
@@ -77,6 +78,8 @@ export function createIntake(deps: IntakeDeps) {
 
   const lostStore = createLostStore(database.sql);
   const lostWatch = createLostWatch({ ...deps, ...config, ...fleet, store: lostStore, ingest });
+  const twinWatch = createTwinWatch({ ...deps, ...config, ...fleet, store: fleet.twinStore, lostStore, ingest });
+  fleet.onSharing(twinWatch.wake);
   const gateway = createGateway({
     ...deps,
     ...config,
@@ -85,7 +88,7 @@ export function createIntake(deps: IntakeDeps) {
     addressOf: createClientAddress(config.trustedProxies),
     metrics: createGatewayMetrics(registry, connections),
   });
-  const stopLoops = async () => void (await Promise.all([lostWatch.stop(), commands.stop()]));
+  const stopLoops = async () => void (await Promise.all([lostWatch.stop(), twinWatch.stop(), commands.stop()]));
   cleanups.add("lost agents and commands", stopLoops, LOOPS_STOP_MS);
 
   return {
@@ -105,6 +108,7 @@ export function createIntake(deps: IntakeDeps) {
       notifications.listen(COMMANDS_CHANNEL, { onMessage, onReady: () => onMessage("") });
       commands.start();
       lostWatch.start();
+      twinWatch.start();
     },
     /** Once the server listens. */
     startSockets(): void {
