@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkDatabase } from "../../src/cli/doctor/database.ts";
 import { fieldsOf } from "../../src/lib/json.ts";
 import type { TestAgent } from "../support/agent.ts";
 import { HostAgent } from "../support/host-agent.ts";
+import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { alertFrame, startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -116,6 +118,9 @@ describe("two hosts with one token", () => {
     expect(incident.raw_error).toContain("`opspilot token create`");
     const shown = (await node(0).api(`/v1/agents/${agent.id}`)).body;
     expect([shown.hostname, shown.shared_with]).toEqual(["web-2", ["web-1"]]);
+    const { findings } = await checkDatabase({ database: { url: database.url, directUrl: null }, dataDir: "/" }, quiet);
+    const doubts = findings.filter(({ name }) => name === "tokens");
+    expect(doubts.map(({ text }) => text)).toEqual(["several hosts use one token: web-1, web-2"]);
 
     await Promise.all(nodes.map((one) => one.stop()));
     nodes = [await startTestServer(database.url), await startTestServer(database.url)];

@@ -218,6 +218,7 @@ describe("answers", () => {
       meta: { os: "linux" },
       created_at: "2026-01-02T03:04:05.678Z",
       connected_at: null,
+      shared_with: [],
     });
   });
 

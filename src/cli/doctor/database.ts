@@ -92,7 +92,13 @@ async function checkTarget(
     const clocks = isOther ? [{ whose: `the database (${address.host})`, skewS }] : [];
     const jobs = isPooled ? [] : await checkJobsDriver(database, fails);
     return {
-      findings: [checkVersion(name, where, facts), checkTables(state), ...checkQuarantine(facts), ...jobs],
+      findings: [
+        checkVersion(name, where, facts),
+        checkTables(state),
+        ...checkQuarantine(facts),
+        ...checkTokens(facts),
+        ...jobs,
+      ],
       clocks,
     };
   }
@@ -136,6 +142,11 @@ function checkQuarantine({ quarantine }: DatabaseFacts): Finding[] {
   const todo =
     "a newer version may know better; the table quarantine keeps the frames for RETENTION, with the whole error";
   return [doubtful("quarantine", text, todo)];
+}
+
+function checkTokens({ sharedTokens }: DatabaseFacts): Finding[] {
+  const todo = "give each host a token of its own: opspilot token create, then opspilot agent install --token there";
+  return sharedTokens.map((hosts) => doubtful("tokens", `several hosts use one token: ${hosts.join(", ")}`, todo));
 }
 
 function checkTables({ missing, isNewer }: MigrationState): Finding {
