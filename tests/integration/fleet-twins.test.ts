@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkDatabase } from "../../src/cli/doctor/database.ts";
+import { createTwinStore } from "../../src/fleet/twin-store.ts";
 import { fieldsOf } from "../../src/lib/json.ts";
 import type { TestAgent } from "../support/agent.ts";
 import { HostAgent } from "../support/host-agent.ts";
@@ -90,11 +91,11 @@ const incidents = async (id: string) =>
     status: string;
     occurrences: number;
   }[];
-const told = (id: string, source: string, status = "open") =>
+const told = (id: string, source: string, { status = "open", ms = FIRST_LOOK.ms } = {}) =>
   until(
     async () =>
       (await incidents(id)).find((one) => one.source === source && (one.status === "resolved") === (status !== "open")),
-    { ...FIRST_LOOK, what: `an incident of ${source} that is ${status}` },
+    { ms, what: `an incident of ${source} that is ${status}` },
   );
 /** The host was heard of last so many minutes ago, when the servers ran already. */
 async function minutesAgo(id: string, host: Host, minutes: number): Promise<void> {
@@ -172,6 +173,15 @@ describe("two hosts with one token", () => {
     30_000,
   );
 
+  test("are told by another server where the first one died before it could", async () => {
+    const agent = await createAgent();
+    await sql()`
+      insert into token_hosts (agent_id, instance, hostname, returns)
+      select ${agent.id}, 'run:' || name, name, 1 from unnest('{db-1,db-2}'::text[]) name`;
+    await sql()`update agents set shared_since = date_trunc('milliseconds', now()) where id = ${agent.id}`;
+    expect((await told(agent.id, "token", { ms: 70_000 })).occurrences).toBe(1);
+  }, 80_000);
+
   test("both have their alerts taken, and nothing is restarted for either", async () => {
     const agent = await createAgent();
     const [web1, web2] = [bootedHost("web-1"), bootedHost("web-2")];
@@ -234,6 +244,34 @@ describe("what is normal makes no incident:", () => {
     expect(await sharedSince(agent.id)).toBeNull();
   });
 
+  test("what was heard before the agent came elsewhere, and is written after that", async () => {
+    const agent = await createAgent();
+    const store = createTwinStore(sql());
+    const [former, present] = [bootedHost("web-1"), bootedHost("web-2")];
+    const note = (connectionId: string, { hostname: name, instance }: typeof former, ageMs = 0) =>
+      store.note([
+        {
+          agentId: agent.id,
+          connectionId,
+          instance: `run:${instance.run}`,
+          boot: instance.boot,
+          hostname: name,
+          ageMs,
+        },
+      ]);
+    const connections = [crypto.randomUUID(), crypto.randomUUID()] as const;
+    const claim = (id: string) => sql()`update agents set connection_id = ${id} where id = ${agent.id}`;
+    await claim(connections[0]);
+    await note(connections[0], former);
+    await claim(connections[1]);
+    await note(connections[1], present);
+    expect(await note(connections[0], former)).toEqual({ noted: [], shared: 0 });
+    await claim(connections[0]);
+    await note(connections[0], former, 60_000);
+    const returns = await sql()`select returns from token_hosts where agent_id = ${agent.id}`;
+    expect(returns.map((row) => row.returns)).toEqual([0, 0]);
+  });
+
   test("an agent that goes on costs no write", async () => {
     const agent = await createAgent();
     const web1 = bootedHost("web-1");
@@ -241,9 +279,10 @@ describe("what is normal makes no incident:", () => {
     const version = async () => (await sql()`select xmin from token_hosts where agent_id = ${agent.id}`)[0]?.xmin;
     const before = await version();
     const socket = await comes(agent, web1, node(1));
-    beat(socket, agent.token, web1);
+    const later: Host & { os: string } = { ...web1, os: "later" };
+    beat(socket, agent.token, later);
     await until(() => socket.frames.filter((frame) => frame.type === "ack").length === 2);
-    await until(async () => (await node(1).api(`/v1/agents/${agent.id}`)).body.meta?.instance !== undefined);
+    await until(async () => (await node(1).api(`/v1/agents/${agent.id}`)).body.meta?.os === "later");
     expect(await version()).toBe(before);
   });
 });
@@ -264,7 +303,7 @@ describe("one of two hosts with one token", () => {
     expect(dark).toMatchObject({ type: "host", severity: "critical" });
     expect(dark.raw_error).toBe("No sign of life from web-2, which uses one token with web-1");
     await comes(agent, web2, node(1));
-    await told(agent.id, "token:web-2", "resolved");
+    await told(agent.id, "token:web-2", { status: "resolved" });
     expect((await incidents(agent.id)).map(({ source, occurrences }) => [source, occurrences])).toEqual([
       ["token", 1],
       ["token:web-2", 1],
@@ -291,8 +330,8 @@ describe("one of two hosts with one token", () => {
     await told(agent.id, "token:web-2");
     const own = await createAgent("web-2");
     await comes(own, bootedHost("web-2", web2.instance.boot));
-    await told(agent.id, "token", "resolved");
-    await told(agent.id, "token:web-2", "resolved");
+    await told(agent.id, "token", { status: "resolved" });
+    await told(agent.id, "token:web-2", { status: "resolved" });
     await until(async () => (await sharedSince(agent.id)) === null);
     expect((await node(0).api(`/v1/agents/${agent.id}`)).body.shared_with).toEqual([]);
   }, 60_000);
@@ -300,13 +339,13 @@ describe("one of two hosts with one token", () => {
   test("is alone for a day: then the token is shared no more", async () => {
     const { agent, web2 } = await share();
     await minutesAgo(agent.id, web2, 1_450);
-    await told(agent.id, "token", "resolved");
+    await told(agent.id, "token", { status: "resolved" });
   }, 40_000);
 
   test("has no part in it once the token is another", async () => {
     const { agent } = await share();
     await node(1).api(`/v1/agents/${agent.id}/rotate-token`, { method: "POST" });
-    await told(agent.id, "token", "resolved");
+    await told(agent.id, "token", { status: "resolved" });
   }, 40_000);
 
   test("goes on though a person said it was done: it is told anew", async () => {
