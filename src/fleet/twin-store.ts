@@ -168,8 +168,9 @@ async function write(tx: TransactionSql, fresh: readonly Sighting[]): Promise<nu
   const ids = held.map(({ id }) => id);
   const heard = fresh.filter(({ agentId }) => ids.includes(agentId));
   await tx`
-    update token_hosts h set left_at = now() from ${given(tx, heard)}
-    where h.agent_id = t.agent_id and h.instance <> t.instance and h.left_at is null`;
+    update token_hosts set left_at = now()
+    where agent_id = any(${ids}::uuid[]) and left_at is null
+      and (agent_id, instance) not in (select t.agent_id, t.instance from ${given(tx, heard)})`;
   await tx`
     insert into token_hosts as h (agent_id, instance, boot, hostname, heard_at)
     select t.agent_id, t.instance, t.boot, t.hostname, now() - t.age_ms * interval '1 ms' from ${given(tx, heard)}
@@ -178,16 +179,17 @@ async function write(tx: TransactionSql, fresh: readonly Sighting[]): Promise<nu
       returns = case when h.left_at is null then h.returns when h.left_at < now() - ${TURN}::interval then 0
         else h.returns + (excluded.heard_at > h.left_at)::int end`;
   await tx`
-    delete from token_hosts h using agents a
-    where a.id = any(${ids}::uuid[]) and h.agent_id = a.id and (
-      a.shared_since is null and h.left_at < now() - ${TURN}::interval
-      or h.instance <> all(array(
-        select instance from token_hosts where agent_id = a.id
-        order by returns > 0 desc, left_at desc nulls first limit ${HOSTS_MAX})))`;
+    delete from token_hosts h using agents a, (
+      select agent_id, instance,
+        row_number() over (partition by agent_id order by returns > 0 desc, left_at desc nulls first) as place
+      from token_hosts where agent_id = any(${ids}::uuid[])) placed
+    where a.id = h.agent_id and placed.agent_id = h.agent_id and placed.instance = h.instance
+      and (placed.place > ${HOSTS_MAX} or a.shared_since is null and h.left_at < now() - ${TURN}::interval)`;
   const shared = await tx`
     update agents a set shared_since = date_trunc('milliseconds', now())
-    where a.id = any(${ids}::uuid[]) and a.shared_since is null
-      and (select count(*) from token_hosts h where h.agent_id = a.id and h.returns > 0) >= 2`;
+    where a.shared_since is null and a.id in (
+      select agent_id from token_hosts where agent_id = any(${ids}::uuid[]) and returns > 0
+      group by agent_id having count(*) >= 2)`;
   return shared.count;
 }
 
