@@ -2,7 +2,7 @@ import type { Sql, TransactionSql } from "postgres";
 
 /** Who comes back later than this was not there by turns. Agents of the first release wait for ten minutes. */
 const TURN = "15 minutes";
-/** Of which two that came back are told apart no more: a process that is started again and again makes a row each time. */
+/** Rows of one token: an agent that is started again and again makes one each time. Those that came back stay. */
 const HOSTS_MAX = 20;
 /** Agents whose token is shared that are looked at together. */
 const AGENTS_MAX = 1_000;
