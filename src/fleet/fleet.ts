@@ -9,6 +9,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { createCollectorStore } from "./collector-store.ts";
 import type { AgentService, AgentSockets } from "./model.ts";
 import { createPresence, LEASE_SECONDS, type Presence } from "./presence.ts";
 import { createSightings } from "./sightings.ts";
@@ -40,7 +41,9 @@ export function createFleet(deps: FleetDeps) {
   const { database, notifications, connections, config, clock, log } = deps;
   const nodeId = crypto.randomUUID();
   const store = createFleetStore(database.sql, deps.writer);
+  const collectorStore = createCollectorStore(database.sql);
   const listeners: ((agentIds: readonly string[]) => void)[] = [];
+  const collectorListeners: (() => void)[] = [];
   const returned = (agentIds: readonly string[]) => {
     for (const listener of listeners) listener(agentIds);
   };
@@ -66,8 +69,12 @@ export function createFleet(deps: FleetDeps) {
       bringing?.wake();
     },
     store,
+    collectorStore,
     sockets: connections,
     nodeId,
+    collectorsChanged() {
+      for (const listener of collectorListeners) listener();
+    },
     async announceClaims(agentIds) {
       returned(agentIds);
       await notices.claimed(agentIds);
@@ -99,6 +106,7 @@ export function createFleet(deps: FleetDeps) {
 
   return {
     nodeId,
+    collectorStore,
     tokens,
     presence,
     agents: createAgentService({ store, revoked: notices.revoked }),
@@ -110,6 +118,8 @@ export function createFleet(deps: FleetDeps) {
     },
     /** Tells of agents that have just come to some node. */
     onReturn: (listener: (agentIds: readonly string[]) => void) => void listeners.push(listener),
+    /** Tells that what some agent's collectors see has changed, as it has said to this node. */
+    onCollectors: (listener: () => void) => void collectorListeners.push(listener),
     twinStore,
     isShared: twinStore.isShared,
     /** Tells that several hosts use one token from now on. */

@@ -9,7 +9,11 @@ const shown = (sql: Sql | TransactionSql) => sql`
   ${sql(COLUMNS)}, case when shared_since is null or shared_until is not null then '{}' else array(
     select distinct h.hostname from token_hosts h
     where h.agent_id = agents.id and h.returns > 0 and h.left_at is not null and h.hostname is not null order by 1)
-  end as shared_with`;
+  end as shared_with,
+  (select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'state', c.state,
+      'since', to_char(c.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'why', c.why,
+      'gave_up', c.gave_up, 'told', c.is_told) order by c.name), '[]')
+    from collectors c where c.agent_id = agents.id and c.state <> 'off') as collectors`;
 
 /** What is known of tokens' hashes. */
 export interface KnownTokens {

@@ -1,4 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
+import { LockKey } from "../db/lock-keys.ts";
+import { alone, findStored } from "./teller-store.ts";
 
 /** Who comes back later than this was not there by turns. Agents of the first release wait for ten minutes. */
 const TURN = "15 minutes";
@@ -84,6 +86,10 @@ export function createTwinStore(sql: Sql) {
       const [row] = await sql`select from agents where shared_since is not null and deleted_at is null limit 1`;
       return row !== undefined;
     },
+
+    alone: <T>(nodeId: string, task: (tx: TransactionSql) => Promise<T>) =>
+      alone(sql, { key: LockKey.twins, nodeId }, task),
+    findStored,
 
     /** All of them. */
     async find(tx: TransactionSql): Promise<SharedToken[]> {

@@ -19,7 +19,7 @@ import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import type { AlertPayload } from "../protocol/frames.ts";
 import { lostAfterMsOf } from "./lost.ts";
-import type { LostStore } from "./lost-store.ts";
+import { createTeller, type Told } from "./teller.ts";
 import type { SharedToken, TokenHost, TwinStore } from "./twin-store.ts";
 
 const LOOK_INTERVAL_MS = 60_000;
@@ -38,45 +38,37 @@ const NAMED_DARK_AFTER_MS_MIN = 900_000;
 const SOURCE_CHARS_MAX = 255;
 
 interface TwinWatchDeps {
-  store: TwinStore;
-  lostStore: Pick<LostStore, "alone" | "findStored">;
+  twinStore: TwinStore;
   ingest: Pick<IngestService, "accept" | "uuidOf">;
   nodeId: string;
   heartbeatTimeoutMs: number;
   /** An alert is stored for at least this long: what is older was told. */
   retentionMs: number;
+  /** Tells that several hosts use one token from now on. */
+  onSharing: (listener: () => void) => void;
   clock: Clock;
   loops: Loops;
   log: Log;
 }
 
-/** An alert, or its recovery. */
-interface Told {
-  agentId: string;
-  messageId: string;
-  uuid: string;
-  alert: AlertPayload;
-  ageMs: number;
-}
-
 /** Tells of tokens that are shared, of hosts that are missed among those, and of the end of both. */
 export function createTwinWatch(deps: TwinWatchDeps) {
-  const { store, lostStore, ingest, nodeId, retentionMs, clock, log } = deps;
+  const { twinStore: store, ingest, nodeId, retentionMs, clock, log } = deps;
   const lostAfterMs = lostAfterMsOf(deps.heartbeatTimeoutMs);
   const limits = {
     darkAfterMs: Math.max(lostAfterMs, DARK_AFTER_MS_MIN),
     namedDarkAfterMs: Math.max(lostAfterMs, NAMED_DARK_AFTER_MS_MIN),
   };
-  /** Uuids that ingest has and has not settled. */
-  const underWay = new Set<string>();
   let looking: Loop | undefined;
+  const settled = () => looking?.wake();
+  const teller = createTeller({ ingest, log, failed: "a shared token could not be told", settled });
 
   /** One look; the other nodes' looks meanwhile see nothing. Milliseconds until the next, where it is not the usual time. */
   async function look(): Promise<number | undefined> {
     if (!(await store.isAnyShared())) return undefined;
     // Only what is committed is told.
-    const untold = await lostStore.alone(nodeId, lookAlone);
-    for (const told of untold ?? []) accept(told);
+    const untold = await store.alone(nodeId, lookAlone);
+    for (const told of untold ?? []) teller.tell(told);
     return untold === undefined ? LOOK_AGAIN_MS : SHARED_LOOK_MS;
   }
 
@@ -88,10 +80,9 @@ export function createTwinWatch(deps: TwinWatchDeps) {
     const hosts = Map.groupBy(await store.findHosts(tx, tokens.map(agentOf)), agentOf);
     const all = tokens.map((token) => tellingOf(token, hosts.get(token.agentId) ?? []));
     const told = all.flatMap((one) => one.told);
-    const keys = told.map(({ uuid }) => ({ uuid, formerUuid: uuid }));
-    const stored = keys.length > 0 ? await lostStore.findStored(tx, keys) : new Set<string>();
-    await forget(tx, all, stored);
-    return told.filter(({ uuid }) => !stored.has(uuid));
+    await teller.refresh(told, (some) => store.findStored(tx, some));
+    await forget(tx, all);
+    return told.filter((one) => !teller.isStored(one));
   }
 
   /** Whose incident is resolved: by a person, since nobody else does so before the recovery. */
@@ -117,46 +108,15 @@ export function createTwinWatch(deps: TwinWatchDeps) {
     return { token, back, ends, told };
   }
 
-  async function forget(
-    tx: TransactionSql,
-    all: readonly ReturnType<typeof tellingOf>[],
-    stored: ReadonlySet<string>,
-  ): Promise<void> {
-    const isStored = ({ uuid }: Told) => stored.has(uuid);
-    const back = all.flatMap((one) => one.back).filter(({ recovery }) => isStored(recovery));
-    if (back.length > 0)
-      await store.clearDark(
-        tx,
-        back.map(({ host }) => host),
-      );
-    const over = all.filter((one) => {
-      const { ends, back } = one;
-      return ends.length > 0 && ends.every(isStored) && back.every(({ recovery }) => isStored(recovery));
+  async function forget(tx: TransactionSql, all: readonly ReturnType<typeof tellingOf>[]): Promise<void> {
+    const back = all.flatMap((one) => one.back).filter(({ recovery }) => teller.isStored(recovery));
+    const over = all.filter(({ ends, back }) => {
+      return ends.length > 0 && [...ends, ...back.map(({ recovery }) => recovery)].every(teller.isStored);
     });
-    if (over.length > 0)
-      await store.clear(
-        tx,
-        over.map(({ token }) => token.agentId),
-      );
-  }
-
-  function accept({ agentId, messageId, uuid, alert, ageMs }: Told): void {
-    if (underWay.has(uuid)) return;
-    underWay.add(uuid);
-    ingest.accept({
-      kind: "alert",
-      origin: "server",
-      agentId,
-      messageId,
-      alert,
-      ageMs,
-      sizeBytes: alert.message.length,
-      settled(outcome) {
-        underWay.delete(uuid);
-        if (!outcome.ok) log.error({ agent: agentId, reason: outcome.message }, "a shared token could not be told");
-        looking?.wake();
-      },
-    });
+    const missedNoMore = back.map(({ host }) => host);
+    if (back.length > 0) await store.clearDark(tx, missedNoMore);
+    const sharedNoMore = over.map(({ token }) => token.agentId);
+    if (over.length > 0) await store.clear(tx, sharedNoMore);
   }
 
   function sharingOf({ agentId, sharedSince, sharedMs }: SharedToken, hosts: readonly TokenHost[]): Told {
@@ -202,22 +162,19 @@ export function createTwinWatch(deps: TwinWatchDeps) {
     return earlyMs > 0 ? earlyMs : look();
   }
 
-  return {
-    look,
-    /** A token is shared from now on. */
-    wake: () => looking?.wake(),
-    start(): void {
-      const startedMs = clock.monotonicMs();
-      looking ??= deps.loops.start({
-        name: "shared tokens",
-        everyMs: LOOK_INTERVAL_MS,
-        restMs: LOOK_REST_MS,
-        failed: "shared tokens could not be looked after",
-        turn: () => turn(startedMs),
-      });
-    },
-    stop: async () => looking?.stop(),
-  };
+  function start(): void {
+    const startedMs = clock.monotonicMs();
+    deps.onSharing(() => looking?.wake());
+    looking = deps.loops.start({
+      name: "shared tokens",
+      everyMs: LOOK_INTERVAL_MS,
+      restMs: LOOK_REST_MS,
+      failed: "shared tokens could not be looked after",
+      turn: () => turn(startedMs),
+    });
+  }
+
+  return { look, start, stop: async () => looking?.stop() };
 }
 
 const agentOf = ({ agentId }: { agentId: string }) => agentId;

@@ -28,7 +28,17 @@ describe("migrations", () => {
     expect([...(await applied())]).toEqual(hashes);
     const tables = await own.database
       .sql`select tablename as name from pg_tables where schemaname = 'public' order by 1`;
-    const names = ["agents", "alerts", "announcements", "commands", "decisions", "events", "incidents", "model_calls"];
+    const names = [
+      "agents",
+      "alerts",
+      "announcements",
+      "collectors",
+      "commands",
+      "decisions",
+      "events",
+      "incidents",
+      "model_calls",
+    ];
     names.push(
       "nodes",
       "outages",

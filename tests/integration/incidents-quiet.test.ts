@@ -60,6 +60,22 @@ test("an incident of a lost agent is not quiet before the agent is back", async 
   expect(await statusOf(id)).toMatchObject({ status: "resolved" });
 });
 
+test("an incident of a blind collector is not quiet before the collector sees", async () => {
+  const [docker, logs] = [await incidentOf(61), await incidentOf(61)];
+  for (const [id, source] of [
+    [docker, "collector docker"],
+    [logs, "collector logs"],
+  ] as const)
+    await sql()`update incidents set origin = 'server', type = 'host', source = ${source} where id = ${id}`;
+  await sql()`
+    insert into collectors (agent_id, name, state, since, blind_since) values (${AGENT}, 'docker', 'cannot', now(), now())`;
+  await resolveQuiet(store(), HOUR_MS, NEVER);
+  expect([await statusOf(docker), await statusOf(logs)]).toMatchObject([{ status: "new" }, { status: "resolved" }]);
+  await sql()`delete from collectors`;
+  await resolveQuiet(store(), HOUR_MS, NEVER);
+  expect(await statusOf(docker)).toMatchObject({ status: "resolved" });
+});
+
 test.each(["token", "token:web-2"])(
   "an incident of a shared token (%s) is not quiet while it is shared",
   async (source) => {

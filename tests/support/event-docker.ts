@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type FakeDocker, startFakeDocker } from "./fake-docker.ts";
+import { type FakeDocker, OPENING, startFakeDocker } from "./fake-docker.ts";
 
 const FIXTURES = join(import.meta.dir, "../fixtures/docker");
 
@@ -187,6 +187,7 @@ export class EventDocker {
         const write = (event: DockerEvent) => {
           if (isWanted(event)) controller.enqueue(Buffer.from(`${JSON.stringify(event)}\n`));
         };
+        controller.enqueue(OPENING);
         for (const line of lines) controller.enqueue(Buffer.from(line));
         writers.add(write);
         end = () => void writers.delete(write);
@@ -210,6 +211,7 @@ export class EventDocker {
     const pieces = this.followed.get(name) ?? [];
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
+        controller.enqueue(new Uint8Array());
         for (const piece of pieces) controller.enqueue(piece);
       },
     });

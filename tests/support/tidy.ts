@@ -52,6 +52,7 @@ const TABLE_OWNERS: Record<string, string> = {
   agents: "fleet",
   alerts: "incidents",
   announcements: "announcements",
+  collectors: "fleet",
   commands: "commands",
   decisions: "decisions",
   events: "incidents",

@@ -1,13 +1,15 @@
+import { existsSync } from "node:fs";
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
-import type { DockerApi } from "../docker-api.ts";
+import { type DockerApi, opens } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
 import { containerEventOf } from "./docker-events.ts";
 import { listContainers } from "./docker-state.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
+import type { Health } from "./health.ts";
 import { createLineCutter } from "./lines.ts";
 import type { LogAlerts } from "./log-lines.ts";
 import { createStampReader, isBefore, secondsOf, stampOf } from "./log-stamps.ts";
@@ -21,7 +23,14 @@ export interface LogContainersOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly health: Health;
+  /** Where the engine is away, the collector of containers says so. */
+  readonly isToldElsewhere: boolean;
 }
+
+/** The part of the collector's health that is about containers; each whose output cannot be read is a part of its own. */
+export const CONTAINERS_PART = "containers";
+const START_FILTERS = JSON.stringify({ type: ["container"], event: ["start"] });
 
 /** A list is asked for when listening begins, and for what the events do not tell. */
 const LIST_MS = 60_000;
@@ -40,7 +49,7 @@ interface Container {
 
 /** Follows the output of all containers that the rules name, from their start on: many live for less than a second. */
 export function createLogContainers(options: LogContainersOptions) {
-  const { rules, alerts, docker, clock, log, signal } = options;
+  const { rules, alerts, docker, clock, log, signal, health } = options;
   const places = createBoundedMap<string>(PLACES_MAX);
   for (const [name, place] of Object.entries(options.places)) places.set(name, place);
   const following = new Map<string, Promise<void>>();
@@ -48,6 +57,7 @@ export function createLogContainers(options: LogContainersOptions) {
   const startedAt = stampOf(clock.now());
   let reason = "";
   let isFull = false;
+  const unfollowed = new Set<string>();
 
   async function follow({ id, name }: Container): Promise<void> {
     const own = rules.filter(({ target }) => matchesGlob(target, name));
@@ -56,7 +66,8 @@ export function createLogContainers(options: LogContainersOptions) {
     const cutters = { stdout: createLineCutter(LINE_BYTES_MAX), stderr: createLineCutter(LINE_BYTES_MAX) };
     const since = secondsOf(reader.from, clock.now());
     const startMs = clock.monotonicMs();
-    for await (const { stream, bytes } of docker.logs(id, { follow: true, timestamps: true, since, signal })) {
+    const opened = () => health.forget(name);
+    for await (const { stream, bytes } of docker.logs(id, { follow: true, timestamps: true, since, signal, opened })) {
       for (const { text } of cutters[stream].push(bytes)) {
         const line = reader.read(text);
         if (line === undefined || line.isRepeated) continue;
@@ -73,6 +84,9 @@ export function createLogContainers(options: LogContainersOptions) {
       await follow(container);
     } catch (error) {
       const level = error instanceof DockerError ? "debug" : "error";
+      // A driver whose logs Docker cannot give, say.
+      if (error instanceof DockerError && error.reason === "refused")
+        health.fails(`container ${container.name}: ${error.message}`, { part: container.name });
       log[level]({ container: container.name, error }, "a container's output is no longer followed");
     } finally {
       following.delete(container.id);
@@ -84,22 +98,32 @@ export function createLogContainers(options: LogContainersOptions) {
     if (following.size >= FOLLOWED_MAX) {
       if (!isFull) log.warn({ followed: FOLLOWED_MAX }, "no more containers' outputs can be followed at once");
       isFull = true;
+      unfollowed.add(container.name);
+      noteUnfollowed();
       return;
     }
     isFull = false;
     following.set(container.id, followSafely(container));
   }
 
+  function noteUnfollowed(): void {
+    const text = `output of ${unfollowed.size} containers: that of ${FOLLOWED_MAX} is followed at once`;
+    health.gaveUp("containers", unfollowed.size > 0 ? text : undefined);
+  }
+
   /** Of those that have ended the rest is read, where their output was followed before. */
   async function look(isFirst: boolean): Promise<void> {
-    for (const { id, name, state } of await listContainers(docker, signal))
+    const listed = await listContainers(docker, signal);
+    unfollowed.clear();
+    for (const { id, name, state } of listed)
       if (state === "running" || (isFirst && places.has(name))) begin({ id, name });
+    noteUnfollowed();
     reason = "";
   }
 
   async function listen(): Promise<void> {
-    const filters = JSON.stringify({ type: ["container"], event: ["start"] });
-    for await (const one of docker.stream("/events", { query: { filters }, signal })) {
+    const opened = () => health.watches(CONTAINERS_PART);
+    for await (const one of docker.stream("/events", { query: { filters: START_FILTERS }, signal, opened })) {
       const event = containerEventOf(one);
       if (event?.kind === "started") begin(event);
     }
@@ -110,6 +134,8 @@ export function createLogContainers(options: LogContainersOptions) {
     if (!signal.aborted && error.message !== reason)
       log.info({ reason: error.message }, "containers cannot be followed");
     reason = errorMessage(error);
+    const isTold = options.isToldElsewhere && existsSync(docker.socketPath);
+    if (!signal.aborted) health.fails(reason, { part: CONTAINERS_PART, isTold });
   }
 
   /** Again and again, since an engine may be away. */
@@ -133,4 +159,29 @@ export function createLogContainers(options: LogContainersOptions) {
     },
     places: (): Record<string, string> => Object.fromEntries(places.entries()),
   };
+}
+
+/** Tries what following the containers of these rules needs: what cannot be read, and why. */
+export async function faultsOfContainers(rules: readonly LogRule[], docker: DockerApi): Promise<string[]> {
+  try {
+    const listed = await listContainers(docker);
+    await opens((trying) => docker.stream("/events", { query: { filters: START_FILTERS }, ...trying }));
+    const isMeant = ({ name, state }: { name: string; state: string }) =>
+      state === "running" && rules.some(({ target }) => matchesGlob(target, name));
+    const faults = await Promise.all(listed.filter(isMeant).slice(0, FOLLOWED_MAX).map(faultOf));
+    return faults.flat();
+  } catch (error) {
+    if (error instanceof DockerError) return [error.message];
+    throw error;
+  }
+
+  async function faultOf({ id, name }: Container): Promise<string[]> {
+    try {
+      await opens((trying) => docker.logs(id, { tail: 1, timestamps: true, ...trying }));
+      return [];
+    } catch (error) {
+      if (error instanceof DockerError) return [`container ${name}: ${error.message}`];
+      throw error;
+    }
+  }
 }

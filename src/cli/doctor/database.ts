@@ -96,6 +96,7 @@ async function checkTarget(
         checkVersion(name, where, facts),
         checkTables(state),
         ...checkQuarantine(facts),
+        ...checkCollectors(facts),
         ...checkTokens(facts),
         ...jobs,
       ],
@@ -142,6 +143,20 @@ function checkQuarantine({ quarantine }: DatabaseFacts): Finding[] {
   const todo =
     "a newer version may know better; the table quarantine keeps the frames for RETENTION, with the whole error";
   return [doubtful("quarantine", text, todo)];
+}
+
+const BLIND_SHOWN = 5;
+
+function checkCollectors({ blind }: DatabaseFacts): Finding[] {
+  if (blind.length === 0) return [];
+  const shown = blind.slice(0, BLIND_SHOWN).map(({ host, name, since, why }) => {
+    return `${name} on ${host} since ${since.toISOString()} (${why})`;
+  });
+  const more = blind.length > BLIND_SHOWN ? `; and ${blind.length - BLIND_SHOWN} more` : "";
+  const text = `collectors that cannot see: ${shown.join("; ")}${more}`;
+  const todo =
+    "run `opspilot agent check` on the host, which says what is missing; OPSPILOT_COLLECTORS there switches one off";
+  return [doubtful("collectors", text, todo)];
 }
 
 function checkTokens({ sharedTokens }: DatabaseFacts): Finding[] {
