@@ -19,7 +19,7 @@ import type { AlertPayload } from "../protocol/frames.ts";
 import { LOST_AGENTS_MAX, type LostAgent, type LostStore } from "./lost-store.ts";
 import { createTeller, inWords, nameOf, type Told } from "./teller.ts";
 
-/** Longest time between two looks; shorter than half the grace, so that who leaves is seen before it counts as lost. */
+/** Longest time between two looks; no longer than the grace, so that who leaves is seen before it counts as lost. */
 const LOOK_INTERVAL_MS = 30_000;
 const LOOK_REST_MS = 250;
 /** Another node looks just now, or a row was locked. */
@@ -146,7 +146,7 @@ export function createLostWatch(deps: LostWatchDeps) {
     });
     looking = deps.loops.start({
       name: "lost agents",
-      everyMs: Math.min(LOOK_INTERVAL_MS, (lostAfterMs - heartbeatTimeoutMs) / 2),
+      everyMs: Math.min(LOOK_INTERVAL_MS, lostAfterMs - heartbeatTimeoutMs),
       restMs: LOOK_REST_MS,
       failed: "lost agents could not be looked for",
       turn: () => turn(startedMs),
