@@ -54,11 +54,16 @@ interface LostWatchDeps {
   log: Log;
 }
 
+/** How long it is heard of no more until it is lost. */
+export function lostAfterMsOf(heartbeatTimeoutMs: number): number {
+  return heartbeatTimeoutMs + Math.min(GRACE_MS_MAX, heartbeatTimeoutMs);
+}
+
 /** Looks for agents that are lost, and for those that are back. */
 export function createLostWatch(deps: LostWatchDeps) {
   const { store, ingest, nodeId, heartbeatTimeoutMs, clock, log } = deps;
-  const graceMs = Math.min(GRACE_MS_MAX, heartbeatTimeoutMs);
-  const limits = { lostAfterMs: heartbeatTimeoutMs + graceMs, goodbyeMs: GOODBYE_MS };
+  const lostAfterMs = lostAfterMsOf(heartbeatTimeoutMs);
+  const limits = { lostAfterMs, goodbyeMs: GOODBYE_MS };
   const teller = createTeller({
     ingest,
     log,
@@ -141,7 +146,7 @@ export function createLostWatch(deps: LostWatchDeps) {
     });
     looking = deps.loops.start({
       name: "lost agents",
-      everyMs: Math.min(LOOK_INTERVAL_MS, graceMs),
+      everyMs: Math.min(LOOK_INTERVAL_MS, lostAfterMs - heartbeatTimeoutMs),
       restMs: LOOK_REST_MS,
       failed: "lost agents could not be looked for",
       turn: () => turn(startedMs),

@@ -9,6 +9,8 @@ export interface Agent {
   meta: Record<string, unknown> | null;
   created_at: Date;
   connected_at: Date | null;
+  /** Names of other hosts that use the same token by turns. */
+  shared_with: string[];
   /** What its collectors said of themselves last. */
   collectors: CollectorView[];
 }

@@ -25,6 +25,7 @@ const AGENT = {
   created_at: api.Instant,
   connected_at: api.nullable(api.Instant),
   collectors: Type.Array(Collector),
+  shared_with: Type.Array(Type.String(), { description: "other hosts that use the same token" }),
 };
 const Agent = api.resource("Agent", AGENT);
 const AgentWithToken = api.resource("AgentWithToken", {

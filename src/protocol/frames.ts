@@ -114,6 +114,8 @@ export const HeartbeatPayload = Type.Object({
   uptime_s: Type.Optional(Type.Number({ minimum: 0 })),
   metrics: Type.Optional(Type.Partial(Metrics)),
   services: Type.Optional(Type.Unknown()),
+  /** Which agent this is of those that use its token: {run, boot?}. What is of another shape is kept, and says nothing. */
+  instance: Type.Optional(Type.Unknown()),
   allow: Type.Optional(Type.Array(Type.String({ maxLength: 400 }), { maxItems: 1000 })),
   collectors: Type.Optional(CollectorReports),
 });

@@ -39,7 +39,16 @@ describe("migrations", () => {
       "incidents",
       "model_calls",
     ];
-    names.push("nodes", "outages", "outlets", "quarantine", "revoked_tokens", "silences", "slack_callbacks");
+    names.push(
+      "nodes",
+      "outages",
+      "outlets",
+      "quarantine",
+      "revoked_tokens",
+      "silences",
+      "slack_callbacks",
+      "token_hosts",
+    );
     expect(tables.map(({ name }) => name)).toEqual(names);
     const [agents] = await own.database.sql`select reloptions from pg_class where relname = 'agents'`;
     expect(agents?.reloptions).toEqual(["fillfactor=70"]);

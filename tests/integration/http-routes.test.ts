@@ -219,6 +219,7 @@ describe("answers", () => {
       created_at: "2026-01-02T03:04:05.678Z",
       collectors: [],
       connected_at: null,
+      shared_with: [],
     });
   });
 

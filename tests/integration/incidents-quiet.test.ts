@@ -76,6 +76,17 @@ test("an incident of a blind collector is not quiet before the collector sees", 
   expect(await statusOf(docker)).toMatchObject({ status: "resolved" });
 });
 
+test.each(["token", "token:web-2"])(
+  "an incident of a shared token (%s) is not quiet while it is shared",
+  async (source) => {
+    await incidentOf(61, { origin: "server", type: "host", source });
+    await sql()`update agents set shared_since = now() - interval '61 minutes'`;
+    expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(0);
+    await sql()`update agents set shared_since = null`;
+    expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(1);
+  },
+);
+
 test("many are resolved in chunks, each once, by several nodes at a time", async () => {
   await sql()`
     insert into incidents (agent_id, type, source, raw_error, message_chars, fingerprint, last_seen_at)

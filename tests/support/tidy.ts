@@ -65,6 +65,7 @@ const TABLE_OWNERS: Record<string, string> = {
   revoked_tokens: "fleet",
   silences: "silences",
   slack_callbacks: "slack",
+  token_hosts: "fleet",
 };
 
 /** Longer, and there is a second subject in the file. */

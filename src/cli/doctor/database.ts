@@ -97,6 +97,7 @@ async function checkTarget(
         checkTables(state),
         ...checkQuarantine(facts),
         ...checkCollectors(facts),
+        ...checkTokens(facts),
         ...jobs,
       ],
       clocks,
@@ -156,6 +157,11 @@ function checkCollectors({ blind }: DatabaseFacts): Finding[] {
   const todo =
     "run `opspilot agent check` on the host, which says what is missing; OPSPILOT_COLLECTORS there switches one off";
   return [doubtful("collectors", text, todo)];
+}
+
+function checkTokens({ sharedTokens }: DatabaseFacts): Finding[] {
+  const todo = "give each host a token of its own: opspilot token create, then opspilot agent install --token there";
+  return sharedTokens.map((hosts) => doubtful("tokens", `several hosts use one token: ${hosts.join(", ")}`, todo));
 }
 
 function checkTables({ missing, isNewer }: MigrationState): Finding {
