@@ -126,7 +126,7 @@ export function createTwinStore(sql: Sql) {
     async end(tx: TransactionSql, done: readonly string[]): Promise<void> {
       await tx`
         update agents a set shared_until = date_trunc('milliseconds', now())
-        where ${isShared} and (a.id = any(${done as string[]}::uuid[]) or (
+        where a.id in (select a.id from agents a where ${isShared} order by a.id for no key update) and (a.id = any(${done as string[]}::uuid[]) or (
           select count(*) from token_hosts h
           where h.agent_id = a.id and h.returns > 0 and (h.left_at is null or h.left_at > now() - ${ALONE}::interval)
             and not ${hasMoved} and not exists (select from token_hosts z where ${succeeds} and z.returns > 0)) < 2)`;

@@ -28,8 +28,8 @@ const LOOK_REST_MS = 250;
 const SHARED_LOOK_MS = 5_000;
 /** Another node looks just now. */
 const LOOK_AGAIN_MS = 1_000;
-/** How long after its start a node knows who else lives, and so whether there was an outage. */
-const KNOWS_OTHERS_MS = 10_000;
+/** How long after its start a node has noted whether there was an outage: the watch for lost agents does so after ten seconds. */
+const KNOWS_OUTAGE_MS = 20_000;
 /** An agent that is thrown out stays away for up to a minute, and may need a second try. */
 const DARK_AFTER_MS_MIN = 120_000;
 /** Who does not say which process it is may be an agent of the first release, which stays away for up to ten minutes. */
@@ -158,7 +158,7 @@ export function createTwinWatch(deps: TwinWatchDeps) {
 
   /** Until the other nodes are known there may have been an outage that nobody has noted. */
   async function turn(startedMs: number): Promise<number | undefined> {
-    const earlyMs = startedMs + KNOWS_OTHERS_MS - clock.monotonicMs();
+    const earlyMs = startedMs + KNOWS_OUTAGE_MS - clock.monotonicMs();
     return earlyMs > 0 ? earlyMs : look();
   }
 
