@@ -7,6 +7,7 @@ import { repeat } from "../lib/loops.ts";
 import { isUuid } from "../lib/uuid.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { createClockSkew } from "./clock-skew.ts";
+import { reportOf } from "./collector-report.ts";
 import { createDelivery, createOutbox, type Delivery, type Outbox } from "./delivery.ts";
 import type { Executor } from "./executor.ts";
 import { createHostFacts } from "./facts.ts";
@@ -62,7 +63,12 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   const delivery = createDelivery({ spool, clock, log, settled: createSettling(executor, inbox, log) });
   const outbox = createOutbox({ spool, delivery, clock, log });
   for (const result of await executor.unfinished()) await outbox.result(result);
-  const extra = () => ({ allow: executor.allow, spool: describeSpool(spool, delivery.refusedCount()) });
+  const collectors = deps.createCollectors();
+  const extra = () => ({
+    allow: executor.allow,
+    spool: describeSpool(spool, delivery.refusedCount()),
+    collectors: reportOf(collectors),
+  });
   const skew = createClockSkew({ server: config.server, clock, log });
   const connection = keepConnected({
     openSocket: createSocketOpener({ ...config, version: deps.version, clock }),
@@ -77,7 +83,6 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   });
   onStop("the connection", connection.stop);
   onStop("sending the rest", () => drain(spool, delivery, clock));
-  const collectors = deps.createCollectors();
   onStop("collectors and commands", async () => {
     await Promise.all([executor.stop(), ...collectors.map((collector) => stopCollector(collector, log))]);
   });

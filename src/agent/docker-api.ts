@@ -22,6 +22,8 @@ export interface DockerCallOptions {
   readonly signal?: AbortSignal;
   /** For a call: until its end; for a stream: until its beginning. */
   readonly limitMs?: number;
+  /** The engine has taken the call, and what it answers with begins: a stream may then be silent for long. */
+  readonly opened?: () => void;
 }
 
 export interface DockerLogsOptions extends DockerCallOptions {
@@ -97,6 +99,7 @@ export function createDockerApi({ socketPath, otherSocketPaths = [] }: DockerApi
     try {
       const response = await request("GET", url, options.query, signal);
       clearTimeout(limit);
+      options.opened?.();
       if (response.body) yield* response.body;
     } catch (error) {
       throw translated(error, options.signal);
@@ -170,6 +173,19 @@ export function createDockerApi({ socketPath, otherSocketPaths = [] }: DockerApi
       yield* isTerminal ? asStdout(chunks) : demultiplex(chunks);
     },
   };
+}
+
+/** Begins a stream and ends it at once: throws where it does not begin. */
+export async function opens(
+  begin: (options: Required<Pick<DockerCallOptions, "signal" | "opened">>) => AsyncGenerator<unknown>,
+): Promise<void> {
+  const trying = new AbortController();
+  const stream = begin({ signal: trying.signal, opened: () => trying.abort() });
+  try {
+    await stream.next();
+  } catch (error) {
+    if (!trying.signal.aborted) throw error;
+  }
 }
 
 function searchOf(query: DockerQuery): URLSearchParams {

@@ -28,6 +28,20 @@ export const KEY_CHARS_MAX = 48;
 /** Takes alerts; what it took is on disk when the promise resolves. Never rejects: a full disk is counted and told. */
 export type ReportAlert = (alert: HostAlert) => Promise<void>;
 
+/** What a collector sees now, for heartbeats. */
+export interface CollectorHealth {
+  /** `absent`: what it watches was never there on this host. */
+  readonly state: "sees" | "cannot" | "absent";
+  /** For so long already, by the monotonic clock. */
+  readonly forMs: number;
+  /** In words; where it does not see. */
+  readonly why?: string;
+  /** What it leaves out since there is too much of it, in words. */
+  readonly gaveUp: readonly string[];
+  /** It does not see, and an alert of a collector's tells people so already. */
+  readonly isTold: boolean;
+}
+
 /** What one collector can see on this host, for `opspilot agent check`. */
 export interface CollectorCheck {
   readonly name: string;
@@ -48,7 +62,9 @@ export interface Collector {
   start(report: ReportAlert): void;
   /** Ends its children and timers; safe to call twice. */
   stop(): Promise<void>;
-  /** Looks, without starting. */
+  /** What it sees now; undefined where there is nothing for it to do. */
+  health(): CollectorHealth | undefined;
+  /** Tries what its work needs, without starting it. */
   check(): Promise<CollectorCheck>;
 }
 

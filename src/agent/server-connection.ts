@@ -81,10 +81,10 @@ const BACKOFF = { minMs: 2_000, maxMs: 60_000 };
 const GOOD_MS = 10_000;
 /** A token that is refused may be made good on the server at any time. */
 const REFUSED_WAIT_MS = 60_000;
-/** Two agents with one token throw each other out: twice within this is no accident. */
-const CLONE_WINDOW_MS = 60_000;
-/** Long enough for the other one to be of use, and not so long that a mended host stays away. */
-const CLONE_WAIT = { minMs: 300_000, maxMs: 600_000 };
+/** Two agents with one token throw each other out: twice within this, which is longer than both may wait, is no accident. */
+const CLONE_WINDOW_MS = 180_000;
+/** Half a minute to a whole one: by turns both are of use, and neither is away for so long that it counts as lost. */
+const CLONE_WAIT = { minMs: 30_000, maxMs: 60_000 };
 
 /** What is done about the end of a connection, and what a person is told. */
 interface NextTry {

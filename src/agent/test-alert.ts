@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { UUID } from "../lib/uuid.ts";
 import { CloseCode } from "../protocol/frames.ts";
 import { parseJsonObject } from "../protocol/json.ts";
+import { createInstance } from "./facts.ts";
 import { alertFrame, decodeServerFrame, frameText, heartbeatText } from "./frames.ts";
 import type { OpenSocket, SocketEnd } from "./socket.ts";
 import type { SpoolFrame } from "./spool-segments.ts";
@@ -98,7 +99,7 @@ export function sendOnce(
     const interrupted = () => finish({ outcome: "unavailable", detail: "interrupted" });
 
     function opened(): void {
-      const name = { hostname: hostname(), version: deps.version };
+      const name = { hostname: hostname(), version: deps.version, instance: createInstance() };
       socket.send(heartbeatText("heartbeat-1", name, clock.now()));
       sentMs = clock.monotonicMs();
       socket.send(frameText(frame, clock.now()));

@@ -42,7 +42,7 @@ export interface ExecRequest {
 /** Why nothing was sent. `field` names the part of the request that is wrong. */
 export type ExecFailure = {
   ok: false;
-  reason: "agent_not_found" | "agent_offline" | "unknown_command" | "invalid_params" | "command_open";
+  reason: "agent_not_found" | "agent_offline" | "unknown_command" | "invalid_params" | "command_open" | "token_shared";
   message: string;
   field?: string;
 };

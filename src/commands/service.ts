@@ -11,7 +11,14 @@ import { Value } from "@sinclair/typebox/value";
 import type { ResultRecorder } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
-import { COMMAND_NAMES, COMMANDS, commandTarget, isCommandName } from "../protocol/commands.ts";
+import {
+  COMMAND_NAMES,
+  COMMANDS,
+  type CommandName,
+  commandTarget,
+  isCommandName,
+  READ_ONLY_COMMANDS,
+} from "../protocol/commands.ts";
 import type { Command, CommandDelivery, CommandService, ExecFailure, ExecOutcome, ExecRequest } from "./model.ts";
 import type { CommandStore } from "./store.ts";
 
@@ -29,11 +36,16 @@ const LOOK_REST_MS = 50;
 /** Who waits for a command reads its row again after this, when no notice came. */
 const WAIT_POLL_MS = 2_000;
 
+const TOKEN_SHARED =
+  "several hosts use this agent's token, and the command might reach the wrong one: give each a token of its own first";
+
 export interface CommandDeps {
   store: CommandStore;
   delivery: CommandDelivery;
   /** Whether the agent exists, and whether some node holds a live socket of it. */
   whereabouts: (agentId: string) => Promise<"unknown" | "offline" | "online">;
+  /** Whether several hosts use the agent's token: whichever is there would take a command. */
+  isShared: (agentId: string) => Promise<boolean>;
   /** This node, as the agents that it holds name it. */
   nodeId: string;
   loops: Loops;
@@ -41,7 +53,7 @@ export interface CommandDeps {
 }
 
 /** Makes the command service of this node. */
-export function createCommandService({ store, delivery, whereabouts, nodeId, loops, clock }: CommandDeps) {
+export function createCommandService({ store, delivery, whereabouts, isShared, nodeId, loops, clock }: CommandDeps) {
   const waiters = createWaiters(clock, store.get);
   let loop: Loop | undefined;
 
@@ -53,6 +65,8 @@ export function createCommandService({ store, delivery, whereabouts, nodeId, loo
     const where = await whereabouts(request.agentId);
     if (where === "unknown") return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
     if (where === "offline") return { ok: false, reason: "agent_offline", message: "the agent is not connected" };
+    if (!READ_ONLY_COMMANDS.includes(check.command) && (await isShared(request.agentId)))
+      return { ok: false, reason: "token_shared", message: TOKEN_SHARED };
     const askedMeanwhile = () => (request.id === undefined ? undefined : store.get(request.id));
     const command = (await create(request, check.params)) ?? (await askedMeanwhile());
     if (!command)
@@ -148,13 +162,13 @@ export function createResultRecorder(store: Pick<CommandStore, "recordResults">)
 function checkCommand(
   command: string,
   params: Record<string, unknown>,
-): { ok: true; params: Record<string, unknown> } | ExecFailure {
+): { ok: true; command: CommandName; params: Record<string, unknown> } | ExecFailure {
   if (!isCommandName(command)) {
     const message = `command: expected one of ${COMMAND_NAMES.join(", ")}`;
     return { ok: false, reason: "unknown_command", message, field: "command" };
   }
   const schema = COMMANDS[command];
-  if (Value.Check(schema, params)) return { ok: true, params };
+  if (Value.Check(schema, params)) return { ok: true, command, params };
   const first = Value.Errors(schema, params).First();
   const field = `params${(first?.path ?? "").replaceAll("/", ".")}`;
   return { ok: false, reason: "invalid_params", message: `${field}: ${first?.message ?? "invalid"}`, field };

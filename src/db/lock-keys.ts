@@ -9,6 +9,10 @@ export const LockKey = {
   quiet: 0x6f70_7371,
   /** Declares agents lost: "opss". */
   lost: 0x6f70_7373,
+  /** Tells of collectors that are blind: "opsc". */
+  blind: 0x6f70_7363,
+  /** Tells of tokens that several hosts use: "opst". */
+  twins: 0x6f70_7374,
   /** Clears the queues of former versions: "opsr". */
   retiredQueues: 0x6f70_7372,
   /** Brings moments back that are yet to come: "opsb". */

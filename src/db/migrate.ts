@@ -6,6 +6,8 @@ import storage from "../../drizzle/0001_storage.sql" with { type: "text" };
 import modelCalls from "../../drizzle/0002_model_calls.sql" with { type: "text" };
 import decisions from "../../drizzle/0003_decisions.sql" with { type: "text" };
 import revisions from "../../drizzle/0004_revisions.sql" with { type: "text" };
+import collectors from "../../drizzle/0005_collectors.sql" with { type: "text" };
+import tokenHosts from "../../drizzle/0006_token_hosts.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -126,6 +128,8 @@ const FILES: Readonly<Record<string, string>> = {
   "0002_model_calls": modelCalls,
   "0003_decisions": decisions,
   "0004_revisions": revisions,
+  "0005_collectors": collectors,
+  "0006_token_hosts": tokenHosts,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

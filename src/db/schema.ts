@@ -42,6 +42,10 @@ export const agents = pgTable("agents", {
   goodbyeAt: at("goodbye_at"),
   /** Since then the agent is lost, and an incident says so: names that incident's alert, which is paired with one recovery. */
   lostSince: at("lost_since"),
+  /** Since then several hosts use the agent's token by turns, and an incident says so: names that incident's alert. */
+  sharedSince: at("shared_since"),
+  /** Until then they did: that alert's recovery is still to be stored. */
+  sharedUntil: at("shared_until"),
 });
 
 /**
@@ -188,21 +192,6 @@ export const events = pgTable(
     index("events_at").using("brin", table.at),
   ],
 );
-
-/** The servers that share this database; one whose lease ran out is gone, and its agents are offline. */
-export const nodes = pgTable("nodes", {
-  id: uuid("id").primaryKey(),
-  version: varchar("version", { length: 50 }).notNull(),
-  startedAt: at("started_at").notNull().defaultNow(),
-  leaseUntil: at("lease_until").notNull(),
-});
-
-/** Hashes of tokens that were rotated or whose agent was deleted: they never enrol again. */
-export const revokedTokens = pgTable("revoked_tokens", {
-  tokenHash: varchar("token_hash", { length: 64 }).primaryKey(),
-  agentId: agentId(),
-  revokedAt: at("revoked_at").notNull().defaultNow(),
-});
 
 /**
  * What was asked of a model, exactly as it was sent (redacted), and what it answered. A row is there before the call is
@@ -391,10 +380,3 @@ export const slackCallbacks = pgTable(
   },
   (table) => [index("slack_callbacks_due").on(table.dueAt).where(sql`due_at is not null`)],
 );
-
-/** Times in which nobody could hear agents: no server ran, or the database was away. */
-export const outages = pgTable("outages", {
-  id: rowId(),
-  kind: varchar("kind", { length: 20 }).notNull(),
-  endedAt: at("ended_at").notNull().defaultNow(),
-});

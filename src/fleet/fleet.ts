@@ -9,10 +9,13 @@ import { errorMessage } from "../lib/errors.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { createCollectorStore } from "./collector-store.ts";
 import type { AgentService, AgentSockets } from "./model.ts";
 import { createPresence, LEASE_SECONDS, type Presence } from "./presence.ts";
+import { createSightings } from "./sightings.ts";
 import { createFleetStore, type FleetStore } from "./store.ts";
 import { createTokenService } from "./tokens.ts";
+import { createTwinStore } from "./twin-store.ts";
 
 /** It is woken when a clock was put back. */
 const BRING_BACK_MS = 3_600_000;
@@ -38,7 +41,9 @@ export function createFleet(deps: FleetDeps) {
   const { database, notifications, connections, config, clock, log } = deps;
   const nodeId = crypto.randomUUID();
   const store = createFleetStore(database.sql, deps.writer);
+  const collectorStore = createCollectorStore(database.sql);
   const listeners: ((agentIds: readonly string[]) => void)[] = [];
+  const collectorListeners: (() => void)[] = [];
   const returned = (agentIds: readonly string[]) => {
     for (const listener of listeners) listener(agentIds);
   };
@@ -46,7 +51,17 @@ export function createFleet(deps: FleetDeps) {
   const tokens = createTokenService({ store, enrollment: config.enrollment, clock, log });
   let aheadS = 0;
   let bringing: Loop | undefined;
-  const presence = createPresence({
+  const twinStore = createTwinStore(database.sql);
+  const sharingListeners: (() => void)[] = [];
+  const sightings = createSightings({
+    ...deps,
+    store: twinStore,
+    sockets: connections,
+    shared() {
+      for (const listener of sharingListeners) listener();
+    },
+  });
+  const own = createPresence({
     ...deps,
     setBack(seconds) {
       if (seconds < AHEAD_SECONDS_MIN) return;
@@ -54,13 +69,28 @@ export function createFleet(deps: FleetDeps) {
       bringing?.wake();
     },
     store,
+    collectorStore,
     sockets: connections,
     nodeId,
+    collectorsChanged() {
+      for (const listener of collectorListeners) listener();
+    },
     async announceClaims(agentIds) {
       returned(agentIds);
       await notices.claimed(agentIds);
     },
   });
+  const presence: Presence = {
+    ...own,
+    seen(agentId, heartbeat, skewSeconds) {
+      own.seen(agentId, heartbeat, skewSeconds);
+      if (heartbeat !== undefined) sightings.heard(agentId, heartbeat);
+    },
+    release(agentId, connectionId, isGoodbye) {
+      own.release(agentId, connectionId, isGoodbye);
+      sightings.forget(agentId, connectionId);
+    },
+  };
   const reader = createNoticeReader({ nodeId, sockets: connections, tokens, presence, returned, log });
 
   /** What is due waits meanwhile; a node that is about to serve brings back what another left. */
@@ -76,6 +106,7 @@ export function createFleet(deps: FleetDeps) {
 
   return {
     nodeId,
+    collectorStore,
     tokens,
     presence,
     agents: createAgentService({ store, revoked: notices.revoked }),
@@ -87,10 +118,17 @@ export function createFleet(deps: FleetDeps) {
     },
     /** Tells of agents that have just come to some node. */
     onReturn: (listener: (agentIds: readonly string[]) => void) => void listeners.push(listener),
+    /** Tells that what some agent's collectors see has changed, as it has said to this node. */
+    onCollectors: (listener: () => void) => void collectorListeners.push(listener),
+    twinStore,
+    isShared: twinStore.isShared,
+    /** Tells that several hosts use one token from now on. */
+    onSharing: (listener: () => void) => void sharingListeners.push(listener),
     async start(): Promise<void> {
       aheadS = await findAhead(database.sql, LEASE_SECONDS);
       await bringMomentsBack();
       await presence.start();
+      sightings.start();
       bringing = deps.loops.start({
         name: "moments ahead",
         everyMs: BRING_BACK_MS,
@@ -102,7 +140,7 @@ export function createFleet(deps: FleetDeps) {
       notifications.listen(AGENTS_CHANNEL, reader);
     },
     async stop(): Promise<void> {
-      await bringing?.stop();
+      await Promise.all([bringing?.stop(), sightings.stop()]);
       await presence.stop();
     },
   };

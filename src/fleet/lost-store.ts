@@ -1,5 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
 import { LockKey } from "../db/lock-keys.ts";
+import { alone, findStored } from "./teller-store.ts";
 
 /** Agents that are looked at together: of a large fleet that is gone the rest comes with the next look. */
 export const LOST_AGENTS_MAX = 1_000;
@@ -23,12 +24,6 @@ export interface LostAgent {
   backMs: number | null;
 }
 
-/** An alert that may be stored: under its UUID, or, before `origin` was part of that, under another. */
-export interface StoredKey {
-  uuid: string;
-  formerUuid: string;
-}
-
 /** The SQL of lost agents. */
 export function createLostStore(sql: Sql) {
   /** When an agent counts as lost from; a clean goodbye and an outage put it off. */
@@ -37,18 +32,9 @@ export function createLostStore(sql: Sql) {
   const isMissed = sql`deleted_at is null and lost_since is null and status = 'offline' and heartbeats >= 2`;
 
   return {
-    /**
-     * Of several nodes one decides at a time; the others get undefined. A node without a lease does not know yet whether
-     * there was an outage.
-     */
-    alone<T>(nodeId: string, task: (tx: TransactionSql) => Promise<T>): Promise<T | undefined> {
-      return sql.begin(async (tx) => {
-        const [row] = await tx<{ may: boolean }[]>`
-          select pg_try_advisory_xact_lock(${LockKey.lost}) and exists (
-            select from nodes where id = ${nodeId} and lease_until > now()) as may`;
-        return row?.may === true ? task(tx) : undefined;
-      }) as Promise<T | undefined>;
-    },
+    alone: <T>(nodeId: string, task: (tx: TransactionSql) => Promise<T>) =>
+      alone(sql, { key: LockKey.lost, nodeId }, task),
+    findStored,
 
     /** In how many milliseconds the next agent counts as lost, null when none is missed; and whether any is lost now. */
     async findDue(limits: LostLimits): Promise<{ dueMs: number | null; isAnyLost: boolean }> {
@@ -86,18 +72,6 @@ export function createLostStore(sql: Sql) {
             date_trunc('milliseconds', connected_at) as connected
           from agents where lost_since is not null and deleted_at is null) a
         order by seen > lost_since desc, lost_since desc limit ${LOST_AGENTS_MAX}`;
-    },
-
-    /** Which of these alerts are stored, by their UUIDs. What an agent sent under a former one is not meant. */
-    async findStored(tx: TransactionSql, keys: readonly StoredKey[]): Promise<Set<string>> {
-      const rows = await tx<{ uuid: string }[]>`
-        select k.uuid from unnest(${keys.map(({ uuid }) => uuid)}::uuid[], ${keys.map(({ formerUuid }) => formerUuid)}::uuid[])
-          k (uuid, former)
-        where exists (select from alerts where uuid = k.uuid)
-          or exists (
-            select from alerts a left join incidents i on i.id = a.incident_id
-            where a.uuid = k.former and coalesce(a.origin, i.origin) = 'server')`;
-      return new Set(rows.map((row) => row.uuid));
     },
 
     /** These agents are lost no more, and their recoveries are stored. A row that is written just now comes with the next look. */

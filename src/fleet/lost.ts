@@ -17,8 +17,9 @@ import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import type { AlertPayload } from "../protocol/frames.ts";
 import { LOST_AGENTS_MAX, type LostAgent, type LostStore } from "./lost-store.ts";
+import { createTeller, inWords, nameOf, type Told } from "./teller.ts";
 
-/** Longest time between two looks; shorter than half the grace, so that who leaves is seen before it counts as lost. */
+/** Longest time between two looks; no longer than the grace, so that who leaves is seen before it counts as lost. */
 const LOOK_INTERVAL_MS = 30_000;
 const LOOK_REST_MS = 250;
 /** Another node looks just now, or a row was locked. */
@@ -53,25 +54,22 @@ interface LostWatchDeps {
   log: Log;
 }
 
-/** What is told of a loss. */
-interface Told {
-  agentId: string;
-  messageId: string;
-  uuid: string;
-  formerUuid: string;
-  alert: AlertPayload;
-  ageMs: number;
+/** How long it is heard of no more until it is lost. */
+export function lostAfterMsOf(heartbeatTimeoutMs: number): number {
+  return heartbeatTimeoutMs + Math.min(GRACE_MS_MAX, heartbeatTimeoutMs);
 }
 
 /** Looks for agents that are lost, and for those that are back. */
 export function createLostWatch(deps: LostWatchDeps) {
   const { store, ingest, nodeId, heartbeatTimeoutMs, clock, log } = deps;
-  const graceMs = Math.min(GRACE_MS_MAX, heartbeatTimeoutMs);
-  const limits = { lostAfterMs: heartbeatTimeoutMs + graceMs, goodbyeMs: GOODBYE_MS };
-  /** Uuids that ingest has and has not settled. */
-  const underWay = new Set<string>();
-  /** Uuids that are stored, of agents that are lost: they need not be looked up again. */
-  let stored = new Set<string>();
+  const lostAfterMs = lostAfterMsOf(heartbeatTimeoutMs);
+  const limits = { lostAfterMs, goodbyeMs: GOODBYE_MS };
+  const teller = createTeller({
+    ingest,
+    log,
+    failed: "a lost agent could not be told",
+    settled: () => looking?.wake(),
+  });
   /** Agents that were lost at the last look. */
   let lost = new Set<string>();
   let looking: Loop | undefined;
@@ -87,7 +85,7 @@ export function createLostWatch(deps: LostWatchDeps) {
     else {
       // Only what is committed is told: a loss that was forgotten again would begin at another time.
       const found = await store.alone(nodeId, lookAlone);
-      for (const told of found?.untold ?? []) accept(told);
+      for (const told of found?.untold ?? []) teller.tell(told);
       if (found === undefined || isDue) return found?.declared ? 0 : LOOK_AGAIN_MS;
     }
     return dueMs ?? undefined;
@@ -99,42 +97,16 @@ export function createLostWatch(deps: LostWatchDeps) {
     const agents = await store.find(tx);
     lost = new Set(agents.map(({ agentId }) => agentId));
     const all = agents.flatMap(toTell);
-    await refresh(tx, all);
-    const over = agents.filter((agent) => agent.backMs !== null && stored.has(recoveryOf(agent).uuid));
+    await teller.refresh(all, (some) => store.findStored(tx, some));
+    const over = agents.filter((agent) => agent.backMs !== null && teller.isStored(recoveryOf(agent)));
     if (over.length > 0) await store.clear(tx, over);
-    return { declared, untold: all.filter(({ uuid }) => !stored.has(uuid)) };
+    return { declared, untold: all.filter((told) => !teller.isStored(told)) };
   }
 
   /** The loss first, then its end: frames of one agent keep their order. */
   function toTell(agent: LostAgent): Told[] {
     const loss = agent.lostMs < deps.retentionMs ? [lossOf(agent)] : [];
     return agent.backMs === null ? loss : [...loss, recoveryOf(agent)];
-  }
-
-  async function refresh(tx: TransactionSql, all: readonly Told[]): Promise<void> {
-    const known = all.filter(({ uuid }) => stored.has(uuid)).map(({ uuid }) => uuid);
-    const unknown = all.filter(({ uuid }) => !stored.has(uuid));
-    const found = unknown.length > 0 ? await store.findStored(tx, unknown) : [];
-    stored = new Set([...known, ...found]);
-  }
-
-  function accept({ agentId, messageId, uuid, alert, ageMs }: Told): void {
-    if (underWay.has(uuid)) return;
-    underWay.add(uuid);
-    ingest.accept({
-      kind: "alert",
-      origin: "server",
-      agentId,
-      messageId,
-      alert,
-      ageMs,
-      sizeBytes: alert.message.length,
-      settled: (outcome) => {
-        underWay.delete(uuid);
-        if (!outcome.ok) log.error({ agent: agentId, reason: outcome.message }, "a lost agent could not be told");
-        looking?.wake();
-      },
-    });
   }
 
   /** The message names no number but the times, so that an agent's losses have one fingerprint. */
@@ -174,7 +146,7 @@ export function createLostWatch(deps: LostWatchDeps) {
     });
     looking = deps.loops.start({
       name: "lost agents",
-      everyMs: Math.min(LOOK_INTERVAL_MS, graceMs / 2),
+      everyMs: Math.min(LOOK_INTERVAL_MS, lostAfterMs - heartbeatTimeoutMs),
       restMs: LOOK_REST_MS,
       failed: "lost agents could not be looked for",
       turn: () => turn(startedMs),
@@ -182,13 +154,4 @@ export function createLostWatch(deps: LostWatchDeps) {
   }
 
   return { look, start, stop: async () => looking?.stop() };
-}
-
-function nameOf({ hostname, agentId }: LostAgent): string {
-  return hostname ?? `agent ${agentId}`;
-}
-
-/** "2026-01-31 18:00:00 UTC". */
-function inWords(at: Date): string {
-  return `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

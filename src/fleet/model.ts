@@ -1,4 +1,4 @@
-import type { HeartbeatPayload } from "../protocol/frames.ts";
+import type { CollectorReport, HeartbeatPayload } from "../protocol/frames.ts";
 
 /** What the API shows of an agent. */
 export interface Agent {
@@ -9,6 +9,22 @@ export interface Agent {
   meta: Record<string, unknown> | null;
   created_at: Date;
   connected_at: Date | null;
+  /** Names of other hosts that use the same token by turns. */
+  shared_with: string[];
+  /** What its collectors said of themselves last. */
+  collectors: CollectorView[];
+}
+
+/** What one collector of an agent sees. */
+export interface CollectorView {
+  name: string;
+  state: CollectorReport["state"];
+  /** ISO 8601 in UTC. */
+  since: string;
+  why: string | null;
+  gave_up: string[];
+  /** An alert of the agent's tells people already that it cannot. */
+  told: boolean;
 }
 
 /** Why a token was not accepted. `overloaded`: it could not be checked (the database is away), so it may be right. */

@@ -11,13 +11,16 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
-import type { HeartbeatPayload } from "../protocol/frames.ts";
+import type { CollectorReport, HeartbeatPayload } from "../protocol/frames.ts";
 import { META_BYTES_MAX } from "../protocol/limits.ts";
+import type { CollectorStore } from "./collector-store.ts";
 import type { AgentSockets, PresenceService } from "./model.ts";
 import type { EndedHolding, FleetStore, Holding, PresenceUpdate } from "./store.ts";
 
 /** Least time between two writes of signs of life. */
 const WRITE_REST_MS = 1_000;
+/** It is woken when there is something to write. */
+const WRITE_INTERVAL_MS = 60_000;
 /** What could not be written is tried again after this at the latest. */
 const WRITE_RETRY_MS = 5_000;
 const LEASE_INTERVAL_MS = 5_000;
@@ -35,6 +38,7 @@ const SKEW_SHOWN_SECONDS = 300;
 
 interface PresenceDeps {
   store: FleetStore;
+  collectorStore: Pick<CollectorStore, "write">;
   sockets: AgentSockets;
   nodeId: string;
   version: string;
@@ -43,6 +47,8 @@ interface PresenceDeps {
   log: Log;
   /** So far ahead were leases that had been given: more than a moment, and the database's clock was put back. */
   setBack: (seconds: number) => void;
+  /** Some agent's collectors see something else than before. */
+  collectorsChanged: () => void;
   /** Tells the other nodes which agents this one has just claimed. */
   announceClaims: (agentIds: readonly string[]) => Promise<void>;
 }
@@ -88,7 +94,7 @@ export function createPresence(deps: PresenceDeps): Presence {
   const { store, sockets, nodeId, loops, log } = deps;
   const notes = new Map<string, Note>();
   /** Hashes of what stands in the rows of agents that this node holds. */
-  const written = new Map<string, { meta: Hash; introduction: Hash | undefined }>();
+  const written = new Map<string, { meta: Hash; introduction: Hash | undefined; collectors: Hash | undefined }>();
   /** Agents whose introduction is noted, or under way, and not yet committed. */
   const unintroduced = new Set<string>();
   /** Claims that are committed: only these can be compared with the database. */
@@ -150,6 +156,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     for (const { agentId } of taken) notes.delete(agentId);
     try {
       await store.writePresence(taken.map(toUpdate));
+      await writeCollectors(taken);
     } catch (error) {
       for (const { agentId, note } of taken) putBack(agentId, note);
       throw error;
@@ -177,6 +184,18 @@ export function createPresence(deps: PresenceDeps): Presence {
     };
   }
 
+  /** Few agents at a time have anything new to say of these. */
+  async function writeCollectors(taken: readonly Taken[]): Promise<void> {
+    const updates = taken.flatMap(({ agentId, note }) => {
+      const reports = note.heartbeat?.collectors;
+      if (reports === undefined || written.get(agentId)?.collectors === viewOf(reports)) return [];
+      return [{ agentId, ageMs: deps.clock.monotonicMs() - note.heardAtMs, reports }];
+    });
+    if (updates.length === 0) return;
+    await deps.collectorStore.write(updates);
+    deps.collectorsChanged();
+  }
+
   function putBack(agentId: string, note: Note): void {
     const newer = notes.get(agentId);
     const heartbeats = note.heartbeats + (newer?.heartbeats ?? 0);
@@ -190,7 +209,9 @@ export function createPresence(deps: PresenceDeps): Presence {
     const { introduction } = note;
     if ((notes.get(agentId)?.introduction ?? introduction) === introduction) unintroduced.delete(agentId);
     if (!note.heartbeat || connectionId === undefined || sockets.connectionOf(agentId) !== connectionId) return;
-    written.set(agentId, { meta: hashOf(meta ?? {}), introduction });
+    const reports = note.heartbeat.collectors;
+    const collectors = reports === undefined ? written.get(agentId)?.collectors : viewOf(reports);
+    written.set(agentId, { meta: hashOf(meta ?? {}), introduction, collectors });
   }
 
   function holdings(agentIds: readonly string[]): Holding[] {
@@ -263,9 +284,10 @@ export function createPresence(deps: PresenceDeps): Presence {
     async introduce(agentIds) {
       if (unintroduced.size === 0 || !agentIds.some((agentId) => unintroduced.has(agentId))) return;
       const fresh = () => agentIds.filter((agentId) => unintroduced.has(agentId));
-      await writeNotes(fresh).catch((error) =>
-        log.debug({ error: errorMessage(error) }, "agents are not yet introduced"),
-      );
+      await writeNotes(fresh).catch((error) => {
+        log.debug({ error: errorMessage(error) }, "agents are not yet introduced");
+        writing?.wake();
+      });
     },
     isAlone: () => leaseRestMs === LONELY_LEASE_INTERVAL_MS,
     reconcile,
@@ -273,7 +295,8 @@ export function createPresence(deps: PresenceDeps): Presence {
       await renewLease();
       writing = loops.start({
         name: "presence",
-        everyMs: WRITE_RETRY_MS,
+        everyMs: WRITE_INTERVAL_MS,
+        retryMsMax: WRITE_RETRY_MS,
         restMs: WRITE_REST_MS,
         restsFirst: true,
         failed: "presence could not be written, trying again",
@@ -315,14 +338,14 @@ function metaIn({ heartbeat, skewSeconds }: Note): Record<string, unknown> | nul
 }
 
 /**
- * What `agents.meta` keeps of a heartbeat: everything but the host's name. Unknown keys that make it longer than 16 KiB
+ * What `agents.meta` keeps of a heartbeat: everything but the host's name and its collectors. Unknown keys that make it longer than 16 KiB
  * of JSON are left out, the last ones first, and `truncated` says so.
  */
 function metaOf(heartbeat: HeartbeatPayload, skewSeconds: number): Record<string, unknown> {
   const meta: Record<string, unknown> = {};
   let bytes = 2;
   for (const [key, value] of Object.entries(heartbeat)) {
-    if (key === "hostname" || value === undefined) continue;
+    if (key === "hostname" || key === "collectors" || value === undefined) continue;
     bytes += Buffer.byteLength(JSON.stringify({ [key]: value }));
     if (bytes > META_BYTES_MAX) return { ...meta, truncated: true };
     meta[key] = value;
@@ -334,6 +357,11 @@ function metaOf(heartbeat: HeartbeatPayload, skewSeconds: number): Record<string
 /** Metrics change with each heartbeat; these hardly ever do. */
 function introductionOf({ hostname, allow, version }: HeartbeatPayload): Hash {
   return hashOf([hostname, allow, version]);
+}
+
+/** How long it has been so changes with each heartbeat; what they see hardly ever does. */
+function viewOf(reports: Readonly<Record<string, CollectorReport>>): Hash {
+  return hashOf(Object.entries(reports).map(([name, { for_s: _, ...view }]) => [name, view]));
 }
 
 function hashOf(value: unknown): Hash {

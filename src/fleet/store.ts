@@ -4,6 +4,17 @@ import type { Agent } from "./model.ts";
 
 const COLUMNS = ["id", "hostname", "status", "last_seen_at", "meta", "created_at", "connected_at"] as const;
 
+/** An agent as the API shows it. */
+const shown = (sql: Sql | TransactionSql) => sql`
+  ${sql(COLUMNS)}, case when shared_since is null or shared_until is not null then '{}' else array(
+    select distinct h.hostname from token_hosts h
+    where h.agent_id = agents.id and h.returns > 0 and h.left_at is not null and h.hostname is not null order by 1)
+  end as shared_with,
+  (select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'state', c.state,
+      'since', to_char(c.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'why', c.why,
+      'gave_up', c.gave_up, 'told', c.is_told) order by c.name), '[]')
+    from collectors c where c.agent_id = agents.id and c.state <> 'off') as collectors`;
+
 /** What is known of tokens' hashes. */
 export interface KnownTokens {
   agents: Map<string, string>;
@@ -87,14 +98,14 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
 
     async list(limit: number, cursor: string | undefined): Promise<Agent[]> {
       return sql<Agent[]>`
-        select ${sql(COLUMNS)} from agents
+        select ${shown(sql)} from agents
         where deleted_at is null and (${cursor === undefined} or (created_at, id) < (
           select created_at, id from agents where id = ${cursor ?? null}::uuid))
         order by created_at desc, id desc limit ${limit}`;
     },
 
     async get(id: string): Promise<Agent | undefined> {
-      const [row] = await sql<Agent[]>`select ${sql(COLUMNS)} from agents where id = ${id} and deleted_at is null`;
+      const [row] = await sql<Agent[]>`select ${shown(sql)} from agents where id = ${id} and deleted_at is null`;
       return row;
     },
 
@@ -102,7 +113,7 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       return begin(async (tx) => {
         const [row] = await tx<Agent[]>`
           insert into agents (id, token_hash, hostname) values (${agent.id}, ${agent.tokenHash}, ${agent.hostname})
-          returning ${tx(COLUMNS)}`;
+          returning ${shown(tx)}`;
         await audit.note(tx, [{ kind: "agent.created", actor, agentId: agent.id }]);
         return row as Agent;
       });
@@ -114,11 +125,14 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
         const [agent] = await tx<Agent[]>`
           with old as (select id, token_hash from agents where id = ${id} and deleted_at is null for update),
           revoked as (
-            insert into revoked_tokens (token_hash, agent_id) select token_hash, id from old on conflict do nothing)
+            insert into revoked_tokens (token_hash, agent_id) select token_hash, id from old on conflict do nothing),
+          forgotten as (
+            delete from token_hosts where ${newHash}::text is null and agent_id in (select id from old))
           update agents set token_hash = coalesce(${newHash}, token_hash),
+            shared_until = case when shared_since is not null then coalesce(shared_until, date_trunc('milliseconds', now())) end,
             deleted_at = case when ${newHash}::text is null then now() end,
             status = case when ${newHash}::text is null then 'offline' else status end
-          where id in (select id from old) returning ${tx(COLUMNS)}`;
+          where id in (select id from old) returning ${shown(tx)}`;
         if (!agent) return undefined;
         const kind = newHash === null ? "agent.deleted" : "agent.token_rotated";
         await audit.note(tx, [{ kind, actor, agentId: id }]);

@@ -17,7 +17,9 @@ import { type Peer, type Socket, type SocketEvents, streamRoutes } from "./socke
 const GOODBYE_CODES: readonly number[] = [1000, 1001];
 
 /** Longest time between two sweeps: what is due sooner is known from the last one. */
-const SWEEP_INTERVAL_MS = 5_000;
+const SWEEP_INTERVAL_MS = 30_000;
+/** A socket that is silent for this part of HEARTBEAT_TIMEOUT is asked, so none that opens between two sweeps is asked late. */
+const PING_AFTER_PART = 1 / 3;
 const RETRY = { minMs: 100, maxMs: 5_000 };
 
 /** A peer that is there answers a ping sooner than this; one that does not must not hold up the shutdown. */
@@ -144,7 +146,7 @@ export function createGateway(deps: GatewayDeps) {
     start(): void {
       sweeping ??= deps.loops.start({
         name: "sockets",
-        everyMs: Math.min(SWEEP_INTERVAL_MS, heartbeatTimeoutMs / 10),
+        everyMs: Math.min(SWEEP_INTERVAL_MS, heartbeatTimeoutMs * PING_AFTER_PART),
         failed: "sockets could not be looked after",
         turn: async () => sweep(connections, clock.monotonicMs(), heartbeatTimeoutMs, limits.unprovedMs),
       });
@@ -178,7 +180,7 @@ function closeStrangers(connections: Connections, nowMs: number, unprovedMs: num
 }
 
 function lookAfter(connection: Connection, nowMs: number, heartbeatTimeoutMs: number): number {
-  const pingAfterMs = heartbeatTimeoutMs / 3;
+  const pingAfterMs = heartbeatTimeoutMs * PING_AFTER_PART;
   // Nobody hears the pongs of a socket that is not read.
   if (connection.isHeldByUs) connection.lastHeardMs = nowMs;
   const silentMs = nowMs - connection.lastHeardMs;

@@ -1,10 +1,21 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
-import type { AgentService } from "../fleet/model.ts";
+import type { AgentService, CollectorView } from "../fleet/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
 import { existing } from "./problems.ts";
 import * as api from "./schemas.ts";
 
+const Collector = api.resource("Collector", {
+  name: Type.String({ description: "systemd, docker, host, kernel, logs, or what an agent calls it" }),
+  state: Type.Unsafe<CollectorView["state"]>({
+    ...api.oneOf(["sees", "cannot", "absent"]),
+    description: "sees; cannot see, though it should; absent: what it watches was never there on this host",
+  }),
+  since: api.Instant,
+  why: api.nullable(Type.String({ description: "in words, where it does not see" })),
+  gave_up: Type.Array(Type.String(), { description: "what it leaves out since there is too much of it" }),
+  told: Type.Boolean({ description: "an alert of the agent's tells people already that it cannot see" }),
+});
 const AGENT = {
   id: api.Uuid,
   hostname: api.nullable(Type.String()),
@@ -13,6 +24,8 @@ const AGENT = {
   meta: api.nullable(api.AnyObject),
   created_at: api.Instant,
   connected_at: api.nullable(api.Instant),
+  collectors: Type.Array(Collector),
+  shared_with: Type.Array(Type.String(), { description: "other hosts that use the same token" }),
 };
 const Agent = api.resource("Agent", AGENT);
 const AgentWithToken = api.resource("AgentWithToken", {

@@ -99,6 +99,7 @@ function refusal({ reason, message, field }: ExecFailure): HttpProblem {
       return notFound("agent");
     case "agent_offline":
     case "command_open":
+    case "token_shared":
       return new HttpProblem(409, reason, message);
     case "unknown_command":
     case "invalid_params":

@@ -144,11 +144,19 @@ export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStat
   }
 
   return {
-    /** What had no alert for `quietMs`. A lost agent is one alert, however long it is lost: it is not quiet before it is back. */
+    /**
+     * What had no alert for `quietMs`. A lost agent, or a shared token, is one alert, however long that lasts: it is not quiet before
+     * it is over; nor is a blind collector before it sees.
+     */
     resolveChunk: (quietMs: number, reason: string): Promise<number> =>
       resolve(
         (query) => query`i.last_seen_at < now() - ${quietMs} * interval '1 ms'
-          and not (i.origin = 'server' and i.type = 'host' and i.source = 'agent' and a.lost_since is not null and a.deleted_at is null)`,
+          and not (i.origin = 'server' and i.type = 'host' and a.deleted_at is null and (
+            i.source = 'agent' and a.lost_since is not null
+            or i.source ~ '^token(:|$)' and a.shared_since is not null
+            or exists (
+              select from collectors c where c.agent_id = i.agent_id and 'collector ' || c.name = i.source
+                and c.blind_since is not null)))`,
         reason,
       ),
 

@@ -43,13 +43,14 @@ const RETRY_DELAY_SECONDS_MAX = 60;
 /** Where LISTEN could not be begun. */
 const POLL_SECONDS = 1;
 const STOP_MS = 15_000;
-/** pg-boss looks every two seconds whether it is to tell anybody what is under way; its heartbeats come every five. */
-const TIMER_MS_MIN = 5_000;
+/** pg-boss looks every two seconds whether it is to tell anybody what is under way, which nobody asks; its heartbeats come every five. */
+const NEEDED_INTERVAL_MS_MIN = 5_000;
 const PATIENT_CLOCK = {
   now: () => Date.now(),
   setTimeout: (turn: () => void, ms: number) => setTimeout(turn, ms),
   clearTimeout: (timer: Timer) => clearTimeout(timer),
-  setInterval: (turn: () => void, ms: number) => setInterval(turn, Math.max(ms, TIMER_MS_MIN)),
+  setInterval: (turn: () => void, ms: number) =>
+    setInterval(turn, ms < NEEDED_INTERVAL_MS_MIN ? RARELY_SECONDS * 1_000 : ms),
   clearInterval: (timer: Timer) => clearInterval(timer),
 };
 

@@ -15,6 +15,8 @@ export interface LoopOptions {
   readonly everyMs: number;
   /** Least time from the end of a turn to the next one, however often it is woken; none when not said. */
   readonly restMs?: number;
+  /** Longest wait after a turn that threw: 15 s when not said, and never longer than `everyMs`. */
+  readonly retryMsMax?: number;
   /** Whether the first turn waits for `everyMs` or a wake. */
   readonly restsFirst?: boolean;
   /** A turn that takes longer is reported. */
@@ -78,7 +80,7 @@ interface LoopDeps {
 }
 
 function startLoop(options: LoopOptions, { clock, log, runTurn, halted }: LoopDeps): Loop {
-  const { everyMs, restMs = 0, restsFirst = false } = options;
+  const { everyMs, retryMsMax = RETRY.maxMs, restMs = 0, restsFirst = false } = options;
   const stopping = new AbortController();
   const signal = AbortSignal.any([stopping.signal, halted]);
   let waking = new AbortController();
@@ -92,7 +94,7 @@ function startLoop(options: LoopOptions, { clock, log, runTurn, halted }: LoopDe
     } catch (error) {
       if (signal.aborted) return 0;
       log.warn({ error: errorMessage(error), loop: options.name }, options.failed);
-      return Math.min(backoffMs(failures++, RETRY), everyMs);
+      return Math.min(backoffMs(failures++, RETRY), retryMsMax, everyMs);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { TSchema } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler, ValueErrorType } from "@sinclair/typebox/compiler";
+import { fieldsOf, isRecord } from "../lib/json.ts";
 import {
   AlertPayload,
   Envelope,
@@ -93,6 +94,7 @@ export function decodePayload(envelope: Envelope): DecodedPayload {
 function decodeHeartbeat(value: Record<string, unknown>, sizeBytes: number): DecodedPayload {
   dropNulls(value);
   if (typeof value.metrics === "object") dropNulls(value.metrics as Record<string, unknown>);
+  for (const report of Object.values(fieldsOf(value.collectors))) if (isRecord(report)) dropNulls(report);
   if (!heartbeatCheck.Check(value)) return badPayload(heartbeatCheck, value);
   return { ok: true, payload: { type: "heartbeat", heartbeat: value }, sizeBytes };
 }

@@ -84,7 +84,27 @@ export const Metrics = Type.Object({
 });
 export type Metrics = Static<typeof Metrics>;
 
-/** Known keys are checked, unknown ones are kept: all but `hostname` end up in `agents.meta`. */
+/** What one collector of an agent says of itself. */
+export const CollectorReport = Type.Object({
+  /** `absent`: what it watches was never there on this host. */
+  state: Type.Union([Type.Literal("sees"), Type.Literal("cannot"), Type.Literal("absent")]),
+  /** For so long already, by a clock that nobody sets. */
+  for_s: Type.Number({ minimum: 0, maximum: 4102444800 }),
+  why: Type.Optional(Type.String({ maxLength: 500 })),
+  /** What it leaves out since there is too much of it, in words. */
+  gave_up: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 10 })),
+  /** An alert of the agent's tells people already that it cannot. */
+  told: Type.Optional(Type.Boolean()),
+});
+export type CollectorReport = Static<typeof CollectorReport>;
+
+/** By the collector's name, which is part of ids. */
+const CollectorReports = Type.Record(Type.String({ pattern: "^[a-z][a-z0-9-]{0,29}$" }), CollectorReport, {
+  maxProperties: 20,
+  additionalProperties: false,
+});
+
+/** Known keys are checked, unknown ones are kept: all but `hostname` and `collectors` end up in `agents.meta`. */
 export const HeartbeatPayload = Type.Object({
   hostname: Type.Optional(Type.String({ maxLength: 255 })),
   version: Type.Optional(Type.String({ maxLength: 100 })),
@@ -94,7 +114,10 @@ export const HeartbeatPayload = Type.Object({
   uptime_s: Type.Optional(Type.Number({ minimum: 0 })),
   metrics: Type.Optional(Type.Partial(Metrics)),
   services: Type.Optional(Type.Unknown()),
+  /** Which agent this is of those that use its token: {run, boot?}. What is of another shape is kept, and says nothing. */
+  instance: Type.Optional(Type.Unknown()),
   allow: Type.Optional(Type.Array(Type.String({ maxLength: 400 }), { maxItems: 1000 })),
+  collectors: Type.Optional(CollectorReports),
 });
 export type HeartbeatPayload = Static<typeof HeartbeatPayload>;
 

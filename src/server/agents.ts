@@ -5,9 +5,11 @@ import { COMMANDS_CHANNEL, createCommandStore } from "../commands/store.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import type { Notifications } from "../db/notifications.ts";
+import { createBlindWatch } from "../fleet/blind.ts";
 import { createFleet } from "../fleet/fleet.ts";
 import { createLostWatch } from "../fleet/lost.ts";
 import { createLostStore } from "../fleet/lost-store.ts";
+import { createTwinWatch } from "../fleet/twins.ts";
 import { createConnections } from "../gateway/connections.ts";
 import { createGateway } from "../gateway/gateway.ts";
 import { createGatewayMetrics } from "../gateway/metrics.ts";
@@ -58,7 +60,7 @@ export interface IntakeDeps extends ServerParts, ReturnType<typeof createFleetSi
   commandChanged: () => void;
 }
 
-/** From the agents' sockets to rows, and what the server itself reports of agents that are lost. */
+/** From the agents' sockets to rows, and what the server itself reports: lost agents, blind collectors, tokens that hosts share. */
 export function createIntake(deps: IntakeDeps) {
   const { config, database, notifications, registry, cleanups, connections, fleet, commands } = deps;
   cleanups.add("presence", fleet.stop, PRESENCE_STOP_MS);
@@ -77,6 +79,8 @@ export function createIntake(deps: IntakeDeps) {
 
   const lostStore = createLostStore(database.sql);
   const lostWatch = createLostWatch({ ...deps, ...config, ...fleet, store: lostStore, ingest });
+  const blindWatch = createBlindWatch({ ...deps, ...config, ...fleet, ingest });
+  const twinWatch = createTwinWatch({ ...deps, ...config, ...fleet, ingest });
   const gateway = createGateway({
     ...deps,
     ...config,
@@ -85,8 +89,9 @@ export function createIntake(deps: IntakeDeps) {
     addressOf: createClientAddress(config.trustedProxies),
     metrics: createGatewayMetrics(registry, connections),
   });
-  const stopLoops = async () => void (await Promise.all([lostWatch.stop(), commands.stop()]));
-  cleanups.add("lost agents and commands", stopLoops, LOOPS_STOP_MS);
+  const watches = [lostWatch, blindWatch, twinWatch];
+  const stopLoops = async () => void (await Promise.all([...watches, commands].map((one) => one.stop())));
+  cleanups.add("lost agents, blind collectors, shared tokens and commands", stopLoops, LOOPS_STOP_MS);
 
   return {
     ingest,
@@ -104,7 +109,7 @@ export function createIntake(deps: IntakeDeps) {
       };
       notifications.listen(COMMANDS_CHANNEL, { onMessage, onReady: () => onMessage("") });
       commands.start();
-      lostWatch.start();
+      for (const watch of watches) watch.start();
     },
     /** Once the server listens. */
     startSockets(): void {

@@ -72,6 +72,28 @@ describe("opspilot agent check", () => {
     expect(bad.stdout).toMatch(/NO +restart_container:web +there is no Docker at/);
   });
 
+  test("says which collectors could not do their work, and ends with 1", async () => {
+    server = new StreamServer();
+    const refuse = (_: Request, path: string) =>
+      path === "/events" ? Response.json({ message: "not for you" }, { status: 403 }) : undefined;
+    const list = (_: Request, path: string) => (path === "/containers/json" ? Response.json([]) : undefined);
+    const docker = startFakeDocker(folder, { intercept: (...asked) => refuse(...asked) ?? list(...asked) });
+    programs.add(
+      "journalctl",
+      `case "$*" in *--follow*) echo 'No journal files were opened' >&2; exit 1;; *) echo an entry;; esac`,
+    );
+    const rules = `file:${folder} /x/; unit:nginx /x/; container:web /x/`;
+    const { stdout, exitCode } = await check(server.url, {
+      OPSPILOT_PATTERNS: rules,
+      OPSPILOT_COLLECTORS: "docker,kernel,logs",
+    });
+    await docker.stop();
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/NO +docker +not for you/);
+    expect(stdout).toMatch(/NO +kernel +journalctl ended with exit status 1: No journal files were opened/);
+    expect(stdout).toMatch(/NO +logs +.* but: .*: EISDIR: .*; journalctl ended with .*; not for you/);
+  });
+
   test("says that the server does not accept the token", async () => {
     server = new StreamServer({
       answer(_, socket) {

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, readlinkSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLogFiles } from "../../src/agent/collectors/log-files.ts";
+import { createHealth, type Health } from "../../src/agent/collectors/health.ts";
+import { createLogFiles, FILES_PART } from "../../src/agent/collectors/log-files.ts";
 import { parseLogRules } from "../../src/config/log-rules.ts";
 import { createTestClock } from "../support/clock.ts";
 import { quiet } from "../support/log.ts";
@@ -14,10 +15,12 @@ let running: Promise<void>;
 let clock: ReturnType<typeof createTestClock>;
 let lines: string[];
 let warnings: string[];
+let health: Health;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "opspilot-log-files-"));
   ending = new AbortController();
   clock = createTestClock(Date.now());
+  health = createHealth(clock, [FILES_PART]);
   lines = [];
   warnings = [];
 });
@@ -40,6 +43,7 @@ async function start(pattern = "*.log*") {
     log: { ...quiet, warn: (_: unknown, message: string) => void warnings.push(message) } as never,
     signal: ending.signal,
     pollMs: 1000,
+    health,
   });
   running = files.run(() => void turns++);
   await until(() => turns > 0);

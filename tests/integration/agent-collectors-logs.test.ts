@@ -199,7 +199,14 @@ describe("the collector of log patterns, on a file", () => {
 
   test("says which files it cannot read", async () => {
     const directory = `file:${bench.folder}/logs /x/`;
-    expect(await create(directory).check()).toMatchObject({ name: "logs", ok: true });
+    expect(await create(directory).check()).toMatchObject({
+      name: "logs",
+      ok: false,
+      detail: expect.stringContaining(`logs: EISDIR`),
+    });
+    log("start");
+    const below = await create(`file:${path}/*.log /x/`).check();
+    expect([below.ok, below.detail]).toEqual([false, expect.stringContaining("ENOTDIR")]);
     expect((await create(rules()).check()).detail).toBe(`watches file ${path}`);
     for (let at = 0; at < 103; at++) writeFileSync(join(bench.folder, `logs/${at}.txt`), "");
     expect((await create(`file:${bench.folder}/logs/*.txt /x/`).check()).detail).toEndWith(

@@ -363,8 +363,8 @@ describe("deciding that throws for one incident of 500", () => {
     node.start();
     await node.decide(ids);
     const storm = () => [...outlet.messages.values()].flatMap((view) => (view.kind === "storm" ? [view.storm] : []))[0];
-    await until(() => outlet.messages.size === 21 && storm()?.total === 479, { ms: 5_000 });
-    await until(async () => (await row(culprit))?.failures > 1, { ms: 5_000 });
+    await until(() => outlet.messages.size === 21 && storm()?.total === 479, { ms: 10_000 });
+    await until(async () => (await row(culprit))?.failures > 1, { ms: 20_000 });
     expect(await row(culprit)).toMatchObject({ state: "undecided", last_error: "a fault of our own" });
     expect([...(await timeline(culprit))]).toEqual([
       { kind: "announcement_failed", data: { outlet: "test", error: "a fault of our own", subject: "" } },
@@ -378,7 +378,7 @@ describe("deciding that throws for one incident of 500", () => {
     await hurry();
     await until(() => storm()?.total === 480);
     expect(outlet.posts()).toHaveLength(21);
-  }, 30_000);
+  }, 45_000);
 });
 
 describe("a leader that lost its lead", () => {

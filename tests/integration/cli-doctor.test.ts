@@ -160,6 +160,27 @@ describe("the database", () => {
     expect(statuses((await at(url, database.url)).findings).map(([, status]) => status)).toEqual(Array(4).fill("ok"));
   });
 
+  test("names the hosts whose collectors cannot see", async () => {
+    const fresh = await createTestDatabase();
+    stops.push(() => fresh.close());
+    const { sql } = fresh.database;
+    const add = async (hostname: string, status: string, state: string, secondsAgo: number) => {
+      const [row] = await sql`
+        insert into agents (id, token_hash, hostname, status) values (gen_random_uuid(), gen_random_uuid()::text, ${hostname}, ${status})
+        returning id`;
+      await sql`
+        insert into collectors (agent_id, name, state, since, why)
+        values (${row?.id}, 'docker', ${state}, now() - ${secondsAgo} * interval '1 s', 'no answer')`;
+    };
+    await add("web-1", "online", "cannot", 120);
+    await add("web-2", "online", "cannot", 5);
+    await add("web-3", "offline", "cannot", 120);
+    await add("web-4", "online", "sees", 120);
+    const finding = (await at(fresh.url)).findings.find(({ name }) => name === "collectors");
+    expect(finding).toMatchObject({ status: "warn", todo: expect.stringContaining("opspilot agent check") });
+    expect(finding?.text).toMatch(/^collectors that cannot see: docker on web-1 since [^ ]+Z \(no answer\)$/);
+  });
+
   test("that is built in is used where it runs, and never started", async () => {
     const builtIn = (dataDir: string) => checkDatabase({ database: null, dataDir }, quiet);
     expect(statuses((await builtIn(folder)).findings)).toEqual([["database", "warn"]]);

@@ -48,6 +48,7 @@ async function nodeOf() {
     store: createCommandStore(counted, createIncidentWriter()),
     delivery: { holds: (id) => held.has(id), deliver: (_, { id }) => sent.push(id) > 0 },
     whereabouts: async () => "online",
+    isShared: async () => false,
     nodeId,
     loops: { ...loops, start: (options) => loops.start(noting(options)) },
     clock,

@@ -28,8 +28,27 @@ describe("migrations", () => {
     expect([...(await applied())]).toEqual(hashes);
     const tables = await own.database
       .sql`select tablename as name from pg_tables where schemaname = 'public' order by 1`;
-    const names = ["agents", "alerts", "announcements", "commands", "decisions", "events", "incidents", "model_calls"];
-    names.push("nodes", "outages", "outlets", "quarantine", "revoked_tokens", "silences", "slack_callbacks");
+    const names = [
+      "agents",
+      "alerts",
+      "announcements",
+      "collectors",
+      "commands",
+      "decisions",
+      "events",
+      "incidents",
+      "model_calls",
+    ];
+    names.push(
+      "nodes",
+      "outages",
+      "outlets",
+      "quarantine",
+      "revoked_tokens",
+      "silences",
+      "slack_callbacks",
+      "token_hosts",
+    );
     expect(tables.map(({ name }) => name)).toEqual(names);
     const [agents] = await own.database.sql`select reloptions from pg_class where relname = 'agents'`;
     expect(agents?.reloptions).toEqual(["fillfactor=70"]);

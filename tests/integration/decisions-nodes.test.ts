@@ -32,6 +32,7 @@ async function nodesOf() {
     store,
     delivery: { holds: () => true, deliver: (_, { id }) => sent.push(id) > 0 },
     whereabouts: async () => "online",
+    isShared: async () => false,
     nodeId: crypto.randomUUID(),
     loops,
     clock,

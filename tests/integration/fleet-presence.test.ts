@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { type CollectorStore, createCollectorStore } from "../../src/fleet/collector-store.ts";
 import { createAgentService } from "../../src/fleet/fleet.ts";
 import type { AgentSockets } from "../../src/fleet/model.ts";
 import { createPresence } from "../../src/fleet/presence.ts";
@@ -6,6 +7,7 @@ import { createFleetStore, type FleetStore } from "../../src/fleet/store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { sha256Hex } from "../../src/lib/hash.ts";
 import { createLoops } from "../../src/lib/loops.ts";
+import type { HeartbeatPayload } from "../../src/protocol/frames.ts";
 import { createTestClock } from "../support/clock.ts";
 import { countingSql } from "../support/counting-sql.ts";
 import { type FleetServer, type FleetServerOptions, startFleetServer } from "../support/fleet-server.ts";
@@ -57,16 +59,23 @@ class FakeSockets implements AgentSockets {
   }
 }
 
-async function startNode(change: (store: FleetStore) => Partial<FleetStore> = () => ({})) {
+async function startNode(
+  change: (store: FleetStore) => Partial<FleetStore> = () => ({}),
+  changeCollectors: (store: CollectorStore) => Partial<CollectorStore> = () => ({}),
+) {
   const clock = createTestClock(START_MS);
   const sockets = new FakeSockets();
   const counting = countingSql(sql());
   const store = createFleetStore(counting.sql, createIncidentWriter());
+  const collectorStore = createCollectorStore(counting.sql);
   const nodeId = crypto.randomUUID();
+  let changes = 0;
   const presence = createPresence({
     store: { ...store, ...change(store) },
+    collectorStore: { ...collectorStore, ...changeCollectors(collectorStore) },
     sockets,
     nodeId,
+    collectorsChanged: () => void changes++,
     version: "test",
     clock,
     setBack: () => undefined,
@@ -76,7 +85,7 @@ async function startNode(change: (store: FleetStore) => Partial<FleetStore> = ()
   });
   await presence.start();
   stops.push(presence.stop);
-  return { presence, sockets, clock, nodeId, said: counting.said };
+  return { presence, sockets, clock, nodeId, said: counting.said, changes: () => changes };
 }
 
 async function createAgents(count: number): Promise<string[]> {
@@ -187,6 +196,81 @@ describe("presence", () => {
       { hostname: null, meta: { allow, uptime_s: 7 } },
       { hostname: null, meta: null },
     ]);
+  });
+});
+
+describe("what collectors see", () => {
+  const rows = (id: string) => sql()`
+    select name, state, why, gave_up, is_told, round(extract(epoch from now() - since))::int as ago
+    from collectors where agent_id = ${id} order by name`;
+
+  test("is written when it changes, and not at each heartbeat; since when stays", async () => {
+    const { presence, sockets, clock, said, changes } = await startNode();
+    const [id = ""] = await createAgents(1);
+    await presence.claim(id, sockets.connect(id));
+    const signs = () => said.filter(({ text }) => text.startsWith("update agents a set last_seen_at")).length;
+    /** The clock stands while this is written: what is written says how long it waited. */
+    const say = async (collectors: HeartbeatPayload["collectors"], uptimeS: number, changesWanted: number) => {
+      const before = signs();
+      presence.seen(id, { uptime_s: uptimeS, ...(collectors === undefined ? {} : { collectors }) });
+      await until(async () => {
+        if (signs() === before) await clock.advance(1_000);
+        return (await rowOf(id))?.meta?.uptime_s === uptimeS && changes() >= changesWanted;
+      });
+    };
+    const writes = () => said.filter(({ text }) => text.includes("insert into collectors")).length;
+    const blind = { state: "cannot", for_s: 100, why: "no answer" } as const;
+    await say({ docker: blind, host: { state: "sees", for_s: 7, gave_up: ["3 disks"] } }, 1, 1);
+    expect([...(await rows(id))]).toMatchObject([
+      {
+        name: "docker",
+        state: "cannot",
+        why: "no answer",
+        gave_up: [],
+        is_told: false,
+        ago: expect.closeTo(101, -0.5),
+      },
+      { name: "host", state: "sees", why: null, gave_up: ["3 disks"], ago: expect.closeTo(8, -0.5) },
+    ]);
+    expect((await rowOf(id))?.meta).toEqual({ uptime_s: 1 });
+    await say({ docker: { ...blind, for_s: 130 }, host: { state: "sees", for_s: 37, gave_up: ["3 disks"] } }, 2, 1);
+    await say(undefined, 3, 1);
+    expect([writes(), changes()]).toEqual([1, 1]);
+    await say({ docker: { ...blind, for_s: 0, why: "refused" } }, 4, 2);
+    expect([...(await rows(id))]).toMatchObject([
+      { name: "docker", state: "cannot", why: "refused", ago: expect.closeTo(101, -0.5) },
+      { name: "host", state: "off", why: null, gave_up: [] },
+    ]);
+    await say({ docker: { state: "sees", for_s: 3 } }, 5, 3);
+    expect((await rows(id))[0]).toMatchObject({ state: "sees", why: null, ago: expect.closeTo(4, -0.5) });
+    expect([writes(), changes()]).toEqual([3, 3]);
+    const store = createFleetStore(sql(), createIncidentWriter());
+    expect((await store.get(id))?.collectors).toEqual([
+      {
+        name: "docker",
+        state: "sees",
+        since: expect.stringMatching(/^\d{4}-.*Z$/),
+        why: null,
+        gave_up: [],
+        told: false,
+      },
+    ]);
+  });
+
+  test("is written again where that failed, and never of a deleted agent", async () => {
+    let failures = 1;
+    const { presence, sockets, clock } = await startNode(undefined, (store) => ({
+      write: async (updates) => {
+        if (failures-- > 0) throw new Error("the database is away");
+        await store.write(updates);
+      },
+    }));
+    const [id = "", gone = ""] = await createAgents(2);
+    for (const agent of [id, gone]) await presence.claim(agent, sockets.connect(agent));
+    await sql()`update agents set deleted_at = now() where id = ${gone}`;
+    for (const agent of [id, gone]) presence.seen(agent, { collectors: { host: { state: "sees", for_s: 0 } } });
+    await eventually(clock, async () => (await rows(id)).length === 1);
+    expect([...(await rows(gone))]).toEqual([]);
   });
 });
 

@@ -217,7 +217,9 @@ describe("answers", () => {
       last_seen_at: "2026-01-02T03:04:05.678Z",
       meta: { os: "linux" },
       created_at: "2026-01-02T03:04:05.678Z",
+      collectors: [],
       connected_at: null,
+      shared_with: [],
     });
   });
 

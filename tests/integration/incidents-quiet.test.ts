@@ -60,6 +60,33 @@ test("an incident of a lost agent is not quiet before the agent is back", async 
   expect(await statusOf(id)).toMatchObject({ status: "resolved" });
 });
 
+test("an incident of a blind collector is not quiet before the collector sees", async () => {
+  const [docker, logs] = [await incidentOf(61), await incidentOf(61)];
+  for (const [id, source] of [
+    [docker, "collector docker"],
+    [logs, "collector logs"],
+  ] as const)
+    await sql()`update incidents set origin = 'server', type = 'host', source = ${source} where id = ${id}`;
+  await sql()`
+    insert into collectors (agent_id, name, state, since, blind_since) values (${AGENT}, 'docker', 'cannot', now(), now())`;
+  await resolveQuiet(store(), HOUR_MS, NEVER);
+  expect([await statusOf(docker), await statusOf(logs)]).toMatchObject([{ status: "new" }, { status: "resolved" }]);
+  await sql()`delete from collectors`;
+  await resolveQuiet(store(), HOUR_MS, NEVER);
+  expect(await statusOf(docker)).toMatchObject({ status: "resolved" });
+});
+
+test.each(["token", "token:web-2"])(
+  "an incident of a shared token (%s) is not quiet while it is shared",
+  async (source) => {
+    await incidentOf(61, { origin: "server", type: "host", source });
+    await sql()`update agents set shared_since = now() - interval '61 minutes'`;
+    expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(0);
+    await sql()`update agents set shared_since = null`;
+    expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(1);
+  },
+);
+
 test("many are resolved in chunks, each once, by several nodes at a time", async () => {
   await sql()`
     insert into incidents (agent_id, type, source, raw_error, message_chars, fingerprint, last_seen_at)

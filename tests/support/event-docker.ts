@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../src/lib/clock.ts";
-import { type FakeDocker, logFrame, startFakeDocker } from "./fake-docker.ts";
+import { type FakeDocker, logFrame, OPENING, startFakeDocker } from "./fake-docker.ts";
 
 const FIXTURES = join(import.meta.dir, "../fixtures/docker");
 
@@ -213,6 +213,7 @@ export class EventDocker {
         const write = (event: DockerEvent) => {
           if (isWanted(event)) controller.enqueue(Buffer.from(`${JSON.stringify(event)}\n`));
         };
+        controller.enqueue(OPENING);
         for (const line of lines) controller.enqueue(Buffer.from(line));
         writers.add(write);
         end = () => void writers.delete(write);
@@ -242,6 +243,7 @@ export class EventDocker {
         const read = (writer: string, line: WrittenLine) => {
           if (writer === name && isSince(line, query)) controller.enqueue(line.frame);
         };
+        controller.enqueue(new Uint8Array());
         for (const piece of pieces) controller.enqueue(piece);
         readers.add(read);
         end = () => void readers.delete(read);

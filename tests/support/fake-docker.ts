@@ -26,6 +26,9 @@ export interface FakeDocker {
   stop(): Promise<void>;
 }
 
+/** Docker sends the head of its answer at once, Bun with the first piece of the body: a line that says nothing. */
+export const OPENING = Buffer.from("\n");
+
 /** A frame of Docker's multiplexed stream. */
 export function logFrame(stream: 1 | 2, text: string): Uint8Array {
   const payload = Buffer.from(text);
@@ -90,6 +93,7 @@ export function startFakeDocker(folder: string, options: FakeDockerOptions = {})
     const body = new ReadableStream<Uint8Array>({
       start(own) {
         controller = own;
+        own.enqueue(OPENING);
         followers.add(own);
       },
       cancel() {

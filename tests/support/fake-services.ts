@@ -17,7 +17,8 @@ export function uuid(n: number): string {
 export function agentOf(n: number, changes: Partial<Agent> = {}): Agent {
   const meta = { os: "linux" };
   const times = { last_seen_at: AT, created_at: AT, connected_at: null };
-  return { id: uuid(n), hostname: `host-${n}`, status: "online", meta, ...times, ...changes };
+  const none = { shared_with: [], collectors: [] };
+  return { id: uuid(n), hostname: `host-${n}`, status: "online", meta, ...times, ...none, ...changes };
 }
 
 /** An incident of agent 1, with some fields changed. */

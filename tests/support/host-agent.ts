@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { startAgent } from "../../src/agent/agent.ts";
 import type { Executor } from "../../src/agent/executor.ts";
-import type { HostAlert, IncomingCommand, ReportAlert } from "../../src/agent/model.ts";
+import type { Collector, HostAlert, IncomingCommand, ReportAlert } from "../../src/agent/model.ts";
 import { statePaths } from "../../src/agent/state-dir.ts";
 import { type AgentConfig, loadAgentConfig } from "../../src/config/agent.ts";
 import type { Clock } from "../../src/lib/clock.ts";
@@ -53,6 +53,8 @@ export interface HostAgentOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly executor?: FakeExecutor;
   readonly clock?: Clock;
+  /** In place of the test. */
+  readonly collectors?: readonly Collector[];
   /** The way to the server, where it is not what the settings make of it. */
   readonly server?: Partial<AgentConfig["server"]>;
 }
@@ -82,16 +84,18 @@ export class HostAgent {
       version: "0.0.0-test",
       clock: agent.clock,
       log: createLog({ level: "debug", readable: false, destination }),
-      createCollectors: () => [
-        {
-          name: "test",
-          start(report) {
-            agent.#report = report;
+      createCollectors: () =>
+        options.collectors ?? [
+          {
+            name: "test",
+            start(report) {
+              agent.#report = report;
+            },
+            stop: async () => undefined,
+            health: () => undefined,
+            check: async () => ({ name: "test", ok: true, detail: "" }),
           },
-          stop: async () => undefined,
-          check: async () => ({ name: "test", ok: true, detail: "" }),
-        },
-      ],
+        ],
       createExecutor: () => agent.executor,
     });
     agent.#stop = running.stop;

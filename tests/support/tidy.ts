@@ -52,6 +52,7 @@ const TABLE_OWNERS: Record<string, string> = {
   agents: "fleet",
   alerts: "incidents",
   announcements: "announcements",
+  collectors: "fleet",
   commands: "commands",
   decisions: "decisions",
   events: "incidents",
@@ -64,6 +65,7 @@ const TABLE_OWNERS: Record<string, string> = {
   revoked_tokens: "fleet",
   silences: "silences",
   slack_callbacks: "slack",
+  token_hosts: "fleet",
 };
 
 /** Longer, and there is a second subject in the file. */

@@ -24,6 +24,17 @@ test("a host that is renamed, and upgraded, has its new names in the next heartb
   expect(await facts()).toMatchObject({ hostname: "web-1", os: "Debian GNU/Linux 13 (trixie)" });
 });
 
+test("each run of an agent has an id of its own, and that of the boot it runs in", async () => {
+  mkdirSync(join(root, "proc/sys/kernel/random"), { recursive: true });
+  writeFileSync(join(root, "proc/sys/kernel/random/boot_id"), "0c7f8a62-7b4e-4d0e-9d2e-0a55bb1c5a01\n");
+  const run = () => createHostFacts({ version: "1.2.3", log: quiet, extra: () => ({}), root });
+  const facts = run();
+  const { instance } = await facts();
+  expect(instance).toEqual({ run: expect.any(String), boot: "0c7f8a62-7b4e-4d0e-9d2e-0a55bb1c5a01" });
+  expect((await facts()).instance).toEqual(instance);
+  expect((await run()()).instance).not.toEqual(instance);
+});
+
 test("the agent's unit sees the host's present name", () => {
   const made = { executable: false, user: false };
   expect(agentUnit({ user: "opspilot-agent", groups: [], made })).not.toContain("ProtectHostname");

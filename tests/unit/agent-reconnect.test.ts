@@ -62,19 +62,21 @@ describe("the wait before the next try", () => {
     }
   });
 
-  test("is long once this agent was thrown out twice within a minute", async () => {
+  test("is half a minute at least once this agent was thrown out twice, and stays so while two fight", async () => {
     const clock = createTestClock();
     const next = createReconnectPolicy(clock);
     const superseded = { ...WELCOMED, code: 4409 };
     expect(next(superseded)).toMatchObject({ level: "warn" });
-    await clock.advance(61_000);
-    expect(next(superseded).waitMs).toBeLessThan(60_000);
-    await clock.advance(59_000);
-    const { waitMs, level, message } = next(superseded);
-    expect(waitMs).toBeGreaterThanOrEqual(300_000);
-    expect(waitMs).toBeLessThanOrEqual(600_000);
-    expect(level).toBe("error");
-    expect(message).toContain("cloned");
+    await clock.advance(181_000);
+    expect(next(superseded).waitMs).toBeLessThanOrEqual(4_000);
+    for (let n = 0; n < 20; n++) {
+      await clock.advance(120_000);
+      const { waitMs, level, message } = next(superseded);
+      expect(waitMs).toBeGreaterThanOrEqual(30_000);
+      expect(waitMs).toBeLessThanOrEqual(60_000);
+      expect(level).toBe("error");
+      expect(message).toContain("cloned");
+    }
   });
 });
 

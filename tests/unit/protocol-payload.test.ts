@@ -196,7 +196,29 @@ describe("a heartbeat", () => {
     expect(payloadOf("heartbeat", { ...heartbeat, ...nulls })).toEqual(heartbeat);
   });
 
+  test("says what each collector sees, of a later version more than is known here", () => {
+    const collectors = {
+      docker: { state: "cannot", for_s: 12.5, why: "no answer", gave_up: ["3 containers"], told: true },
+      host: { state: "sees", for_s: 0, later: 1 },
+    };
+    const nulls = { ...collectors, host: { ...collectors.host, why: null } };
+    expect(payloadOf("heartbeat", { collectors: nulls })).toEqual({ collectors });
+    expect(payloadOf("heartbeat", { collectors: null })).toEqual({});
+  });
+
+  const sees = { state: "sees", for_s: 1 };
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`c${n}`, sees]));
   const bad: [Record<string, unknown>, string][] = [
+    [{ collectors: "all" }, "collectors: Expected object"],
+    [{ collectors: [sees] }, "collectors: Expected object"],
+    [{ collectors: { docker: 1 } }, "collectors.docker: Expected object"],
+    [
+      { collectors: { docker: { ...sees, state: "blind" } } },
+      "collectors.docker.state: Expected one of sees, cannot, absent",
+    ],
+    [{ collectors: { docker: { state: "sees" } } }, "collectors.docker.for_s: Expected required property"],
+    [{ collectors: { "a b": sees } }, "collectors.a b: Unexpected property"],
+    [{ collectors: many(21) }, "collectors: Expected object to have no more than 20 properties"],
     [{ hostname: "x".repeat(256) }, "hostname: Expected string length less or equal to 255"],
     [{ uptime_s: -1 }, "uptime_s: Expected number to be greater or equal to 0"],
     [{ metrics: 5 }, "metrics: Expected object"],

@@ -14,7 +14,7 @@ import {
   takenDownFault,
   unhealthyText,
 } from "./docker-judge.ts";
-import { CONTAINERS_MAX, type KnownContainers } from "./docker-known.ts";
+import { CONTAINERS_MAX, type KnownContainers, leftOutText } from "./docker-known.ts";
 import { createLastWords } from "./docker-last-words.ts";
 import { createLoopWatch } from "./docker-loops.ts";
 import { createRunLengths } from "./docker-runs.ts";
@@ -31,6 +31,7 @@ import {
 } from "./docker-state.ts";
 import type { Episodes } from "./episodes.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
+import { countGivenUp, type Health } from "./health.ts";
 import { createSteadyWatch } from "./steady.ts";
 
 export interface ContainerWatchOptions {
@@ -44,6 +45,7 @@ export interface ContainerWatchOptions {
   /** Something was told. */
   readonly told: () => void;
   readonly startWaitMs: number | undefined;
+  readonly health: Health;
 }
 
 /** What the containers' states are compared with. */
@@ -76,23 +78,24 @@ interface Waiting<Event extends ContainerEvent = ContainerEvent> {
 
 /** Makes alerts of what Docker or Podman tells of its containers. */
 export function createContainerWatch(options: ContainerWatchOptions) {
-  const { deps, engine, episodes, known, subjects, signal, told, startWaitMs = START_WAIT_MS } = options;
+  const { deps, engine, episodes, known, subjects, signal, told, startWaitMs = START_WAIT_MS, health } = options;
   const { clock, docker, log } = deps;
   const isPodman = engine.name === "Podman";
   const runs = createRunLengths(clock, known);
   const steady = createSteadyWatch(episodes, clock);
-  const lastWords = createLastWords({ deps, signal });
+  const lastWords = createLastWords({ deps, signal, health });
   const loops = createLoopWatch(clock);
   /** By id: until when an end is what somebody wanted. */
   const asked = createBoundedMap<{ untilMs: number; isVague: boolean }>(CONTAINERS_MAX);
   /** By id: ends that were found before their events came. */
   const found = createBoundedMap<number>(CONTAINERS_MAX);
-  const starved = createBoundedMap<Waiting>(CONTAINERS_MAX);
-  const made = createBoundedMap<Waiting>(CONTAINERS_MAX);
+  const forgot = countGivenUp(health, "waiting", (count) => `${count} happenings, of which too many came at once`);
+  const starved = createBoundedMap<Waiting>(CONTAINERS_MAX, forgot);
+  const made = createBoundedMap<Waiting>(CONTAINERS_MAX, forgot);
   /** Ends of which Podman does not say whether somebody wanted them. */
-  const doubtful = createBoundedMap<Waiting<EndEvent>>(CONTAINERS_MAX);
+  const doubtful = createBoundedMap<Waiting<EndEvent>>(CONTAINERS_MAX, forgot);
   /** By id: when one that ended with its engine should have been started again by it. */
-  const down = createBoundedMap<{ dueMs: number }>(CONTAINERS_MAX);
+  const down = createBoundedMap<{ dueMs: number }>(CONTAINERS_MAX, forgot);
   const sick = createBoundedMap<true>(CONTAINERS_MAX);
   const telling = new Set<Promise<void>>();
   let surprise: unknown;
@@ -214,7 +217,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     }
   }
 
-  async function health(event: ContainerEvent & { kind: "health" }): Promise<void> {
+  async function healthChanged(event: ContainerEvent & { kind: "health" }): Promise<void> {
     const state = await inspectContainer(docker, event.id, signal);
     if (!event.isChange && state?.health !== "unhealthy") return void sick.delete(event.id);
     if (!event.isChange && sick.has(event.id)) return;
@@ -310,7 +313,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
         case "started":
           return started(event);
         case "health":
-          return health(event);
+          return healthChanged(event);
       }
     },
     /** Tells of what happened while nobody listened, as far as the containers still show it. */
@@ -321,6 +324,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
           { containers: listed.length, watched: CONTAINERS_MAX },
           "of so many containers only the newest are compared",
         );
+      health.gaveUp("containers", leftOutText(listed.length));
       const isLiveRestore = comparison.wasEngineAway && (await hasLiveRestore());
       const rest = { ...comparison, isLiveRestore, isPodman };
       const atMost = createAtMost(INSPECTED_AT_ONCE_MAX);

@@ -14,6 +14,14 @@ export interface KnownContainer {
 
 /** Beyond this number those that were heard of last are known. */
 export const CONTAINERS_MAX = 1000;
+/** What of so many containers is not compared; undefined where all are. */
+export function leftOutText(containers: number): string | undefined {
+  const left = containers - CONTAINERS_MAX;
+  return left > 0
+    ? `what ${left} of ${containers} containers did while nobody listened: the newest are compared`
+    : undefined;
+}
+
 /** An engine gives its containers some ten seconds to end before it ends itself. */
 const ENGINE_END_MS = 30_000;
 

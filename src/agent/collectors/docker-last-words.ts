@@ -6,10 +6,12 @@ import { createBoundedOutput } from "../run-process.ts";
 import { type AtMost, createAtMost } from "./at-most.ts";
 import { type CollectorDeps, SETTLE_MS } from "./collector-model.ts";
 import { createBoundedMap } from "./happening.ts";
+import { countGivenUp, type Health } from "./health.ts";
 
 export interface LastWordsOptions {
   readonly deps: Pick<CollectorDeps, "clock" | "docker" | "log">;
   readonly signal: AbortSignal;
+  readonly health: Health;
 }
 
 const LOGS_LIMIT_MS = 10_000;
@@ -26,11 +28,17 @@ export interface LastWords {
 }
 
 /** Reads logs when they are wanted, some at a time; those of containers that are removed at their end while they run. */
-export function createLastWords({ deps, signal }: LastWordsOptions): LastWords {
+export function createLastWords({ deps, signal, health }: LastWordsOptions): LastWords {
   const { clock, docker, log } = deps;
   const atMost: AtMost = createAtMost(READ_AT_ONCE_MAX);
   const followed = createBoundedMap<ReturnType<typeof createTail>>(FOLLOWED_MAX);
   let running = 0;
+  const leftOut = countGivenUp(
+    health,
+    "last lines",
+    (count) =>
+      `last lines of ${count} containers so far that are removed at their end: of ${FOLLOWED_MAX} at once they are kept`,
+  );
 
   async function keep(id: string): Promise<void> {
     const tail = createTail();
@@ -63,7 +71,8 @@ export function createLastWords({ deps, signal }: LastWordsOptions): LastWords {
 
   return {
     follow(id) {
-      if (followed.has(id) || running >= FOLLOWED_MAX) return;
+      if (followed.has(id)) return;
+      if (running >= FOLLOWED_MAX) return leftOut();
       keep(id).catch((error) => log.error({ error, container: id }, "a container's output is no longer kept"));
     },
     of: async (id) => (await atMost(() => read(id))).trimEnd(),

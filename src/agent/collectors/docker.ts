@@ -1,17 +1,19 @@
+import { existsSync } from "node:fs";
 import { isRecord } from "../../lib/json.ts";
 import type { Running } from "../../lib/loops.ts";
-import type { DockerApi, DockerEngine } from "../docker-api.ts";
+import { type DockerApi, type DockerEngine, opens } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { createContainerWatch } from "./docker-containers.ts";
 import { createEngineWatch, type EngineWatch, type KnownEngine } from "./docker-engine.ts";
 import { type ContainerEvent, containerEventOf, EVENT_FILTERS } from "./docker-events.ts";
-import { createKnownContainers, type KnownContainer, knownContainersIn } from "./docker-known.ts";
+import { createKnownContainers, type KnownContainer, knownContainersIn, leftOutText } from "./docker-known.ts";
 import { createEventPlaces, type EventPlace, eventPlaceIn } from "./docker-place.ts";
 import { listContainers, saysWhoStops } from "./docker-state.ts";
 import { endTogether } from "./end-together.ts";
-import { createEpisodes, type Episode, episodesIn } from "./episodes.ts";
+import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episodes.ts";
+import { createHealth, type Health } from "./health.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervise } from "./supervise.ts";
 
@@ -45,6 +47,7 @@ export interface DockerCollectorOptions {
 export function createDockerCollector(deps: CollectorDeps, options: DockerCollectorOptions = {}): Collector {
   const { clock, log } = deps;
   const file = openStateFile(`${deps.stateDir}/docker.json`, isState, log);
+  const health = createHealth(clock);
   let running: Running | undefined;
 
   function watchOver(report: ReportAlert): Running {
@@ -61,7 +64,7 @@ export function createDockerCollector(deps: CollectorDeps, options: DockerCollec
           wasAway = false;
         };
         const { startWaitMs } = options;
-        await watch({ deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs });
+        await watch({ deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs, health });
         wasAway = true;
       } catch (error) {
         wasAway = isThere && (wasAway || isEngineEnd(error));
@@ -69,7 +72,13 @@ export function createDockerCollector(deps: CollectorDeps, options: DockerCollec
         throw error;
       }
     }
-    return supervise(attempt, { name: "docker", clock, log, backoff: BACKOFF });
+    /** One that never was there is not missed; of one that was there people hear from here. */
+    const judge = () => {
+      const engine = engines.known();
+      const isAbsent = engine === undefined && !existsSync(deps.docker.socketPath);
+      return { isAbsent, isTold: engine?.isAway === true };
+    };
+    return supervise(attempt, { name: "docker", clock, log, backoff: BACKOFF, health, judge });
   }
 
   return {
@@ -78,7 +87,8 @@ export function createDockerCollector(deps: CollectorDeps, options: DockerCollec
       running ??= watchOver(report);
     },
     stop: async () => running?.stop(),
-    check: () => check(deps),
+    health: health.now,
+    check: () => check(deps, file.load()?.engine),
   };
 }
 
@@ -94,11 +104,12 @@ interface WatchOptions {
   /** What that meant for the containers is found out. */
   readonly compared: () => void;
   readonly startWaitMs: number | undefined;
+  readonly health: Health;
 }
 
 /** From the last event that was heard on until the stream of events ends. */
 async function watch(options: WatchOptions): Promise<void> {
-  const { deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs } = options;
+  const { deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs, health } = options;
   const { clock, docker } = deps;
   const state = file.load() ?? {};
   const resumed = eventPlaceIn(state, clock);
@@ -114,6 +125,7 @@ async function watch(options: WatchOptions): Promise<void> {
     report,
     recoveryMs: deps.settings.recoveryMs,
     initial: episodesIn(state.episodes),
+    gaveUp: tellGivenUp(deps.log, health),
   });
   const ending = new AbortController();
   const untilEnd = AbortSignal.any([signal, ending.signal]);
@@ -129,6 +141,7 @@ async function watch(options: WatchOptions): Promise<void> {
     signal: untilEnd,
     told: save,
     startWaitMs,
+    health,
   });
 
   function save(): void {
@@ -152,10 +165,10 @@ async function watch(options: WatchOptions): Promise<void> {
   }
 
   /** To the end of what the daemon has kept, or for ever. The event of that very moment was heard already. */
-  async function listen(end: Record<string, string | boolean>, until: AbortSignal): Promise<void> {
+  async function listen(end: Record<string, string | boolean>, until: AbortSignal, opened?: () => void): Promise<void> {
     const { since } = places.place();
     const query = { filters: EVENT_FILTERS, since: places.from(), ...end };
-    for await (const one of docker.stream("/events", { query, signal: until })) {
+    for await (const one of docker.stream("/events", { query, signal: until, opened })) {
       const event = containerEventOf(one);
       if (event && event.at !== since && !places.wasHeard(event)) await take(event);
     }
@@ -163,14 +176,14 @@ async function watch(options: WatchOptions): Promise<void> {
 
   /** Docker goes on to tell of all that happens; Podman leaves out what is before the moment that it was asked for. */
   async function listenOn(): Promise<void> {
-    if (engine.name === "Docker") return listen({}, untilEnd);
+    if (engine.name === "Docker") return listen({}, untilEnd, health.watches);
     for (let isSetBack = true; isSetBack && !untilEnd.aborted; ) {
       const turn = new AbortController();
       const until = AbortSignal.any([untilEnd, turn.signal]);
       const waiting = places.whenSetBack(until).then((is) => {
         isSetBack = is;
       });
-      await endTogether([listen({}, until), waiting], turn);
+      await endTogether([listen({}, until, health.watches), waiting], turn);
     }
   }
 
@@ -218,19 +231,22 @@ function untilNow({ name }: DockerEngine, nowMs: number): Record<string, string 
 }
 
 /** Tries all that the work needs. */
-async function check({ docker }: CollectorDeps): Promise<CollectorCheck> {
+async function check({ docker }: CollectorDeps, known: KnownEngine | undefined): Promise<CollectorCheck> {
   const name = "docker";
   try {
     const engine = await docker.engine();
     const containers = await listContainers(docker);
     await readEvents(docker, engine);
+    await followEvents(docker);
     const running = containers.filter(({ state }) => state === "running").length;
-    return { name, ok: true, detail: `watches all containers (${running} running now) by ${wordsOf(engine)}` };
+    const more = leftOutText(containers.length) === undefined ? "" : `; left out: ${leftOutText(containers.length)}`;
+    return { name, ok: true, detail: `watches all containers (${running} running now) by ${wordsOf(engine)}${more}` };
   } catch (error) {
     if (!(error instanceof DockerError)) throw error;
     // A host without Docker lacks nothing.
-    if (error.reason === "absent")
-      return { name, ok: true, detail: `${error.message}; it is looked for again and again` };
+    const isAbsent = known === undefined && !existsSync(docker.socketPath);
+    if (isAbsent)
+      return { name, ok: false, absent: true, detail: `${error.message}; it is looked for again and again` };
     return { name, ok: false, detail: error.message };
   }
 }
@@ -239,6 +255,12 @@ async function readEvents(docker: DockerApi, engine: DockerEngine): Promise<void
   const now = Date.now();
   const query = { filters: EVENT_FILTERS, since: String(now / 1000), ...untilNow(engine, now) };
   for await (const _ of docker.stream("/events", { query })) return;
+}
+
+/** The stream on which the events to come would be heard begins. */
+async function followEvents(docker: DockerApi): Promise<void> {
+  const query = { filters: EVENT_FILTERS, since: String(Date.now() / 1000) };
+  await opens((trying) => docker.stream("/events", { query, ...trying }));
 }
 
 function wordsOf(engine: DockerEngine): string {

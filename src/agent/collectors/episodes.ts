@@ -13,6 +13,7 @@ import { isRecord } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Severity } from "../../protocol/frames.ts";
 import type { HostAlert, ReportAlert } from "../model.ts";
+import { countGivenUp, type Health } from "./health.ts";
 
 /** A source that is broken. It is kept over restarts of the agent. */
 export interface Episode {
@@ -240,9 +241,13 @@ export function createEpisodes({
   }
 }
 
-/** Says so in the agent's log. */
-export function logGivenUp(log: Log): (source: string) => void {
-  return (source) => log.warn({ source, followed: SOURCES_MAX }, "too much is broken at once: one is followed no more");
+/** Says so in the agent's log, and in what the collector tells of itself. */
+export function tellGivenUp(log: Log, health: Health): (source: string) => void {
+  const count = countGivenUp(health, "broken", (given) => `${given} broken ones, since more than ${SOURCES_MAX} are`);
+  return (source) => {
+    count();
+    log.warn({ source, followed: SOURCES_MAX }, "too much is broken at once: one is followed no more");
+  };
 }
 
 export type Episodes = ReturnType<typeof createEpisodes>;

@@ -6,8 +6,8 @@ export function happeningKey(...name: readonly string[]): string {
   return sha256Hex(name.join("\0")).slice(0, KEY_CHARS_MAX);
 }
 
-/** Keeps what was noted last, up to a number: for what may never be asked for again. */
-export function createBoundedMap<Value>(sizeMax: number) {
+/** Keeps what was noted last, up to a number: for what may never be asked for again. `dropped` hears of what somebody would miss. */
+export function createBoundedMap<Value>(sizeMax: number, dropped?: (key: string) => void) {
   const values = new Map<string, Value>();
   return {
     get: (key: string): Value | undefined => values.get(key),
@@ -18,7 +18,9 @@ export function createBoundedMap<Value>(sizeMax: number) {
       values.delete(key);
       values.set(key, value);
       const [oldest] = values.keys();
-      if (values.size > sizeMax && oldest !== undefined) values.delete(oldest);
+      if (values.size <= sizeMax || oldest === undefined) return;
+      values.delete(oldest);
+      dropped?.(oldest);
     },
   };
 }

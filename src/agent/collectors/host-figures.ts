@@ -75,6 +75,8 @@ export function createHostFigures({ root = "", sizeOf = statfs, failed, leftOut 
   }
 
   return {
+    /** File systems that were asked for their size, and whose answer is still awaited. */
+    stuck: (): string[] => [...stuck],
     async read(): Promise<Figure[]> {
       const [stat, loadavg, meminfo, sizes] = await Promise.all([
         proc("stat"),

@@ -3,6 +3,7 @@ import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import type { CollectorDeps } from "./collector-model.ts";
+import { createHealth, type Health } from "./health.ts";
 import { createHostFigures, type Figure, type FigureName, type HostFiguresOptions, sourcesOf } from "./host-figures.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
@@ -35,8 +36,9 @@ export interface HostCollectorOptions extends Pick<HostFiguresOptions, "root" | 
 export function createHostCollector(deps: CollectorDeps, options: HostCollectorOptions = {}): Collector {
   const { clock, log, settings } = deps;
   const file = openStateFile(`${deps.stateDir}/host.json`, isState, log);
-  const work: Work = (report, signal) => watch({ deps, options, file, report, signal });
-  return supervised(work, () => check(settings.thresholds, options), { name: "host", clock, log });
+  const health = createHealth(clock);
+  const work: Work = (report, signal) => watch({ deps, options, file, report, signal, health });
+  return supervised(work, () => check(settings.thresholds, options), { name: "host", clock, log, health });
 }
 
 interface WatchOptions {
@@ -45,24 +47,28 @@ interface WatchOptions {
   readonly file: StateFile<HostState>;
   readonly report: ReportAlert;
   readonly signal: AbortSignal;
+  readonly health: Health;
 }
 
-async function watch({ deps, options, file, report, signal }: WatchOptions): Promise<void> {
+async function watch({ deps, options, file, report, signal, health }: WatchOptions): Promise<void> {
   const { clock, log, settings } = deps;
   const told = new Map<string, Level>(Object.entries(file.load() ?? {}));
   const followed = new Map<string, Threshold>();
   /** What gave no answer this time: whether it is still full is not known. */
   const unknown = new Set<string>();
+  const silent = new Set<string>();
   const figures = createHostFigures({ ...options, failed, leftOut });
   let unwatched = 0;
 
   function leftOut(count: number): void {
     if (count > 0 && unwatched === 0) log.warn({ unwatched: count }, "more file systems are there than are watched");
     unwatched = count;
+    health.gaveUp("file systems", count > 0 ? `${count} file systems that are too many to be watched` : undefined);
   }
 
   function failed(path: string, error: unknown): void {
     log.debug({ path, error: errorMessage(error) }, "a file system does not tell its size");
+    silent.add(path);
     for (const source of sourcesOf(path)) unknown.add(source);
   }
 
@@ -88,9 +94,17 @@ async function watch({ deps, options, file, report, signal }: WatchOptions): Pro
       const level = thresholdOf(figure, high).take(figure.value);
       if (level !== undefined) await tell(figure, level);
     }
+    noteSilent();
     // A disk that was taken away is no longer full. The processors' figure is missing at the first look only.
     const gone = [...told.keys()].filter((source) => !seen.has(source) && !unknown.has(source));
     for (const source of gone) await tellGone(source);
+  }
+
+  /** What still owes its first answer is not asked again, and not heard of again. */
+  function noteSilent(): void {
+    const paths = [...new Set([...silent, ...figures.stuck()])];
+    silent.clear();
+    health.gaveUp("silent", paths.length > 0 ? silentText(paths) : undefined);
   }
 
   async function tell(figure: Figure, level: Level): Promise<void> {
@@ -131,6 +145,7 @@ async function watch({ deps, options, file, report, signal }: WatchOptions): Pro
 
   while (!signal.aborted) {
     await look();
+    health.watches();
     await clock.sleep(INTERVAL_MS, signal);
   }
 }
@@ -139,22 +154,30 @@ async function check(thresholds: Thresholds, options: HostCollectorOptions): Pro
   const name = "host";
   try {
     let unwatched = 0;
+    const silent: string[] = [];
     const leftOut = (count: number) => {
       unwatched = count;
     };
-    const figures = await createHostFigures({ ...options, failed: () => undefined, leftOut }).read();
+    const failed = (path: string) => void silent.push(path);
+    const figures = await createHostFigures({ ...options, failed, leftOut }).read();
     const disks = figures
       .filter((one) => one.name === "disk")
       .map(({ source, value }) => `${source} ${Math.round(value)} %`);
     const limits = Object.entries(thresholds).map(([figure, limit]) => `${figure} ${limit ?? "off"}`);
+    const more = unwatched > 0 ? ` (and ${unwatched} more that are too many to be watched)` : "";
+    const unheard = silent.length > 0 ? `; ${silentText(silent)}` : "";
     return {
       name,
       ok: true,
-      detail: `watches ${limits.join(", ")}; disks now: ${disks.join(", ")}${unwatched > 0 ? ` (and ${unwatched} more that are too many to be watched)` : ""}`,
+      detail: `watches ${limits.join(", ")}; disks now: ${disks.join(", ")}${more}${unheard}`,
     };
   } catch (error) {
     return { name, ok: false, detail: errorMessage(error) };
   }
+}
+
+function silentText(paths: readonly string[]): string {
+  return `no answer of ${paths.join(", ")}: how full that is cannot be seen`;
 }
 
 function isState(value: unknown): value is HostState {

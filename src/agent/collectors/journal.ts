@@ -28,6 +28,8 @@ export interface Journal {
   stored(options: FollowOptions & { cursor: string }): AsyncGenerator<JournalEntry>;
   /** What comes after the cursor, for ever. */
   follow(options: FollowOptions): AsyncGenerator<JournalEntry>;
+  /** Follows for a moment, as `follow` does; throws what that would throw. */
+  tryFollowing(options: Pick<FollowOptions, "matches" | "all">): Promise<void>;
   /** Whether this user sees any such entry. */
   canRead(matches: readonly string[]): Promise<boolean>;
   /** What one run of a unit wrote; not later than this when given. */
@@ -44,6 +46,8 @@ const LIMIT_MS = 20_000;
  * ProtectControlGroups in a container): after this, another one reads on from the same place.
  */
 const FOLLOW_MS = 60_000;
+/** A reader that may not read ends sooner. */
+const TRY_MS = 500;
 
 /** Opens nothing yet. */
 export function createJournal({ run, searchPath, clock }: JournalDeps): Journal {
@@ -78,13 +82,20 @@ export function createJournal({ run, searchPath, clock }: JournalDeps): Journal 
     }
   }
 
+  async function end(): Promise<string | undefined> {
+    const { stdout } = await run(["journalctl", "--no-pager", "--lines=0", "--show-cursor"], { limitMs: LIMIT_MS });
+    return /^-- cursor: (\S+)$/m.exec(stdout)?.[1];
+  }
+
   return {
-    async end() {
-      const { stdout } = await run(["journalctl", "--no-pager", "--lines=0", "--show-cursor"], { limitMs: LIMIT_MS });
-      return /^-- cursor: (\S+)$/m.exec(stdout)?.[1];
-    },
+    end,
     stored: (options) => read([], options),
     follow,
+    async tryFollowing(options) {
+      const entry = follow({ ...options, cursor: await end(), signal: AbortSignal.timeout(TRY_MS) });
+      await entry.next();
+      await entry.return(undefined);
+    },
     async canRead(matches) {
       const words = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=1", ...matches];
       const { stdout } = await run(words, { limitMs: LIMIT_MS });

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
@@ -6,12 +6,13 @@ import { createMoments, readBootId } from "../moments.ts";
 import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
-import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
+import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episodes.ts";
 import { happeningKey } from "./happening.ts";
+import { countGivenUp, createHealth, type Health } from "./health.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import { atNow } from "./journal-entry.ts";
 import { createKernelReader } from "./kernel-lines.ts";
-import { readKmsg } from "./kmsg.ts";
+import { readKmsg, tryKmsg } from "./kmsg.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 
@@ -48,8 +49,9 @@ export function createKernelCollector(deps: CollectorDeps, options: KernelCollec
   const journal = createJournal(deps);
   const file = openStateFile(`${deps.stateDir}/kernel.json`, isState, log);
   const kmsgPath = options.kmsgPath ?? KMSG;
-  const work: Work = (report, signal) => watch({ deps, journal, kmsgPath, file, report, signal });
-  return supervised(work, () => check(journal, kmsgPath), { name: "kernel", clock, log });
+  const health = createHealth(clock);
+  const work: Work = (report, signal) => watch({ deps, journal, kmsgPath, file, report, signal, health });
+  return supervised(work, () => check({ journal, kmsgPath, clock }), { name: "kernel", clock, log, health });
 }
 
 interface WatchOptions {
@@ -59,14 +61,15 @@ interface WatchOptions {
   readonly file: StateFile<KernelState>;
   readonly report: ReportAlert;
   readonly signal: AbortSignal;
+  readonly health: Health;
 }
 
-async function watch({ deps, journal, kmsgPath, file, report, signal }: WatchOptions): Promise<void> {
+async function watch({ deps, journal, kmsgPath, file, report, signal, health }: WatchOptions): Promise<void> {
   const { clock } = deps;
   const state = file.load() ?? {};
   const initial = episodesIn(state.episodes);
   const { recoveryMs } = deps.settings;
-  const gaveUp = logGivenUp(deps.log);
+  const gaveUp = tellGivenUp(deps.log, health);
   const episodes = createEpisodes({ type: "host", clock, report, recoveryMs, initial, gaveUp });
   const reader = createKernelReader();
   const context: string[] = [];
@@ -101,7 +104,11 @@ async function watch({ deps, journal, kmsgPath, file, report, signal }: WatchOpt
   const untilEnd = AbortSignal.any([signal, ending.signal]);
 
   async function follow(): Promise<void> {
-    for await (const line of linesFrom({ journal, kmsgPath, cursor, clock, signal: untilEnd })) await take(line);
+    const lines = linesFrom({ journal, kmsgPath, cursor, clock, signal: untilEnd, health });
+    for await (const line of lines) {
+      health.watches();
+      await take(line);
+    }
   }
 
   async function settle(): Promise<void> {
@@ -139,16 +146,18 @@ async function endOf(journal: Journal): Promise<string | undefined> {
   }
 }
 
-type LinesOptions = Pick<WatchOptions, "journal" | "kmsgPath" | "signal"> & {
+type LinesOptions = Pick<WatchOptions, "journal" | "kmsgPath" | "signal" | "health"> & {
   readonly cursor: string | undefined;
   readonly clock: CollectorDeps["clock"];
 };
 
 async function* linesFrom(options: LinesOptions): AsyncGenerator<KernelLine> {
-  const { journal, cursor, clock, signal } = options;
+  const { journal, kmsgPath, cursor, clock, signal, health } = options;
   const moments = createMoments(clock);
   const isOfJournal = cursor === undefined || !cursor.startsWith("kmsg ");
   try {
+    if (await seesKernel(journal, kmsgPath)) health.watches();
+    else health.fails(UNREADABLE);
     const follow = { cursor: isOfJournal ? cursor : undefined, matches: MATCHES, signal };
     for await (const entry of journal.follow(follow)) yield { ...entry, atMs: atNow(entry, moments) };
   } catch (error) {
@@ -158,12 +167,17 @@ async function* linesFrom(options: LinesOptions): AsyncGenerator<KernelLine> {
 }
 
 /** Without a cursor only what comes from now on counts, else what comes after it. */
-async function* kmsgLines({ kmsgPath, cursor, clock, signal }: LinesOptions): AsyncGenerator<KernelLine> {
+async function* kmsgLines({ kmsgPath, cursor, clock, signal, health }: LinesOptions): AsyncGenerator<KernelLine> {
   const boot = readBootId();
   const uptimeUs = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1e6;
   const beganMs = clock.monotonicMs();
   const [, knownBoot, sequence] = /^kmsg (\S+) (\d+)$/.exec(cursor ?? "") ?? [];
-  for await (const record of readKmsg(kmsgPath, clock, signal)) {
+  const overwritten = countGivenUp(
+    health,
+    "records",
+    (count) => `lines of the kernel that were overwritten before they were read (${count} times)`,
+  );
+  for await (const record of readKmsg(kmsgPath, { clock, signal, opened: health.watches, overwritten })) {
     const isOld =
       knownBoot === undefined
         ? record.monotonicUs < uptimeUs
@@ -175,24 +189,34 @@ async function* kmsgLines({ kmsgPath, cursor, clock, signal }: LinesOptions): As
   }
 }
 
-async function check(journal: Journal, kmsgPath: string): Promise<CollectorCheck> {
+const UNREADABLE =
+  "there is nothing of the kernel in the journal that this user may read (make its user a member of the group " +
+  "systemd-journal, as `opspilot agent install` does)";
+
+/**
+ * The journal of a host that runs for long may have lost what the kernel wrote at the start: then it must have the system's own
+ * entries, which are as hard to read, and a kernel's log to be fed from, as containers have none.
+ */
+async function seesKernel(journal: Journal, kmsgPath: string): Promise<boolean> {
+  return (await journal.canRead(MATCHES)) || (existsSync(kmsgPath) && (await journal.canRead(["_PID=1"])));
+}
+
+/** Tries all that the work needs. */
+async function check({ journal, kmsgPath, clock }: Pick<LinesOptions, "journal" | "kmsgPath" | "clock">) {
   const name = "kernel";
+  const no = (detail: string): CollectorCheck => ({ name, ok: false, detail });
   try {
-    if (await journal.canRead(MATCHES)) return { name, ok: true, detail: "watches the kernel's log by the journal" };
-    const hint = "make its user a member of the group systemd-journal, as `opspilot agent install` does";
-    return {
-      name,
-      ok: false,
-      detail: `there is nothing of the kernel in the journal that this user may read (${hint})`,
-    };
+    if (!(await seesKernel(journal, kmsgPath))) return no(UNREADABLE);
+    await journal.tryFollowing({ matches: MATCHES });
+    return { name, ok: true, detail: "watches the kernel's log by the journal" };
   } catch (error) {
-    if (!(error instanceof MissingProgramError)) return { name, ok: false, detail: errorMessage(error) };
+    if (!(error instanceof MissingProgramError)) return no(errorMessage(error));
   }
   try {
-    closeSync(openSync(kmsgPath, constants.O_RDONLY | constants.O_NONBLOCK));
+    await tryKmsg(kmsgPath, clock);
     return { name, ok: true, detail: `watches the kernel's log by ${kmsgPath}` };
   } catch (error) {
-    return { name, ok: false, detail: `there is no journal, and ${kmsgPath} cannot be read: ${errorMessage(error)}` };
+    return no(`there is no journal, and ${kmsgPath} cannot be read: ${errorMessage(error)}`);
   }
 }
 

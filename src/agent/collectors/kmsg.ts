@@ -29,15 +29,42 @@ export function parseRecord(text: string): KernelRecord | undefined {
   };
 }
 
+export interface KmsgOptions {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** The device was read from. */
+  readonly opened: () => void;
+  /** Records are gone that were not read. */
+  readonly overwritten: () => void;
+}
+
+/** Reads once, as `readKmsg` does again and again; throws where that may not be. */
+export async function tryKmsg(path: string, clock: Clock): Promise<void> {
+  const trying = new AbortController();
+  const nothing = () => undefined;
+  const records = readKmsg(path, {
+    clock,
+    signal: trying.signal,
+    opened: () => trying.abort(),
+    overwritten: nothing,
+  });
+  await records.next();
+  await records.return(undefined);
+}
+
 /**
  * The kernel's records from its own device, all that it still has and then those that come. Reading never blocks (a thread that
  * waits in the kernel could not be ended): it is looked every two seconds.
  */
-export async function* readKmsg(path: string, clock: Clock, signal: AbortSignal): AsyncGenerator<KernelRecord> {
+export async function* readKmsg(
+  path: string,
+  { clock, signal, opened, overwritten }: KmsgOptions,
+): AsyncGenerator<KernelRecord> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     while (!signal.aborted) {
-      const text = await readRecord(file);
+      const text = await readRecord(file, overwritten);
+      opened();
       if (text === undefined) await clock.sleep(POLL_MS, signal);
       for (const line of (text ?? "").split("\n")) {
         // Lines with details begin with a space, and are no records.
@@ -51,15 +78,16 @@ export async function* readKmsg(path: string, clock: Clock, signal: AbortSignal)
 }
 
 /** Each read gives one record; undefined when there is none now. */
-async function readRecord(file: FileHandle): Promise<string | undefined> {
+async function readRecord(file: FileHandle, overwritten: () => void): Promise<string | undefined> {
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(RECORD_BYTES_MAX), 0, RECORD_BYTES_MAX);
     return bytesRead === 0 ? undefined : buffer.toString("utf8", 0, bytesRead);
   } catch (error) {
     const code = errorCode(error);
     if (code === "EAGAIN" || code === "EWOULDBLOCK") return undefined;
-    // Records were overwritten before they were read: the next read goes on with the oldest that is left.
-    if (code === "EPIPE") return "";
-    throw error;
+    if (code !== "EPIPE") throw error;
+    // The next read goes on with the oldest that is left.
+    overwritten();
+    return "";
   }
 }

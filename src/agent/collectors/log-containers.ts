@@ -1,15 +1,17 @@
+import { existsSync } from "node:fs";
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
-import type { DockerApi } from "../docker-api.ts";
+import { type DockerApi, opens } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
 import { createMoments, isMoment, type Moment, whenSetBack } from "../moments.ts";
 import { containerEventOf } from "./docker-events.ts";
 import { listContainers } from "./docker-state.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
+import type { Health } from "./health.ts";
 import { createLineCutter } from "./lines.ts";
 import type { LogAlerts } from "./log-lines.ts";
 import { createStampReader, isBefore, secondsOf, stampOf } from "./log-stamps.ts";
@@ -23,6 +25,9 @@ export interface LogContainersOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly health: Health;
+  /** Where the engine is away, the collector of containers says so. */
+  readonly isToldElsewhere: boolean;
 }
 
 /** Up to where a container's output was read. */
@@ -32,6 +37,10 @@ export interface OutputPlace {
   /** When it was read, or nothing came after it still. */
   readonly read: Moment;
 }
+
+/** The part of the collector's health that is about containers; each whose output cannot be read is a part of its own. */
+export const CONTAINERS_PART = "containers";
+const START_FILTERS = JSON.stringify({ type: ["container"], event: ["start"] });
 
 /** A list is asked for when listening begins, and for what the events do not tell. */
 const LIST_MS = 60_000;
@@ -54,7 +63,7 @@ interface Container {
 
 /** Follows the output of all containers that the rules name, from their start on: many live for less than a second. */
 export function createLogContainers(options: LogContainersOptions) {
-  const { rules, alerts, docker, clock, log, signal } = options;
+  const { rules, alerts, docker, clock, log, signal, health } = options;
   const moments = createMoments(clock);
   const places = createBoundedMap<OutputPlace>(PLACES_MAX);
   for (const [name, place] of Object.entries(options.places)) places.set(name, place);
@@ -64,6 +73,7 @@ export function createLogContainers(options: LogContainersOptions) {
   let turn = new AbortController();
   let reason = "";
   let isFull = false;
+  const unfollowed = new Set<string>();
 
   async function follow({ id, name }: Container, until: AbortSignal): Promise<void> {
     const own = rules.filter(({ target }) => matchesGlob(target, name));
@@ -73,8 +83,10 @@ export function createLogContainers(options: LogContainersOptions) {
       ? await readerAfterStep(id, known, until)
       : { reader: createStampReader(known.place), toSkip: 0 };
     const startMs = clock.monotonicMs();
+    const opened = () => health.forget(name);
+    const query = { follow: true, since: secondsOf(reader.from), signal: until, opened };
     let lines = 0;
-    for await (const { stream, text } of linesOf(id, { follow: true, since: secondsOf(reader.from), signal: until })) {
+    for await (const { stream, text } of linesOf(id, query)) {
       const line = reader.read(text);
       if (line === undefined || ++lines <= toSkip || line.isRepeated) continue;
       if (isBefore(line.stamp, reader.from) && clock.monotonicMs() - startMs < REPETITION_MS) continue;
@@ -84,7 +96,10 @@ export function createLogContainers(options: LogContainersOptions) {
     }
   }
 
-  async function* linesOf(id: string, query: { follow: boolean; since: string; signal: AbortSignal }) {
+  async function* linesOf(
+    id: string,
+    query: { follow: boolean; since: string; signal: AbortSignal; opened?: () => void },
+  ) {
     const cutters = { stdout: createLineCutter(LINE_BYTES_MAX), stderr: createLineCutter(LINE_BYTES_MAX) };
     for await (const { stream, bytes } of docker.logs(id, { ...query, timestamps: true }))
       for (const { text } of cutters[stream].push(bytes)) yield { stream, text };
@@ -119,6 +134,9 @@ export function createLogContainers(options: LogContainersOptions) {
       await follow(container, until);
     } catch (error) {
       const level = error instanceof DockerError ? "debug" : "error";
+      // A driver whose logs Docker cannot give, say.
+      if (error instanceof DockerError && error.reason === "refused")
+        health.fails(`container ${container.name}: ${error.message}`, { part: container.name });
       log[level]({ container: container.name, error }, "a container's output is no longer followed");
     } finally {
       following.delete(container.id);
@@ -130,6 +148,8 @@ export function createLogContainers(options: LogContainersOptions) {
     if (following.size >= FOLLOWED_MAX) {
       if (!isFull) log.warn({ followed: FOLLOWED_MAX }, "no more containers' outputs can be followed at once");
       isFull = true;
+      unfollowed.add(container.name);
+      noteUnfollowed();
       return;
     }
     isFull = false;
@@ -137,16 +157,24 @@ export function createLogContainers(options: LogContainersOptions) {
     following.set(container.id, { container, done });
   }
 
+  function noteUnfollowed(): void {
+    const text = `output of ${unfollowed.size} containers: that of ${FOLLOWED_MAX} is followed at once`;
+    health.gaveUp("containers", unfollowed.size > 0 ? text : undefined);
+  }
+
   /** Of those that have ended the rest is read, where their output was followed before. */
   async function look(isFirst: boolean): Promise<void> {
-    for (const { id, name, state } of await listContainers(docker, signal))
+    const listed = await listContainers(docker, signal);
+    unfollowed.clear();
+    for (const { id, name, state } of listed)
       if (state === "running" || (isFirst && places.has(name))) begin({ id, name });
+    noteUnfollowed();
     reason = "";
   }
 
   async function listen(): Promise<void> {
-    const filters = JSON.stringify({ type: ["container"], event: ["start"] });
-    for await (const one of docker.stream("/events", { query: { filters }, signal })) {
+    const opened = () => health.watches(CONTAINERS_PART);
+    for await (const one of docker.stream("/events", { query: { filters: START_FILTERS }, signal, opened })) {
       const event = containerEventOf(one);
       if (event?.kind === "started") begin(event);
     }
@@ -172,6 +200,8 @@ export function createLogContainers(options: LogContainersOptions) {
     if (!signal.aborted && error.message !== reason)
       log.info({ reason: error.message }, "containers cannot be followed");
     reason = errorMessage(error);
+    const isTold = options.isToldElsewhere && existsSync(docker.socketPath);
+    if (!signal.aborted) health.fails(reason, { part: CONTAINERS_PART, isTold });
   }
 
   /** Again and again, since an engine may be away. */
@@ -207,4 +237,29 @@ export function outputPlacesIn(value: unknown, clock: Pick<Clock, "now" | "monot
     return [[name, { place: one.place, read: one.read }]];
   });
   return Object.fromEntries(entries);
+}
+
+/** Tries what following the containers of these rules needs: what cannot be read, and why. */
+export async function faultsOfContainers(rules: readonly LogRule[], docker: DockerApi): Promise<string[]> {
+  try {
+    const listed = await listContainers(docker);
+    await opens((trying) => docker.stream("/events", { query: { filters: START_FILTERS }, ...trying }));
+    const isMeant = ({ name, state }: { name: string; state: string }) =>
+      state === "running" && rules.some(({ target }) => matchesGlob(target, name));
+    const faults = await Promise.all(listed.filter(isMeant).slice(0, FOLLOWED_MAX).map(faultOf));
+    return faults.flat();
+  } catch (error) {
+    if (error instanceof DockerError) return [error.message];
+    throw error;
+  }
+
+  async function faultOf({ id, name }: Container): Promise<string[]> {
+    try {
+      await opens((trying) => docker.logs(id, { tail: 1, timestamps: true, ...trying }));
+      return [];
+    } catch (error) {
+      if (error instanceof DockerError) return [`container ${name}: ${error.message}`];
+      throw error;
+    }
+  }
 }

@@ -1,11 +1,12 @@
-import { existsSync, type Stats, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { errorMessage } from "../../lib/errors.ts";
+import { errorCode, errorMessage } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { createFileTail, type FilePlace, type FileTail, fileName } from "./file-tail.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
+import type { Health } from "./health.ts";
 import type { LogAlerts } from "./log-lines.ts";
 
 export interface LogFilesOptions {
@@ -17,7 +18,11 @@ export interface LogFilesOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly pollMs: number;
+  readonly health: Health;
 }
+
+/** The part of the collector's health that is about files; each that cannot be read is a part of its own. */
+export const FILES_PART = "files";
 
 /** New files of a pattern are looked for this often. */
 const EXPAND_MS = 10_000;
@@ -35,13 +40,14 @@ interface Tailed {
 }
 
 /** Follows all files that the rules name. */
-export function createLogFiles({ rules, alerts, places, clock, log, signal, pollMs }: LogFilesOptions) {
+export function createLogFiles({ rules, alerts, places, clock, log, signal, pollMs, health }: LogFilesOptions) {
   const tailed = new Map<string, Tailed>();
   const saved = new Map<string, FilePlace>(Object.entries(places));
   /** How far files were read that are not open, by their own names. */
   const known = createBoundedMap<FilePlace>(KNOWN_MAX);
   let expandedMs: number | undefined;
   let toldLeftOut = 0;
+  let unlisted: string[] = [];
 
   function follow(path: string, from: FilePlace | "end" | "beginning"): void {
     const own = rules.filter(({ target }) => target === path || isMatch(target, path));
@@ -61,7 +67,10 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
     const isFirst = expandedMs === undefined;
     if (expandedMs !== undefined && clock.monotonicMs() - expandedMs < EXPAND_MS) return;
     expandedMs = clock.monotonicMs();
-    const { files, leftOut } = filesOf(rules, clock.now());
+    const { files, leftOut, faults } = filesOf(rules, clock.now());
+    for (const fault of unlisted) if (!faults.includes(fault)) health.forget(fault);
+    for (const fault of faults) health.fails(fault, { part: fault });
+    unlisted = faults;
     const wanted = new Set(files.map(({ path }) => path));
     for (const [path, one] of tailed) if (!wanted.has(path)) await letGo(path, one);
     const open = new Set([...tailed.values()].flatMap(({ tail }) => tail.open()));
@@ -81,6 +90,7 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
     if (!existsSync(path) && tail.open().length > 0) return;
     await tail.close();
     tailed.delete(path);
+    health.forget(path);
   }
 
   function endOf({ dev, ino, size }: Stats): FilePlace {
@@ -94,16 +104,19 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
         "more log files match than are followed at once: those that changed last are",
       );
     toldLeftOut = count;
+    health.gaveUp("files", count > 0 ? leftOutText(count) : undefined);
   }
 
   async function look(path: string, one: Tailed): Promise<void> {
     try {
       await one.tail.look();
+      if (one.reason !== "") health.forget(path);
       one.reason = "";
     } catch (error) {
       const reason = errorMessage(error);
       if (reason !== one.reason) log.warn({ path, reason }, "a log file cannot be read");
       one.reason = reason;
+      health.fails(`${path}: ${reason}`, { part: path });
     }
   }
 
@@ -113,6 +126,7 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
         while (!signal.aborted) {
           await expand();
           for (const [path, one] of tailed) await look(path, one);
+          health.watches(FILES_PART);
           changed();
           await clock.sleep(pollMs, signal);
         }
@@ -137,10 +151,13 @@ function filesOf(
 ): {
   files: { path: string; info: Stats | undefined }[];
   leftOut: FoundFile[];
+  /** Why files of a pattern cannot be looked for. */
+  faults: string[];
 } {
   const targets = [...new Set(rules.map(({ target }) => target))];
   const named = targets.filter((one) => !hasWildcard(one)).map((path) => ({ path, info: infoOf(path) }));
-  const paths = new Set(targets.filter(hasWildcard).flatMap(pathsOf));
+  const scans = targets.filter(hasWildcard).map(scan);
+  const paths = new Set(scans.flatMap((one) => one.paths));
   for (const { path } of named) paths.delete(path);
   const matching = [...paths].flatMap((path): FoundFile[] => {
     const info = infoOf(path);
@@ -152,12 +169,40 @@ function filesOf(
     (one, other) =>
       isAhead(one) - isAhead(other) || other.info.mtimeMs - one.info.mtimeMs || (one.path < other.path ? -1 : 1),
   );
-  return { files: [...named, ...matching.slice(0, FILES_MAX)], leftOut: matching.slice(FILES_MAX) };
+  return {
+    files: [...named, ...matching.slice(0, FILES_MAX)],
+    leftOut: matching.slice(FILES_MAX),
+    faults: scans.flatMap(({ fault }) => fault ?? []),
+  };
 }
 
-/** How many of the files that a target stands for now are not followed. */
-export function leftOutOf(rules: readonly LogRule[], nowMs: number): number {
-  return filesOf(rules, nowMs).leftOut.length;
+/** Reads all files of these rules a little: what cannot be read and why, and how many are not followed, in words. */
+export function tryFiles(rules: readonly LogRule[], nowMs: number): { faults: string[]; leftOut: string | undefined } {
+  const { files, leftOut, faults } = filesOf(rules, nowMs);
+  const unreadable = files.flatMap(({ path }) => faultOf(path));
+  return {
+    faults: [...faults, ...unreadable],
+    leftOut: leftOut.length === 0 ? undefined : leftOutText(leftOut.length),
+  };
+}
+
+/** One that is not there yet is no fault. */
+function faultOf(path: string): string[] {
+  try {
+    const file = openSync(path, "r");
+    try {
+      readSync(file, Buffer.alloc(1));
+      return [];
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    return errorCode(error) === "ENOENT" ? [] : [`${path}: ${errorMessage(error)}`];
+  }
+}
+
+function leftOutText(count: number): string {
+  return `${count} files that match are not followed, since too many do: those that changed last are`;
 }
 
 interface FoundFile {
@@ -165,8 +210,14 @@ interface FoundFile {
   readonly info: Stats;
 }
 
+/** One that cannot be looked at is none here: whoever follows it says why. */
 function infoOf(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false });
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
 }
 
 function hasWildcard(target: string): boolean {
@@ -177,16 +228,15 @@ function isMatch(target: string, path: string): boolean {
   return hasWildcard(target) && new Bun.Glob(target).match(path);
 }
 
-/** The files that a target stands for now; one without wildcards may still come. */
-export function pathsOf(target: string): string[] {
-  if (!hasWildcard(target)) return [target];
+/** The files that a pattern stands for now, or why they cannot be looked for. */
+function scan(target: string): { paths: string[]; fault?: string } {
   const directory = dirname(target.slice(0, target.search(/[*?]/) + 1));
   try {
     const glob = new Bun.Glob(target.slice(directory === "/" ? 1 : directory.length + 1));
-    return [...glob.scanSync({ cwd: directory, absolute: true, onlyFiles: true })].sort();
+    return { paths: [...glob.scanSync({ cwd: directory, absolute: true, onlyFiles: true })].sort() };
   } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
     // A directory that is not there yet has no files.
-    if (error instanceof Error && "code" in error) return [];
-    throw error;
+    return errorCode(error) === "ENOENT" ? { paths: [] } : { paths: [], fault: `${target}: ${errorMessage(error)}` };
   }
 }

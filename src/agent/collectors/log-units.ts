@@ -1,11 +1,13 @@
 import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
 import { unitName } from "../../protocol/commands.ts";
 import { createMoments } from "../moments.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
+import { countGivenUp, type Health } from "./health.ts";
 import { isBadCursor, type Journal } from "./journal.ts";
 import { atNow, type JournalEntry } from "./journal-entry.ts";
 import type { LogAlerts, LogSource } from "./log-lines.ts";
@@ -19,7 +21,13 @@ export interface LogUnitsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly health: Health;
 }
+
+/** The part of the collector's health that is about units. */
+export const UNITS_PART = "units";
+const UNREADABLE =
+  "this user may not read the journal (make it a member of the group systemd-journal, as `opspilot agent install` does)";
 
 /** One entry may hold a whole file: a megabyte at most. */
 const ENTRY_LINES_MAX = 10_000;
@@ -28,9 +36,15 @@ const UNITS_MAX = 1000;
 
 /** Follows what the units write that the rules name: what the agent writes itself is never looked at. */
 export function createLogUnits(options: LogUnitsOptions) {
-  const { rules, alerts, journal, clock, log, signal } = options;
+  const { rules, alerts, journal, clock, log, signal, health } = options;
   const sources = createBoundedMap<LogSource | undefined>(UNITS_MAX);
-  const patterns = rules.map((rule) => ({ rule, pattern: rule.target === "*" ? "*" : unitName(rule.target) }));
+  const patterns = rules.map((rule) => ({ rule, pattern: patternOf(rule) }));
+  const matches = matchesOf(rules);
+  const leftOut = countGivenUp(
+    health,
+    "entries",
+    (count) => `what ${count} entries of the journal have beyond ${ENTRY_LINES_MAX} lines`,
+  );
   const moments = createMoments(clock);
   let cursor = options.cursor;
 
@@ -49,7 +63,9 @@ export function createLogUnits(options: LogUnitsOptions) {
   async function take(entry: JournalEntry): Promise<void> {
     const source = sourceOf(entry.field("_SYSTEMD_UNIT") ?? "");
     if (source) {
-      for (const [at, text] of entry.message.split("\n", ENTRY_LINES_MAX).entries())
+      const lines = entry.message.split("\n", ENTRY_LINES_MAX + 1);
+      if (lines.length > ENTRY_LINES_MAX) leftOut();
+      for (const [at, text] of lines.slice(0, ENTRY_LINES_MAX).entries())
         await source.take({ text, atMs: atNow(entry, moments), key: () => happeningKey(entry.cursor, String(at)) });
     }
     cursor = entry.cursor;
@@ -58,8 +74,10 @@ export function createLogUnits(options: LogUnitsOptions) {
   async function watch(ending: AbortSignal, changed: () => void): Promise<void> {
     try {
       cursor ??= await journal.end();
-      const follow = { cursor, matches: matchesOf(patterns.map(({ pattern }) => pattern)), all: true, signal: ending };
-      for await (const entry of journal.follow(follow)) {
+      if (await mayRead(journal)) health.watches(UNITS_PART);
+      else health.fails(UNREADABLE, { part: UNITS_PART });
+      for await (const entry of journal.follow({ cursor, matches, all: true, signal: ending })) {
+        health.watches(UNITS_PART);
         await take(entry);
         changed();
       }
@@ -71,7 +89,9 @@ export function createLogUnits(options: LogUnitsOptions) {
 
   return {
     async run(changed: () => void): Promise<void> {
-      const running = supervise((ending) => watch(ending, changed), { name: "logs of units", clock, log });
+      const judge = () => ({ part: UNITS_PART });
+      const supervising = { name: "logs of units", clock, log, health, judge };
+      const running = supervise((ending) => watch(ending, changed), supervising);
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
         signal.addEventListener("abort", () => resolve(), { once: true });
@@ -82,8 +102,29 @@ export function createLogUnits(options: LogUnitsOptions) {
   };
 }
 
+/** Tries what following the units of these rules needs: why it cannot be done, undefined where it can. */
+export async function faultOfUnits(rules: readonly LogRule[], journal: Journal): Promise<string | undefined> {
+  try {
+    if (!(await mayRead(journal))) return UNREADABLE;
+    await journal.tryFollowing({ matches: matchesOf(rules), all: true });
+    return undefined;
+  } catch (error) {
+    return errorMessage(error);
+  }
+}
+
+/** Messages of process 1 are the system's: who sees one may see all. */
+function mayRead(journal: Journal): Promise<boolean> {
+  return journal.canRead(["_PID=1"]);
+}
+
+function patternOf({ target }: LogRule): string {
+  return target === "*" ? "*" : unitName(target);
+}
+
 /** journalctl knows no patterns here: when there are any, it gives everything. */
-function matchesOf(units: readonly string[]): string[] {
+function matchesOf(rules: readonly LogRule[]): string[] {
+  const units = rules.map(patternOf);
   if (units.some((unit) => /[*?]/.test(unit))) return [];
   return [...new Set(units)].map((unit) => `_SYSTEMD_UNIT=${unit}`);
 }

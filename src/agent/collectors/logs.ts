@@ -1,17 +1,22 @@
-import { accessSync, constants } from "node:fs";
-import type { LogRule, LogTargetKind } from "../../config/log-rules.ts";
-import { errorCode, errorMessage } from "../../lib/errors.ts";
+import type { LogTargetKind } from "../../config/log-rules.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
-import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
+import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episodes.ts";
 import type { FilePlace } from "./file-tail.ts";
+import { createHealth, type Health } from "./health.ts";
 import { createJournal } from "./journal.ts";
-import { createLogContainers, type OutputPlace, outputPlacesIn } from "./log-containers.ts";
-import { createLogFiles, leftOutOf, pathsOf } from "./log-files.ts";
+import {
+  CONTAINERS_PART,
+  createLogContainers,
+  faultsOfContainers,
+  type OutputPlace,
+  outputPlacesIn,
+} from "./log-containers.ts";
+import { createLogFiles, FILES_PART, tryFiles } from "./log-files.ts";
 import { createLogAlerts } from "./log-lines.ts";
-import { createLogUnits } from "./log-units.ts";
+import { createLogUnits, faultOfUnits, UNITS_PART } from "./log-units.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
 
@@ -21,6 +26,13 @@ interface LogsState {
   readonly containers?: Record<string, OutputPlace>;
   readonly episodes?: Record<string, Episode>;
 }
+
+/** Of the collector's health, by the kind of the rules. */
+const PARTS: Readonly<Record<LogTargetKind, string>> = {
+  unit: UNITS_PART,
+  file: FILES_PART,
+  container: CONTAINERS_PART,
+};
 
 const TICK_MS = 500;
 const FILE_POLL_MS = 1_000;
@@ -35,9 +47,14 @@ export function createLogsCollector(deps: CollectorDeps, options: LogsCollectorO
   const { clock, log, settings } = deps;
   const file = openStateFile(`${deps.stateDir}/logs.json`, isState, log);
   const filePollMs = options.filePollMs ?? FILE_POLL_MS;
-  const work: Work = (report, signal) => watch({ deps, filePollMs, file, report, signal });
-  const collector = supervised(work, async () => check(settings.logRules, clock.now()), { name: "logs", clock, log });
-  return settings.logRules.length > 0 ? collector : { ...collector, start: () => undefined };
+  const kinds = new Set(settings.logRules.map(({ kind }) => kind));
+  const health = createHealth(
+    clock,
+    [...kinds].map((kind) => PARTS[kind]),
+  );
+  const work: Work = (report, signal) => watch({ deps, filePollMs, file, report, signal, health });
+  const collector = supervised(work, () => check(deps), { name: "logs", clock, log, health, judge: () => PART_OF_ALL });
+  return settings.logRules.length > 0 ? collector : { ...collector, start: () => undefined, health: () => undefined };
 }
 
 interface WatchOptions {
@@ -46,9 +63,13 @@ interface WatchOptions {
   readonly file: StateFile<LogsState>;
   readonly report: ReportAlert;
   readonly signal: AbortSignal;
+  readonly health: Health;
 }
 
-async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): Promise<void> {
+/** A failure of what is common to all kinds of rules. */
+const PART_OF_ALL = { part: "all" };
+
+async function watch({ deps, filePollMs, file, report, signal, health }: WatchOptions): Promise<void> {
   const { clock, log, docker, settings } = deps;
   const state = file.load() ?? {};
   const episodes = createEpisodes({
@@ -58,12 +79,12 @@ async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): 
     recoveryMs: settings.recoveryMs,
     counted: "lines so far",
     initial: episodesIn(state.episodes),
-    gaveUp: logGivenUp(log),
+    gaveUp: tellGivenUp(log, health),
   });
   const alerts = createLogAlerts({ episodes, clock });
   const ending = new AbortController();
   const rulesOf = (kind: LogTargetKind) => settings.logRules.filter((rule) => rule.kind === kind);
-  const common = { alerts, clock, log, signal: AbortSignal.any([signal, ending.signal]) };
+  const common = { alerts, clock, log, health, signal: AbortSignal.any([signal, ending.signal]) };
   const units = createLogUnits({
     ...common,
     rules: rulesOf("unit"),
@@ -76,6 +97,7 @@ async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): 
     rules: rulesOf("container"),
     places: outputPlacesIn(state.containers, clock),
     docker,
+    isToldElsewhere: settings.enabled.includes("docker"),
   });
   let savedMs = clock.monotonicMs();
   let savedChanges = episodes.changes();
@@ -111,6 +133,7 @@ async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): 
     ...(rulesOf("container").length > 0 ? [containers.run(saveSometimes)] : []),
   ];
   try {
+    health.watches(PART_OF_ALL.part);
     await endTogether([...works, tick()], ending);
   } finally {
     await alerts.flush();
@@ -118,33 +141,23 @@ async function watch({ deps, filePollMs, file, report, signal }: WatchOptions): 
   }
 }
 
-function check(rules: readonly LogRule[], nowMs: number): CollectorCheck {
+/** Tries what each rule needs. */
+async function check(deps: CollectorDeps): Promise<CollectorCheck> {
   const name = "logs";
+  const rules = deps.settings.logRules;
   if (rules.length === 0) return { name, ok: true, detail: "no rules (OPSPILOT_PATTERNS sets some)" };
-  const unreadable = rules
-    .filter(({ kind }) => kind === "file")
-    .flatMap(({ target }) => pathsOf(target).flatMap(faultOf));
-  const leftOut = leftOutOf(
-    rules.filter(({ kind }) => kind === "file"),
-    nowMs,
-  );
-  const more =
-    leftOut === 0
-      ? ""
-      : ` (${leftOut} files that match are not followed, since too many do: those that changed last are)`;
+  const rulesOf = (kind: LogTargetKind) => rules.filter((rule) => rule.kind === kind);
+  const files = tryFiles(rulesOf("file"), deps.clock.now());
+  const [ofUnits, ofContainers] = [rulesOf("unit"), rulesOf("container")];
+  const faults = [
+    ...files.faults,
+    ...(ofUnits.length > 0 ? [await faultOfUnits(ofUnits, createJournal(deps))] : []),
+    ...(ofContainers.length > 0 ? await faultsOfContainers(ofContainers, deps.docker) : []),
+  ].filter((fault) => fault !== undefined);
+  const more = files.leftOut === undefined ? "" : ` (${files.leftOut})`;
   const places = [...new Set(rules.map(({ kind, target }) => `${kind} ${target}`))].join(", ") + more;
-  if (unreadable.length === 0) return { name, ok: true, detail: `watches ${places}` };
-  return { name, ok: false, detail: `watches ${places}, but: ${unreadable.join("; ")}` };
-}
-
-/** One that is not there yet is no fault. */
-function faultOf(path: string): string[] {
-  try {
-    accessSync(path, constants.R_OK);
-    return [];
-  } catch (error) {
-    return errorCode(error) === "ENOENT" ? [] : [errorMessage(error)];
-  }
+  if (faults.length === 0) return { name, ok: true, detail: `watches ${places}` };
+  return { name, ok: false, detail: `watches ${places}, but: ${faults.join("; ")}` };
 }
 
 function isState(value: unknown): value is LogsState {

@@ -3,12 +3,17 @@ import { errorMessage, OpsPilotError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Running } from "../../lib/loops.ts";
 import type { Collector, ReportAlert } from "../model.ts";
+import type { FailureOptions, Health } from "./health.ts";
 
 export interface SuperviseOptions {
   readonly name: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly backoff?: BackoffOptions;
+  /** Is told when the work fails or ends; that it watches the work says itself. */
+  readonly health: Health;
+  /** What a failure means. */
+  readonly judge?: (error: unknown) => FailureOptions;
 }
 
 /** What a collector waits for (a daemon, a program, a permission) comes rarely: looking for it costs next to nothing. */
@@ -16,13 +21,14 @@ export const RETRY: BackoffOptions = { minMs: 1_000, maxMs: 60_000 };
 
 /** Work that lasted this long has gone well, and the next try comes soon. */
 const WELL_MS = 60_000;
+const ENDED = "what it watches has come to an end, and is begun again";
 
 /**
  * Runs work that should never end, again and again: with back-off when it fails or ends. Each reason is logged once, not at
  * every try, so that a host without Docker has one line about it.
  */
 export function supervise(work: (signal: AbortSignal) => Promise<void>, options: SuperviseOptions): Running {
-  const { name, clock, log, backoff = RETRY } = options;
+  const { name, clock, log, backoff = RETRY, health, judge = () => ({}) } = options;
   const stopping = new AbortController();
   let lastReason = "";
 
@@ -34,6 +40,7 @@ export function supervise(work: (signal: AbortSignal) => Promise<void>, options:
       { collector: name, reason, ...(isExpected ? {} : { error }) },
       "a collector cannot watch, and tries again",
     );
+    health.fails(reason, judge(error));
     lastReason = reason;
   }
 
@@ -42,6 +49,7 @@ export function supervise(work: (signal: AbortSignal) => Promise<void>, options:
       const startMs = clock.monotonicMs();
       try {
         await work(stopping.signal);
+        health.fails(ENDED, judge(undefined));
       } catch (error) {
         if (!stopping.signal.aborted) tell(error);
       }
@@ -74,6 +82,7 @@ export function supervised(work: Work, check: Collector["check"], options: Super
       running ??= supervise((signal) => work(report, signal), options);
     },
     stop: async () => running?.stop(),
+    health: options.health.now,
     check,
   };
 }

@@ -5,6 +5,7 @@ import { createMoments } from "../moments.ts";
 import type { CollectorDeps } from "./collector-model.ts";
 import type { Episodes, Failure } from "./episodes.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
+import { countGivenUp, type Health } from "./health.ts";
 import { atNow, type EntryTime, type JournalEntry, msBetween } from "./journal-entry.ts";
 import type { RunLog, RunOfUnit } from "./journal-run.ts";
 import { createSteadyWatch, type Verdict } from "./steady.ts";
@@ -26,6 +27,7 @@ export interface UnitWatchOptions {
   readonly deps: Pick<CollectorDeps, "clock" | "run">;
   readonly boot: string;
   readonly memory: UnitMemory | undefined;
+  readonly health: Health;
   /** What a run wrote, as far as it is there. */
   readRun(run: RunOfUnit): Promise<RunLog>;
   /** The same as text, once its last lines have had time to come: more of it the later the journal is. */
@@ -51,7 +53,7 @@ interface End {
 }
 
 /** Makes alerts of what systemd says of its units, one entry after the other. */
-export function createUnitWatch({ episodes, deps, boot, memory, readRun, logsOf }: UnitWatchOptions) {
+export function createUnitWatch({ episodes, deps, boot, memory, health, readRun, logsOf }: UnitWatchOptions) {
   const { clock, run } = deps;
   const moments = createMoments(clock);
   const steady = createSteadyWatch(episodes, clock);
@@ -65,11 +67,12 @@ export function createUnitWatch({ episodes, deps, boot, memory, readRun, logsOf 
   /** Units whose next start was explained by a failure. */
   const explained = createBoundedMap<true>(HEARD_MAX);
   const givenUp = createBoundedMap<true>(HEARD_MAX);
-  const restarts = createBoundedMap<EntryTime[]>(HEARD_MAX);
+  const forgot = countGivenUp(health, "units", (count) => `${count} units, of which too many change at once`);
+  const restarts = createBoundedMap<EntryTime[]>(HEARD_MAX, forgot);
   /** Runs of units that were found to have failed, before the journal said so. */
   const found = createBoundedMap<true>(HEARD_MAX);
   /** Units that gave up because of the one that they start. */
-  const consequences = createBoundedMap<true>(HEARD_MAX);
+  const consequences = createBoundedMap<true>(HEARD_MAX, forgot);
   const telling = new Set<Promise<void>>();
 
   function failed(event: UnitEvent & { kind: "failed" }, entry: JournalEntry): Promise<void> | void {

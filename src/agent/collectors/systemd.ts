@@ -3,16 +3,16 @@ import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { readBootId } from "../moments.ts";
-import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, RECENT_MS, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
-import { createEpisodes, type Episode, episodesIn, logGivenUp } from "./episodes.ts";
+import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episodes.ts";
+import { createHealth, type Health } from "./health.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
 import type { JournalEntry } from "./journal-entry.ts";
 import type { RunLog, RunOfUnit } from "./journal-run.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervised, type Work } from "./supervise.ts";
-import { listFailed } from "./systemctl.ts";
+import { listFailed, showUnits } from "./systemctl.ts";
 import { createUnitWatch, type UnitMemory, unitMemoryIn } from "./systemd-units.ts";
 
 interface SystemdState {
@@ -24,17 +24,25 @@ interface SystemdState {
 /** All that systemd itself writes; no other program can write in its name. */
 const MATCHES = ["_PID=1"];
 
+export interface SystemdCollectorOptions {
+  /** Where systemd is process 1 this is there; for tests. */
+  readonly bootedPath?: string;
+}
+
 /**
  * Units that fail, from systemd's own entries in the journal: each is an alert with the unit's last log lines, or counts. How
  * units recover is asked of systemctl, and only while something is broken. What failed while the agent was away is read
  * from the journal behind the saved cursor; what the journal no longer has shows in the list of failed units.
  */
-export function createSystemdCollector(deps: CollectorDeps): Collector {
+export function createSystemdCollector(deps: CollectorDeps, options: SystemdCollectorOptions = {}): Collector {
   const { clock, log } = deps;
   const journal = createJournal(deps);
   const file = openStateFile(`${deps.stateDir}/systemd.json`, isState, log);
-  const work: Work = (report, signal) => watch({ deps, journal, file, report, signal });
-  return supervised(work, () => check(deps, journal), { name: "systemd", clock, log });
+  const health = createHealth(clock);
+  const isBooted = () => existsSync(options.bootedPath ?? BOOTED);
+  const work: Work = (report, signal) => watch({ deps, journal, file, report, signal, health });
+  const judge = () => ({ isAbsent: !isBooted() });
+  return supervised(work, () => check(deps, journal, isBooted), { name: "systemd", clock, log, health, judge });
 }
 
 interface WatchOptions {
@@ -43,10 +51,11 @@ interface WatchOptions {
   readonly file: StateFile<SystemdState>;
   readonly report: ReportAlert;
   readonly signal: AbortSignal;
+  readonly health: Health;
 }
 
 /** From the saved place on until the journal's reader ends. */
-async function watch({ deps, journal, file, report, signal }: WatchOptions): Promise<void> {
+async function watch({ deps, journal, file, report, signal, health }: WatchOptions): Promise<void> {
   const { clock } = deps;
   const { recoveryMs } = deps.settings;
   const state = file.load() ?? {};
@@ -62,7 +71,7 @@ async function watch({ deps, journal, file, report, signal }: WatchOptions): Pro
     report,
     recoveryMs,
     initial: episodesIn(state.episodes),
-    gaveUp: logGivenUp(deps.log),
+    gaveUp: tellGivenUp(deps.log, health),
   });
   const pace = createLookPace(clock, recoveryMs);
   const units = createUnitWatch({
@@ -70,6 +79,7 @@ async function watch({ deps, journal, file, report, signal }: WatchOptions): Pro
     deps,
     boot: readBootId(),
     memory: unitMemoryIn(state.units),
+    health,
     readRun: (run) => readRun(run, undefined, { deps, journal }),
     logsOf: (run, atMs, lagMs) => readLogs({ run, atMs, lagMs }, { deps, journal, signal }),
   });
@@ -113,13 +123,18 @@ async function watch({ deps, journal, file, report, signal }: WatchOptions): Pro
   const untilEnd = AbortSignal.any([signal, ending.signal]);
 
   async function follow(): Promise<void> {
-    for await (const entry of journal.follow({ cursor: heard, matches: MATCHES, signal: untilEnd })) await take(entry);
+    for await (const entry of journal.follow({ cursor: heard, matches: MATCHES, signal: untilEnd })) {
+      health.watches();
+      await take(entry);
+    }
   }
 
   try {
     await catchUp();
     await units.compare();
     save();
+    if (await journal.canRead(MATCHES)) health.watches();
+    else health.fails(UNREADABLE);
     await endTogether([follow(), lookAgain(untilEnd)], ending);
   } catch (error) {
     if (isBadCursor(error)) cursor = undefined;
@@ -169,24 +184,28 @@ async function readRun(
   }
 }
 
-async function check({ run }: CollectorDeps, journal: Journal): Promise<CollectorCheck> {
+/** Tries all that the work needs. */
+async function check({ run }: CollectorDeps, journal: Journal, isBooted: () => boolean): Promise<CollectorCheck> {
   const name = "systemd";
   try {
     const failed = await listFailed(run);
-    const canRead = await journal.canRead(MATCHES);
-    if (!canRead) return { name, ok: false, detail: `this user may not read the system's journal (${JOURNAL_HINT})` };
+    await showUnits(failed.length > 0 ? failed : [SURE_UNIT], run);
+    if (!(await journal.canRead(MATCHES))) return { name, ok: false, detail: UNREADABLE };
+    await journal.tryFollowing({ matches: MATCHES });
     const now = failed.length === 0 ? "none has failed" : `failed now: ${failed.join(", ")}`;
     return { name, ok: true, detail: `watches all units by the journal; ${now}` };
   } catch (error) {
-    const isAbsent = error instanceof MissingProgramError || !existsSync(BOOTED);
-    if (isAbsent) return { name, ok: true, detail: `this host does not run systemd: ${errorMessage(error)}` };
-    return { name, ok: false, detail: errorMessage(error) };
+    if (isBooted()) return { name, ok: false, detail: errorMessage(error) };
+    return { name, ok: false, absent: true, detail: `this host does not run systemd: ${errorMessage(error)}` };
   }
 }
 
 /** Where systemd is process 1 this is there. */
 const BOOTED = "/run/systemd/system";
-const JOURNAL_HINT = "make it a member of the group systemd-journal, as `opspilot agent install` does";
+/** Every systemd has this one. */
+const SURE_UNIT = "init.scope";
+const UNREADABLE =
+  "this user may not read the system's journal (make it a member of the group systemd-journal, as `opspilot agent install` does)";
 
 function isState(value: unknown): value is SystemdState {
   return isRecord(value) && (value.cursor === undefined || typeof value.cursor === "string");

@@ -8,6 +8,18 @@ export interface DatabaseFacts {
   /** Null while there are no tables. */
   nodes: number | null;
   quarantine: QuarantineFacts | null;
+  /** Those of connected agents that cannot see for a while, the ones that are blind for longest first. */
+  blind: BlindFacts[];
+  /** The hosts of each token that several use. */
+  sharedTokens: string[][];
+}
+
+/** A collector that cannot see, on a host whose agent is connected. */
+export interface BlindFacts {
+  host: string;
+  name: string;
+  since: Date;
+  why: string;
 }
 
 /** Frames that a fault of the server's own kept from being stored, if there are any. */
@@ -19,18 +31,59 @@ export interface QuarantineFacts {
 }
 
 const ERROR_CHARS_MAX = 200;
+const BLIND_MAX = 200;
+/** An agent that has just begun does not see yet. */
+const BLIND_FOR = "1 min";
+/** Of which each is named; one who has more sees those once these are mended. */
+const TOKENS_MAX = 20;
+
+/** Which tables there are: an earlier version made fewer. */
+interface Tables {
+  nodes: boolean;
+  quarantine: boolean;
+  collectors: boolean;
+  hosts: boolean;
+}
 
 /** Asks it. */
 export async function readDatabaseFacts(sql: Sql): Promise<DatabaseFacts> {
-  const [row] = await sql<{ version: string; now: number; tables: boolean; quarantine: boolean }[]>`
-    select current_setting('server_version') as version, to_regclass('nodes') is not null as tables,
-      to_regclass('quarantine') is not null as quarantine,
-      extract(epoch from clock_timestamp())::float8 * 1000 as now`;
+  const [row] = await sql<({ version: string; nowMs: number } & Tables)[]>`
+    select current_setting('server_version') as version, to_regclass('nodes') is not null as nodes,
+      to_regclass('quarantine') is not null as quarantine, to_regclass('collectors') is not null as collectors,
+      to_regclass('token_hosts') is not null as hosts,
+      extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs"`;
   if (!row) throw new Error("the database said nothing of itself");
-  if (!row.tables) return { version: row.version, nowMs: row.now, nodes: null, quarantine: null };
+  const { version, nowMs, ...tables } = row;
+  return {
+    version,
+    nowMs,
+    nodes: tables.nodes ? await countNodes(sql) : null,
+    quarantine: tables.quarantine ? await readQuarantine(sql) : null,
+    blind: tables.collectors ? await readBlind(sql) : [],
+    sharedTokens: tables.hosts ? await readSharedTokens(sql) : [],
+  };
+}
+
+async function countNodes(sql: Sql): Promise<number> {
   const [live] = await sql<{ nodes: number }[]>`select count(*)::int as nodes from nodes where lease_until > now()`;
-  const quarantine = row.quarantine ? await readQuarantine(sql) : null;
-  return { version: row.version, nowMs: row.now, nodes: live?.nodes ?? 0, quarantine };
+  return live?.nodes ?? 0;
+}
+
+async function readBlind(sql: Sql): Promise<BlindFacts[]> {
+  return sql<BlindFacts[]>`
+    select coalesce(a.hostname, 'agent ' || a.id) as host, c.name, c.since, coalesce(c.why, '') as why
+    from collectors c join agents a on a.id = c.agent_id
+    where c.state = 'cannot' and c.since < now() - ${BLIND_FOR}::interval and a.status = 'online' and a.deleted_at is null
+    order by c.since limit ${BLIND_MAX}`;
+}
+
+async function readSharedTokens(sql: Sql): Promise<string[][]> {
+  const rows = await sql<{ hosts: string[] }[]>`
+    select array(select distinct coalesce(h.hostname, '(no name)') from token_hosts h
+      where h.agent_id = a.id and h.returns > 0 order by 1) as hosts
+    from agents a where a.shared_since is not null and a.shared_until is null and a.deleted_at is null
+    order by a.shared_since limit ${TOKENS_MAX}`;
+  return rows.map(({ hosts }) => hosts);
 }
 
 async function readQuarantine(sql: Sql): Promise<QuarantineFacts | null> {

@@ -92,7 +92,14 @@ async function checkTarget(
     const clocks = isOther ? [{ whose: `the database (${address.host})`, skewS }] : [];
     const jobs = isPooled ? [] : await checkJobsDriver(database, fails);
     return {
-      findings: [checkVersion(name, where, facts), checkTables(state), ...checkQuarantine(facts), ...jobs],
+      findings: [
+        checkVersion(name, where, facts),
+        checkTables(state),
+        ...checkQuarantine(facts),
+        ...checkCollectors(facts),
+        ...checkTokens(facts),
+        ...jobs,
+      ],
       clocks,
     };
   }
@@ -136,6 +143,25 @@ function checkQuarantine({ quarantine }: DatabaseFacts): Finding[] {
   const todo =
     "a newer version may know better; the table quarantine keeps the frames for RETENTION, with the whole error";
   return [doubtful("quarantine", text, todo)];
+}
+
+const BLIND_SHOWN = 5;
+
+function checkCollectors({ blind }: DatabaseFacts): Finding[] {
+  if (blind.length === 0) return [];
+  const shown = blind.slice(0, BLIND_SHOWN).map(({ host, name, since, why }) => {
+    return `${name} on ${host} since ${since.toISOString()} (${why})`;
+  });
+  const more = blind.length > BLIND_SHOWN ? `; and ${blind.length - BLIND_SHOWN} more` : "";
+  const text = `collectors that cannot see: ${shown.join("; ")}${more}`;
+  const todo =
+    "run `opspilot agent check` on the host, which says what is missing; OPSPILOT_COLLECTORS there switches one off";
+  return [doubtful("collectors", text, todo)];
+}
+
+function checkTokens({ sharedTokens }: DatabaseFacts): Finding[] {
+  const todo = "give each host a token of its own: opspilot token create, then opspilot agent install --token there";
+  return sharedTokens.map((hosts) => doubtful("tokens", `several hosts use one token: ${hosts.join(", ")}`, todo));
 }
 
 function checkTables({ missing, isNewer }: MigrationState): Finding {
