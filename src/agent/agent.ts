@@ -61,7 +61,7 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   const { config, clock, log } = deps;
   const { spool, inbox, executor } = openState(deps, onStop);
   const delivery = createDelivery({ spool, clock, log, settled: createSettling(executor, inbox, log) });
-  const outbox = createOutbox({ spool, delivery, log });
+  const outbox = createOutbox({ spool, delivery, clock, log });
   for (const result of await executor.unfinished()) await outbox.result(result);
   const collectors = deps.createCollectors();
   const extra = () => ({

@@ -3,6 +3,7 @@ import type { Log } from "../lib/log.ts";
 import { CloseCode, type FrameErrorReason, type ResultPayload, type ServerFrame } from "../protocol/frames.ts";
 import { alertFrame, frameText, resultFrame, resultId } from "./frames.ts";
 import type { HostAlert } from "./model.ts";
+import { createMoments } from "./moments.ts";
 import type { Spool } from "./spool.ts";
 import type { SpoolFrame } from "./spool-segments.ts";
 
@@ -45,6 +46,7 @@ type Refusal = Extract<ServerFrame, { type: "error" }>;
  * the others.
  */
 export function createDelivery({ spool, clock, log, settled }: DeliveryDeps) {
+  const moments = createMoments(clock);
   /** Bytes by id. */
   const underWay = new Map<string, number>();
   let send: ((text: string) => void) | undefined;
@@ -59,10 +61,15 @@ export function createDelivery({ spool, clock, log, settled }: DeliveryDeps) {
     while (send && waitUntilMs === undefined && hasRoom()) {
       const frame = spool.take();
       if (!frame) return;
-      const text = frameText(frame, clock.now());
+      const text = frameText(frame, sentAtMs(frame));
       underWay.set(frame.id, text.length);
       send(text);
     }
+  }
+
+  /** By the clock that gave what is in it its moment: what lies between is right then, though the clock was set meanwhile. */
+  function sentAtMs({ noted }: SpoolFrame): number {
+    return clock.now() - (noted ? moments.stepMs(noted) : 0);
   }
 
   function hasRoom(): boolean {
@@ -181,11 +188,17 @@ export function createDelivery({ spool, clock, log, settled }: DeliveryDeps) {
 
 export type Delivery = ReturnType<typeof createDelivery>;
 
+interface OutboxDeps extends Pick<DeliveryDeps, "spool" | "clock" | "log"> {
+  readonly delivery: Delivery;
+}
+
 /** What the agent has to say goes through here: into the spool, and from there to the server. */
-export function createOutbox({ spool, delivery, log }: { spool: Spool; delivery: Delivery; log: Log }) {
+export function createOutbox({ spool, delivery, clock, log }: OutboxDeps) {
+  const moments = createMoments(clock);
+
   /** It may be on its way while it is still being written. */
   async function send(frame: SpoolFrame): Promise<void> {
-    const saved = spool.add(frame);
+    const saved = spool.add({ ...frame, noted: moments.now() });
     delivery.wake();
     await saved;
   }
@@ -197,7 +210,8 @@ export function createOutbox({ spool, delivery, log }: { spool: Spool; delivery:
     async report(alert: HostAlert): Promise<void> {
       log.info({ type: alert.type, source: alert.source, state: alert.state }, "alert");
       try {
-        await send(alertFrame(alert));
+        // What a clock said before it was put back is not later than now.
+        await send(alertFrame({ ...alert, atMs: Math.min(alert.atMs, clock.now()) }));
       } catch (error) {
         log.error({ error, source: alert.source }, "an alert could not be kept");
       }

@@ -19,7 +19,7 @@ import { ResultPayload } from "../protocol/frames.ts";
 const STATES = ["started", "result", "settled"] as const;
 type State = (typeof STATES)[number];
 
-/** A server repeats a command within seconds if at all; a result that nobody took for a week interests nobody. */
+/** A server repeats a command within seconds if at all; a result that nobody took for a week interests nobody: a week of this process. */
 const AGE_MS_MAX = 7 * 24 * 3_600_000;
 /** With outputs of 64 KiB at most, this bounds the disk to 32 MiB. */
 const COMMANDS_MAX = 500;
@@ -29,7 +29,10 @@ const INTERRUPTED =
 
 interface Entry {
   state: State;
+  /** By the host's clock, for people. */
   atMs: number;
+  /** By one that nobody sets: since when this process knows of it. */
+  knownMs: number;
   /** The disk would not take it. */
   unwritten?: ResultPayload;
 }
@@ -40,20 +43,24 @@ interface Entry {
  */
 export function openLedger({ dir, clock, log }: { dir: string; clock: Clock; log: Log }) {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const entries = readEntries(dir);
+  const entries = readEntries(dir, clock);
   /** Begun by this process and not over: they are not interrupted. */
   const running = new Set<string>();
   const pathOf = (id: string, state: State) => join(dir, `${id}.${state}`);
   prune();
 
   function prune(): void {
-    const oldestMs = clock.now() - AGE_MS_MAX;
-    for (const [id, { atMs }] of entries) if (atMs < oldestMs) forget(id);
+    const oldestMs = clock.monotonicMs() - AGE_MS_MAX;
+    for (const [id, { knownMs }] of entries) if (knownMs < oldestMs) forget(id);
     const settled = [...entries].filter(([, { state }]) => state === "settled").map(([id]) => id);
     for (const id of [...settled, ...entries.keys()]) {
       if (entries.size <= COMMANDS_MAX) return;
       forget(id);
     }
+  }
+
+  function note(id: string, entry: Pick<Entry, "state" | "unwritten">): void {
+    entries.set(id, { ...entry, atMs: clock.now(), knownMs: clock.monotonicMs() });
   }
 
   function forget(id: string): void {
@@ -85,7 +92,7 @@ export function openLedger({ dir, clock, log }: { dir: string; clock: Clock; log
       prune();
       await writeDurably(pathOf(id, "started"), "");
       await syncPath(dir);
-      entries.set(id, { state: "started", atMs: clock.now() });
+      note(id, { state: "started" });
       running.add(id);
     },
     /** Keeps the result. Never rejects: what the disk does not take stays in memory. */
@@ -95,10 +102,10 @@ export function openLedger({ dir, clock, log }: { dir: string; clock: Clock; log
       try {
         await writeDurably(pathOf(id, "started"), JSON.stringify(result));
         await advance(id, "started", "result");
-        entries.set(id, { state: "result", atMs: clock.now() });
+        note(id, { state: "result" });
       } catch (error) {
         log.error({ error: errorMessage(error), command: id }, "a command's result cannot be kept on disk");
-        entries.set(id, { state: "started", atMs: clock.now(), unwritten: result });
+        note(id, { state: "started", unwritten: result });
       }
     },
     async settle(commandId: string): Promise<void> {
@@ -108,7 +115,7 @@ export function openLedger({ dir, clock, log }: { dir: string; clock: Clock; log
       try {
         if (entry.state === "started") await writeDurably(pathOf(id, "started"), JSON.stringify(resultOf(id, entry)));
         await advance(id, entry.state, "settled");
-        entries.set(id, { state: "settled", atMs: entry.atMs });
+        entries.set(id, { state: "settled", atMs: entry.atMs, knownMs: entry.knownMs });
       } catch (error) {
         log.warn({ error: errorMessage(error), command: id }, "a command's result is sent again after a restart");
       }
@@ -123,14 +130,21 @@ export function openLedger({ dir, clock, log }: { dir: string; clock: Clock; log
 
 export type Ledger = ReturnType<typeof openLedger>;
 
-/** Oldest first. */
-function readEntries(dir: string): Map<string, Entry> {
+/**
+ * Oldest first; what is of a time that is still to come was written before the clock was put back. How old they are their files
+ * say, by a clock that may have been put forward since: what the server does not have is not given up for that.
+ */
+function readEntries(dir: string, clock: Clock): Map<string, Entry> {
+  const nowMs = clock.now();
   const found = readdirSync(dir).flatMap((name): [string, Entry][] => {
     const [, id, state] = FILE_NAME.exec(name) ?? [];
     if (id === undefined || state === undefined) return [];
-    return [[id, { state: state as State, atMs: statSync(join(dir, name)).mtimeMs }]];
+    const atMs = statSync(join(dir, name)).mtimeMs;
+    const ageMs = state === "settled" ? Math.max(0, nowMs - atMs) : 0;
+    return [[id, { state: state as State, atMs, knownMs: clock.monotonicMs() - ageMs }]];
   });
-  return new Map(found.sort(([, one], [, other]) => one.atMs - other.atMs));
+  const isAhead = ({ atMs }: Entry) => Number(atMs > nowMs);
+  return new Map(found.sort(([, one], [, other]) => isAhead(other) - isAhead(one) || one.atMs - other.atMs));
 }
 
 function readResult(path: string): ResultPayload | undefined {

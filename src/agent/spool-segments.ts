@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { syncPathNow } from "../lib/durable.ts";
 import type { Envelope } from "../protocol/frames.ts";
+import type { Moment } from "./moments.ts";
 
 /** After so much a new file is begun: what is read, rewritten or sent twice after a crash is at most about this. */
 const SEGMENT_BYTES = 256 * 1024;
@@ -238,6 +239,8 @@ export interface SpoolFrame {
   readonly compression: Envelope["compression"];
   /** The same for alerts that say the same: which of them can be spared. */
   readonly key: number;
+  /** When it was put there; earlier versions did not say. */
+  readonly noted?: Moment;
 }
 
 const CHECKSUM_CHARS = 8;
@@ -248,8 +251,8 @@ const LINE_END = "\n";
  * changed, is thereby known, and the next line is found all the same.
  */
 export function encodeRecord(frame: SpoolFrame): string {
-  const { id, type, data, compression, key } = frame;
-  const json = JSON.stringify({ id, type, data, compression, key });
+  const { id, type, data, compression, key, noted } = frame;
+  const json = JSON.stringify({ id, type, data, compression, key, noted });
   return `${checksumOf(json)} ${json}${LINE_END}`;
 }
 

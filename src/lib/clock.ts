@@ -1,10 +1,14 @@
+import { uptime } from "node:os";
 import { OpsPilotError } from "./errors.ts";
 
 /** Where time comes from, so that a test can set it. */
 export interface Clock {
   /** Wall-clock time, Unix milliseconds. */
   now(): number;
-  /** Milliseconds that never run backwards; only differences mean something. */
+  /**
+   * Milliseconds that never run backwards, since about the start of the machine; only differences mean something, to another
+   * process of that start within a second.
+   */
   monotonicMs(): number;
   /** Resolves after `ms`, or as soon as the signal aborts (it never rejects). */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -12,7 +16,8 @@ export interface Clock {
 
 /** The real clock. */
 export function createSystemClock(): Clock {
-  return { now: Date.now, monotonicMs: () => performance.now(), sleep };
+  const startedMs = uptime() * 1000 - performance.now();
+  return { now: Date.now, monotonicMs: () => startedMs + performance.now(), sleep };
 }
 
 function sleep(ms: number, signal?: AbortSignal): Promise<void> {

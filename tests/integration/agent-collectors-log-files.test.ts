@@ -19,7 +19,7 @@ let health: Health;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "opspilot-log-files-"));
   ending = new AbortController();
-  clock = createTestClock();
+  clock = createTestClock(Date.now());
   health = createHealth(clock, [FILES_PART]);
   lines = [];
   warnings = [];
@@ -91,6 +91,18 @@ describe("log files of a pattern", () => {
     }
     const turn = await start();
     appendFileSync(path("3.log"), "after\n");
+    await turn(10_000);
+    await turn(1_000);
+    expect(lines).toEqual(["after"]);
+  });
+
+  test("that are too many are followed once they change, though others changed in a time that is still to come", async () => {
+    for (let at = 0; at < 120; at++) writeFileSync(path(`${at}.log`), "before\n");
+    for (let at = 0; at < 120; at++) utimesSync(path(`${at}.log`), clock.now() / 1000 - at, clock.now() / 1000 - at);
+    const turn = await start();
+    clock.setBack(7_200_000);
+    appendFileSync(path("110.log"), "after\n");
+    utimesSync(path("110.log"), clock.now() / 1000, clock.now() / 1000);
     await turn(10_000);
     await turn(1_000);
     expect(lines).toEqual(["after"]);

@@ -297,7 +297,7 @@ describe("the collector of log patterns, on containers", () => {
     expect(alert.message).toBe("web matches /ERROR/: ERROR: half a line (lines so far: 1)");
     expect(alert.atMs).toBe(Date.parse(after));
     await collector.stop();
-    expect(JSON.parse(readFileSync(stateFile(), "utf8")).containers).toEqual({ web: after });
+    expect(JSON.parse(readFileSync(stateFile(), "utf8")).containers).toMatchObject({ web: { place: after } });
     await until(() => Date.now() > afterMs + 1_000);
     bench.start(create("container:w* /ERROR/"));
     const seconds = Math.floor(Date.parse(after) / 1000);
@@ -332,7 +332,7 @@ describe("the collector of log patterns, on containers", () => {
     const first = bench.start(create(rules));
     await bench.alert(0);
     await first.stop();
-    expect(JSON.parse(readFileSync(stateFile(), "utf8")).containers).toEqual({ web: `${second} 3` });
+    expect(JSON.parse(readFileSync(stateFile(), "utf8")).containers).toMatchObject({ web: { place: `${second} 3` } });
     docker.followed.set("web", lines("fine", "ERROR a", "fine", "ERROR b"));
     await until(() => Date.now() > Date.parse(second) + 1_000);
     const next = bench.start(create(rules));

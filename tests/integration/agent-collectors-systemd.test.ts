@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSystemdCollector } from "../../src/agent/collectors/systemd.ts";
+import { createSettableClock, createTestClock } from "../support/clock.ts";
 import { CollectorBench } from "../support/collectors.ts";
 import { FakeSystemd, recordedEntries } from "../support/fake-systemd.ts";
 import { until } from "../support/until.ts";
@@ -143,6 +144,48 @@ describe("the collector of systemd's units", () => {
       "loop.service ends without an error and is started again, again and again (failures in a row: 1)",
     );
     expect(bench.alerts).toHaveLength(1);
+  });
+
+  describe("of which some end without an error now and then, though the clock is set meanwhile,", () => {
+    const restarts = recordedEntries("loop").filter(({ N_RESTARTS: count }) => count !== undefined);
+    const loop = async (...steps: readonly [waitMs: number, backMs: number][]) => {
+      const clock = createTestClock(Date.now());
+      systemd.clock = clock;
+      await start();
+      systemd.setUnit("loop.service", { ...ACTIVE, ActiveState: "activating", SubState: "auto-restart" });
+      for (const [waitMs, backMs] of steps) {
+        clock.leap(waitMs);
+        clock.setBack(backMs);
+        systemd.write(...restarts.slice(0, 1));
+      }
+    };
+
+    test("takes none for a loop that is none", async () => {
+      const [now, soon, later] = [0, 60_000, 1_800_000];
+      await loop([now, 0], [soon, 0], [soon, 0], [later, 7_200_000], [soon, 0]);
+      // What there would be to tell of it is told by the end.
+      failWeb();
+      await bench.alert(0);
+      await bench.close();
+      expect(bench.alerts.map(({ source }) => source)).toEqual(["web.service"]);
+    });
+
+    test("knows a loop", async () => {
+      const soon = 30_000;
+      await loop([soon, 0], [soon, 0], [soon, -7_200_000], [soon, 0], [soon, 0]);
+      expect((await bench.alert(0)).source).toBe("loop.service");
+    });
+  });
+
+  test("says when a unit failed by the clock as it is now, though it was put forward since", async () => {
+    const collector = await start();
+    await collector.stop();
+    const clock = createSettableClock();
+    systemd.clock = clock;
+    failWeb();
+    clock.setBack(-7_200_000);
+    bench.start(createSystemdCollector(bench.deps({ clock, searchPath: systemd.searchPath })));
+    expect(Math.abs((await bench.alert(0)).atMs - clock.now())).toBeLessThan(10_000);
   });
 
   test("believes nobody but systemd", async () => {

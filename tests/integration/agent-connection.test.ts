@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createSettableClock } from "../support/clock.ts";
 import { type FakeExecutor, HostAgent, type HostAgentOptions } from "../support/host-agent.ts";
 import { type AgentFrame, StreamServer, type StreamServerOptions } from "../support/stream-server.ts";
 import { until } from "../support/until.ts";
@@ -48,6 +49,28 @@ describe("an agent", () => {
       { ver: "1.1", token: "", type: "alert" },
     ]);
     expect(agent.log.join("")).not.toContain("token-of-a-test");
+  });
+
+  test.each([
+    ["back", 7_200_000],
+    ["forward", -7_200_000],
+  ])("says how long ago an alert was that waited while the clock was put %s", async (_, ms) => {
+    const clock = createSettableClock();
+    const { port } = server;
+    await server.stop();
+    const agent = await startAgent({ clock }, `ws://127.0.0.1:${port}/v1/stream`);
+    await agent.report({ atMs: clock.now() - 60_000 });
+    clock.setBack(ms);
+    await agent.report({ source: "redis", atMs: clock.now() + Math.max(0, ms) });
+    await agent.stop();
+    agents.pop();
+    server = new StreamServer({ port });
+    await startAgent({ clock }, server.url);
+    await arrived(2);
+    const [before, after] = ofType("alert").map(({ ts, payload }) => ts - payload.at);
+    expect(before).toBeWithin(60, 75);
+    expect(after).toBeWithin(0, 15);
+    expect(ofType("heartbeat").every(({ ts }) => Math.abs(ts * 1000 - clock.now()) < 15_000)).toBe(true);
   });
 
   test("tells the host's facts, what is allowed here and how its spool is, as often as the server asks", async () => {

@@ -155,11 +155,40 @@ describe("the ledger", () => {
   test("forgets what is older than a week", async () => {
     const clock = createTestClock(Date.now());
     const dir = join(folder, "commands");
-    await executorWith({ clock }).ask("ping", {}, { id: ID });
+    const executor = executorWith({ clock });
+    await executor.ask("ping", {}, { id: ID });
+    await executor.settled(ID);
     const weekAgo = new Date(clock.now() - 8 * 24 * 3_600_000);
     for (const file of files()) utimesSync(join(dir, file), weekAgo, weekAgo);
     expect(await executorWith({ clock }).unfinished()).toEqual([]);
     expect(files()).toEqual([]);
+  });
+
+  test("neither forgets what the server does not have, nor runs it again, when the clock is put forward", async () => {
+    const clock = createTestClock(Date.now());
+    const executor = executorWith({ clock });
+    const other = crypto.randomUUID();
+    const result = await executor.ask("get_logs", restart, { id: ID });
+    clock.setBack(-30 * 365 * 24 * 3_600_000);
+    await executor.ask("ping", {}, { id: other });
+    await executor.settled(other);
+    expect(await executor.ask("get_logs", restart, { id: ID })).toEqual(result);
+    expect(await executorWith({ clock }).unfinished()).toEqual([result as never]);
+    expect(programs.calls("journalctl")).toHaveLength(1);
+  });
+
+  test("forgets those first that were written before the clock was put back", async () => {
+    const clock = createTestClock(Date.now());
+    const dir = join(folder, "commands");
+    executorWith({ clock });
+    const ids = Array.from({ length: 502 }, () => crypto.randomUUID());
+    for (const [at, id] of ids.entries()) {
+      writeFileSync(join(dir, `${id}.settled`), JSON.stringify({ command_id: id, status: "done" }));
+      const writtenAt = new Date(clock.now() + (at < 2 ? 7_200_000 : 0) - 60_000 + at);
+      utimesSync(join(dir, `${id}.settled`), writtenAt, writtenAt);
+    }
+    const ledger = openLedger({ dir, clock, log: quiet });
+    expect(ids.filter((id) => ledger.find(id) === undefined)).toEqual(ids.slice(0, 2));
   });
 
   test("bears a torn file and files that are none of its own", async () => {

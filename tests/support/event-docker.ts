@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type FakeDocker, OPENING, startFakeDocker } from "./fake-docker.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+import { type FakeDocker, logFrame, OPENING, startFakeDocker } from "./fake-docker.ts";
 
 const FIXTURES = join(import.meta.dir, "../fixtures/docker");
 
@@ -42,6 +43,13 @@ export interface EventDockerOptions {
   readonly liveRestore?: boolean;
   /** Another word for a state in a filter is refused. */
   readonly statuses?: readonly string[];
+  /** The host's. */
+  readonly clock?: Pick<Clock, "now">;
+}
+
+interface WrittenLine {
+  readonly atMs: number;
+  readonly frame: Uint8Array;
 }
 
 /** A daemon that keeps its last events and its containers, as Docker does, and forgets the events when it is started anew. */
@@ -61,6 +69,8 @@ export class EventDocker {
   #events: DockerEvent[] = [];
   #daemon: FakeDocker | undefined;
   readonly #writers = new Set<(event: DockerEvent) => void>();
+  readonly #written = new Map<string, WrittenLine[]>();
+  readonly #readers = new Set<(name: string, line: WrittenLine) => void>();
 
   constructor(
     readonly folder: string,
@@ -74,6 +84,15 @@ export class EventDocker {
   /** As after 256 others. */
   forgetEvents(): void {
     this.#events = [];
+  }
+
+  /** Lets a container write a line now. */
+  write(name: string, text: string): void {
+    const atMs = this.#nowMs();
+    const stamp = new Date(atMs).toISOString().replace("Z", "000000Z");
+    const line = { atMs, frame: logFrame(1, `${stamp} ${text}\n`) };
+    this.#written.set(name, [...(this.#written.get(name) ?? []), line]);
+    for (const read of this.#readers) read(name, line);
   }
 
   /** How many follow the events now. */
@@ -99,7 +118,7 @@ export class EventDocker {
 
   /** Lets recorded events happen now, in their order. */
   happen(...events: DockerEvent[]): void {
-    const nowMs = Date.now();
+    const nowMs = this.#nowMs();
     for (const [at, event] of events.entries()) {
       const timeNano = (nowMs * 1000 + at) * 1000;
       const now = { ...event, time: Math.floor(timeNano / 1e9), timeNano };
@@ -120,7 +139,10 @@ export class EventDocker {
     const ownName = container?.Name.slice(1) ?? "";
     if (container && verb === "restart" && method === "POST") return this.#restart(container);
     if (verb === "logs" && this.hanging.has(ownName)) return new Promise(() => undefined);
-    if (container && verb === "logs" && url.searchParams.has("follow")) return this.#followLogs(ownName);
+    if (container && verb === "logs" && url.searchParams.has("follow"))
+      return this.#followLogs(ownName, url.searchParams);
+    if (container && verb === "logs" && url.searchParams.has("timestamps"))
+      return new Response(Buffer.concat(this.#linesOf(ownName, url.searchParams).map(({ frame }) => frame)));
     if (container && verb === "logs") return new Response(this.logs.get(ownName) ?? new Uint8Array());
     return undefined;
   }
@@ -173,10 +195,14 @@ export class EventDocker {
 
   #follow(query: URLSearchParams): Response {
     const since = Number(query.get("since") ?? 0) * 1e9;
+    const until = Number(query.get("until") ?? Number.POSITIVE_INFINITY) * 1e9;
     const words: string[] = JSON.parse(query.get("filters") ?? "{}").event ?? [];
-    const isWanted = ({ Action }: DockerEvent) => words.some((word) => this.#isMeant(word, String(Action)));
-    const kept = this.#events.filter((event) => event.timeNano >= since && isWanted(event));
-    const lines = kept.map((event) => `${JSON.stringify(event)}\n`);
+    // Podman leaves out of what comes, too, what is before that moment.
+    const isLate = ({ timeNano }: DockerEvent) => !this.#isPodman || timeNano >= since;
+    const isWanted = (event: DockerEvent) =>
+      isLate(event) && words.some((word) => this.#isMeant(word, String(event.Action)));
+    const kept = this.#keptSince(since).filter(isWanted);
+    const lines = kept.filter(({ timeNano }) => timeNano <= until).map((event) => `${JSON.stringify(event)}\n`);
     // Podman tells nothing of a time that has passed, but ends where it is told so.
     if (this.#isPodman && query.has("until")) return new Response("");
     if (query.has("until") || (this.#isPodman && query.get("stream") === "false")) return new Response(lines.join(""));
@@ -207,14 +233,43 @@ export class EventDocker {
     return action === word || action.startsWith(`${word}:`);
   }
 
-  #followLogs(name: string): Response {
-    const pieces = this.followed.get(name) ?? [];
+  #followLogs(name: string, query: URLSearchParams): Response {
+    const lines = this.#linesOf(name, query).map(({ frame }) => frame);
+    const pieces = [...(this.followed.get(name) ?? []), ...lines];
+    const readers = this.#readers;
+    let end = () => {};
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
+        const read = (writer: string, line: WrittenLine) => {
+          if (writer === name && isSince(line, query)) controller.enqueue(line.frame);
+        };
         controller.enqueue(new Uint8Array());
         for (const piece of pieces) controller.enqueue(piece);
+        readers.add(read);
+        end = () => void readers.delete(read);
       },
+      cancel: () => end(),
     });
     return new Response(body);
   }
+
+  #linesOf(name: string, query: URLSearchParams): WrittenLine[] {
+    return (this.#written.get(name) ?? []).filter((line) => isSince(line, query));
+  }
+
+  #nowMs(): number {
+    return (this.options.clock ?? Date).now();
+  }
+
+  /** Docker goes back from the newest to the first that is too old. */
+  #keptSince(since: number): DockerEvent[] {
+    if (this.#isPodman) return this.#events;
+    const oldest = this.#events.findLastIndex(({ timeNano }) => timeNano < since);
+    return this.#events.slice(oldest + 1);
+  }
+}
+
+/** Docker up to 20.10, and Podman, look at each line, of those that come, too. */
+function isSince({ atMs }: WrittenLine, query: URLSearchParams): boolean {
+  return atMs >= Number(query.get("since") ?? 0) * 1000;
 }

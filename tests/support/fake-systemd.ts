@@ -9,6 +9,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { readBootId } from "../../src/agent/moments.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+
+/** This machine's start, as the journal writes it. */
+const bootId = () => readBootId().replaceAll("-", "");
 
 const FIXTURES = join(import.meta.dir, "../fixtures");
 
@@ -20,6 +25,8 @@ export class FakeSystemd {
   readonly searchPath: string;
   /** How far the journal is behind what is said. */
   lagMs = 0;
+  /** The host's: with it entries have the times of both its clocks. */
+  clock: Pick<Clock, "now" | "monotonicMs"> | undefined;
   readonly #folder: string;
   #units: Record<string, Record<string, string>> = {};
   #count = 0;
@@ -40,8 +47,9 @@ export class FakeSystemd {
   /** Writes entries as if they happened now, whatever their time and their place were. */
   write(...entries: Entry[]): void {
     const lines = entries.map((entry) => {
-      const nowMs = Date.now();
+      const nowMs = (this.clock ?? Date).now();
       const times = {
+        ...(this.clock ? { __MONOTONIC_TIMESTAMP: String(this.clock.monotonicMs() * 1000), _BOOT_ID: bootId() } : {}),
         __REALTIME_TIMESTAMP: String(nowMs * 1000),
         ...("_SOURCE_REALTIME_TIMESTAMP" in entry
           ? { _SOURCE_REALTIME_TIMESTAMP: String((nowMs - this.lagMs) * 1000) }

@@ -99,6 +99,30 @@ describe("what is broken", () => {
   });
 });
 
+describe("when the clock was put back", () => {
+  test("what fails now is not given up for what failed before", async () => {
+    const { episodes, fail, clock, givenUp } = bench();
+    for (let at = 0; at < 999; at++) await fail(`job-${at}.service`);
+    clock.setBack(7_200_000);
+    await clock.advance(1_000);
+    await fail("new.service");
+    await fail("newer.service");
+    expect(givenUp).toEqual(["job-0.service"]);
+    expect(episodes.has("new.service")).toBe(true);
+  });
+
+  test("nothing is told to happen in a time that is still to come", async () => {
+    const { alerts, episodes, fail, clock } = bench();
+    await fail();
+    clock.setBack(7_200_000);
+    await clock.advance(2 * MINUTE_MS);
+    await fail();
+    await clock.advance(MINUTE_MS);
+    await episodes.recover("web.service", "is active again");
+    expect(alerts.slice(1).map(({ atMs }) => clock.now() - atMs)).toEqual([MINUTE_MS, 0]);
+  });
+});
+
 describe("a recovery", () => {
   const well = (identity: string) => ({ state: "well", identity, how: "is active again" }) as const;
 

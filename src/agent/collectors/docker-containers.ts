@@ -17,6 +17,7 @@ import {
 import { CONTAINERS_MAX, type KnownContainers, leftOutText } from "./docker-known.ts";
 import { createLastWords } from "./docker-last-words.ts";
 import { createLoopWatch } from "./docker-loops.ts";
+import { createRunLengths } from "./docker-runs.ts";
 import {
   type ContainerNames,
   type ContainerState,
@@ -67,8 +68,6 @@ const START_WAIT_MS = 10_000;
 /** Podman starts again at once what ended by itself, an engine that comes back what it is to start. */
 const RESTART_WAIT_MS = 3_000;
 const INSPECTED_AT_ONCE_MAX = 8;
-/** Beyond that length a run says nothing about how long the next one must last to be believed. */
-const RUN_MAX_MS = 450_000;
 
 type EndEvent = ContainerEvent & { kind: "died" };
 
@@ -82,6 +81,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   const { deps, engine, episodes, known, subjects, signal, told, startWaitMs = START_WAIT_MS, health } = options;
   const { clock, docker, log } = deps;
   const isPodman = engine.name === "Podman";
+  const runs = createRunLengths(clock, known);
   const steady = createSteadyWatch(episodes, clock);
   const lastWords = createLastWords({ deps, signal, health });
   const loops = createLoopWatch(clock);
@@ -97,8 +97,6 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   /** By id: when one that ended with its engine should have been started again by it. */
   const down = createBoundedMap<{ dueMs: number }>(CONTAINERS_MAX, forgot);
   const sick = createBoundedMap<true>(CONTAINERS_MAX);
-  /** By id: how long it ran before it broke. */
-  const runs = createBoundedMap<number>(CONTAINERS_MAX);
   const telling = new Set<Promise<void>>();
   let surprise: unknown;
 
@@ -156,10 +154,10 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   async function died(event: EndEvent): Promise<void> {
     const { id, exitCode, atMs } = event;
     const isStarved = starved.delete(id);
-    const runMs = atMs - Date.parse(known.get(id)?.startedAt ?? "");
+    const runMs = runs.of(id, atMs);
     const wish = takeWish(event);
     if (wish === "yes" && !isStarved) return known.stopped(id);
-    runs.set(id, runMs);
+    runs.broke(id, runMs);
     if (exitCode === 0 && !isStarved) {
       loops.endedWell(id, runMs);
       return known.ended(id);
@@ -199,6 +197,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     const state = await inspectContainer(docker, id, signal);
     if (!state) return known.forget(id);
     known.note({ ...state, status: "running" });
+    runs.started(id);
     if (state.isRemovedAtEnd) lastWords.follow(id);
     const turns = loops.startedAgain(id, state.restarts - (before?.restarts ?? 0));
     if (turns === 0) return;
@@ -270,6 +269,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     const wasEnded = mayAsk ? await personEnded(id) : undefined;
     const fault = faultOf(state, { ...rest, known: before, wasEndedByPerson: wasEnded });
     known.note(state);
+    runs.started(id);
     if (state.health === "unhealthy") sick.set(id, true);
     if (state.status === "running" && state.isRemovedAtEnd) lastWords.follow(id);
     if (fault?.isTakenDown) {
@@ -344,7 +344,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
         const id = state?.id ?? subjects.get(source) ?? "";
         const verdict = containerVerdict(state, known.wasStopped(id));
         const isDown = state !== undefined && state.status !== "running" && known.wasTakenDown(id);
-        await steady.look(source, isDown ? { state: "broken" } : verdict, minHoldMs(state));
+        await steady.look(source, isDown ? { state: "broken" } : verdict, runs.minHoldMs(state));
       }
       await episodes.tick();
     },
@@ -377,12 +377,6 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     const successor = await inspectContainer(docker, source, signal);
     if (successor) subjects.set(source, successor.id);
     return successor;
-  }
-
-  /** What its engine starts again is believed once it runs for longer than it did before, or each turn would be a recovery. */
-  function minHoldMs(state: ContainerState | undefined): number {
-    const runMs = state && state.restarts > 0 ? (runs.get(state.id) ?? 0) : 0;
-    return runMs <= RUN_MAX_MS ? 2 * runMs : 0;
   }
 }
 

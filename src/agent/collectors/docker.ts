@@ -9,6 +9,7 @@ import { createContainerWatch } from "./docker-containers.ts";
 import { createEngineWatch, type EngineWatch, type KnownEngine } from "./docker-engine.ts";
 import { type ContainerEvent, containerEventOf, EVENT_FILTERS } from "./docker-events.ts";
 import { createKnownContainers, type KnownContainer, knownContainersIn, leftOutText } from "./docker-known.ts";
+import { createEventPlaces, type EventPlace, eventPlaceIn } from "./docker-place.ts";
 import { listContainers, saysWhoStops } from "./docker-state.ts";
 import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episodes.ts";
@@ -16,9 +17,8 @@ import { createHealth, type Health } from "./health.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import { supervise } from "./supervise.ts";
 
-interface DockerState {
-  /** The last event's moment, "1706140800.000000001". */
-  readonly since?: string;
+/** With the place up to where all is told. */
+interface DockerState extends Partial<EventPlace> {
   readonly episodes?: Record<string, Episode>;
   /** What each of the episodes is about, by id. */
   readonly subjects?: Record<string, string>;
@@ -112,12 +112,12 @@ async function watch(options: WatchOptions): Promise<void> {
   const { deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs, health } = options;
   const { clock, docker } = deps;
   const state = file.load() ?? {};
-  const resumedAt = state.since;
-  let since = resumedAt ?? String(clock.now() / 1000);
+  const resumed = eventPlaceIn(state, clock);
+  const places = createEventPlaces(clock, resumed);
   /** Its stream of events has come to an end, or broken off. */
   let hasEnded = true;
   /** Up to there all is told. */
-  let toldSince = since;
+  let toldPlace = places.place();
   let savedMs = clock.monotonicMs();
   const episodes = createEpisodes({
     type: "docker",
@@ -146,10 +146,10 @@ async function watch(options: WatchOptions): Promise<void> {
 
   function save(): void {
     savedMs = clock.monotonicMs();
-    if (!containers.isTelling()) toldSince = since;
+    if (!containers.isTelling()) toldPlace = places.place();
     const open = [...subjects].filter(([source]) => episodes.has(source));
     file.save({
-      since: toldSince,
+      ...toldPlace,
       episodes: episodes.toJson(),
       subjects: Object.fromEntries(open),
       containers: known.toJson(),
@@ -160,17 +160,30 @@ async function watch(options: WatchOptions): Promise<void> {
   async function take(event: ContainerEvent): Promise<void> {
     pace.news();
     await containers.hear(event);
-    since = event.at;
+    places.heard(event);
     if (clock.monotonicMs() - savedMs > SAVE_INTERVAL_MS) save();
   }
 
   /** To the end of what the daemon has kept, or for ever. The event of that very moment was heard already. */
-  async function listen(end: Record<string, string | boolean>, opened?: () => void): Promise<void> {
-    const from = since;
-    const query = { filters: EVENT_FILTERS, since: notLater(from, clock.now()), ...end };
-    for await (const one of docker.stream("/events", { query, signal: untilEnd, opened })) {
+  async function listen(end: Record<string, string | boolean>, until: AbortSignal, opened?: () => void): Promise<void> {
+    const { since } = places.place();
+    const query = { filters: EVENT_FILTERS, since: places.from(), ...end };
+    for await (const one of docker.stream("/events", { query, signal: until, opened })) {
       const event = containerEventOf(one);
-      if (event && event.at !== from) await take(event);
+      if (event && event.at !== since && !places.wasHeard(event)) await take(event);
+    }
+  }
+
+  /** Docker goes on to tell of all that happens; Podman leaves out what is before the moment that it was asked for. */
+  async function listenOn(): Promise<void> {
+    if (engine.name === "Docker") return listen({}, untilEnd, health.watches);
+    for (let isSetBack = true; isSetBack && !untilEnd.aborted; ) {
+      const turn = new AbortController();
+      const until = AbortSignal.any([untilEnd, turn.signal]);
+      const waiting = places.whenSetBack(until).then((is) => {
+        isSetBack = is;
+      });
+      await endTogether([listen({}, until, health.watches), waiting], turn);
     }
   }
 
@@ -189,13 +202,13 @@ async function watch(options: WatchOptions): Promise<void> {
 
   try {
     const backMs = clock.monotonicMs();
-    if (resumedAt !== undefined) await listen(untilNow(engine, clock.now()));
+    const sinceMs = resumed && Number(places.from()) * 1000;
+    if (resumed) await listen(untilNow(engine, clock.now()), untilEnd);
     if (wasAway && engine.name === "Docker") known.takeDownSince(backMs);
-    const sinceMs = resumedAt === undefined ? undefined : Number(resumedAt) * 1000;
     await containers.compare({ sinceMs, wasEngineAway: wasAway });
     save();
     compared();
-    await endTogether([listen({}, health.watches), lookAgain()], ending);
+    await endTogether([listenOn(), lookAgain()], ending);
   } catch (error) {
     hasEnded = isEngineEnd(error);
     throw error;
@@ -215,11 +228,6 @@ function isEngineEnd(error: unknown): boolean {
 /** Podman loses events, or all of them, where an end is asked for that has passed. */
 function untilNow({ name }: DockerEngine, nowMs: number): Record<string, string | boolean> {
   return name === "Podman" ? { stream: false } : { until: String(nowMs / 1000) };
-}
-
-/** A clock that was put back must not make us wait until it is there again. */
-function notLater(at: string, nowMs: number): string {
-  return Number(at) * 1000 > nowMs ? String(nowMs / 1000) : at;
 }
 
 /** Tries all that the work needs. */

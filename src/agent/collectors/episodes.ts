@@ -113,7 +113,10 @@ export function createEpisodes({
     if (episode) {
       episode.failures += times;
       episode.untold += times;
-      episode.lastAtMs = Math.max(episode.lastAtMs, atMs);
+      episode.lastAtMs = Math.max(Math.min(episode.lastAtMs, clock.now()), atMs);
+      // The order is that in which they failed last.
+      open.delete(source);
+      open.set(source, episode);
       paceOf(source).last = failure;
       return isDue(source, episode) ? tellSum(source, episode, failure) : undefined;
     }
@@ -126,9 +129,8 @@ export function createEpisodes({
   }
 
   function giveUpOldest(): void {
-    const [first, ...others] = open;
-    if (first === undefined) return;
-    const [source] = others.reduce((oldest, one) => (one[1].lastAtMs < oldest[1].lastAtMs ? one : oldest), first);
+    const [source] = open.keys();
+    if (source === undefined) return;
     open.delete(source);
     paces.delete(source);
     gaveUp?.(source);
@@ -191,7 +193,7 @@ export function createEpisodes({
     paces.delete(source);
     noteFlap(source);
     const message = `${source} ${how}${failures > 1 ? ` (${counted}: ${failures})` : ""}`;
-    await report({ type, source, message, state: "resolved", atMs: Math.max(clock.now(), episode.lastAtMs) });
+    await report({ type, source, message, state: "resolved", atMs: clock.now() });
     changes++;
   }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
+import { createMoments, readBootId } from "../moments.ts";
 import { MissingProgramError } from "../run-process.ts";
 import { type CollectorDeps, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
@@ -9,6 +10,7 @@ import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episode
 import { happeningKey } from "./happening.ts";
 import { countGivenUp, createHealth, type Health } from "./health.ts";
 import { createJournal, isBadCursor, type Journal } from "./journal.ts";
+import { atNow } from "./journal-entry.ts";
 import { createKernelReader } from "./kernel-lines.ts";
 import { readKmsg, tryKmsg } from "./kmsg.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
@@ -150,12 +152,14 @@ type LinesOptions = Pick<WatchOptions, "journal" | "kmsgPath" | "signal" | "heal
 };
 
 async function* linesFrom(options: LinesOptions): AsyncGenerator<KernelLine> {
-  const { journal, kmsgPath, cursor, signal, health } = options;
+  const { journal, kmsgPath, cursor, clock, signal, health } = options;
+  const moments = createMoments(clock);
   const isOfJournal = cursor === undefined || !cursor.startsWith("kmsg ");
   try {
     if (await seesKernel(journal, kmsgPath)) health.watches();
     else health.fails(UNREADABLE);
-    yield* journal.follow({ cursor: isOfJournal ? cursor : undefined, matches: MATCHES, signal });
+    const follow = { cursor: isOfJournal ? cursor : undefined, matches: MATCHES, signal };
+    for await (const entry of journal.follow(follow)) yield { ...entry, atMs: atNow(entry, moments) };
   } catch (error) {
     if (!(error instanceof MissingProgramError)) throw error;
     yield* kmsgLines(options);
@@ -164,9 +168,9 @@ async function* linesFrom(options: LinesOptions): AsyncGenerator<KernelLine> {
 
 /** Without a cursor only what comes from now on counts, else what comes after it. */
 async function* kmsgLines({ kmsgPath, cursor, clock, signal, health }: LinesOptions): AsyncGenerator<KernelLine> {
-  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const boot = readBootId();
   const uptimeUs = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1e6;
-  const bootMs = clock.now() - uptimeUs / 1000;
+  const beganMs = clock.monotonicMs();
   const [, knownBoot, sequence] = /^kmsg (\S+) (\d+)$/.exec(cursor ?? "") ?? [];
   const overwritten = countGivenUp(
     health,
@@ -179,7 +183,8 @@ async function* kmsgLines({ kmsgPath, cursor, clock, signal, health }: LinesOpti
         ? record.monotonicUs < uptimeUs
         : knownBoot === boot && record.sequence <= Number(sequence);
     if (isOld) continue;
-    const atMs = Math.round(bootMs + record.monotonicUs / 1000);
+    const ageMs = (uptimeUs - record.monotonicUs) / 1000 + clock.monotonicMs() - beganMs;
+    const atMs = Math.round(clock.now() - Math.max(0, ageMs));
     yield { cursor: `kmsg ${boot} ${record.sequence}`, atMs, message: record.message };
   }
 }

@@ -3,9 +3,11 @@ import type { LogRule } from "../../config/log-rules.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
+import { isRecord } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
 import { type DockerApi, opens } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
+import { createMoments, isMoment, type Moment, whenSetBack } from "../moments.ts";
 import { containerEventOf } from "./docker-events.ts";
 import { listContainers } from "./docker-state.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
@@ -18,7 +20,7 @@ export interface LogContainersOptions {
   readonly rules: readonly LogRule[];
   readonly alerts: LogAlerts;
   /** Up to where the output was read, by the container's name. */
-  readonly places: Readonly<Record<string, string>>;
+  readonly places: Readonly<Record<string, OutputPlace>>;
   readonly docker: DockerApi;
   readonly clock: Clock;
   readonly log: Log;
@@ -26,6 +28,14 @@ export interface LogContainersOptions {
   readonly health: Health;
   /** Where the engine is away, the collector of containers says so. */
   readonly isToldElsewhere: boolean;
+}
+
+/** Up to where a container's output was read. */
+export interface OutputPlace {
+  /** The last line's time, as a reader of stamps knows it. */
+  readonly place: string;
+  /** When it was read, or nothing came after it still. */
+  readonly read: Moment;
 }
 
 /** The part of the collector's health that is about containers; each whose output cannot be read is a part of its own. */
@@ -41,6 +51,10 @@ const FOLLOWED_MAX = 100;
 const PLACES_MAX = 1000;
 /** What an engine gives again of what was read already comes at once; a clock that is put back, at any time. */
 const REPETITION_MS = 10_000;
+/** A line is read within this time. */
+const LAG_MS = 5_000;
+/** What is later than now by more than this was written before the clock was put back. */
+const AHEAD_MS = 1_000;
 
 interface Container {
   readonly id: string;
@@ -50,38 +64,74 @@ interface Container {
 /** Follows the output of all containers that the rules name, from their start on: many live for less than a second. */
 export function createLogContainers(options: LogContainersOptions) {
   const { rules, alerts, docker, clock, log, signal, health } = options;
-  const places = createBoundedMap<string>(PLACES_MAX);
+  const moments = createMoments(clock);
+  const places = createBoundedMap<OutputPlace>(PLACES_MAX);
   for (const [name, place] of Object.entries(options.places)) places.set(name, place);
-  const following = new Map<string, Promise<void>>();
+  const following = new Map<string, { container: Container; done: Promise<void> }>();
   /** What a container wrote before the agent was there is no news. */
-  const startedAt = stampOf(clock.now());
+  const start: OutputPlace = { place: stampOf(clock.now()), read: moments.now() };
+  let turn = new AbortController();
   let reason = "";
   let isFull = false;
   const unfollowed = new Set<string>();
 
-  async function follow({ id, name }: Container): Promise<void> {
+  async function follow({ id, name }: Container, until: AbortSignal): Promise<void> {
     const own = rules.filter(({ target }) => matchesGlob(target, name));
     const source = alerts.sourceOf(name, own);
-    const reader = createStampReader(places.get(name) ?? startedAt);
-    const cutters = { stdout: createLineCutter(LINE_BYTES_MAX), stderr: createLineCutter(LINE_BYTES_MAX) };
-    const since = secondsOf(reader.from, clock.now());
+    const known = places.get(name) ?? start;
+    const { reader, toSkip } = wasSetBack(known)
+      ? await readerAfterStep(id, known, until)
+      : { reader: createStampReader(known.place), toSkip: 0 };
     const startMs = clock.monotonicMs();
     const opened = () => health.forget(name);
-    for await (const { stream, bytes } of docker.logs(id, { follow: true, timestamps: true, since, signal, opened })) {
-      for (const { text } of cutters[stream].push(bytes)) {
-        const line = reader.read(text);
-        if (line === undefined || line.isRepeated) continue;
-        if (isBefore(line.stamp, reader.from) && clock.monotonicMs() - startMs < REPETITION_MS) continue;
-        const key = () => happeningKey(id, stream, line.isWhole ? text : `${reader.place()} ${text}`);
-        await source.take({ text: line.text, atMs: Date.parse(line.stamp), key });
-        places.set(name, reader.place());
-      }
+    const query = { follow: true, since: secondsOf(reader.from), signal: until, opened };
+    let lines = 0;
+    for await (const { stream, text } of linesOf(id, query)) {
+      const line = reader.read(text);
+      if (line === undefined || ++lines <= toSkip || line.isRepeated) continue;
+      if (isBefore(line.stamp, reader.from) && clock.monotonicMs() - startMs < REPETITION_MS) continue;
+      const key = () => happeningKey(id, stream, line.isWhole ? text : `${reader.place()} ${text}`);
+      await source.take({ text: line.text, atMs: Date.parse(line.stamp), key });
+      places.set(name, { place: reader.place(), read: moments.now() });
     }
   }
 
-  async function followSafely(container: Container): Promise<void> {
+  async function* linesOf(
+    id: string,
+    query: { follow: boolean; since: string; signal: AbortSignal; opened?: () => void },
+  ) {
+    const cutters = { stdout: createLineCutter(LINE_BYTES_MAX), stderr: createLineCutter(LINE_BYTES_MAX) };
+    for await (const { stream, bytes } of docker.logs(id, { ...query, timestamps: true }))
+      for (const { text } of cutters[stream].push(bytes)) yield { stream, text };
+  }
+
+  function wasSetBack({ place, read }: OutputPlace): boolean {
+    const { from } = createStampReader(place);
+    return moments.stepMs(read) < 0 || isBefore(stampOf(clock.now() + AHEAD_MS), from);
+  }
+
+  /**
+   * From the same moment on, by the clock as it is now. An engine gives again then what was written just before the clock was put
+   * back: the lines up to the one that was read last, and to those of a time that is still to come and was read, are as old.
+   */
+  async function readerAfterStep(id: string, { place, read }: OutputPlace, until: AbortSignal) {
+    const from = stampOf(clock.now() - moments.ageMs(read) - LAG_MS);
+    const ahead = stampOf(clock.now() + AHEAD_MS);
+    const old = createStampReader(place);
+    let lines = 0;
+    let toSkip = 0;
+    for await (const { text } of linesOf(id, { follow: false, since: secondsOf(from), signal: until })) {
+      const line = old.read(text);
+      if (line === undefined) continue;
+      lines++;
+      if (line.isRepeated || (isBefore(ahead, line.stamp) && !isBefore(old.from, line.stamp))) toSkip = lines;
+    }
+    return { reader: createStampReader(from), toSkip };
+  }
+
+  async function followSafely(container: Container, until: AbortSignal): Promise<void> {
     try {
-      await follow(container);
+      await follow(container, until);
     } catch (error) {
       const level = error instanceof DockerError ? "debug" : "error";
       // A driver whose logs Docker cannot give, say.
@@ -103,7 +153,8 @@ export function createLogContainers(options: LogContainersOptions) {
       return;
     }
     isFull = false;
-    following.set(container.id, followSafely(container));
+    const done = followSafely(container, AbortSignal.any([signal, turn.signal]));
+    following.set(container.id, { container, done });
   }
 
   function noteUnfollowed(): void {
@@ -126,6 +177,21 @@ export function createLogContainers(options: LogContainersOptions) {
     for await (const one of docker.stream("/events", { query: { filters: START_FILTERS }, signal, opened })) {
       const event = containerEventOf(one);
       if (event?.kind === "started") begin(event);
+    }
+  }
+
+  /** Engines leave out, of what comes too, what is before the moment that they were asked for. */
+  async function followAnew(): Promise<void> {
+    for (;;) {
+      const before = await whenSetBack(clock, moments, signal);
+      if (!before) return;
+      const followed = [...following.values()];
+      for (const { container } of followed)
+        places.set(container.name, { ...(places.get(container.name) ?? start), read: before });
+      turn.abort();
+      await Promise.all(followed.map(({ done }) => done));
+      turn = new AbortController();
+      for (const { container } of followed) begin(container);
     }
   }
 
@@ -154,11 +220,23 @@ export function createLogContainers(options: LogContainersOptions) {
         isFirst = false;
         changed();
       };
-      await Promise.all([keep(listen, 0), keep(list, LIST_MS)]);
-      await Promise.all(following.values());
+      await Promise.all([keep(listen, 0), keep(list, LIST_MS), followAnew()]);
+      await Promise.all([...following.values()].map(({ done }) => done));
     },
-    places: (): Record<string, string> => Object.fromEntries(places.entries()),
+    places: (): Record<string, OutputPlace> => Object.fromEntries(places.entries()),
   };
+}
+
+/** What of a saved state is such places; of those that a former version saved it is not known when they were read. */
+export function outputPlacesIn(value: unknown, clock: Pick<Clock, "now" | "monotonicMs">): Record<string, OutputPlace> {
+  if (!isRecord(value)) return {};
+  const read = createMoments(clock).now();
+  const entries = Object.entries(value).flatMap(([name, one]): [string, OutputPlace][] => {
+    if (typeof one === "string") return [[name, { place: one, read }]];
+    if (!isRecord(one) || typeof one.place !== "string" || !isMoment(one.read)) return [];
+    return [[name, { place: one.place, read: one.read }]];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Tries what following the containers of these rules needs: what cannot be read, and why. */

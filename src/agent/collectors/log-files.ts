@@ -28,6 +28,8 @@ export const FILES_PART = "files";
 const EXPAND_MS = 10_000;
 /** Files of patterns that are followed at the same time: those that changed last. */
 const FILES_MAX = 100;
+/** A file system's clock may be ahead of ours by a little. */
+const AHEAD_MS = 1_000;
 /** Files whose place is remembered though they are not followed. */
 const KNOWN_MAX = 10_000;
 
@@ -65,7 +67,7 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
     const isFirst = expandedMs === undefined;
     if (expandedMs !== undefined && clock.monotonicMs() - expandedMs < EXPAND_MS) return;
     expandedMs = clock.monotonicMs();
-    const { files, leftOut, faults } = filesOf(rules);
+    const { files, leftOut, faults } = filesOf(rules, clock.now());
     for (const fault of unlisted) if (!faults.includes(fault)) health.forget(fault);
     for (const fault of faults) health.fails(fault, { part: fault });
     unlisted = faults;
@@ -143,7 +145,10 @@ export function createLogFiles({ rules, alerts, places, clock, log, signal, poll
 }
 
 /** Files that the rules name, and those of their patterns that are too many, which have not changed for longest. */
-function filesOf(rules: readonly LogRule[]): {
+function filesOf(
+  rules: readonly LogRule[],
+  nowMs: number,
+): {
   files: { path: string; info: Stats | undefined }[];
   leftOut: FoundFile[];
   /** Why files of a pattern cannot be looked for. */
@@ -158,7 +163,12 @@ function filesOf(rules: readonly LogRule[]): {
     const info = infoOf(path);
     return info ? [{ path, info }] : [];
   });
-  matching.sort((one, other) => other.info.mtimeMs - one.info.mtimeMs || (one.path < other.path ? -1 : 1));
+  // What lies in the future has not changed since the clock was put back.
+  const isAhead = ({ info }: FoundFile) => Number(info.mtimeMs > nowMs + AHEAD_MS);
+  matching.sort(
+    (one, other) =>
+      isAhead(one) - isAhead(other) || other.info.mtimeMs - one.info.mtimeMs || (one.path < other.path ? -1 : 1),
+  );
   return {
     files: [...named, ...matching.slice(0, FILES_MAX)],
     leftOut: matching.slice(FILES_MAX),
@@ -167,8 +177,8 @@ function filesOf(rules: readonly LogRule[]): {
 }
 
 /** Reads all files of these rules a little: what cannot be read and why, and how many are not followed, in words. */
-export function tryFiles(rules: readonly LogRule[]): { faults: string[]; leftOut: string | undefined } {
-  const { files, leftOut, faults } = filesOf(rules);
+export function tryFiles(rules: readonly LogRule[], nowMs: number): { faults: string[]; leftOut: string | undefined } {
+  const { files, leftOut, faults } = filesOf(rules, nowMs);
   const unreadable = files.flatMap(({ path }) => faultOf(path));
   return {
     faults: [...faults, ...unreadable],

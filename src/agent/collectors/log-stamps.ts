@@ -47,10 +47,10 @@ export function stampOf(ms: number): string {
   return new Date(ms).toISOString().replace("Z", "000000Z");
 }
 
-/** "1706140800.000000001", of the same moment, or of now where that is still to come: a clock may have been put back. */
-export function secondsOf(stamp: string, nowMs: number): string {
+/** "1706140800.000000001", of the same moment. */
+export function secondsOf(stamp: string): string {
   const [seconds, nano] = momentOf(stamp);
-  return seconds * 1000 > nowMs ? String(nowMs / 1000) : `${seconds}.${nano}`;
+  return `${seconds}.${nano}`;
 }
 
 /** True when the one is the earlier moment. */

@@ -4,11 +4,12 @@ import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
 import { unitName } from "../../protocol/commands.ts";
+import { createMoments } from "../moments.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
 import { countGivenUp, type Health } from "./health.ts";
 import { isBadCursor, type Journal } from "./journal.ts";
-import type { JournalEntry } from "./journal-entry.ts";
+import { atNow, type JournalEntry } from "./journal-entry.ts";
 import type { LogAlerts, LogSource } from "./log-lines.ts";
 import { supervise } from "./supervise.ts";
 
@@ -44,6 +45,7 @@ export function createLogUnits(options: LogUnitsOptions) {
     "entries",
     (count) => `what ${count} entries of the journal have beyond ${ENTRY_LINES_MAX} lines`,
   );
+  const moments = createMoments(clock);
   let cursor = options.cursor;
 
   function sourceOf(unit: string): LogSource | undefined {
@@ -64,7 +66,7 @@ export function createLogUnits(options: LogUnitsOptions) {
       const lines = entry.message.split("\n", ENTRY_LINES_MAX + 1);
       if (lines.length > ENTRY_LINES_MAX) leftOut();
       for (const [at, text] of lines.slice(0, ENTRY_LINES_MAX).entries())
-        await source.take({ text, atMs: entry.atMs, key: () => happeningKey(entry.cursor, String(at)) });
+        await source.take({ text, atMs: atNow(entry, moments), key: () => happeningKey(entry.cursor, String(at)) });
     }
     cursor = entry.cursor;
   }

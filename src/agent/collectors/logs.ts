@@ -7,7 +7,13 @@ import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episode
 import type { FilePlace } from "./file-tail.ts";
 import { createHealth, type Health } from "./health.ts";
 import { createJournal } from "./journal.ts";
-import { CONTAINERS_PART, createLogContainers, faultsOfContainers } from "./log-containers.ts";
+import {
+  CONTAINERS_PART,
+  createLogContainers,
+  faultsOfContainers,
+  type OutputPlace,
+  outputPlacesIn,
+} from "./log-containers.ts";
 import { createLogFiles, FILES_PART, tryFiles } from "./log-files.ts";
 import { createLogAlerts } from "./log-lines.ts";
 import { createLogUnits, faultOfUnits, UNITS_PART } from "./log-units.ts";
@@ -17,7 +23,7 @@ import { supervised, type Work } from "./supervise.ts";
 interface LogsState {
   readonly cursor?: string;
   readonly files?: Record<string, FilePlace>;
-  readonly containers?: Record<string, string>;
+  readonly containers?: Record<string, OutputPlace>;
   readonly episodes?: Record<string, Episode>;
 }
 
@@ -89,7 +95,7 @@ async function watch({ deps, filePollMs, file, report, signal, health }: WatchOp
   const containers = createLogContainers({
     ...common,
     rules: rulesOf("container"),
-    places: state.containers ?? {},
+    places: outputPlacesIn(state.containers, clock),
     docker,
     isToldElsewhere: settings.enabled.includes("docker"),
   });
@@ -141,7 +147,7 @@ async function check(deps: CollectorDeps): Promise<CollectorCheck> {
   const rules = deps.settings.logRules;
   if (rules.length === 0) return { name, ok: true, detail: "no rules (OPSPILOT_PATTERNS sets some)" };
   const rulesOf = (kind: LogTargetKind) => rules.filter((rule) => rule.kind === kind);
-  const files = tryFiles(rulesOf("file"));
+  const files = tryFiles(rulesOf("file"), deps.clock.now());
   const [ofUnits, ofContainers] = [rulesOf("unit"), rulesOf("container")];
   const faults = [
     ...files.faults,

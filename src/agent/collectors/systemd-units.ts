@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { isRecord } from "../../lib/json.ts";
 import { keepHead } from "../../protocol/text.ts";
+import { createMoments } from "../moments.ts";
 import type { CollectorDeps } from "./collector-model.ts";
 import type { Episodes, Failure } from "./episodes.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
 import { countGivenUp, type Health } from "./health.ts";
-import type { JournalEntry } from "./journal-entry.ts";
+import { atNow, type EntryTime, type JournalEntry, msBetween } from "./journal-entry.ts";
 import type { RunLog, RunOfUnit } from "./journal-run.ts";
 import { createSteadyWatch, type Verdict } from "./steady.ts";
 import { failureOf, listFailed, showUnits, type UnitProperties, verdictOf } from "./systemctl.ts";
@@ -54,6 +55,7 @@ interface End {
 /** Makes alerts of what systemd says of its units, one entry after the other. */
 export function createUnitWatch({ episodes, deps, boot, memory, health, readRun, logsOf }: UnitWatchOptions) {
   const { clock, run } = deps;
+  const moments = createMoments(clock);
   const steady = createSteadyWatch(episodes, clock);
   const exits = createBoundedMap<UnitEvent & { kind: "exit" }>(HEARD_MAX);
   /** The run of a unit that is being stopped, and of one that has failed of it. */
@@ -66,7 +68,7 @@ export function createUnitWatch({ episodes, deps, boot, memory, health, readRun,
   const explained = createBoundedMap<true>(HEARD_MAX);
   const givenUp = createBoundedMap<true>(HEARD_MAX);
   const forgot = countGivenUp(health, "units", (count) => `${count} units, of which too many change at once`);
-  const restarts = createBoundedMap<number[]>(HEARD_MAX, forgot);
+  const restarts = createBoundedMap<EntryTime[]>(HEARD_MAX, forgot);
   /** Runs of units that were found to have failed, before the journal said so. */
   const found = createBoundedMap<true>(HEARD_MAX);
   /** Units that gave up because of the one that they start. */
@@ -95,7 +97,9 @@ export function createUnitWatch({ episodes, deps, boot, memory, health, readRun,
   function restarting(event: UnitEvent, entry: JournalEntry): Promise<void> | undefined {
     const { unit } = event;
     if (explained.delete(unit)) return undefined;
-    const times = [...(restarts.get(unit) ?? []), entry.atMs].filter((one) => entry.atMs - one <= RESTARTS_WINDOW_MS);
+    const { atMs, moment } = entry;
+    const known = restarts.get(unit) ?? [];
+    const times = [...known, { atMs, moment }].filter((one) => msBetween(one, entry) <= RESTARTS_WINDOW_MS);
     restarts.set(unit, times.slice(-RESTARTS_MAX));
     const text = "ends without an error and is started again, again and again";
     return times.length < RESTARTS_MAX ? undefined : tell(event, { text, exitCode: undefined, entry });
@@ -104,12 +108,13 @@ export function createUnitWatch({ episodes, deps, boot, memory, health, readRun,
   function tell(of: RunOfUnit, { text, exitCode, entry }: End): Promise<void> {
     // The trace of a core dump is written after all else.
     const lagMs = entry.field("UNIT_RESULT") === "core-dump" ? Number.POSITIVE_INFINITY : lagOf(entry);
+    const atMs = atNow(entry, moments);
     return fail(of.unit, {
       what: keepHead(`${of.unit} ${text}`, WHAT_BYTES_MAX),
-      atMs: entry.atMs,
+      atMs,
       ...(exitCode === undefined ? {} : { exitCode }),
       key: happeningKey(entry.cursor),
-      logs: () => logsOf(of, entry.atMs, lagMs),
+      logs: () => logsOf(of, atMs, lagMs),
     });
   }
 

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { errorMessage } from "../../lib/errors.ts";
 import { isRecord } from "../../lib/json.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
+import { readBootId } from "../moments.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, RECENT_MS, SAVE_INTERVAL_MS } from "./collector-model.ts";
 import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, episodesIn, tellGivenUp } from "./episodes.ts";
@@ -76,7 +77,7 @@ async function watch({ deps, journal, file, report, signal, health }: WatchOptio
   const units = createUnitWatch({
     episodes,
     deps,
-    boot: readFileSync(BOOT_ID, "utf8").trim(),
+    boot: readBootId(),
     memory: unitMemoryIn(state.units),
     health,
     readRun: (run) => readRun(run, undefined, { deps, journal }),
@@ -199,8 +200,6 @@ async function check({ run }: CollectorDeps, journal: Journal, isBooted: () => b
   }
 }
 
-/** Another with each start of the machine. */
-const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 /** Where systemd is process 1 this is there. */
 const BOOTED = "/run/systemd/system";
 /** Every systemd has this one. */
