@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # The version is that of "packageManager" in package.json.
 FROM oven/bun:1.4.5 AS build
 WORKDIR /build

@@ -134,6 +134,22 @@ describe("the collector of systemd's units", () => {
     expect(bench.alerts).toHaveLength(1);
   });
 
+  test.each(["", "-2f9c0ad81b6e43d7", "-startup-2f9c0ad81b6e43d7"])(
+    "takes a health check of Podman's that fails for no unit of its own (%s)",
+    async (suffix) => {
+      const unit = `${"7107519d".repeat(8)}${suffix}.service`;
+      systemd.setUnit(unit, FAILED);
+      const collector = await start();
+      systemd.write({ ...exited, UNIT: unit }, { ...failed, UNIT: unit });
+      failWeb();
+      expect((await bench.alert(0)).source).toBe("web.service");
+      expect(await collector.check()).toMatchObject({
+        detail: "watches all units by the journal; failed now: web.service",
+      });
+      expect(bench.alerts).toHaveLength(1);
+    },
+  );
+
   test("tells of a unit that ends without an error and is started again, again and again", async () => {
     await start();
     systemd.setUnit("loop.service", { ...ACTIVE, ActiveState: "activating", SubState: "auto-restart" });

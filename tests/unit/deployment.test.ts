@@ -70,6 +70,17 @@ describe("the version of bun", () => {
   });
 });
 
+describe("the image", () => {
+  test("is built from the two images that it names, and fetches no other one that reads the Dockerfile", async () => {
+    const lines = (await read("Dockerfile")).split("\n");
+    expect(lines.filter((line) => /^#\s*syntax\s*=/i.test(line))).toEqual([]);
+    expect(lines.filter((line) => line.startsWith("FROM "))).toEqual([
+      `FROM oven/bun:${await bunVersion()} AS build`,
+      "FROM debian:bookworm-slim",
+    ]);
+  });
+});
+
 describe("compose.yaml", () => {
   interface Compose {
     services: Record<string, { ports?: string[]; develop: { watch: { path: string }[] } }>;

@@ -2,7 +2,7 @@ import { OpsPilotError } from "../../lib/errors.ts";
 import type { RunProcess } from "../run-process.ts";
 import { parseProperties } from "../service-commands.ts";
 import type { Verdict } from "./steady.ts";
-import { exitCodeOf } from "./systemd-events.ts";
+import { exitCodeOf, isToldAsUnit } from "./systemd-events.ts";
 
 /** systemd does not answer: it does not run here, or does not speak to this user. */
 export class SystemdError extends OpsPilotError<"systemd_absent"> {
@@ -40,7 +40,7 @@ export async function listFailed(run: RunProcess): Promise<string[]> {
   if (exitCode !== 0) throw new SystemdError(stderr.trim().split("\n")[0] || `systemctl ended with ${exitCode}`);
   const names = stdout.split("\n").map((line) => line.trim().split(/\s+/)[0] ?? "");
   // Before version 246 each line begins with a dot, in spite of --plain on some.
-  return names.filter((name) => name.includes("."));
+  return names.filter((name) => name.includes(".") && isToldAsUnit(name));
 }
 
 /** How these units are, by name; those that systemd does not know are `not-found`. */

@@ -46,10 +46,21 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SYS: 31,
 };
 
-/** What an entry of systemd's own (`_PID=1`) says of a unit; undefined for all others. */
+/**
+ * Podman runs each health check as a unit that is named after the container's id, and that fails as often as the check does:
+ * it is the container that is unhealthy then, and told of as such.
+ */
+const HEALTH_CHECK = /^[0-9a-f]{64}(?:-startup)?(?:-[0-9a-f]+)?\.(?:service|timer)$/;
+
+/** False for a unit that only looks at what is told of elsewhere. */
+export function isToldAsUnit(unit: string): boolean {
+  return !HEALTH_CHECK.test(unit);
+}
+
+/** What an entry of systemd's own (`_PID=1`) says of a unit that is told of; undefined for all others. */
 export function unitEventOf(entry: JournalEntry): UnitEvent | undefined {
   const unit = entry.field("UNIT");
-  if (unit === undefined || unit === "") return undefined;
+  if (unit === undefined || unit === "" || !isToldAsUnit(unit)) return undefined;
   const run = { unit, invocation: entry.field("INVOCATION_ID") || undefined };
   const { message } = entry;
   switch (entry.field("MESSAGE_ID")) {
