@@ -4,6 +4,7 @@
  * resolved is told after all.
  */
 import type { TransactionSql } from "postgres";
+import { fileSystemsIn } from "./file-systems.ts";
 import type { Candidate, IncidentOrigin, IncidentWriter, Mute, Muter } from "./model.ts";
 
 /** Before the last sign of life: what went wrong then may be why the agent was lost. A full disk is told of a little late. */
@@ -12,6 +13,9 @@ const BEFORE_MS = 60_000;
 const FULL_FOR = "15 min";
 /** After its cause was resolved, an incident has this long to end too. */
 const GRACE_S = 300;
+
+/** An agent's word for a file system without inodes left: its path, and this. */
+const INODES = / \(inodes\)$/;
 
 const OF_A_FULL_DISK: readonly string[] = ["disk_full", "data_corruption", "crash", "lock_conflict"];
 
@@ -78,8 +82,20 @@ function isCauseOf(cause: Cause, effect: Effect): boolean {
   if (!isWithin(effect.occurredAt, cause)) return false;
   if (cause.kind === "lost") return true;
   const { category } = effect;
+  if (isElsewhere(cause, effect)) return false;
   // Of two full disks the later one follows from the first.
   return category !== null && OF_A_FULL_DISK.includes(category) && (category !== "disk_full" || cause.id < effect.id);
+}
+
+/** Whether both name where they are, and that is not the same file system. What a container names is known to it alone. */
+function isElsewhere(cause: Cause, effect: Effect): boolean {
+  const full = cause.type === "host" ? new Set([cause.source.replace(INODES, "")]) : placesOf(cause, cause.mounts);
+  const places = placesOf(effect, [...cause.mounts, ...full]);
+  return full.size > 0 && places.size > 0 && full.isDisjointFrom(places);
+}
+
+function placesOf({ type, decisive }: Effect | Cause, mounts: readonly string[]): Set<string> {
+  return type === "docker" || decisive === null ? new Set() : fileSystemsIn(decisive, mounts);
 }
 
 function isWithin(at: Date, { since, until }: Cause): boolean {
@@ -114,6 +130,7 @@ interface Effect {
   type: string;
   source: string;
   category: string | null;
+  decisive: string | null;
   parentId: number | null;
   /** When its first alert happened. */
   occurredAt: Date;
@@ -125,6 +142,12 @@ interface Cause {
   agentId: string;
   /** `lost`: the agent was not heard of; `full`: a disk of its host is full. */
   kind: "lost" | "full";
+  type: string;
+  /** Of a disk: where it is mounted. */
+  source: string;
+  decisive: string | null;
+  /** Where the host's disks are mounted, as far as its agent said. */
+  mounts: string[];
   /** Of a loss: the last sign of life. */
   since: Date;
   /** Of a loss: when the agent was back; of a full disk that a program told of: how long it is believed. Null while it lasts. */
@@ -135,6 +158,7 @@ interface Cause {
 async function findEffects(tx: TransactionSql, ids: readonly number[]): Promise<Effect[]> {
   return tx<Effect[]>`
     select i.id, i.origin, i.agent_id as "agentId", i.type, i.source, i.analysis->>'category' as category,
+      i.analysis->>'decisive' as decisive,
       i.parent_id as "parentId",
       coalesce((select min(occurred_at) from alerts where incident_id = i.id), i.created_at) as "occurredAt"
     from incidents i where i.id = any(${ids as number[]}::int[]) order by i.id`;
@@ -155,6 +179,8 @@ const candidates = (tx: TransactionSql, agentIds: readonly string[]) => tx`
 async function findCauses(tx: TransactionSql, agentIds: readonly string[]): Promise<Cause[]> {
   return tx<Cause[]>`
     select c.id, c.agent_id as "agentId", case when c.origin = 'server' then 'lost' else 'full' end as kind,
+      c.type, c.source, c.analysis->>'decisive' as decisive,
+      array(select jsonb_path_query(a.meta, '$.metrics.disks[*].mount ? (@.type() == "string")') #>> '{}') as mounts,
       least(case when c.status <> 'resolved' then a.last_seen_at end,
         coalesce((select min(occurred_at) from alerts where incident_id = c.id and state = 'firing'), c.created_at)) as since,
       case when c.origin = 'server' then c.resolved_at when c.type <> 'host' then c.last_seen_at + ${FULL_FOR}::interval end as until

@@ -170,6 +170,54 @@ describe("a consequence of a full disk", () => {
     expect((await incident(id))?.parent_id).toBe(cause);
   });
 
+  describe("on one of several file systems", () => {
+    const disk = { type: "host", source: "/var", severity: "critical" } as const;
+    beforeEach(async () => {
+      const disks = ["/", "/srv", "/var"].map((mount) => ({ mount, used_bytes: 1, total_bytes: 2 }));
+      const { sql } = database.database;
+      await sql`update agents set meta = ${sql.json({ metrics: { disks } })} where id = ${agent}`;
+    });
+    const parentOf = async (full: object, effect: object) => {
+      const cause = await addIncident(database, agent, { category: "disk_full", ...full });
+      const id = await addIncident(database, agent, { category: "disk_full", ...effect });
+      await node().decide([cause, id]);
+      return (await incident(id))?.parent_id === cause;
+    };
+
+    test.each([
+      ["cannot write there", disk, { decisive: "open /var/lib/app/x.tmp: no space left on device" }],
+      [
+        "cannot make a file there",
+        { ...disk, source: "/var (inodes)" },
+        { decisive: "mkdir /var/x: No space left on device" },
+      ],
+      ["does not say where", disk, { decisive: "write: No space left on device" }],
+      ["names its program alone", disk, { category: "crash", decisive: "/usr/sbin/app: Segmentation fault" }],
+      [
+        "is a container, whose paths are its own",
+        disk,
+        { type: "docker", decisive: "/data/x: No space left on device" },
+      ],
+      [
+        "is on the disk of which a program said so",
+        { decisive: "/srv/a: disk full" },
+        { decisive: "'/srv/b/c' is full" },
+      ],
+    ])("is what %s", async (_, full, effect) => expect(await parentOf(full, effect)).toBe(true));
+
+    test.each([
+      ["cannot write elsewhere", disk, { decisive: "write error: /srv/db/1: No space left on device" }],
+      ["is beside it by name", disk, { decisive: "/var-data/x: No space left on device" }],
+      ["is in memory", { ...disk, source: "/" }, { decisive: "fallocate(/run/app.pid): No space left on device" }],
+      ["breaks elsewhere", disk, { category: "data_corruption", decisive: 'file="/srv/db/7": bad checksum' }],
+      [
+        "is not on the disk of which a program said so",
+        { decisive: "/srv/a: disk full" },
+        { decisive: "/var/b: full" },
+      ],
+    ])("is not what %s", async (_, full, effect) => expect(await parentOf(full, effect)).toBe(false));
+  });
+
   test.each(["port_conflict", "timeout", "unknown"])("is not %s", async (category) => {
     const cause = await addIncident(database, agent, { category: "disk_full" });
     const id = await addIncident(database, agent, { category });

@@ -15,6 +15,7 @@ export interface TestIncident {
   type?: string;
   source?: string;
   category?: string;
+  decisive?: string;
   severity?: string | null;
   rawError?: string;
   status?: string;
@@ -45,7 +46,7 @@ export async function addIncident(
     by: "heuristic",
     category,
     confidence: 0.9,
-    decisive: "bind() failed",
+    decisive: given.decisive ?? "bind() failed",
     heuristic: {},
     model: null,
   };
