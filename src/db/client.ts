@@ -8,7 +8,8 @@ import { CLASSIC_LAYOUT, type DatabaseTarget, type Layout } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
 const CONNECT_LIMIT_S = 5;
-const IDLE_S = 60;
+/** Longer than a minute: what is looked at once a minute finds its connections open, and does not make them anew each time. */
+const IDLE_S = 90;
 const CLOSE_LIMIT_S = 2;
 const KEEP_ALIVE_S = 30;
 

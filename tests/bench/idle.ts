@@ -12,8 +12,8 @@ usage: bun run bench:idle [options]
   --seconds S      how long they are looked at (180)
 Prometheus and Alertmanager run beside them where they are installed (apt-get install prometheus prometheus-alertmanager).`;
 
-/** Time to come to rest: connections that nobody needs are closed after a minute. */
-const REST_SECONDS_MAX = 75;
+/** Time to come to rest: connections that nobody needs are closed after a minute and a half. */
+const REST_SECONDS_MAX = 105;
 const SECONDS_MAX = 3_600;
 const MIB = 2 ** 20;
 
