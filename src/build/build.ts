@@ -13,7 +13,7 @@ const TARGETS = {
 type Target = keyof typeof TARGETS;
 
 const TOP = join(import.meta.dir, "../..");
-const SIZE_BYTES_MAX = 140_000_000;
+const SIZE_BYTES_MAX = 150_000_000;
 
 /** Builds one executable that needs nothing else: `bun run build [--target <target>] [--outfile <path>]`. */
 async function build(): Promise<void> {
@@ -48,6 +48,9 @@ async function compile(target: Target, isForHere: boolean, pack: string, outfile
     // A stack trace in a log then names our files and lines.
     sourcemap: "inline",
     define: commit === undefined ? define : { ...define, OPSPILOT_COMMIT: JSON.stringify(commit) },
+    // Nothing is parsed at the start: a command answers in a fifth of the time, for 12 MB more.
+    bytecode: true,
+    format: "esm",
     throw: true,
     compile: {
       outfile,

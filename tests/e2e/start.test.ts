@@ -12,13 +12,13 @@ const START_LIMIT_MS = 120_000;
 /** On a machine that is busy with something else. */
 const READY_LIMIT_MS = 60_000;
 const TEST_LIMIT_MS = 120_000;
-const SIZE_BYTES_MAX = 140_000_000;
+const SIZE_BYTES_MAX = 150_000_000;
 /** Neither root nor nobody nor, in all likelihood, whoever runs the tests. */
 const STRANGER = 64_999;
 
 beforeAll(async () => void (await buildExecutable()), START_LIMIT_MS);
 
-test("the executable is at most 140 MB", async () => {
+test("the executable is at most 150 MB", async () => {
   expect((await stat(await buildExecutable())).size).toBeLessThanOrEqual(SIZE_BYTES_MAX);
 });
 
