@@ -15,6 +15,7 @@ import { createWriteProbe } from "./db/write-probe.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
+import { findPage } from "./http/page/pack.ts";
 import {
   createQuietStore,
   createRetentionStore,
@@ -97,6 +98,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     websocket: WEBSOCKET_OPTIONS,
     registry,
     readiness: readiness.check,
+    findPage,
   });
 
   await people.start();

@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { isLoopbackHost } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createFailureCounter, FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
+import { isPagePath } from "./page/routes.ts";
 import { checkBody, HttpProblem } from "./problems.ts";
 import { isSlackCallback } from "./slack.ts";
 
@@ -17,8 +18,7 @@ export function createAccessCheck(
 ) {
   const checkPage = createPageRules(config);
   const checkCredential = createCredentialRule(config.access, clock, failureLimits);
-  return (request: Request, address: string): HttpProblem | undefined => {
-    const path = pathOf(request.url);
+  return (request: Request, path: string | undefined, address: string): HttpProblem | undefined => {
     if (path === undefined) return new HttpProblem(400, "bad_host", "the Host header is missing or malformed");
     // Slack's servers call by whatever name and proxy leads here, with a form; their signature says more than these rules.
     if (isSlackCallback(request.method, path)) return undefined;
@@ -27,12 +27,14 @@ export function createAccessCheck(
 }
 
 /** The path as the router sees it. Bun leaves the server's part of the URL out where the Host header does not make one. */
-function pathOf(url: string): string | undefined {
+export function pathOf(url: string): string | undefined {
   return /^https?:\/\/[^/?#]+(\/[^?#]*)/.exec(url)?.[1];
 }
 
 /** Served to everybody; the stream has credentials of its own, the agents' tokens. */
-const PUBLIC_PATHS = ["/", "/healthz", "/readyz", "/v1/stream"];
+const PUBLIC_PATHS = ["/", "/healthz", "/readyz", "/v1/session", "/v1/stream"];
+
+const isPublic = (path: string) => PUBLIC_PATHS.includes(path) || isPagePath(path);
 
 const CHALLENGE = { "www-authenticate": 'Bearer realm="opspilot"' };
 
@@ -49,7 +51,7 @@ function createCredentialRule({ mode, adminToken }: Config["access"], clock: Clo
   }
 
   return (request: Request, path: string, address: string): HttpProblem | undefined => {
-    if (mode === "open" || PUBLIC_PATHS.includes(path)) return undefined;
+    if (mode === "open" || isPublic(path)) return undefined;
     const header = request.headers.get("authorization");
     if (header === null) return new HttpProblem(401, "unauthorized", "a credential is needed", { headers: CHALLENGE });
     const credential = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? "";
@@ -69,8 +71,8 @@ const PROXY_HEADER_PREFIX = "x-forwarded-";
 
 /** A load balancer asks these by whatever name or address it has for the server. */
 const ANY_HOST_PATHS = ["/healthz", "/readyz"];
-/** Where a link on another site may lead a person. */
-const PAGE_PATHS = ["/"];
+/** Where a link on another site may lead a person: what answers there is the same for everybody. */
+const isLinkable = (path: string) => path === "/" || isPagePath(path);
 
 /**
  * Rules that need no credential: they keep web pages of other sites, names that were bound to this machine by others (DNS
@@ -116,7 +118,7 @@ function createPageRules({ access, publicUrl }: Pick<Config, "access" | "publicU
     const site = request.headers.get("sec-fetch-site");
     if (site === null || site === "same-origin" || site === "none") return undefined;
     const isNavigation = request.method === "GET" && request.headers.get("sec-fetch-mode") === "navigate";
-    if (isNavigation && PAGE_PATHS.includes(path)) return undefined;
+    if (isNavigation && isLinkable(path)) return undefined;
     return new HttpProblem(403, "foreign_origin", "web pages of other sites may not use this server");
   }
 

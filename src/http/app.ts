@@ -12,13 +12,16 @@ import type { FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { SilenceService } from "../silences/model.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
-import { createAccessCheck } from "./access.ts";
+import { createAccessCheck, pathOf } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
+import type { Page } from "./page/pack.ts";
+import { isPagePath, PAGE_HEADERS, pageRoutes } from "./page/routes.ts";
 import { problemResponse, SAFE_HEADERS } from "./problems.ts";
+import { sessionRoutes } from "./session.ts";
 import { silenceRoutes } from "./silences.ts";
 import { SLACK_BODY_BYTES_MAX, slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
@@ -44,6 +47,8 @@ export interface AppDeps {
   websocket: Record<string, unknown>;
   registry: Registry;
   readiness: () => Promise<Readiness>;
+  /** Of the executable, or built of the sources. */
+  findPage: () => Promise<Page>;
   failureLimits?: FailureLimits;
 }
 
@@ -68,12 +73,15 @@ export function createApp(deps: AppDeps) {
     serve: serveOptions(deps.config),
   })
     .onRequest(({ request, server, set }) => {
-      const problem = check(request, addressOf(request, server));
+      const path = pathOf(request.url);
+      Object.assign(set.headers, SAFE_HEADERS, path !== undefined && isPagePath(path) ? PAGE_HEADERS : {});
+      const problem = check(request, path, addressOf(request, server));
       if (problem) return problemResponse(problem);
-      Object.assign(set.headers, SAFE_HEADERS);
     })
     .onError((failed) => handleError(failed))
     .use(systemRoutes(version, deps.registry, deps.readiness))
+    .use(pageRoutes(deps.findPage))
+    .use(sessionRoutes(deps.config))
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))

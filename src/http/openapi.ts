@@ -31,7 +31,7 @@ const SECURITY_SCHEME = {
 function describeApi(routes: readonly DescribedRoute[], version: string): Json {
   const schemas: Json = {};
   const paths: Record<string, Json> = {};
-  for (const route of routes) {
+  for (const route of routes.filter(({ hooks }) => hooks.detail?.hide !== true)) {
     const path = pathOf(route.path);
     paths[path] = { ...paths[path], [methodOf(route)]: operationOf(route, schemas) };
   }

@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import { Registry } from "prom-client";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
+import { findPage } from "../../src/http/page/pack.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
 import {
@@ -52,6 +53,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     websocket: {},
     registry: new Registry(),
     readiness: async () => ({ ready: true, checks: { database: "ok" } }),
+    findPage,
     ...changes,
   });
   return { app, agents, logged };
