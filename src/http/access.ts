@@ -1,10 +1,9 @@
-import { timingSafeEqual } from "node:crypto";
 import type { Config } from "../config.ts";
 import { isLoopbackHost } from "../lib/addresses.ts";
-import type { Clock } from "../lib/clock.ts";
-import { createFailureCounter, FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
+import type { Credentials } from "./credentials.ts";
 import { isPagePath } from "./page/routes.ts";
 import { checkBody, HttpProblem } from "./problems.ts";
+import { SESSION_PATH } from "./session.ts";
 import { isSlackCallback } from "./slack.ts";
 
 /**
@@ -13,16 +12,20 @@ import { isSlackCallback } from "./slack.ts";
  */
 export function createAccessCheck(
   config: Pick<Config, "access" | "publicUrl">,
-  clock: Clock,
-  failureLimits: FailureLimits = FAILURE_LIMITS,
+  credentials: Pick<Credentials, "judge">,
 ) {
   const checkPage = createPageRules(config);
-  const checkCredential = createCredentialRule(config.access, clock, failureLimits);
-  return (request: Request, path: string | undefined, address: string): HttpProblem | undefined => {
+
+  async function checkCredential(request: Request, path: string, address: string): Promise<HttpProblem | undefined> {
+    if (config.access.mode === "open" || isPublic(path)) return undefined;
+    return credentials.judge(request, address);
+  }
+
+  return async (request: Request, path: string | undefined, address: string): Promise<HttpProblem | undefined> => {
     if (path === undefined) return new HttpProblem(400, "bad_host", "the Host header is missing or malformed");
     // Slack's servers call by whatever name and proxy leads here, with a form; their signature says more than these rules.
     if (isSlackCallback(request.method, path)) return undefined;
-    return checkPage(request, path) ?? checkCredential(request, path, address) ?? checkBody(request);
+    return checkPage(request, path) ?? (await checkCredential(request, path, address)) ?? checkBody(request);
   };
 }
 
@@ -32,38 +35,9 @@ export function pathOf(url: string): string | undefined {
 }
 
 /** Served to everybody; the stream has credentials of its own, the agents' tokens. */
-const PUBLIC_PATHS = ["/", "/healthz", "/readyz", "/v1/session", "/v1/stream"];
+const PUBLIC_PATHS = ["/", "/healthz", "/readyz", SESSION_PATH, "/v1/stream"];
 
 const isPublic = (path: string) => PUBLIC_PATHS.includes(path) || isPagePath(path);
-
-const CHALLENGE = { "www-authenticate": 'Bearer realm="opspilot"' };
-
-/** Whether a request carries what its path needs: under token access, `Authorization: Bearer` with ADMIN_TOKEN. */
-function createCredentialRule({ mode, adminToken }: Config["access"], clock: Clock, limits: FailureLimits) {
-  const failures = createFailureCounter(clock, limits);
-  const expected = digest(adminToken ?? "");
-
-  function refuse(address: string, credential: string): HttpProblem {
-    const waitS = failures.note(address, credential);
-    if (waitS === 0) return new HttpProblem(401, "unauthorized", "the credential is wrong", { headers: CHALLENGE });
-    const headers = { "retry-after": String(waitS) };
-    return new HttpProblem(429, "rate_limited", "too many wrong credentials; try again later", { headers });
-  }
-
-  return (request: Request, path: string, address: string): HttpProblem | undefined => {
-    if (mode === "open" || isPublic(path)) return undefined;
-    const header = request.headers.get("authorization");
-    if (header === null) return new HttpProblem(401, "unauthorized", "a credential is needed", { headers: CHALLENGE });
-    const credential = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? "";
-    const isRight = adminToken !== null && timingSafeEqual(digest(credential), expected);
-    return isRight ? undefined : refuse(address, header);
-  };
-}
-
-/** Of equal length, whatever the text: so that comparing takes equal time. */
-function digest(text: string): Uint8Array {
-  return new Bun.CryptoHasher("sha256").update(text).digest();
-}
 
 const HOST_HEADER = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i;
 const PROXY_HEADERS = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];

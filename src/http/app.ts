@@ -8,13 +8,15 @@ import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress, type PeerLookup } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { FailureLimits } from "../lib/failure-counter.ts";
+import { FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
+import type { SessionService } from "../sessions/model.ts";
 import type { SilenceService } from "../silences/model.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
 import { createAccessCheck, pathOf } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
+import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
@@ -40,6 +42,7 @@ export interface AppDeps {
   commands: CommandService;
   decisions: DecisionService;
   silences: SilenceService;
+  sessions: SessionService;
   /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
   slackCallback: SlackReceiver["callback"];
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
@@ -54,9 +57,11 @@ export interface AppDeps {
 
 /** Everything that is answered over HTTP, not listening yet. */
 export function createApp(deps: AppDeps) {
-  const { log, clock, version, agents, incidents, analysis, commands, decisions, silences } = deps;
-  const check = createAccessCheck(deps.config, clock, deps.failureLimits);
-  const addressOf = createClientAddress(deps.config.trustedProxies);
+  const { config, log, clock, version, agents, incidents, analysis, commands, decisions, silences, sessions } = deps;
+  const { failureLimits = FAILURE_LIMITS } = deps;
+  const credentials = createCredentials({ access: config.access, clock, failureLimits, sessions });
+  const check = createAccessCheck(config, credentials);
+  const addressOf = createClientAddress(config.trustedProxies);
   const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
   const routes = () => app.routes as unknown as DescribedRoute[];
   const handleError = createErrorHandler({ log, missed: createMissedRoutes(routes) });
@@ -68,20 +73,20 @@ export function createApp(deps: AppDeps) {
     systemRouter: false,
     // Where Elysia begins to look for the path: after "http://", so that hosts with short names are served, too; its other
     // choice, for "https://", asks for three letters.
-    handler: { standardHostname: deps.config.tls !== null },
+    handler: { standardHostname: config.tls !== null },
     websocket: deps.websocket,
-    serve: serveOptions(deps.config),
+    serve: serveOptions(config),
   })
-    .onRequest(({ request, server, set }) => {
+    .onRequest(async ({ request, server, set }) => {
       const path = pathOf(request.url);
       Object.assign(set.headers, SAFE_HEADERS, path !== undefined && isPagePath(path) ? PAGE_HEADERS : {});
-      const problem = check(request, path, addressOf(request, server));
+      const problem = await check(request, path, addressOf(request, server));
       if (problem) return problemResponse(problem);
     })
     .onError((failed) => handleError(failed))
     .use(systemRoutes(version, deps.registry, deps.readiness))
     .use(pageRoutes(deps.findPage))
-    .use(sessionRoutes(deps.config))
+    .use(sessionRoutes({ config, credentials, sessions, addressOf, log }))
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))

@@ -12,6 +12,7 @@ import {
   fakeCommands,
   fakeDecisions,
   fakeIncidents,
+  fakeSessions,
   fakeSilences,
   incidentOf,
 } from "./fake-services.ts";
@@ -45,6 +46,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     commands: fakeCommands(commands, all),
     decisions: fakeDecisions(incidents),
     silences: fakeSilences(),
+    sessions: fakeSessions(),
     slackCallback: async () => ({ ok: false, reason: "unsigned", message: "Slack's signature is missing" }),
     gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
       detail: { summary: "The agents' stream" },
