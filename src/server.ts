@@ -12,6 +12,7 @@ import { migrate } from "./db/migrate.ts";
 import { createNotifications } from "./db/notifications.ts";
 import { acquireDatabase } from "./db/open.ts";
 import { createWriteProbe } from "./db/write-probe.ts";
+import { createSetup } from "./doctor/setup.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
@@ -89,6 +90,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const intake = createIntake({ ...shared, ...agents, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
   const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
+  const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
   const app = createApp({
     ...options,
     ...people,
@@ -99,6 +101,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     registry,
     readiness: readiness.check,
     findPage,
+    setup,
   });
 
   await people.start();

@@ -4,6 +4,7 @@ import type { AnalysisService } from "../analysis/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
+import type { SetupService } from "../doctor/setup.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress, type PeerLookup } from "../lib/addresses.ts";
@@ -24,6 +25,7 @@ import type { Page } from "./page/pack.ts";
 import { isPagePath, PAGE_HEADERS, pageRoutes } from "./page/routes.ts";
 import { problemResponse, SAFE_HEADERS } from "./problems.ts";
 import { sessionRoutes } from "./session.ts";
+import { setupRoutes } from "./setup.ts";
 import { silenceRoutes } from "./silences.ts";
 import { SLACK_BODY_BYTES_MAX, slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
@@ -43,6 +45,7 @@ export interface AppDeps {
   decisions: DecisionService;
   silences: SilenceService;
   sessions: SessionService;
+  setup: SetupService;
   /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
   slackCallback: SlackReceiver["callback"];
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
@@ -92,6 +95,7 @@ export function createApp(deps: AppDeps) {
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))
+    .use(setupRoutes(deps.setup))
     .use(deps.slackCallback === null ? new Elysia() : slackRoutes(deps.slackCallback))
     .use(deps.gatewayRoutes);
   return app;

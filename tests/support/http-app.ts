@@ -47,6 +47,9 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     decisions: fakeDecisions(incidents),
     silences: fakeSilences(),
     sessions: fakeSessions(),
+    setup: {
+      look: async ({ probe }) => [{ part: "server", state: "ok", text: probe ? "called" : "known", todo: null }],
+    },
     slackCallback: async () => ({ ok: false, reason: "unsigned", message: "Slack's signature is missing" }),
     gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
       detail: { summary: "The agents' stream" },

@@ -34,7 +34,7 @@ const FLOORS = [
   ["db"],
   ["jobs"],
   FEATURES,
-  ["gateway"],
+  ["gateway", "doctor"],
   ["http"],
   ["pipeline"],
   ["server"],
