@@ -61,6 +61,16 @@ browserTest("a page signs in and out, and never sees its cookie", async () => {
   expect(await ask(page, "GET", "/v1/agents")).toBe(401);
 });
 
+browserTest("a page signs in by plain http and a name, too", async () => {
+  const url = server.url.replace("127.0.0.1", "ops.test");
+  await using opened = await openPage(url);
+  const { page, problems } = opened;
+  expect(await page.evaluate(() => [location.pathname, isSecureContext])).toEqual(["/app", false]);
+  expect(await signIn(page)).toBe(204);
+  expect(await ask(page, "POST", "/v1/agents", { hostname: "by-a-name" })).toBe(201);
+  expect(problems).toEqual([]);
+});
+
 browserTest("a link on another site leads to the page, which is signed in as before", async () => {
   await using site = startOtherSite(`<a href="${server.url}/app/incidents/7">nginx failed on web-1</a>`);
   await using opened = await openPage(`${server.url}/app`);
