@@ -21,7 +21,8 @@ export function createAccessCheck(
     return credentials.judge(request, address);
   }
 
-  return async (request: Request, path: string | undefined, address: string): Promise<HttpProblem | undefined> => {
+  return async (request: Request, address: string): Promise<HttpProblem | undefined> => {
+    const path = pathOf(request.url);
     if (path === undefined) return new HttpProblem(400, "bad_host", "the Host header is missing or malformed");
     // Slack's servers call by whatever name and proxy leads here, with a form; their signature says more than these rules.
     if (isSlackCallback(request.method, path)) return undefined;

@@ -83,7 +83,7 @@ export function createApp(deps: AppDeps) {
     .onRequest(async ({ request, server, set }) => {
       const path = pathOf(request.url);
       Object.assign(set.headers, SAFE_HEADERS, path !== undefined && isPagePath(path) ? PAGE_HEADERS : {});
-      const problem = await check(request, path, addressOf(request, server));
+      const problem = await check(request, addressOf(request, server));
       if (problem) return problemResponse(problem);
     })
     .onError((failed) => handleError(failed))
