@@ -2,6 +2,6 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "postgresql",
-  schema: ["./src/db/schema.ts", "./src/db/fleet-schema.ts"],
+  schema: ["./src/db/schema.ts", "./src/db/fleet-schema.ts", "./src/db/session-schema.ts"],
   out: "./drizzle",
 });

@@ -12,9 +12,11 @@ import { migrate } from "./db/migrate.ts";
 import { createNotifications } from "./db/notifications.ts";
 import { acquireDatabase } from "./db/open.ts";
 import { createWriteProbe } from "./db/write-probe.ts";
+import { createSetup } from "./doctor/setup.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
+import { findPage } from "./http/page/pack.ts";
 import {
   createQuietStore,
   createRetentionStore,
@@ -88,6 +90,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const intake = createIntake({ ...shared, ...agents, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
   const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
+  const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
   const app = createApp({
     ...options,
     ...people,
@@ -97,6 +100,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     websocket: WEBSOCKET_OPTIONS,
     registry,
     readiness: readiness.check,
+    findPage,
+    setup,
   });
 
   await people.start();

@@ -21,6 +21,8 @@ describe("the house's rules", () => {
       ["imports only downwards", { "src/http/a.ts": 'import { b } from "../server.ts";\nconst c = b;' }],
       ["imports only downwards", { "src/cli/a.ts": 'const b = () => import("../build/b.ts");' }],
       ["imports only downwards", { "src/agent/a.ts": 'import type { B } from "../db/b.ts";' }],
+      ["imports only downwards", { "src/web/a.tsx": 'import { b } from "../http/b.ts";\nconst c = <p>{b}</p>;' }],
+      ["imports only downwards", { "src/web/a.tsx": 'import type { B } from "../fleet/model.ts";' }],
       ["imports only downwards", { "src/elsewhere/a.ts": 'import type { B } from "../lib/b.ts";' }],
       ["features share only types of model.ts", { "src/fleet/a.ts": 'import type { B } from "../ingest/store.ts";' }],
       [
@@ -90,6 +92,8 @@ describe("the house's rules", () => {
       "src/fleet/lock-store.ts": "const a = (sql) => sql`select from incidents for no key update of i`;",
       "src/protocol/a.ts": "/** One thing. */\nexport const A = 1;\nexport type A = number;\n\n/* process.exit(1) */",
       "src/lib/a.ts": 'import type { B } from "./b.ts";\n/** A. */\nexport const a = (b: B) => [b, `a sql `];',
+      "src/web/a.tsx":
+        'import type { B } from "../http/b.ts";\nimport { A } from "../protocol/a.ts";\n/** C. */\nexport const C = (b: B) => <p>{b}{A}</p>;',
       "src/lib/b.ts": 'import type { a } from "./a.ts";\n/** B. */\nexport interface B extends ReturnType<typeof a> {}',
     };
     expect(inspect(new Map(Object.entries(files)))).toEqual([]);

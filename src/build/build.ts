@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { errorMessage } from "../lib/errors.ts";
 import { cachedPack } from "./postgres-pack.ts";
+import { buildPagePack } from "./web-pack.ts";
 
 /** What can be built, and whose PostgreSQL each carries. `baseline` is for processors without AVX2. */
 const TARGETS = {
@@ -22,8 +23,8 @@ async function build(): Promise<void> {
   const suffix = values.target === undefined ? "" : `-${target}`;
   const outfile = resolve(values.outfile ?? join(TOP, `dist/opspilot${suffix}`));
   await mkdir(dirname(outfile), { recursive: true });
-  const pack = await cachedPack(TOP, TARGETS[target].postgres);
-  await compile(target, values.target === undefined, pack, outfile);
+  const packs = [await cachedPack(TOP, TARGETS[target].postgres), await buildPagePack()];
+  await compile(target, values.target === undefined, packs, outfile);
   // It is in the executable; the copy beside it is of no use.
   await rm(`${outfile}.map`, { force: true });
   const sizeBytes = Bun.file(outfile).size;
@@ -36,7 +37,7 @@ function targetOf(text: string): Target {
   throw new Error(`unknown target ${text}; expected one of ${Object.keys(TARGETS).join(", ")}`);
 }
 
-async function compile(target: Target, isForHere: boolean, pack: string, outfile: string): Promise<void> {
+async function compile(target: Target, isForHere: boolean, assets: string[], outfile: string): Promise<void> {
   const commit = await commitOf(TOP);
   // Where it is not given, the bundler writes "development" into the code of every library.
   const define = { "process.env.NODE_ENV": '"production"' };
@@ -54,7 +55,7 @@ async function compile(target: Target, isForHere: boolean, pack: string, outfile
     throw: true,
     compile: {
       outfile,
-      assets: [pack],
+      assets,
       // None of the two is ours to read: they would come from whatever folder the executable is started in.
       autoloadDotenv: false,
       autoloadBunfig: false,

@@ -22,7 +22,7 @@ async function findAll(flags: Flags): Promise<Finding[]> {
     if (error instanceof ConfigError) return ofMistakes(error);
     throw error;
   }
-  const { examine } = await import("./doctor/checks.ts");
+  const { examine } = await import("../doctor/checks.ts");
   // What is found is printed; the log would say it twice.
   const log = createLog({ level: "silent", readable: false });
   return examine(config, log);

@@ -40,6 +40,7 @@ export function describeStart(config: Config, { url, database }: Started): Recor
     url,
     database,
     ...(config.database === null ? { data_dir: config.dataDir } : {}),
+    page: `${base}/app`,
     agents: `${base.replace(/^http/, "ws")}/v1/stream, token in each frame or as Authorization: Bearer`,
     access: describeAccess(config),
     enrollment:

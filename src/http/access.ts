@@ -1,9 +1,9 @@
-import { timingSafeEqual } from "node:crypto";
 import type { Config } from "../config.ts";
 import { isLoopbackHost } from "../lib/addresses.ts";
-import type { Clock } from "../lib/clock.ts";
-import { createFailureCounter, FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
+import type { Credentials } from "./credentials.ts";
+import { isPagePath } from "./page/routes.ts";
 import { checkBody, HttpProblem } from "./problems.ts";
+import { SESSION_PATH } from "./session.ts";
 import { isSlackCallback } from "./slack.ts";
 
 /**
@@ -12,56 +12,33 @@ import { isSlackCallback } from "./slack.ts";
  */
 export function createAccessCheck(
   config: Pick<Config, "access" | "publicUrl">,
-  clock: Clock,
-  failureLimits: FailureLimits = FAILURE_LIMITS,
+  credentials: Pick<Credentials, "judge">,
 ) {
   const checkPage = createPageRules(config);
-  const checkCredential = createCredentialRule(config.access, clock, failureLimits);
-  return (request: Request, address: string): HttpProblem | undefined => {
+
+  async function checkCredential(request: Request, path: string, address: string): Promise<HttpProblem | undefined> {
+    if (config.access.mode === "open" || isPublic(path)) return undefined;
+    return credentials.judge(request, address);
+  }
+
+  return async (request: Request, address: string): Promise<HttpProblem | undefined> => {
     const path = pathOf(request.url);
     if (path === undefined) return new HttpProblem(400, "bad_host", "the Host header is missing or malformed");
     // Slack's servers call by whatever name and proxy leads here, with a form; their signature says more than these rules.
     if (isSlackCallback(request.method, path)) return undefined;
-    return checkPage(request, path) ?? checkCredential(request, path, address) ?? checkBody(request);
+    return checkPage(request, path) ?? (await checkCredential(request, path, address)) ?? checkBody(request);
   };
 }
 
 /** The path as the router sees it. Bun leaves the server's part of the URL out where the Host header does not make one. */
-function pathOf(url: string): string | undefined {
+export function pathOf(url: string): string | undefined {
   return /^https?:\/\/[^/?#]+(\/[^?#]*)/.exec(url)?.[1];
 }
 
 /** Served to everybody; the stream has credentials of its own, the agents' tokens. */
-const PUBLIC_PATHS = ["/", "/healthz", "/readyz", "/v1/stream"];
+const PUBLIC_PATHS = ["/", "/healthz", "/readyz", SESSION_PATH, "/v1/stream"];
 
-const CHALLENGE = { "www-authenticate": 'Bearer realm="opspilot"' };
-
-/** Whether a request carries what its path needs: under token access, `Authorization: Bearer` with ADMIN_TOKEN. */
-function createCredentialRule({ mode, adminToken }: Config["access"], clock: Clock, limits: FailureLimits) {
-  const failures = createFailureCounter(clock, limits);
-  const expected = digest(adminToken ?? "");
-
-  function refuse(address: string, credential: string): HttpProblem {
-    const waitS = failures.note(address, credential);
-    if (waitS === 0) return new HttpProblem(401, "unauthorized", "the credential is wrong", { headers: CHALLENGE });
-    const headers = { "retry-after": String(waitS) };
-    return new HttpProblem(429, "rate_limited", "too many wrong credentials; try again later", { headers });
-  }
-
-  return (request: Request, path: string, address: string): HttpProblem | undefined => {
-    if (mode === "open" || PUBLIC_PATHS.includes(path)) return undefined;
-    const header = request.headers.get("authorization");
-    if (header === null) return new HttpProblem(401, "unauthorized", "a credential is needed", { headers: CHALLENGE });
-    const credential = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? "";
-    const isRight = adminToken !== null && timingSafeEqual(digest(credential), expected);
-    return isRight ? undefined : refuse(address, header);
-  };
-}
-
-/** Of equal length, whatever the text: so that comparing takes equal time. */
-function digest(text: string): Uint8Array {
-  return new Bun.CryptoHasher("sha256").update(text).digest();
-}
+const isPublic = (path: string) => PUBLIC_PATHS.includes(path) || isPagePath(path);
 
 const HOST_HEADER = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i;
 const PROXY_HEADERS = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
@@ -69,8 +46,8 @@ const PROXY_HEADER_PREFIX = "x-forwarded-";
 
 /** A load balancer asks these by whatever name or address it has for the server. */
 const ANY_HOST_PATHS = ["/healthz", "/readyz"];
-/** Where a link on another site may lead a person. */
-const PAGE_PATHS = ["/"];
+/** Where a link on another site may lead a person: what answers there is the same for everybody. */
+const isLinkable = (path: string) => path === "/" || isPagePath(path);
 
 /**
  * Rules that need no credential: they keep web pages of other sites, names that were bound to this machine by others (DNS
@@ -116,7 +93,7 @@ function createPageRules({ access, publicUrl }: Pick<Config, "access" | "publicU
     const site = request.headers.get("sec-fetch-site");
     if (site === null || site === "same-origin" || site === "none") return undefined;
     const isNavigation = request.method === "GET" && request.headers.get("sec-fetch-mode") === "navigate";
-    if (isNavigation && PAGE_PATHS.includes(path)) return undefined;
+    if (isNavigation && isLinkable(path)) return undefined;
     return new HttpProblem(403, "foreign_origin", "web pages of other sites may not use this server");
   }
 

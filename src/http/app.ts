@@ -4,21 +4,28 @@ import type { AnalysisService } from "../analysis/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
+import type { SetupService } from "../doctor/setup.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress, type PeerLookup } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { FailureLimits } from "../lib/failure-counter.ts";
+import { FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
+import type { SessionService } from "../sessions/model.ts";
 import type { SilenceService } from "../silences/model.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
-import { createAccessCheck } from "./access.ts";
+import { createAccessCheck, pathOf } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
+import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
+import type { Page } from "./page/pack.ts";
+import { isPagePath, PAGE_HEADERS, pageRoutes } from "./page/routes.ts";
 import { problemResponse, SAFE_HEADERS } from "./problems.ts";
+import { sessionRoutes } from "./session.ts";
+import { setupRoutes } from "./setup.ts";
 import { silenceRoutes } from "./silences.ts";
 import { SLACK_BODY_BYTES_MAX, slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
@@ -37,6 +44,8 @@ export interface AppDeps {
   commands: CommandService;
   decisions: DecisionService;
   silences: SilenceService;
+  sessions: SessionService;
+  setup: SetupService;
   /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
   slackCallback: SlackReceiver["callback"];
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
@@ -44,14 +53,18 @@ export interface AppDeps {
   websocket: Record<string, unknown>;
   registry: Registry;
   readiness: () => Promise<Readiness>;
+  /** Of the executable, or built of the sources. */
+  findPage: () => Promise<Page>;
   failureLimits?: FailureLimits;
 }
 
 /** Everything that is answered over HTTP, not listening yet. */
 export function createApp(deps: AppDeps) {
-  const { log, clock, version, agents, incidents, analysis, commands, decisions, silences } = deps;
-  const check = createAccessCheck(deps.config, clock, deps.failureLimits);
-  const addressOf = createClientAddress(deps.config.trustedProxies);
+  const { config, log, clock, version, agents, incidents, analysis, commands, decisions, silences, sessions } = deps;
+  const { failureLimits = FAILURE_LIMITS } = deps;
+  const credentials = createCredentials({ access: config.access, clock, failureLimits, sessions });
+  const check = createAccessCheck(config, credentials);
+  const addressOf = createClientAddress(config.trustedProxies);
   const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
   const routes = () => app.routes as unknown as DescribedRoute[];
   const handleError = createErrorHandler({ log, missed: createMissedRoutes(routes) });
@@ -63,22 +76,26 @@ export function createApp(deps: AppDeps) {
     systemRouter: false,
     // Where Elysia begins to look for the path: after "http://", so that hosts with short names are served, too; its other
     // choice, for "https://", asks for three letters.
-    handler: { standardHostname: deps.config.tls !== null },
+    handler: { standardHostname: config.tls !== null },
     websocket: deps.websocket,
-    serve: serveOptions(deps.config),
+    serve: serveOptions(config),
   })
-    .onRequest(({ request, server, set }) => {
-      const problem = check(request, addressOf(request, server));
+    .onRequest(async ({ request, server, set }) => {
+      const path = pathOf(request.url);
+      Object.assign(set.headers, SAFE_HEADERS, path !== undefined && isPagePath(path) ? PAGE_HEADERS : {});
+      const problem = await check(request, addressOf(request, server));
       if (problem) return problemResponse(problem);
-      Object.assign(set.headers, SAFE_HEADERS);
     })
     .onError((failed) => handleError(failed))
     .use(systemRoutes(version, deps.registry, deps.readiness))
+    .use(pageRoutes(deps.findPage))
+    .use(sessionRoutes({ config, credentials, sessions, addressOf, log }))
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))
+    .use(setupRoutes(deps.setup))
     .use(deps.slackCallback === null ? new Elysia() : slackRoutes(deps.slackCallback))
     .use(deps.gatewayRoutes);
   return app;

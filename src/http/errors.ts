@@ -98,8 +98,11 @@ export function createMissedRoutes(routes: () => readonly Route[]) {
   };
 }
 
-/** The pattern's parameters as one segment each, its last slash as optional. */
+/** The pattern's parameters as one segment each, a star as all that follows, the last slash as optional. */
 function patternOf(path: string): RegExp {
-  const segments = path.split("/").map((part) => (part.startsWith(":") ? "[^/]+" : RegExp.escape(part)));
+  const segments = path.split("/").map((part) => {
+    if (part === "*") return ".*";
+    return part.startsWith(":") ? "[^/]+" : RegExp.escape(part);
+  });
   return new RegExp(`^${segments.join("/").replace(/\/$/, "")}/?$`);
 }

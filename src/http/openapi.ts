@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { CloneType, type TSchema, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
+import { SESSION_COOKIE } from "./credentials.ts";
 import type { Route } from "./errors.ts";
 import { AnyObject, answers } from "./schemas.ts";
 
@@ -18,10 +19,18 @@ export interface DescribedRoute extends Route {
   };
 }
 
-const SECURITY_SCHEME = {
-  type: "http",
-  scheme: "bearer",
-  description: "ADMIN_TOKEN of the server's settings; not asked for under open access",
+const SECURITY_SCHEMES = {
+  adminToken: {
+    type: "http",
+    scheme: "bearer",
+    description: "ADMIN_TOKEN of the server's settings; not asked for under open access",
+  },
+  session: {
+    type: "apiKey",
+    in: "cookie",
+    name: SESSION_COOKIE,
+    description: "of a browser that signed in; what changes something then needs Origin, and the type application/json",
+  },
 };
 
 /**
@@ -31,7 +40,7 @@ const SECURITY_SCHEME = {
 function describeApi(routes: readonly DescribedRoute[], version: string): Json {
   const schemas: Json = {};
   const paths: Record<string, Json> = {};
-  for (const route of routes) {
+  for (const route of routes.filter(({ hooks }) => hooks.detail?.hide !== true)) {
     const path = pathOf(route.path);
     paths[path] = { ...paths[path], [methodOf(route)]: operationOf(route, schemas) };
   }
@@ -44,9 +53,9 @@ function describeApi(routes: readonly DescribedRoute[], version: string): Json {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    security: [{ adminToken: [] }],
+    security: [{ adminToken: [] }, { session: [] }],
     paths,
-    components: { schemas, securitySchemes: { adminToken: SECURITY_SCHEME } },
+    components: { schemas, securitySchemes: SECURITY_SCHEMES },
   };
 }
 

@@ -101,9 +101,13 @@ export function checkBody({ method, headers }: Request): HttpProblem | undefined
   const sizeBytes = Number(headers.get("content-length") ?? 0);
   if (sizeBytes === 0 && !headers.has("transfer-encoding") && !headers.has("content-type")) return undefined;
   if (sizeBytes > BODY_BYTES_MAX) return tooLarge();
-  const type = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (type === "application/json") return undefined;
+  if (isJsonBody(headers)) return undefined;
   return new HttpProblem(415, "unsupported_media_type", "bodies must be application/json");
+}
+
+/** Whether the body is said to be JSON. */
+export function isJsonBody(headers: Headers): boolean {
+  return headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() === "application/json";
 }
 
 function tooLarge(): HttpProblem {

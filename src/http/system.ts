@@ -1,6 +1,8 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { Registry } from "prom-client";
+import { qualityOf } from "../lib/accept.ts";
+import { PAGE_PATH } from "./page/pack.ts";
 import { answers, oneOf, resource } from "./schemas.ts";
 
 /** Whether the server can do its work. The checks are public: "ok", or a word without internals. */
@@ -28,7 +30,15 @@ export function systemRoutes(version: string, registry: Registry, readiness: () 
   const alive = { status: "ok" } as const;
   const about = { service: "opspilot", version, ...alive } as const;
   return new Elysia({ name: "system", normalize: false })
-    .get("/", () => about, { response: answers(200, Service), detail: publicly("What this is") })
+    .get(
+      "/",
+      ({ request, set }) => {
+        set.headers.vary = "Accept";
+        if (!isBrowser(request)) return about;
+        return new Response(null, { status: 303, headers: { location: PAGE_PATH } });
+      },
+      { response: answers(200, Service), detail: publicly("What this is; a browser is led to the page") },
+    )
     .get("/healthz", () => alive, { response: answers(200, Health), detail: publicly("The process lives") })
     .get(
       "/readyz",
@@ -50,4 +60,10 @@ export function systemRoutes(version: string, registry: Registry, readiness: () 
       },
       { response: answers(200, MetricsText), detail: { tags, summary: "Figures for Prometheus" } },
     );
+}
+
+/** Whoever asks for HTML by its name is one; a program takes anything, or JSON. */
+function isBrowser({ headers }: Request): boolean {
+  const accept = headers.get("accept");
+  return accept?.includes("text/html") === true && (qualityOf(accept, "text/html") ?? 0) > 0;
 }

@@ -14,6 +14,8 @@ import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
 import { createJobs } from "../jobs/jobs.ts";
 import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
+import { createSessions } from "../sessions/service.ts";
+import { createSessionStore } from "../sessions/store.ts";
 import { createSilences } from "../silences/service.ts";
 import { createSilenceStore } from "../silences/store.ts";
 import { createSlack } from "../slack/slack.ts";
@@ -44,6 +46,9 @@ export function createPeopleSide(deps: PeopleDeps) {
 
   const silenceStore = createSilenceStore(sql);
   const silences = createSilences({ ...deps, sql, store: silenceStore });
+
+  const sessionStore = createSessionStore(sql);
+  const sessions = createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "" });
 
   const via: ProxyOf = (url) => proxyOf(config.proxies, url);
   const slack = createSlack({ settings: config.slack, redact: redacted, clock, log, proxyOf: via });
@@ -103,8 +108,15 @@ export function createPeopleSide(deps: PeopleDeps) {
     incidents: createIncidentService(incidents),
     decisions,
     silences,
+    sessions,
     slackCallback: receiver?.callback ?? null,
-    deletions: [analysisStore.deleteOld, silenceStore.deleteOld, decisions.deleteOld, announcements.deleteOld],
+    deletions: [
+      analysisStore.deleteOld,
+      silenceStore.deleteOld,
+      decisions.deleteOld,
+      announcements.deleteOld,
+      sessionStore.deleteOver,
+    ],
     /** The beginning of a stop: outlets may be led by other nodes while this one still writes what it accepted. */
     stopFollowers,
     /** What follows from incidents that opened, in the transaction that opened them. */

@@ -164,9 +164,7 @@ export function endMessage(view: View, { redact }: MessageOptions, before: strin
   const what = `*Resolved:* ${nameOf(incident, texts)}`;
   const blocks = [
     section([what, ...new Set(end)].join("\n")),
-    context(
-      [`Incident ${incident.id}`, ...(before === null ? [] : [link(before, "the message about it")])].join(" · "),
-    ),
+    context([linkTo(incident), ...(before === null ? [] : [link(before, "the message about it")])].join(" · ")),
   ];
   return { text: spokenOf(incident, texts), blocks, metadata: endMetadataOf(incident) };
 }
@@ -231,27 +229,29 @@ function explanationOf({ explanation }: IncidentView, texts: Texts): Block[] {
   ];
 }
 
-function historyOf({ learnt, previousId, parentId }: IncidentView): Block[] {
+function historyOf({ learnt, previousId, parentId, url }: IncidentView): Block[] {
   const lines = [
     ...(learnt && learnt.tried > 0 ? [`Restart cleared this ${learnt.cleared} of ${times(learnt.tried)}.`] : []),
-    ...(parentId === null ? [] : [`A consequence of incident ${parentId}.`]),
-    ...(previousId === null ? [] : [`The same failure as incident ${previousId}, which had ended.`]),
+    ...(parentId === null ? [] : [`A consequence of ${linkTo({ id: parentId, url }, "incident ")}.`]),
+    ...(previousId === null
+      ? []
+      : [`The same failure as ${linkTo({ id: previousId, url }, "incident ")}, which had ended.`]),
   ];
   return lines.length === 0 ? [] : [section(lines.join("\n"))];
 }
 
 const times = (count: number) => (count === 1 ? "1 time" : `${count} times`);
 
-function consequencesOf({ consequences, consequencesTotal }: IncidentView, texts: Texts): Block[] {
+function consequencesOf({ consequences, consequencesTotal, url }: IncidentView, texts: Texts): Block[] {
   if (consequences.length === 0) return [];
   const shown = consequences.slice(-SHOWN.consequences);
   const total = Math.max(consequencesTotal, consequences.length);
-  const lines = shown.map(({ id, source, message, reason }) => {
+  const lineOf = ({ id, source, message, reason }: (typeof shown)[number], nameOf: NameOf) => {
     const why = reason === null ? "" : ` (${texts.line(reason, 150)})`;
-    return `• ${id} ${texts.line(source, 80)}: ${texts.line(message, 150)}${why}`;
-  });
+    return `• ${nameOf(id)} ${texts.line(source, 80)}: ${texts.line(message, 150)}${why}`;
+  };
   const more = total > shown.length ? [`and ${total - shown.length} more`] : [];
-  return [section([`*Consequences* (${total})`, ...lines, ...more].join("\n"))];
+  return [listOf(`*Consequences* (${total})`, shown, lineOf, more, url)];
 }
 
 /** Newest last; of many the latest. */
@@ -270,8 +270,33 @@ function decisionsOf({ decisions, status, reason, resolvedAt }: IncidentView, te
 }
 
 function smallPrint({ id, why, url }: IncidentView, texts: Texts): string {
-  const name = url === null || url.length > 1_000 ? `Incident ${id}` : link(url, `Incident ${id}`);
-  return `${name} · announced: ${texts.line(why, 500) || "it is new"}`;
+  return `${linkTo({ id, url })} · announced: ${texts.line(why, 500) || "it is new"}`;
+}
+
+/** More would leave too little room for what is to be said. */
+const URL_CHARS_MAX = 1_000;
+
+/** An incident's name, which leads to it where the page has an address. `url` is that of an incident, or of their list. */
+function linkTo({ id, url }: Pick<IncidentView, "id" | "url">, word = "Incident "): string {
+  const label = `${word}${id}`;
+  if (url === null || url.length > URL_CHARS_MAX) return label;
+  const list = url.replace(/\/\d+$/, "");
+  return link(`${list}/${id}`, label);
+}
+
+type NameOf = (id: number) => string;
+
+/** A list of incidents with a line for each; their names are links where there is room for that. */
+function listOf<T>(
+  title: string,
+  shown: readonly T[],
+  lineOf: (one: T, nameOf: NameOf) => string,
+  more: readonly string[],
+  url: string | null,
+): Block {
+  const textWith = (nameOf: NameOf) => [title, ...shown.map((one) => lineOf(one, nameOf)), ...more].join("\n");
+  const linked = textWith((id) => linkTo({ id, url }, ""));
+  return section(linked.length <= LIMITS.text ? linked : textWith(String));
 }
 
 function spokenOf(incident: IncidentView, texts: Texts): string {
@@ -301,7 +326,9 @@ function stormMessage(storm: StormView, texts: Texts): Message {
     ...groups("By cause", causes, texts),
     ...newestOf(storm, texts),
     ...namesOf(storm, texts),
-    context(storm.url === null || storm.url.length > 1_000 ? `Storm ${storm.id}` : link(storm.url, "Open dashboard")),
+    context(
+      storm.url === null || storm.url.length > URL_CHARS_MAX ? `Storm ${storm.id}` : link(storm.url, "Open dashboard"),
+    ),
   ];
   return { text: title, blocks, metadata: { event_type: STORM_EVENT, event_payload: { storm_id: storm.id } } };
 }
@@ -332,16 +359,18 @@ function namesOf({ held = [], total, url }: StormView, texts: Texts): Block[] {
     group = begin;
   }
   if (named === 0) return [];
-  const where = url === null || url.length > 1_000 ? "" : `: ${link(url, "Open dashboard")}`;
+  const where = url === null || url.length > URL_CHARS_MAX ? "" : `: ${link(url, "Open dashboard")}`;
   const more = total > named ? [section(`and ${total - named} more${where}`)] : [];
   return [...sections.map((one) => section(one.trim())), ...more];
 }
 
-function newestOf({ newest }: StormView, texts: Texts): Block[] {
+function newestOf({ newest, url }: StormView, texts: Texts): Block[] {
   if (newest.length === 0) return [];
-  const lines = newest.slice(0, STORM_SHOWN.newest).map(({ id, hostname, source, message, severity }) => {
+  const shown = newest.slice(0, STORM_SHOWN.newest);
+  const lineOf = ({ id, hostname, source, message, severity }: (typeof shown)[number], nameOf: NameOf) => {
     const where = `${texts.line(source, 80)} on ${texts.line(hostname ?? "unknown", 80)}`;
-    return `• ${id} ${severity === null ? "" : `${texts.line(severity, 20)} `}${where}: ${texts.line(message, 120)}`;
-  });
-  return [section(["*Newest*", ...lines].join("\n"))];
+    const how = severity === null ? "" : `${texts.line(severity, 20)} `;
+    return `• ${nameOf(id)} ${how}${where}: ${texts.line(message, 120)}`;
+  };
+  return [listOf("*Newest*", shown, lineOf, [], url)];
 }

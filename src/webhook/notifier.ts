@@ -178,8 +178,10 @@ function incidentOf(incident: IncidentView, redact: (text: string) => string) {
 function stormOf(storm: StormView, redact: (text: string) => string) {
   const { id, url, total, open, startedAt: started_at, endedAt: ended_at, ...lists } = storm;
   const { byHost, byCategory, newest, held = [] } = lists;
+  const urlOf = (incidentId: number) => (url === null ? null : `${url}/${incidentId}`);
   const told = redacted({ by_host: byHost, by_category: byCategory, newest, incidents: held }, redact);
-  return { id, started_at, ended_at, total, open, ...told, url };
+  const linked = told.newest.map((one) => ({ ...one, url: urlOf(one.id) }));
+  return { id, started_at, ended_at, total, open, ...told, newest: linked, url };
 }
 
 /** The same value with every text in it redacted. */

@@ -119,6 +119,7 @@ describe("the announcement", () => {
   test("of a fresh server", () => {
     expect(start({}, "http://127.0.0.1:8080")).toMatchObject({
       url: "http://127.0.0.1:8080",
+      page: "http://127.0.0.1:8080/app",
       agents: expect.stringContaining("ws://127.0.0.1:8080/v1/stream"),
       access: expect.stringContaining("this machine alone"),
       enrollment: expect.stringContaining("enrols itself"),
@@ -129,6 +130,7 @@ describe("the announcement", () => {
   test("of one in a network has no secret", () => {
     const env = { ADMIN_TOKEN: "a".repeat(30), HOST: "::", PUBLIC_URL: "https://ops.example.com" };
     const lines = start(env, "https://[::]:8080");
+    expect(lines.page).toBe("https://ops.example.com/app");
     expect(lines.agents).toStartWith("wss://ops.example.com/v1/stream");
     expect(lines.access).toContain("Authorization: Bearer");
     expect(lines.enrollment).toContain("opspilot token create");

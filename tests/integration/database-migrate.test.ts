@@ -45,6 +45,7 @@ describe("migrations", () => {
       "outlets",
       "quarantine",
       "revoked_tokens",
+      "sessions",
       "silences",
       "slack_callbacks",
       "token_hosts",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkDatabase } from "../../src/cli/doctor/database.ts";
+import { checkDatabase } from "../../src/doctor/database.ts";
 import { createTwinStore } from "../../src/fleet/twin-store.ts";
 import { fieldsOf } from "../../src/lib/json.ts";
 import type { TestAgent } from "../support/agent.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { TransactionSql } from "postgres";
-import { checkDatabase } from "../../src/cli/doctor/database.ts";
+import { checkDatabase } from "../../src/doctor/database.ts";
 import { deleteQuarantined } from "../../src/ingest/batch-store.ts";
 import type { AcceptedAlert, TimedFrame } from "../../src/ingest/model.ts";
 import type { TestAgent } from "../support/agent.ts";

@@ -7,6 +7,7 @@ import { createWebhookNotifier } from "../../src/webhook/notifier.ts";
 import { createNode, type TestNode } from "../support/announcements.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { stormView } from "../support/slack-views.ts";
 import { until } from "../support/until.ts";
 
 const SECRET = "a-secret-that-two-share";
@@ -173,6 +174,15 @@ describe("a webhook", () => {
     expect(text).not.toContain("hunter2");
     expect(text).not.toContain("ana@example.com");
     expect(text).toContain("[redacted:");
+  });
+});
+
+describe("a storm", () => {
+  test.each(["https://ops.example.com/app/incidents", null])("leads to the page at %p", async (url) => {
+    const storm = stormView({ url });
+    await notifier().post({ kind: "storm", storm }, AbortSignal.timeout(10_000));
+    const newest = [{ ...storm.newest[0], url: url && `${url}/43` }];
+    expect(receiver.taken[0]?.body).toMatchObject({ event: "storm.announced", storm: { url, newest } });
   });
 });
 

@@ -4,6 +4,7 @@ import type { Decision, DecisionService } from "../../src/decisions/model.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
 import type { Incident, IncidentService, TimelineEntry } from "../../src/incidents/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
+import type { SessionService } from "../../src/sessions/model.ts";
 import type { Silence, SilenceService } from "../../src/silences/model.ts";
 
 const AT = new Date("2026-01-02T03:04:05.678Z");
@@ -246,5 +247,23 @@ export function fakeSilences(): SilenceService {
     },
     ignore: async () => undefined,
     muter: { name: "silences", mutes: async () => new Map() },
+  };
+}
+
+/** Sessions in memory, an hour long. */
+export function fakeSessions(): SessionService {
+  const ends = new Map<string, Date>();
+  let made = 0;
+  return {
+    async create() {
+      const secret = `${made++}`.padStart(43, "s");
+      const lifetimeMs = 3_600_000;
+      ends.set(secret, new Date(Date.now() + lifetimeMs));
+      return { secret, lifetimeMs };
+    },
+    find: async (secret) => ends.get(secret),
+    async end(secret) {
+      ends.delete(secret);
+    },
   };
 }

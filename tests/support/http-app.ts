@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import { Registry } from "prom-client";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
+import { findPage } from "../../src/http/page/pack.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
 import {
@@ -11,6 +12,7 @@ import {
   fakeCommands,
   fakeDecisions,
   fakeIncidents,
+  fakeSessions,
   fakeSilences,
   incidentOf,
 } from "./fake-services.ts";
@@ -44,6 +46,10 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     commands: fakeCommands(commands, all),
     decisions: fakeDecisions(incidents),
     silences: fakeSilences(),
+    sessions: fakeSessions(),
+    setup: {
+      look: async ({ probe }) => [{ part: "server", state: "ok", text: probe ? "called" : "known", todo: null }],
+    },
     slackCallback: async () => ({ ok: false, reason: "unsigned", message: "Slack's signature is missing" }),
     gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
       detail: { summary: "The agents' stream" },
@@ -52,6 +58,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     websocket: {},
     registry: new Registry(),
     readiness: async () => ({ ready: true, checks: { database: "ok" } }),
+    findPage,
     ...changes,
   });
   return { app, agents, logged };

@@ -48,7 +48,8 @@ describe("an incident's message", () => {
       "and 11 more",
       "same host, a minute later",
       "restarted by @ana, active again after 4 s",
-      "The same failure as incident 41",
+      "The same failure as <https://ops.example.com/app/incidents/41|incident 41>",
+      "• <https://ops.example.com/app/incidents/43|43> app: cannot reach nginx",
       "announced: a new incident of severity critical",
       "<https://ops.example.com/app/incidents/42|Incident 42>",
     ]) {
@@ -86,8 +87,34 @@ describe("an incident's message", () => {
     expect(said(incident)).toContain("the agent reports recovery");
     const end = endMessage({ kind: "incident", incident }, WITH_BUTTONS);
     expect(end.blocks).toHaveLength(2);
+    expect(JSON.stringify(end.blocks)).toContain("<https://ops.example.com/app/incidents/42|Incident 42>");
     expect(JSON.stringify(end.blocks)).toContain("restarted by @ana, active again after 4 s");
     expect(blockMistakes(end.blocks)).toEqual([]);
+  });
+
+  test("leads to the page where that has an address, and nowhere else", () => {
+    const parts = { status: "resolved", parentId: 40, resolvedAt: new Date(0) } as const;
+    const urlsOf = (incident: IncidentView) =>
+      [messageOf, endMessage].map((make) => {
+        const text = JSON.stringify(make({ kind: "incident", incident }, WITH_BUTTONS).blocks);
+        return [...new Set(text.match(/https?:[^|"]+/g) ?? [])].sort();
+      });
+    const at = (id: number) => `https://ops.example.com/app/incidents/${id}`;
+    expect(urlsOf(incidentView(parts))).toEqual([[at(40), at(41), at(42), at(43)], [at(42)]]);
+    expect(urlsOf(incidentView({ ...parts, url: null }))).toEqual([[], []]);
+  });
+
+  test("names what follows from it without links where there is no room for them", () => {
+    const url = `https://ops.example.com/${"x".repeat(900)}/app/incidents/42`;
+    const consequences = Array.from({ length: 5 }, (_, n) => ({
+      id: 50 + n,
+      source: "app",
+      message: "down",
+      reason: null,
+    }));
+    const { blocks } = messageOf({ kind: "incident", incident: incidentView({ url, consequences }) }, WITH_BUTTONS);
+    expect(blockMistakes(blocks)).toEqual([]);
+    expect(JSON.stringify(blocks)).toContain("• 54 app: down");
   });
 
   test("does without an explanation", () => {
@@ -126,7 +153,7 @@ describe("foreign text", () => {
       expect(
         text
           .replaceAll(/<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\dTZ:.-]+>/g, "")
-          .replace(/<https:\/\/ops\.example\.com\/app\/incidents\/42\|Incident 42>/, ""),
+          .replaceAll(/<https:\/\/ops\.example\.com\/app\/incidents\/(\d+)\|([Ii]ncident )?\1>/g, ""),
       ).not.toMatch(/[<>]/);
       expect(text.split("```").length % 2).toBe(1);
     }
@@ -336,6 +363,14 @@ describe("whatever the input, Slack takes the message", () => {
     );
   });
 
+  test("of a storm leads to its newest incidents, and to all of them", () => {
+    const url = "https://ops.example.com/app/incidents";
+    const said = (storm: StormView) => JSON.stringify(messageOf({ kind: "storm", storm }, WITH_BUTTONS).blocks);
+    expect(said(stormView({ url }))).toContain(`• <${url}/43|43> critical app on web-1: no space left`);
+    expect(said(stormView({ url }))).toContain(`<${url}|Open dashboard>`);
+    expect(said(stormView())).not.toContain("http");
+  });
+
   test("of a quiet storm", () => {
     const { blocks, metadata } = messageOf({ kind: "storm", storm: stormView() }, WITH_BUTTONS);
     expect(JSON.stringify(blocks)).toContain("143 incidents, 140 open");
@@ -348,7 +383,7 @@ function expectInert(text: string): void {
   const marks = [...text.matchAll(/<[^>]*>?/g)].map((match) => match[0]);
   for (const mark of marks)
     expect(mark).toMatch(
-      /^<(!date\^-?\d+\^\{date_short_pretty\} \{time\}\|[^|<>]*|https?:\/\/[^|<>]*\|(Incident \d+|Open dashboard))>$/,
+      /^<(!date\^-?\d+\^\{date_short_pretty\} \{time\}\|[^|<>]*|https?:\/\/[^|<>]*\|([Ii]ncident \d+|\d+|Open dashboard))>$/,
     );
   expect(text.replaceAll(/<[^>]*>/g, "")).not.toMatch(/[<>]/);
   expect(text.split("```").length % 2).toBe(1);

@@ -1,15 +1,15 @@
 import { isAbsolute } from "node:path";
-import type { Config } from "../../config.ts";
-import { type Database, openDatabase } from "../../db/client.ts";
-import { DatabaseRightsError } from "../../db/layout.ts";
-import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../../db/migrate.ts";
-import { reachDatabase } from "../../db/open.ts";
-import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../../db/target.ts";
-import { tryJobsDriver } from "../../jobs/jobs.ts";
-import { withDeadline } from "../../lib/clock.ts";
-import { errorMessage } from "../../lib/errors.ts";
-import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
-import type { Log } from "../../lib/log.ts";
+import type { Config } from "../config.ts";
+import { type Database, openDatabase } from "../db/client.ts";
+import { DatabaseRightsError } from "../db/layout.ts";
+import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../db/migrate.ts";
+import { reachDatabase } from "../db/open.ts";
+import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../db/target.ts";
+import { tryJobsDriver } from "../jobs/jobs.ts";
+import { withDeadline } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
+import type { Log } from "../lib/log.ts";
 import type { OtherClock } from "./checks.ts";
 import { type DatabaseFacts, readDatabaseFacts } from "./database-store.ts";
 
@@ -43,7 +43,7 @@ export async function checkDatabase(config: Pick<Config, "database" | "dataDir">
 }
 
 async function checkBuiltIn(dataDir: string, log: Log): Promise<DatabaseFindings> {
-  const { findRunning } = await import("../../db/embedded/embedded.ts");
+  const { findRunning } = await import("../db/embedded/embedded.ts");
   try {
     const target = findRunning(dataDir);
     const place = { name: "database", todo: "look at postgres.log in the data directory", isPooled: false };
@@ -87,22 +87,30 @@ async function checkTarget(
   }
 
   async function checkOpened(database: Database): Promise<DatabaseFindings> {
-    const { facts, state, skewS } = await ask(database, log);
-    const isOther = !isAbsolute(address.host);
-    const clocks = isOther ? [{ whose: `the database (${address.host})`, skewS }] : [];
+    const { findings, clocks } = await examineDatabase(database, { name, where, host: address.host }, log);
     const jobs = isPooled ? [] : await checkJobsDriver(database, fails);
-    return {
-      findings: [
-        checkVersion(name, where, facts),
-        checkTables(state),
-        ...checkQuarantine(facts),
-        ...checkCollectors(facts),
-        ...checkTokens(facts),
-        ...jobs,
-      ],
-      clocks,
-    };
+    return { findings: [...findings, ...jobs], clocks };
   }
+}
+
+/** What an open database says of itself, and of what lies in it. Rejects where it does not answer. */
+export async function examineDatabase(
+  database: Pick<Database, "sql" | "layout">,
+  { name, where, host }: { name: string; where: string; host: string },
+  log: Log,
+): Promise<DatabaseFindings> {
+  const { facts, state, skewS } = await ask(database, log);
+  const isOther = !isAbsolute(host);
+  return {
+    findings: [
+      checkVersion(name, where, facts),
+      checkTables(state),
+      ...checkQuarantine(facts),
+      ...checkCollectors(facts),
+      ...checkTokens(facts),
+    ],
+    clocks: isOther ? [{ whose: `the database (${host})`, skewS }] : [],
+  };
 }
 
 /** The jobs have a driver of their own, which may fail where ours gets on; nothing is said where it does too. */
@@ -115,12 +123,14 @@ async function checkJobsDriver(database: Database, fails: (error: unknown) => Fi
   }
 }
 
-async function ask(database: Database, log: Log) {
+async function ask(database: Pick<Database, "sql" | "layout">, log: Log) {
   const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "the database answered too late");
   return withDeadline(askAll(database), ANSWER_LIMIT_MS, "the database's answer", late);
 }
 
-async function askAll(database: Database): Promise<{ facts: DatabaseFacts; state: MigrationState; skewS: number }> {
+async function askAll(
+  database: Pick<Database, "sql" | "layout">,
+): Promise<{ facts: DatabaseFacts; state: MigrationState; skewS: number }> {
   const { sql } = database;
   // The first connects; the second's way there and back is short.
   await readDatabaseFacts(sql);

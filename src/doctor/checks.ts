@@ -1,14 +1,14 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
-import { proxyOf as proxyFor } from "../../config/proxy.ts";
-import type { Config } from "../../config.ts";
-import { createFetch, direct, fetchBounded, type ProxyOf } from "../../lib/bounded-fetch.ts";
-import { errorCode, errorMessage } from "../../lib/errors.ts";
-import { broken, doubtful, type Finding, fine } from "../../lib/finding.ts";
-import { fieldsOf, jsonOf } from "../../lib/json.ts";
-import type { Log } from "../../lib/log.ts";
-import { checkSlack } from "../../slack/doctor.ts";
+import { proxyOf as proxyFor } from "../config/proxy.ts";
+import type { Config } from "../config.ts";
+import { createFetch, direct, fetchBounded, type ProxyOf } from "../lib/bounded-fetch.ts";
+import { errorCode, errorMessage } from "../lib/errors.ts";
+import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
+import { fieldsOf, jsonOf } from "../lib/json.ts";
+import type { Log } from "../lib/log.ts";
+import { checkSlack } from "../slack/doctor.ts";
 import { checkDatabase } from "./database.ts";
 import { checkWebhook } from "./webhook.ts";
 
@@ -17,25 +17,32 @@ const SLACK_API = "https://slack.com/api";
 
 /** Looks at everything that the settings name, all at once; nothing is changed, delivered or paid for. */
 export async function examine(config: Config, log: Log): Promise<Finding[]> {
-  const via = (url: URL) => proxyFor(config.proxies, url);
-  const [database, model, webhook, port, messages, slackClock] = await Promise.all([
+  const [database, outside, port] = await Promise.all([
     checkDatabase(config, log),
-    checkModel(config.ai, via),
-    checkWebhook(config.webhook?.url ?? null, via),
+    examineOutside(config),
     checkPort(config),
-    checkSlack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS), proxyOf: via }),
-    readSlackClock(config.slack, via),
   ]);
   return [
     fine("settings", "no mistakes"),
     ...(config.database === null ? checkDataDirectory(config.dataDir) : []),
     ...database.findings,
-    checkClock([...database.clocks, ...model.clocks, ...slackClock]),
+    checkClock([...database.clocks, ...outside.clocks]),
     port,
-    ...messages,
-    ...(webhook ? [webhook] : []),
-    model.finding,
+    ...outside.findings,
   ];
+}
+
+/** Calls whoever the settings name beyond this machine and its database; within half a minute, and never rejects. */
+export async function examineOutside(config: Pick<Config, "ai" | "webhook" | "slack" | "proxies">) {
+  const via = (url: URL) => proxyFor(config.proxies, url);
+  const [model, webhook, messages, slackClock] = await Promise.all([
+    checkModel(config.ai, via),
+    checkWebhook(config.webhook?.url ?? null, via),
+    checkSlack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS), proxyOf: via }),
+    readSlackClock(config.slack, via),
+  ]);
+  const findings = [...messages, ...(webhook ? [webhook] : []), model.finding];
+  return { findings, clocks: [...model.clocks, ...slackClock] };
 }
 
 /** Slack refuses, and is refused, when the clocks are minutes apart. This method of its API does nothing and asks for no token. */

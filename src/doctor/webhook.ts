@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { direct } from "../../lib/bounded-fetch.ts";
-import { errorMessage } from "../../lib/errors.ts";
-import { broken, type Finding, fine } from "../../lib/finding.ts";
+import { direct } from "../lib/bounded-fetch.ts";
+import { errorMessage } from "../lib/errors.ts";
+import { broken, type Finding, fine } from "../lib/finding.ts";
 
 const LIMIT_MS = 8_000;
 const NAME = "webhook";

@@ -1,0 +1,35 @@
+import { createBatcher } from "../lib/batcher.ts";
+import type { SessionService } from "./model.ts";
+import type { SessionStore } from "./store.ts";
+
+/** A shift: who comes back the next day signs in again. */
+const LIFETIME_MS = 12 * 3_600_000;
+const SECRET_BYTES = 32;
+/** Most that one statement looks for. */
+const LOOK_UP_MAX = 500;
+
+/**
+ * Makes the sessions of this node; `adminToken` is what people sign in with. A row's key is made of both secrets, so that neither
+ * follows from it, and none is found after ADMIN_TOKEN has changed. Nothing is remembered: a session that is ended on one node is
+ * over on all of them at once. Look-ups go together, so that cookies of strangers keep one connection busy at most.
+ */
+export function createSessions({ store, adminToken }: { store: SessionStore; adminToken: string }): SessionService {
+  const hashOf = (secret: string) => new Bun.CryptoHasher("sha256", adminToken).update(secret).digest("hex");
+  const lookUp = createBatcher(findAll, { max: LOOK_UP_MAX });
+
+  async function findAll(secrets: readonly string[]): Promise<(Date | undefined)[]> {
+    const hashes = secrets.map(hashOf);
+    const found = await store.find([...new Set(hashes)]);
+    return hashes.map((hash) => found.get(hash));
+  }
+
+  return {
+    async create() {
+      const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(SECRET_BYTES))).toString("base64url");
+      await store.create(hashOf(secret), LIFETIME_MS);
+      return { secret, lifetimeMs: LIFETIME_MS };
+    },
+    find: lookUp,
+    end: (secret) => store.end(hashOf(secret)),
+  };
+}

@@ -1,0 +1,2 @@
+/** Holds the one stream of events for all tabs. */
+export {};
