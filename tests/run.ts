@@ -1,0 +1,48 @@
+/**
+ * Every test, in groups side by side: most of a test's time is waiting for real programs. What a group printed is shown when it
+ * has ended, so that each one's summary stands whole. Ends with 1 when a group failed.
+ */
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const TEST_LIMIT_MS = 30_000;
+/** As many as keep two cores busy beside the executables of the first group. */
+const SHARDS = 3;
+const RUN = ["test", "--timeout", String(TEST_LIMIT_MS)];
+const FAST = ["tests/unit", "tests/integration", "tests/tidy.test.ts"];
+
+/** What runs beside what: the executable and the browser, and all others in shards. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  executable: [...RUN, "tests/e2e", "tests/browser"],
+  ...Object.fromEntries(
+    Array.from({ length: SHARDS }, (_, at) => [`shard ${at + 1}`, [...RUN, `--shard=${at + 1}/${SHARDS}`, ...FAST]]),
+  ),
+};
+
+async function runGroup(dir: string, name: string, args: readonly string[]): Promise<boolean> {
+  const path = join(dir, name);
+  const output = await open(path, "w");
+  const startedMs = performance.now();
+  try {
+    const child = Bun.spawn([process.execPath, ...args], { stdin: "ignore", stdout: output.fd, stderr: output.fd });
+    const status = await child.exited;
+    await Bun.write(Bun.stdout, Bun.file(path));
+    const seconds = Math.round((performance.now() - startedMs) / 1_000);
+    process.stdout.write(
+      `${name}: ${status === 0 ? "passed" : `failed, exit status ${status}`} after ${seconds} s\n\n`,
+    );
+    return status === 0;
+  } finally {
+    await output.close();
+  }
+}
+
+const dir = await mkdtemp(join(tmpdir(), "opspilot-tests-"));
+try {
+  process.stdout.write(`running side by side: ${Object.keys(GROUPS).join(", ")}\n`);
+  const passed = await Promise.all(Object.entries(GROUPS).map(([name, args]) => runGroup(dir, name, args)));
+  process.exitCode = passed.every(Boolean) ? 0 : 1;
+} finally {
+  await rm(dir, { recursive: true, force: true });
+}
