@@ -2,6 +2,11 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "postgresql",
-  schema: ["./src/db/schema.ts", "./src/db/fleet-schema.ts", "./src/db/session-schema.ts"],
+  schema: [
+    "./src/db/schema.ts",
+    "./src/db/fleet-schema.ts",
+    "./src/db/session-schema.ts",
+    "./src/db/figures-schema.ts",
+  ],
   out: "./drizzle",
 });

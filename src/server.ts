@@ -96,6 +96,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     ...people,
     agents: agents.fleet.agents,
     commands: agents.commands,
+    figures: intake.figures,
     gatewayRoutes: intake.routes,
     websocket: WEBSOCKET_OPTIONS,
     registry,

@@ -114,8 +114,9 @@ function loadOf(loadavg: string): Partial<Metrics> {
 function memoryOf(meminfo: string): Partial<Metrics> {
   const memory = parseMemory(meminfo);
   if (!memory) return {};
-  const { usedBytes, totalBytes, swapUsedBytes } = memory;
-  return { mem_used_bytes: usedBytes, mem_total_bytes: totalBytes, swap_used_bytes: swapUsedBytes };
+  const { usedBytes, totalBytes, swapUsedBytes, swapTotalBytes } = memory;
+  const swap = { swap_used_bytes: swapUsedBytes, swap_total_bytes: swapTotalBytes };
+  return { mem_used_bytes: usedBytes, mem_total_bytes: totalBytes, ...swap };
 }
 
 /** As the distribution calls itself: "Debian GNU/Linux 13 (trixie)". */

@@ -19,6 +19,8 @@ export const LockKey = {
   setBack: 0x6f70_7362,
   /** Ends silences, or, shared, relies on them: "opsw". */
   silences: 0x6f70_7377,
+  /** Rolls figures up: "opsf". */
+  figures: 0x6f70_7366,
   /** Counts the day's calls to a model. */
   budget: 7_316_202_402,
 } as const;

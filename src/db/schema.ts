@@ -91,6 +91,8 @@ export const incidents = pgTable(
     // What other incidents may follow from: few, looked for as each incident is explained.
     index("incidents_lost").on(table.agentId).where(sql`origin = 'server'`),
     index("incidents_full").on(table.agentId).where(sql`analysis->>'category' = 'disk_full' and status <> 'resolved'`),
+    // Whose first alert is a few hours old at most: of these the figures are kept.
+    index("incidents_created").using("brin", table.createdAt),
     index("incidents_parent").on(table.parentId).where(sql`parent_id is not null`),
     uniqueIndex("incidents_open").on(table.agentId, table.type, table.source, table.fingerprint).where(isOpen),
   ],

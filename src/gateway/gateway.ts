@@ -1,3 +1,4 @@
+import type { FigureIntake } from "../figures/model.ts";
 import type { PresenceService, TokenService } from "../fleet/model.ts";
 import type { IngestService } from "../ingest/model.ts";
 import type { ClientAddress } from "../lib/addresses.ts";
@@ -29,6 +30,7 @@ interface GatewayDeps {
   connections: Connections;
   tokens: TokenService;
   presence: PresenceService;
+  figures: FigureIntake;
   ingest: IngestService;
   addressOf: ClientAddress;
   clock: Clock;

@@ -1,3 +1,4 @@
+import type { FigureIntake } from "../figures/model.ts";
 import type { PresenceService } from "../fleet/model.ts";
 import type { IngestOutcome, IngestService } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -15,6 +16,7 @@ interface RouterDeps {
   check: (connection: Connection, envelope: Envelope) => TokenCheck;
   ask: (connection: Connection, envelope: Envelope) => Promise<TokenCheck>;
   presence: PresenceService;
+  figures: FigureIntake;
   ingest: IngestService;
   buffers: Buffers;
   clock: Clock;
@@ -32,7 +34,7 @@ const BACKLOG_FULL = { reason: "overloaded", message: "the token is still being 
  * one before was good.
  */
 export function createRouter(deps: RouterDeps): (connection: Connection, message: unknown) => void {
-  const { presence, ingest, buffers, clock, metrics } = deps;
+  const { presence, figures, ingest, buffers, clock, metrics } = deps;
   const heartbeatSeconds = Math.max(1, Math.floor(deps.heartbeatTimeoutMs / 3000));
 
   function receive(connection: Connection, message: unknown): void {
@@ -144,6 +146,7 @@ export function createRouter(deps: RouterDeps): (connection: Connection, message
   function heartbeat(connection: Connection, agentId: string, envelope: Envelope, payload: HeartbeatPayload): void {
     const skewSeconds = clock.now() / 1000 - envelope.ts;
     presence.seen(agentId, payload, Math.abs(skewSeconds) > SKEW_SECONDS ? skewSeconds : undefined);
+    figures.heard(agentId, payload.metrics);
     if (envelope.id !== undefined) connection.sendText(encodeAck(envelope.id));
   }
 

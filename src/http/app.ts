@@ -5,6 +5,7 @@ import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
 import type { SetupService } from "../doctor/setup.ts";
+import type { FigureService } from "../figures/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress, type PeerLookup } from "../lib/addresses.ts";
@@ -19,6 +20,7 @@ import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
 import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
+import { figureRoutes } from "./figures.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import type { Page } from "./page/pack.ts";
@@ -42,6 +44,7 @@ export interface AppDeps {
   incidents: IncidentService;
   analysis: AnalysisService;
   commands: CommandService;
+  figures: FigureService;
   decisions: DecisionService;
   silences: SilenceService;
   sessions: SessionService;
@@ -93,6 +96,7 @@ export function createApp(deps: AppDeps) {
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
+    .use(figureRoutes(deps.figures, agents))
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))

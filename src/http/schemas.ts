@@ -36,6 +36,9 @@ export const Uuid = Type.String({ pattern: `^${UUID}$`, description: "a UUID" })
 /** An instant, ISO 8601 in UTC. */
 export const Instant = Type.String({ format: "date-time" });
 
+/** An instant in a request, as RFC 3339 has it: with an offset, since what people mean must not be an hour off. */
+export const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$/;
+
 /** The largest PostgreSQL integer. */
 const SERIAL_MAX = 2_147_483_647;
 

@@ -35,6 +35,11 @@ const TURN_LIMIT_MS = 15_000;
 const SHARED_TURN_MS = 5_000;
 const RETRY = { minMs: 200, maxMs: 15_000 };
 
+/** Milliseconds until the first of the moments, after `ms` more, at which loops take their turns together. */
+export function untilSharedTurn(nowMs: number, ms: number): number {
+  return Math.ceil((nowMs + ms) / SHARED_TURN_MS) * SHARED_TURN_MS - nowMs;
+}
+
 /** All loops of a process; each waits by `clock`. */
 export function createLoops(clock: Clock, log: Log) {
   const turns = new Map<object, { name: string; lateAtMs: number }>();

@@ -80,6 +80,7 @@ export const Metrics = Type.Object({
   mem_used_bytes: Bytes,
   mem_total_bytes: Bytes,
   swap_used_bytes: Bytes,
+  swap_total_bytes: Bytes,
   disks: Type.Array(Type.Object({ mount: Type.String(), used_bytes: Bytes, total_bytes: Bytes })),
 });
 export type Metrics = Static<typeof Metrics>;

@@ -5,6 +5,7 @@ import { COMMANDS_CHANNEL, createCommandStore } from "../commands/store.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../db/client.ts";
 import type { Notifications } from "../db/notifications.ts";
+import { createFigures } from "../figures/service.ts";
 import { createBlindWatch } from "../fleet/blind.ts";
 import { createFleet } from "../fleet/fleet.ts";
 import { createLostWatch } from "../fleet/lost.ts";
@@ -28,6 +29,7 @@ import type { Loops } from "../lib/loops.ts";
 const SOCKETS_STOP_MS = 6_000;
 const INGEST_STOP_MS = 20_000;
 const PRESENCE_STOP_MS = 3_000;
+const FIGURES_STOP_MS = 3_000;
 const LOOPS_STOP_MS = 1_000;
 
 /** What all sides of the server are made of. */
@@ -64,6 +66,8 @@ export interface IntakeDeps extends ServerParts, ReturnType<typeof createFleetSi
 export function createIntake(deps: IntakeDeps) {
   const { config, database, notifications, registry, cleanups, connections, fleet, commands } = deps;
   cleanups.add("presence", fleet.stop, PRESENCE_STOP_MS);
+  const figures = createFigures({ ...deps, ...config, sql: database.sql });
+  cleanups.add("figures", figures.stop, FIGURES_STOP_MS);
 
   const ingest = createIngestService({
     ...deps,
@@ -85,6 +89,7 @@ export function createIntake(deps: IntakeDeps) {
     ...deps,
     ...config,
     ...fleet,
+    figures,
     ingest,
     addressOf: createClientAddress(config.trustedProxies),
     metrics: createGatewayMetrics(registry, connections),
@@ -95,10 +100,12 @@ export function createIntake(deps: IntakeDeps) {
 
   return {
     ingest,
+    figures,
     routes: gateway.routes,
     deletions: [
       deps.commandStore.deleteOld,
       lostStore.deleteOutages,
+      figures.deleteOld,
       (retentionMs: number) => deleteQuarantined(database.sql, retentionMs),
     ],
     async start(): Promise<void> {
@@ -109,6 +116,7 @@ export function createIntake(deps: IntakeDeps) {
       };
       notifications.listen(COMMANDS_CHANNEL, { onMessage, onReady: () => onMessage("") });
       commands.start();
+      figures.start();
       for (const watch of watches) watch.start();
     },
     /** Once the server listens. */

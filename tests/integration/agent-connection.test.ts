@@ -83,6 +83,7 @@ describe("an agent", () => {
       expect(payload.hostname).toBeString();
       expect(payload.uptime_s).toBeGreaterThan(0);
       expect(payload.metrics.mem_total_bytes).toBeGreaterThan(payload.metrics.mem_used_bytes);
+      expect(payload.metrics.swap_total_bytes).toBeGreaterThanOrEqual(payload.metrics.swap_used_bytes);
       expect(payload.metrics.disks).toContainEqual(expect.objectContaining({ mount: "/" }));
       expect(payload.spool).toMatchObject({ waiting: 0, dropped_repeats: 0 });
     }

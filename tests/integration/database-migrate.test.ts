@@ -36,6 +36,12 @@ describe("migrations", () => {
       "commands",
       "decisions",
       "events",
+      "figure_windows",
+      "figures_1h",
+      "figures_1m",
+      "figures_5m",
+      "figures_kept",
+      "figures_rolled",
       "incidents",
       "model_calls",
     ];

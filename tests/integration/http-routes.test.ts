@@ -63,6 +63,41 @@ const CASES: Case[] = [
   { request: ["POST", `/v1/agents/${AGENT}/rotate-token`], status: 200 },
   { request: ["POST", `/v1/agents/${UNKNOWN}/rotate-token`], status: 404, code: "agent_not_found" },
 
+  { request: ["GET", `/v1/agents/${AGENT}/metrics`], status: 200 },
+  { request: ["GET", `/v1/agents/${AGENT}/metrics?from=1700000000&to=1700003600&step=60`], status: 200 },
+  {
+    request: ["GET", `/v1/agents/${AGENT}/metrics?from=2026-01-31T18:00:00%2B01:00&to=2026-02-01T18:00:00Z&step=3600`],
+    status: 200,
+  },
+  { request: ["GET", `/v1/agents/${AGENT}/metrics?to=${Math.floor(Date.now() / 1000) + 86_400}`], status: 200 },
+  { request: ["GET", `/v1/agents/${UNKNOWN}/metrics`], status: 404, code: "agent_not_found" },
+  { request: ["GET", "/v1/agents/xyz/metrics"], status: 422, fields: ["id"] },
+  ...["yesterday", "2026-01-31", "2026-13-31T18:00:00Z", "2026-01-31T18:00:00", "-5", "1e9", ""].flatMap((moment) =>
+    ["from", "to"].map((field) => ({
+      request: ["GET", `/v1/agents/${AGENT}/metrics?${field}=${moment}`] as [string, string],
+      status: 422,
+      fields: [field],
+    })),
+  ),
+  ...["61", "0", "60.0", "minute", ""].map((step) => ({
+    request: ["GET", `/v1/agents/${AGENT}/metrics?step=${step}`] as [string, string],
+    status: 422,
+    fields: ["step"],
+  })),
+  { request: ["GET", `/v1/agents/${AGENT}/metrics?from=x&to=y&step=z`], status: 422, fields: ["step"] },
+  { request: ["GET", `/v1/agents/${AGENT}/metrics?from=x&to=y`], status: 422, fields: ["from", "to"] },
+  { request: ["GET", `/v1/agents/${AGENT}/metrics?from=1700003600&to=1700003600`], status: 422, fields: ["from"] },
+  { request: ["GET", `/v1/agents/${AGENT}/metrics?from=9999999999`], status: 422, fields: ["from"] },
+  { request: ["GET", `/v1/agents/${AGENT}/metrics?from=1&to=1700000000`], status: 422, fields: ["from"] },
+  {
+    request: ["GET", `/v1/agents/${AGENT}/metrics?from=1700000000&to=1701000000&step=60`],
+    status: 422,
+    fields: ["step"],
+  },
+  { request: ["GET", "/v1/incidents/3/metrics"], status: 200 },
+  { request: ["GET", "/v1/incidents/4/metrics"], status: 404, code: "incident_not_found" },
+  { request: ["GET", "/v1/incidents/x/metrics"], status: 422, fields: ["id"] },
+
   { request: ["GET", `/v1/agents/${AGENT}/incidents`], status: 200 },
   { request: ["GET", `/v1/agents/${AGENT}/incidents?status=nope`], status: 422, fields: ["status"] },
   { request: ["GET", `/v1/agents/${AGENT}/incidents?cursor=x`], status: 422, fields: ["cursor"] },

@@ -1,6 +1,8 @@
 import type { AnalysisService } from "../../src/analysis/model.ts";
 import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
 import type { Decision, DecisionService } from "../../src/decisions/model.ts";
+import type { FigureService, Figures } from "../../src/figures/model.ts";
+import { planOf } from "../../src/figures/reader.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
 import type { Incident, IncidentService, TimelineEntry } from "../../src/incidents/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
@@ -265,5 +267,17 @@ export function fakeSessions(): SessionService {
     async end(secret) {
       ends.delete(secret);
     },
+  };
+}
+
+/** One figure of one minute, of every host and incident; ranges are looked at as they are. */
+export function fakeFigures(incidents: readonly Incident[]): FigureService {
+  const figures: Figures = { step_s: 60, from: 600, to: 720, series: { cpu_pct: [[600, 1, 2, 3], null] } };
+  return {
+    async ofAgent(_, range) {
+      const planned = planOf(range, Math.floor(Date.now() / 60_000));
+      return planned.ok ? { ok: true, figures } : planned;
+    },
+    ofIncident: async (id) => (incidents.some((one) => one.id === id) ? figures : undefined),
   };
 }

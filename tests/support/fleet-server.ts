@@ -63,6 +63,7 @@ export async function startFleetServer({ database }: TestDatabase, options: Flee
     connections,
     tokens: fleet.tokens,
     presence: fleet.presence,
+    figures: { heard: () => undefined },
     ingest,
     addressOf: createClientAddress([]),
     clock,

@@ -122,6 +122,7 @@ export function startGateway(
     connections,
     tokens,
     presence,
+    figures: { heard: () => undefined },
     ingest,
     addressOf: createClientAddress([]),
     clock,

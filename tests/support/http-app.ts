@@ -11,6 +11,7 @@ import {
   fakeAnalysis,
   fakeCommands,
   fakeDecisions,
+  fakeFigures,
   fakeIncidents,
   fakeSessions,
   fakeSilences,
@@ -45,6 +46,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     analysis: fakeAnalysis(incidents),
     commands: fakeCommands(commands, all),
     decisions: fakeDecisions(incidents),
+    figures: fakeFigures(incidents),
     silences: fakeSilences(),
     sessions: fakeSessions(),
     setup: {

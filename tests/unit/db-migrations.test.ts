@@ -2,9 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
 import { readMigrationFiles } from "drizzle-orm/migrator";
+import * as figuresSchema from "../../src/db/figures-schema.ts";
 import * as fleetSchema from "../../src/db/fleet-schema.ts";
 import { embeddedMigrations } from "../../src/db/migrate.ts";
 import * as schema from "../../src/db/schema.ts";
+import * as sessionSchema from "../../src/db/session-schema.ts";
 
 const FOLDER = join(import.meta.dir, "../../drizzle");
 
@@ -26,7 +28,7 @@ describe("the migrations in the executable", () => {
   test("make the tables of the schema, none of it left out", async () => {
     const newest = [...new Bun.Glob("meta/*_snapshot.json").scanSync(FOLDER)].sort().at(-1) ?? "";
     const made = await Bun.file(join(FOLDER, newest)).json();
-    const wanted = generateDrizzleJson({ ...schema, ...fleetSchema }, made.prevId);
+    const wanted = generateDrizzleJson({ ...schema, ...fleetSchema, ...figuresSchema, ...sessionSchema }, made.prevId);
     expect(await generateMigration(made, wanted)).toEqual([]);
   });
 });
