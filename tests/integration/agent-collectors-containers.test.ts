@@ -384,6 +384,24 @@ describe("an engine", () => {
     expect(bench.alerts).toHaveLength(2);
   }, 15_000);
 
+  test("that stays away is told soon after its minute is over, however long it stays away", async () => {
+    const { clock, ...deps } = bench.deps();
+    let elapsedMs = 0;
+    // Time passes while the collector waits, and only then.
+    const sleep = async (ms: number) => {
+      const untilMs = elapsedMs + ms;
+      await Bun.sleep(1);
+      elapsedMs = Math.max(elapsedMs, untilMs);
+    };
+    const hurried = { now: clock.now, monotonicMs: () => elapsedMs, sleep };
+    bench.start(createDockerCollector({ ...deps, clock: hurried }));
+    await until(() => docker.followers === 1);
+    await docker.stop();
+    const stoppedMs = elapsedMs;
+    await bench.alert(0);
+    expect(elapsedMs - stoppedMs).toBeWithin(60_000, 75_000);
+  });
+
   test("that never was there is not missed", async () => {
     await docker.stop();
     let tries = 0;

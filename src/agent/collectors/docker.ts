@@ -26,8 +26,8 @@ interface DockerState extends Partial<EventPlace> {
   readonly engine?: KnownEngine;
 }
 
-/** A daemon that is restarted is back within seconds. */
-const BACKOFF = { minMs: 500, maxMs: 60_000 };
+/** A daemon that is restarted is back within seconds; one that stays away is told of soon after its time is up. */
+const BACKOFF = { minMs: 500, maxMs: 10_000 };
 /** So long an engine may be away without a word: an upgrade takes less. */
 const ENGINE_AWAY_MS = 60_000;
 /** A lack of memory waits this long for the end that follows it. */
