@@ -6,7 +6,7 @@ import { createDockerApi } from "../../src/agent/docker-api.ts";
 import type { Collector } from "../../src/agent/model.ts";
 import { CollectorBench } from "../support/collectors.ts";
 import { EventDocker, type Inspected, recordedContainer, recordedEvents } from "../support/event-docker.ts";
-import { startFakeDocker } from "../support/fake-docker.ts";
+import { logFrame, startFakeDocker } from "../support/fake-docker.ts";
 import { until } from "../support/until.ts";
 
 /** The words for states that it takes; for another it refuses the whole list. */
@@ -21,6 +21,7 @@ let bench: CollectorBench;
 let podman: EventDocker;
 beforeEach(() => {
   bench = new CollectorBench();
+  podman = new EventDocker(bench.folder, { engine: "Podman", version: "5.8.6" });
 });
 afterEach(async () => {
   await bench.close();
@@ -104,10 +105,7 @@ describe.each(["4.3", "5.8"] as const)("the collector of containers, with Podman
     );
   });
 
-  test.each([
-    ["st1", 143],
-    ["st2", 137],
-  ])(
+  test.each([["st1", 143], ["st2", 137], ...(version === "5.8" ? [["st1", 1] as const] : [])])(
     "says nothing of %s that somebody stops, though no signal is told before its end",
     async (name, exitCode) => {
       set(name, { ExitCode: exitCode }, { stoppedByUser: version === "5.8" });
@@ -176,6 +174,67 @@ describe.each(["4.3", "5.8"] as const)("the collector of containers, with Podman
   });
 });
 
+describe("the collector of containers, with a Podman that tells of all users' containers", () => {
+  const [made, , started, died] = recordedEvents("die3", "4.3");
+  const quiet = recordedEvents("hup", "4.3").at(-2);
+  if (!made || !started || !died || !quiet) throw new Error("nothing was recorded");
+  const Id = String((made.Actor as Actor).ID);
+  const job = { ...recordedContainer("web"), Id, Name: "/die3", HostConfig: { AutoRemove: true } };
+
+  async function start(version: string): Promise<void> {
+    podman = new EventDocker(bench.folder, { engine: "Podman", version, statuses: STATUSES });
+    podman.start();
+    bench.start(createDockerCollector(bench.deps()));
+    await until(() => podman.followers === 1);
+  }
+  /** Whatever was heard before it is told, or is not. */
+  const last = async () => {
+    const Actor = {
+      ...(quiet.Actor as Actor),
+      ID: "last",
+      Attributes: { ...(quiet.Actor as Actor).Attributes, name: "last" },
+    };
+    podman.containers.set("last", { ...job, Id: "last", Name: "/last", State: { Status: "exited", ExitCode: 5 } });
+    podman.happen({ ...died, Actor: { ...Actor, Attributes: { ...Actor.Attributes, exitCode: "5" } } });
+    await until(() => bench.alerts.some(({ source }) => source === "last"));
+    return bench.alerts.map(({ source }) => source);
+  };
+
+  test("says nothing of another user's, which it does not know when it is asked", async () => {
+    await start("4.3.1");
+    podman.happen(made, started, died);
+    expect(await last()).toEqual(["last"]);
+  });
+
+  test("tells of its own that was gone as soon as it had died", async () => {
+    await start("4.3.1");
+    podman.containers.set("die3", { ...job, State: { Status: "created", ExitCode: 0 } });
+    podman.happen(made);
+    await until(() => podman.requests.some((one) => one.includes(`${Id}/json`)));
+    podman.containers.delete("die3");
+    podman.happen(started, died);
+    expect(await last()).toContain("die3");
+  });
+
+  test("tells, since it tells of its own alone, of one that was gone before it was asked", async () => {
+    await start("4.5.0");
+    podman.happen(made, started, died);
+    expect(await last()).toContain("die3");
+  });
+});
+
+test.each([
+  ["4.6.2", true],
+  ["4.7.0", false],
+  ["4.9.3", false],
+  ["5.4.2", false],
+])("the check says of Podman %s whether it knows who ends a container", async (version, isLimited) => {
+  podman = new EventDocker(bench.folder, { engine: "Podman", version, statuses: STATUSES });
+  podman.start();
+  const { detail } = await createDockerCollector(bench.deps()).check();
+  expect(detail.includes("does not say who ends a container")).toBe(isLimited);
+});
+
 describe("the client for Docker", () => {
   test("finds Podman where there is no Docker, and Docker once it is there", async () => {
     podman = new EventDocker(join(bench.folder, "podman"), { engine: "Podman", version: "5.8.6" });
@@ -188,6 +247,18 @@ describe("the client for Docker", () => {
     const docker = startFakeDocker(bench.folder);
     expect(await api.get("/version")).toMatchObject({ Version: "28.5.2" });
     expect(api.socketPath).toBe(own);
+    await docker.stop();
+  });
+
+  test("reads what a container has written that is gone before it can be asked about", async () => {
+    const gone = () => Response.json({ message: "No such container: job" }, { status: 404 });
+    const intercept = (_: Request, path: string) =>
+      path.endsWith("/logs") ? new Response(logFrame(2, "last words\n")) : path === "/version" ? undefined : gone();
+    const docker = startFakeDocker(bench.folder, { intercept });
+    const api = createDockerApi({ socketPath: docker.socketPath });
+    const pieces: string[] = [];
+    for await (const { stream, bytes } of api.logs("job")) pieces.push(`${stream} ${Buffer.from(bytes)}`);
+    expect(pieces).toEqual(["stderr last words\n"]);
     await docker.stop();
   });
 

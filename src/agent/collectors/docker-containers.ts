@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import type { DockerEngine } from "../docker-api.ts";
 import { createAtMost } from "./at-most.ts";
 import type { CollectorDeps } from "./collector-model.ts";
@@ -18,6 +17,7 @@ import { CONTAINERS_MAX, type KnownContainers, leftOutText } from "./docker-know
 import { createLastWords } from "./docker-last-words.ts";
 import { createLoopWatch } from "./docker-loops.ts";
 import { createRunLengths } from "./docker-runs.ts";
+import { asksForEnd } from "./docker-signals.ts";
 import {
   type ContainerNames,
   type ContainerState,
@@ -27,6 +27,7 @@ import {
   type ListedContainer,
   listContainers,
   saysWhoStops,
+  tellsOfOthers,
   wasEndedByPerson,
 } from "./docker-state.ts";
 import type { Episodes } from "./episodes.ts";
@@ -54,9 +55,6 @@ export interface Comparison {
   readonly wasEngineAway: boolean;
 }
 
-/** Signals that ask for an end: SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGRTMIN+3. Others do where the container's owner says so. */
-const ENDING_SIGNALS = [2, 3, 9, 15, 37];
-const SIGRTMIN = 34;
 /** After one of those, an end within this time was wanted: more than an owner usually grants. */
 const STOP_MS = 120_000;
 /** The daemon's event comes a little after what it notes as the container's end. */
@@ -81,6 +79,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   const { deps, engine, episodes, known, subjects, signal, told, startWaitMs = START_WAIT_MS, health } = options;
   const { clock, docker, log } = deps;
   const isPodman = engine.name === "Podman";
+  const isMixed = tellsOfOthers(engine);
   const runs = createRunLengths(clock, known);
   const steady = createSteadyWatch(episodes, clock);
   const lastWords = createLastWords({ deps, signal, health });
@@ -130,12 +129,19 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     return episodes.sources().find((source) => subjects.get(source) === id) ?? name;
   }
 
+  /** Known since it was made, though it may be gone by now. */
+  async function isOfOthers({ id }: ContainerEvent): Promise<boolean> {
+    if (!isMixed || known.get(id)) return false;
+    const state = await inspectContainer(docker, id, signal);
+    if (state) known.note(state);
+    return state === undefined;
+  }
+
   async function signalled(event: ContainerEvent & { kind: "signalled" }): Promise<void> {
     const state = await inspectContainer(docker, event.id, signal);
     const isVague = event.signal === "";
-    const number = Number(event.signal);
-    const isWish = isVague || ENDING_SIGNALS.includes(number) || signalNumber(state?.stopSignal) === number;
-    if (isWish) ask(event.id, { isVague, stopSeconds: state?.stopSeconds });
+    if (isVague || asksForEnd(event.signal, state?.stopSignal))
+      ask(event.id, { isVague, stopSeconds: state?.stopSeconds });
   }
 
   function ask(id: string, { isVague = false, stopSeconds = 0 }): void {
@@ -195,7 +201,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     sick.delete(id);
     const before = known.get(id);
     const state = await inspectContainer(docker, id, signal);
-    if (!state) return known.forget(id);
+    if (!state) return isMixed ? undefined : known.forget(id);
     known.note({ ...state, status: "running" });
     runs.started(id);
     if (state.isRemovedAtEnd) lastWords.follow(id);
@@ -295,6 +301,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     /** Takes one event. What it has to tell it tells by and by. */
     async hear(event: ContainerEvent): Promise<void> {
       if (surprise !== undefined) throw surprise;
+      if (await isOfOthers(event)) return;
       switch (event.kind) {
         case "signalled":
           return signalled(event);
@@ -378,14 +385,4 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     if (successor) subjects.set(source, successor.id);
     return successor;
   }
-}
-
-/** A container's owner may name it or number it. */
-function signalNumber(signal: string | undefined): number | undefined {
-  if (!signal) return undefined;
-  if (/^\d+$/.test(signal)) return Number(signal);
-  const [, plus] = /^(?:SIG)?RTMIN\+(\d+)$/.exec(signal) ?? [];
-  if (plus !== undefined) return SIGRTMIN + Number(plus);
-  const signals: Readonly<Record<string, number | undefined>> = constants.signals;
-  return signals[signal.startsWith("SIG") ? signal : `SIG${signal}`];
 }

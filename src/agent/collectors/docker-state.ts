@@ -51,10 +51,22 @@ export async function inspectContainer(
   return answer && stateOf(answer);
 }
 
-/** Docker says by its events who ends a container; Podman does so since 5.8, afterwards. */
-export function saysWhoStops({ name, version }: DockerEngine): boolean {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return name === "Docker" || major > 5 || (major === 5 && minor >= 8);
+/** Docker says by its events who ends a container; Podman does so since 4.7, afterwards. */
+export function saysWhoStops(engine: DockerEngine): boolean {
+  return !isPodmanBefore(engine, 4, 7);
+}
+
+/**
+ * Before 4.5 Podman tells of the containers of all users, where they share the journal for their events; asked about one it knows its
+ * own alone.
+ */
+export function tellsOfOthers(engine: DockerEngine): boolean {
+  return isPodmanBefore(engine, 4, 5);
+}
+
+function isPodmanBefore({ name, version }: DockerEngine, major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = version.split(".").map(Number);
+  return name === "Podman" && (ownMajor < major || (ownMajor === major && ownMinor < minor));
 }
 
 /** Whether a person had Podman end it; undefined where it does not say. */
