@@ -17,7 +17,6 @@ import { CONTAINERS_MAX, type KnownContainers, leftOutText } from "./docker-know
 import { createLastWords } from "./docker-last-words.ts";
 import { createLoopWatch } from "./docker-loops.ts";
 import { createRunLengths } from "./docker-runs.ts";
-import { asksForEnd } from "./docker-signals.ts";
 import {
   type ContainerNames,
   type ContainerState,
@@ -30,6 +29,7 @@ import {
   tellsOfOthers,
   wasEndedByPerson,
 } from "./docker-state.ts";
+import { createStopWishes } from "./docker-wishes.ts";
 import type { Episodes } from "./episodes.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
 import { countGivenUp, type Health } from "./health.ts";
@@ -55,8 +55,6 @@ export interface Comparison {
   readonly wasEngineAway: boolean;
 }
 
-/** After one of those, an end within this time was wanted: more than an owner usually grants. */
-const STOP_MS = 120_000;
 /** The daemon's event comes a little after what it notes as the container's end. */
 const SAME_END_MS = 2_000;
 /** The end of a container follows its lack of memory at once, or never: then only a process in it was killed. */
@@ -84,8 +82,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   const steady = createSteadyWatch(episodes, clock);
   const lastWords = createLastWords({ deps, signal, health });
   const loops = createLoopWatch(clock);
-  /** By id: until when an end is what somebody wanted. */
-  const asked = createBoundedMap<{ untilMs: number; isVague: boolean }>(CONTAINERS_MAX);
+  const wishes = createStopWishes({ clock, inspect });
   /** By id: ends that were found before their events came. */
   const found = createBoundedMap<number>(CONTAINERS_MAX);
   const forgot = countGivenUp(health, "waiting", (count) => `${count} happenings, of which too many came at once`);
@@ -98,6 +95,12 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   const sick = createBoundedMap<true>(CONTAINERS_MAX);
   const telling = new Set<Promise<void>>();
   let surprise: unknown;
+
+  async function inspect(container: string): Promise<ContainerState | undefined> {
+    const state = await inspectContainer(docker, container, signal);
+    if (state) wishes.note(state);
+    return state;
+  }
 
   /** Nobody waits for it here: the log of one is slow, and another dies meanwhile. */
   function tell(container: ContainerNames & { id: string }, fault: ContainerFault, at: string, atMs: number): void {
@@ -132,36 +135,16 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   /** Known since it was made, though it may be gone by now. */
   async function isOfOthers({ id }: ContainerEvent): Promise<boolean> {
     if (!isMixed || known.get(id)) return false;
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     if (state) known.note(state);
     return state === undefined;
-  }
-
-  async function signalled(event: ContainerEvent & { kind: "signalled" }): Promise<void> {
-    const state = await inspectContainer(docker, event.id, signal);
-    const isVague = event.signal === "";
-    if (isVague || asksForEnd(event.signal, state?.stopSignal))
-      ask(event.id, { isVague, stopSeconds: state?.stopSeconds });
-  }
-
-  function ask(id: string, { isVague = false, stopSeconds = 0 }): void {
-    const waitMs = stopSeconds < 0 ? Number.POSITIVE_INFINITY : STOP_MS + stopSeconds * 1000;
-    asked.set(id, { untilMs: clock.monotonicMs() + waitMs, isVague });
-  }
-
-  /** Whether somebody had a signal sent to it that asks for an end; `maybe` by Podman, which does not say which it was. */
-  function takeWish({ id, exitCode }: EndEvent): "yes" | "maybe" | "no" {
-    const wish = asked.get(id);
-    asked.delete(id);
-    if (wish === undefined || clock.monotonicMs() > wish.untilMs) return "no";
-    return !wish.isVague || isKilledCode(exitCode) ? "yes" : "maybe";
   }
 
   async function died(event: EndEvent): Promise<void> {
     const { id, exitCode, atMs } = event;
     const isStarved = starved.delete(id);
     const runMs = runs.of(id, atMs);
-    const wish = takeWish(event);
+    const wish = wishes.take(event);
     if (wish === "yes" && !isStarved) return known.stopped(id);
     runs.broke(id, runMs);
     if (exitCode === 0 && !isStarved) {
@@ -176,7 +159,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   /** Podman tells neither of signals nor of a lack of memory before an end; 5 knows afterwards, 4 does not. */
   async function diedInPodman(event: EndEvent, hadSignal: boolean): Promise<void> {
     const { id, exitCode } = event;
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     // To Podman any signal that a person sends is a stop.
     const isByPerson = hadSignal ? false : await personEnded(id);
     if (isByPerson === true) return known.stopped(id);
@@ -195,12 +178,12 @@ export function createContainerWatch(options: ContainerWatchOptions) {
 
   async function started(event: ContainerEvent): Promise<void> {
     const { id, at, atMs } = event;
-    asked.delete(id);
+    wishes.forget(id);
     found.delete(id);
     made.delete(id);
     sick.delete(id);
     const before = known.get(id);
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     if (!state) return isMixed ? undefined : known.forget(id);
     known.note({ ...state, status: "running" });
     runs.started(id);
@@ -215,7 +198,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   function restarted(event: ContainerEvent): void {
     if (!isPodman) return;
     const doubt = doubtful.get(event.id);
-    if (!doubt) ask(event.id, {});
+    if (!doubt) wishes.ask(event.id);
     else {
       doubtful.delete(event.id);
       known.ended(event.id);
@@ -224,7 +207,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   }
 
   async function healthChanged(event: ContainerEvent & { kind: "health" }): Promise<void> {
-    const state = await inspectContainer(docker, event.id, signal);
+    const state = await inspect(event.id);
     if (!event.isChange && state?.health !== "unhealthy") return void sick.delete(event.id);
     if (!event.isChange && sick.has(event.id)) return;
     sick.set(event.id, true);
@@ -241,7 +224,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     }
     for (const [id, { event }] of doubtful.entries().filter(isDue)) {
       doubtful.delete(id);
-      const state = await inspectContainer(docker, id, signal);
+      const state = await inspect(id);
       if (state && hasGivenUp(state)) {
         known.ended(id);
         tellEnd(event, false);
@@ -253,13 +236,13 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     }
     for (const [id] of down.entries().filter(isDue)) {
       down.delete(id);
-      const state = await inspectContainer(docker, id, signal);
+      const state = await inspect(id);
       if (state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state));
     }
   }
 
   async function lookAtStart(event: ContainerEvent): Promise<void> {
-    const state = await inspectContainer(docker, event.id, signal);
+    const state = await inspect(event.id);
     if (state?.status !== "created" || (state.error === "" && event.kind !== "cleaned up")) return;
     known.note(state);
     const { exitCode } = state;
@@ -268,7 +251,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   }
 
   async function compareOne(id: string, rest: Omit<Circumstances, "known" | "wasEndedByPerson">): Promise<void> {
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     if (!state) return;
     const before = known.get(id);
     const mayAsk = isPodman && state.exitCode !== 0 && state.status !== "running";
@@ -304,9 +287,9 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       if (await isOfOthers(event)) return;
       switch (event.kind) {
         case "signalled":
-          return signalled(event);
+          return wishes.signalled(event);
         case "stopped":
-          return isPodman ? ask(event.id, {}) : undefined;
+          return isPodman ? wishes.ask(event.id) : undefined;
         case "restarted":
           return restarted(event);
         case "out of memory":
@@ -355,6 +338,8 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       }
       await episodes.tick();
     },
+    /** The engine has ended: it does not say so, and not always how the last of its containers did. */
+    engineEnded: (): void => known.engineEnded(wishes.isAsked),
     /** What was begun to be told is told. */
     settled: async (): Promise<void> => void (await Promise.allSettled(telling)),
     /** Something that was heard is not told yet. */
@@ -379,9 +364,9 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   /** The container that broke, by whichever name; else the one that has its name now. */
   async function subjectOf(source: string): Promise<ContainerState | undefined> {
     const id = subjects.get(source) ?? source;
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     if (state || id === source) return state;
-    const successor = await inspectContainer(docker, source, signal);
+    const successor = await inspect(source);
     if (successor) subjects.set(source, successor.id);
     return successor;
   }

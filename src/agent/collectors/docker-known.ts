@@ -64,11 +64,12 @@ export function createKnownContainers(initial: Readonly<Record<string, KnownCont
     },
     forget: (id: string): void => void known.delete(id),
     /**
-     * The engine has ended. Where nothing is left running it has ended its containers in order, which looks as if somebody
-     * had stopped each.
+     * The engine has ended. Where nothing is left running that was not asked to end, it has ended its containers in order, which
+     * looks as if somebody had stopped each.
      */
-    engineEnded(): void {
-      if (!known.entries().some(([, { state }]) => state === "running")) takeDownSince(monotonicMs() - ENGINE_END_MS);
+    engineEnded(isAsked: (id: string) => boolean): void {
+      const isLeft = known.entries().some(([id, { state }]) => state === "running" && !isAsked(id));
+      if (!isLeft) takeDownSince(monotonicMs() - ENGINE_END_MS);
     },
     /** What was stopped since then was so by its engine: one that comes back ends what its predecessor has left. */
     takeDownSince,

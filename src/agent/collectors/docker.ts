@@ -215,7 +215,7 @@ async function watch(options: WatchOptions): Promise<void> {
   } finally {
     ending.abort();
     await containers.settled();
-    if (hasEnded && !signal.aborted && engine.name === "Docker") known.engineEnded();
+    if (hasEnded && !signal.aborted && engine.name === "Docker") containers.engineEnded();
     save();
   }
 }
