@@ -45,14 +45,23 @@ export interface ContainerWatchOptions {
   readonly signal: AbortSignal;
   /** Something was told. */
   readonly told: () => void;
-  readonly startWaitMs: number | undefined;
+  readonly waits: ContainerWaits;
   readonly health: Health;
+}
+
+/** For tests. */
+export interface ContainerWaits {
+  /** So long a new container may take until it runs. */
+  readonly startWaitMs?: number;
+  /** So long one may take to be started with the machine. */
+  readonly bootWaitMs?: number;
 }
 
 /** What the containers' states are compared with. */
 export interface Comparison {
   readonly sinceMs: number | undefined;
   readonly wasEngineAway: boolean;
+  readonly wasMachineAway: boolean;
 }
 
 /** The daemon's event comes a little after what it notes as the container's end. */
@@ -63,6 +72,8 @@ const OOM_WAIT_MS = 2_000;
 const START_WAIT_MS = 10_000;
 /** Podman starts again at once what ended by itself, an engine that comes back what it is to start. */
 const RESTART_WAIT_MS = 3_000;
+/** What is started with the machine, by units of systemd too, is so within this time. */
+const BOOT_WAIT_MS = 60_000;
 const INSPECTED_AT_ONCE_MAX = 8;
 
 type EndEvent = ContainerEvent & { kind: "died" };
@@ -74,7 +85,8 @@ interface Waiting<Event extends ContainerEvent = ContainerEvent> {
 
 /** Makes alerts of what Docker or Podman tells of its containers. */
 export function createContainerWatch(options: ContainerWatchOptions) {
-  const { deps, engine, episodes, known, subjects, signal, told, startWaitMs = START_WAIT_MS, health } = options;
+  const { deps, engine, episodes, known, subjects, signal, told, waits, health } = options;
+  const { startWaitMs = START_WAIT_MS, bootWaitMs = BOOT_WAIT_MS } = waits;
   const { clock, docker, log } = deps;
   const isPodman = engine.name === "Podman";
   const isMixed = tellsOfOthers(engine);
@@ -88,10 +100,10 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   const forgot = countGivenUp(health, "waiting", (count) => `${count} happenings, of which too many came at once`);
   const starved = createBoundedMap<Waiting>(CONTAINERS_MAX, forgot);
   const made = createBoundedMap<Waiting>(CONTAINERS_MAX, forgot);
-  /** Ends of which Podman does not say whether somebody wanted them. */
-  const doubtful = createBoundedMap<Waiting<EndEvent>>(CONTAINERS_MAX, forgot);
-  /** By id: when one that ended with its engine should have been started again by it. */
-  const down = createBoundedMap<{ dueMs: number }>(CONTAINERS_MAX, forgot);
+  /** Ends of which Podman does not say whether somebody wanted them, and those of which the machine's own end may be the cause. */
+  const doubtful = createBoundedMap<Waiting<EndEvent> & { isByNobody: boolean }>(CONTAINERS_MAX, forgot);
+  /** By id: when one that ended with its engine or machine should have been started again. */
+  const down = createBoundedMap<{ dueMs: number; takenDownWith: "engine" | "machine" }>(CONTAINERS_MAX, forgot);
   const sick = createBoundedMap<true>(CONTAINERS_MAX);
   const telling = new Set<Promise<void>>();
   let surprise: unknown;
@@ -107,7 +119,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     const source = sourceOf(container);
     subjects.set(source, container.id);
     steady.forget(source);
-    const { kind, what, isTakenDown: _, ...more } = fault;
+    const { kind, what, takenDownWith: _, ...more } = fault;
     const work = episodes.fail({
       ...more,
       source,
@@ -144,8 +156,9 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     const { id, exitCode, atMs } = event;
     const isStarved = starved.delete(id);
     const runMs = runs.of(id, atMs);
+    const askedMs = wishes.sinceOf(id);
     const wish = wishes.take(event);
-    if (wish === "yes" && !isStarved) return known.stopped(id);
+    if (wish === "yes" && !isStarved) return known.stopped(id, askedMs);
     runs.broke(id, runMs);
     if (exitCode === 0 && !isStarved) {
       loops.endedWell(id, runMs);
@@ -164,8 +177,12 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     const isByPerson = hadSignal ? false : await personEnded(id);
     if (isByPerson === true) return known.stopped(id);
     const isOutOfMemory = state?.isOutOfMemory === true;
-    if (isByPerson === undefined && isKilledCode(exitCode) && !isOutOfMemory)
-      return doubtful.set(id, { event, dueMs: clock.monotonicMs() + RESTART_WAIT_MS });
+    if (isKilledCode(exitCode) && !isOutOfMemory)
+      return doubtful.set(id, {
+        event,
+        dueMs: clock.monotonicMs() + RESTART_WAIT_MS,
+        isByNobody: isByPerson === false,
+      });
     known.ended(id);
     if (Math.abs((found.get(id) ?? 0) - event.atMs) >= SAME_END_MS) tellEnd(event, isOutOfMemory);
   }
@@ -222,10 +239,10 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       const what = "ran out of memory: the kernel killed a process in it (OOM)";
       tell(event, { kind: "died", what, severity: "critical" }, event.at, event.atMs);
     }
-    for (const [id, { event }] of doubtful.entries().filter(isDue)) {
+    for (const [id, { event, isByNobody }] of doubtful.entries().filter(isDue)) {
       doubtful.delete(id);
-      const state = await inspect(id);
-      if (state && hasGivenUp(state)) {
+      const state = isByNobody ? undefined : await inspect(id);
+      if (isByNobody || (state && hasGivenUp(state))) {
         known.ended(id);
         tellEnd(event, false);
       } else known.stopped(id);
@@ -234,10 +251,10 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       made.delete(id);
       await lookAtStart(event);
     }
-    for (const [id] of down.entries().filter(isDue)) {
+    for (const [id, { takenDownWith }] of down.entries().filter(isDue)) {
       down.delete(id);
       const state = await inspect(id);
-      if (state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state));
+      if (state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state, takenDownWith));
     }
   }
 
@@ -261,9 +278,11 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     runs.started(id);
     if (state.health === "unhealthy") sick.set(id, true);
     if (state.status === "running" && state.isRemovedAtEnd) lastWords.follow(id);
-    if (fault?.isTakenDown) {
+    const takenDownWith = fault?.takenDownWith;
+    if (takenDownWith) {
       known.takenDown(id);
-      down.set(id, { dueMs: clock.monotonicMs() + RESTART_WAIT_MS });
+      const waitMs = takenDownWith === "machine" ? bootWaitMs : RESTART_WAIT_MS;
+      down.set(id, { dueMs: clock.monotonicMs() + waitMs, takenDownWith });
     } else if (fault) tellFound(state, fault);
   }
 
@@ -339,7 +358,9 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       await episodes.tick();
     },
     /** The engine has ended: it does not say so, and not always how the last of its containers did. */
-    engineEnded: (): void => known.engineEnded(wishes.isAsked),
+    engineEnded: (): void => known.engineEnded(wishes.sinceOf),
+    /** What it has taken down, if it ends now, and the machine with it. */
+    endedInOrder: (): string[] => known.endedInOrder(wishes.sinceOf),
     /** What was begun to be told is told. */
     settled: async (): Promise<void> => void (await Promise.allSettled(telling)),
     /** Something that was heard is not told yet. */

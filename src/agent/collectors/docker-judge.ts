@@ -8,7 +8,7 @@ export interface ContainerFault extends Pick<Failure, "severity" | "exitCode" | 
   readonly kind: "died" | "unhealthy" | "not started";
   readonly what: string;
   /** It stays so until it runs again, whatever its exit code. */
-  readonly isTakenDown?: boolean;
+  readonly takenDownWith?: "engine" | "machine";
 }
 
 /** What is known beside the container's own state. */
@@ -18,6 +18,8 @@ export interface Circumstances {
   readonly sinceMs: number | undefined;
   /** The engine itself has ended meanwhile. */
   readonly wasEngineAway: boolean;
+  /** The machine has: nothing that ran is left then. */
+  readonly wasMachineAway: boolean;
   /** Containers outlive their engine. */
   readonly isLiveRestore: boolean;
   /** Undefined where the engine does not know. */
@@ -88,8 +90,11 @@ function faultOfEnded(state: ContainerState, circumstances: Circumstances): Cont
   if (!wasTakenDown && !isUnheardEnd(state, circumstances)) return undefined;
   if (error !== "") return notStarted(state);
   if (exitCode !== 0 && isOutOfMemory) return died(state, endText(exitCode, true));
-  const mayBeTakenDown = wasTakenDown || (circumstances.wasEngineAway && known?.state === "running" && !isLiveRestore);
-  if (mayBeTakenDown && (exitCode === 0 || isKilledCode(exitCode))) return takenDownFault(state);
+  const { wasEngineAway, wasMachineAway } = circumstances;
+  const wasRunning = known?.state === "running";
+  if (wasMachineAway && (wasRunning || wasTakenDown)) return takenDownFault(state, "machine");
+  const mayBeTakenDown = wasTakenDown || (wasEngineAway && wasRunning && !isLiveRestore);
+  if (mayBeTakenDown && (exitCode === 0 || isKilledCode(exitCode))) return takenDownFault(state, "engine");
   if (exitCode === 0 || wasWanted(state, circumstances)) return undefined;
   return died(state, endText(exitCode, false));
 }
@@ -105,10 +110,10 @@ function isNews(atMs: number, { sinceMs }: Circumstances): boolean {
   return sinceMs !== undefined && atMs > sinceMs;
 }
 
-/** Its engine has ended it, and has not started it again. */
-export function takenDownFault(state: ContainerState): ContainerFault {
-  const what = `ended with its engine (exit code ${state.exitCode}), and was not started again`;
-  return { ...died(state, what), isTakenDown: true };
+/** Its engine, or the machine, has ended it, and has not started it again. */
+export function takenDownFault(state: ContainerState, takenDownWith: "engine" | "machine"): ContainerFault {
+  const what = `ended with ${takenDownWith === "engine" ? "its" : "the"} ${takenDownWith} (exit code ${state.exitCode}), and was not started again`;
+  return { ...died(state, what), takenDownWith };
 }
 
 /** An engine starts again what ended by itself, if that is its owner's wish, and leaves alone what somebody stopped. */

@@ -21,13 +21,21 @@ export interface StopWishesOptions {
 
 /** Who wants which container to end. */
 export function createStopWishes({ clock, inspect }: StopWishesOptions) {
-  const asked = createBoundedMap<{ untilMs: number; isVague: boolean }>(CONTAINERS_MAX);
+  const asked = createBoundedMap<{ sinceMs: number; untilMs: number; isVague: boolean }>(CONTAINERS_MAX);
   /** An engine that ends answers no question about a container that it waits for. */
   const ways = createBoundedMap<OwnersWay>(CONTAINERS_MAX);
 
+  function sinceOf(id: string): number | undefined {
+    const wish = asked.get(id);
+    return wish && clock.monotonicMs() <= wish.untilMs ? wish.sinceMs : undefined;
+  }
+
   function ask(id: string, { isVague = false, stopSeconds = 0 } = {}): void {
     const waitMs = stopSeconds < 0 ? Number.POSITIVE_INFINITY : STOP_MS + stopSeconds * 1000;
-    asked.set(id, { untilMs: clock.monotonicMs() + waitMs, isVague });
+    const nowMs = clock.monotonicMs();
+    // Who does not end when it is asked is killed later: it is still the first time that counts.
+    const sinceMs = sinceOf(id) ?? nowMs;
+    asked.set(id, { sinceMs, untilMs: nowMs + waitMs, isVague });
   }
 
   return {
@@ -47,7 +55,8 @@ export function createStopWishes({ clock, inspect }: StopWishesOptions) {
       if (wish === undefined || clock.monotonicMs() > wish.untilMs) return "no";
       return !wish.isVague || isKilledCode(exitCode) ? "yes" : "maybe";
     },
-    isAsked: (id: string): boolean => asked.has(id),
+    /** Since when its end is wanted, on the clock that nobody sets. */
+    sinceOf,
     forget: (id: string): void => void asked.delete(id),
   };
 }
