@@ -30,6 +30,8 @@ export interface Circumstances {
 const OUTPUT_BYTES_MAX = 500;
 /** By SIGINT, SIGKILL and SIGTERM: how a container ends that somebody stops, and one that is killed. */
 const KILLED = [130, 137, 143];
+/** After a start of the machine Podman 4 takes some that ran for new. */
+const ENDED = ["exited", "stopped", "created"];
 
 /** True for an exit code that may come of a stop as well as of a killing. */
 export function isKilledCode(exitCode: number): boolean {
@@ -58,6 +60,7 @@ export function hasGivenUp({ restarts, restartsMax }: ContainerState): boolean {
 
 /** What a container's state means whose events nobody heard; undefined for nothing, or nothing new. */
 export function faultOf(state: ContainerState, circumstances: Circumstances): ContainerFault | undefined {
+  if (hasEndedWithMachine(state, circumstances)) return takenDownFault(state, "machine");
   switch (state.status) {
     case "running":
       return faultOfRunning(state, circumstances);
@@ -75,6 +78,12 @@ export function faultOf(state: ContainerState, circumstances: Circumstances): Co
   }
 }
 
+/** It ran when the machine ended, and does not since. */
+function hasEndedWithMachine({ status }: ContainerState, { known, wasMachineAway }: Circumstances): boolean {
+  const ran = known?.state === "running" || known?.state === "taken down";
+  return wasMachineAway && ran && ENDED.includes(status);
+}
+
 function faultOfRunning(state: ContainerState, { known }: Circumstances): ContainerFault | undefined {
   if (state.health === "unhealthy")
     return { kind: "unhealthy", what: unhealthyText(state.healthOutput), severity: "warning" };
@@ -90,10 +99,7 @@ function faultOfEnded(state: ContainerState, circumstances: Circumstances): Cont
   if (!wasTakenDown && !isUnheardEnd(state, circumstances)) return undefined;
   if (error !== "") return notStarted(state);
   if (exitCode !== 0 && isOutOfMemory) return died(state, endText(exitCode, true));
-  const { wasEngineAway, wasMachineAway } = circumstances;
-  const wasRunning = known?.state === "running";
-  if (wasMachineAway && (wasRunning || wasTakenDown)) return takenDownFault(state, "machine");
-  const mayBeTakenDown = wasTakenDown || (wasEngineAway && wasRunning && !isLiveRestore);
+  const mayBeTakenDown = wasTakenDown || (circumstances.wasEngineAway && known?.state === "running" && !isLiveRestore);
   if (mayBeTakenDown && (exitCode === 0 || isKilledCode(exitCode))) return takenDownFault(state, "engine");
   if (exitCode === 0 || wasWanted(state, circumstances)) return undefined;
   return died(state, endText(exitCode, false));
@@ -110,10 +116,15 @@ function isNews(atMs: number, { sinceMs }: Circumstances): boolean {
   return sinceMs !== undefined && atMs > sinceMs;
 }
 
-/** Its engine, or the machine, has ended it, and has not started it again. */
+/** Its engine, or the machine, has ended it, and has not started it again. Podman does not know then how it ended. */
 export function takenDownFault(state: ContainerState, takenDownWith: "engine" | "machine"): ContainerFault {
-  const what = `ended with ${takenDownWith === "engine" ? "its" : "the"} ${takenDownWith} (exit code ${state.exitCode}), and was not started again`;
-  return { ...died(state, what), takenDownWith };
+  if (takenDownWith === "engine")
+    return {
+      ...died(state, `ended with its engine (exit code ${state.exitCode}), and was not started again`),
+      takenDownWith,
+    };
+  const what = "ended with the machine, and was not started again";
+  return { kind: "died", what, severity: "critical", takenDownWith };
 }
 
 /** An engine starts again what ended by itself, if that is its owner's wish, and leaves alone what somebody stopped. */
