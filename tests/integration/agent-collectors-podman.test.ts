@@ -4,9 +4,17 @@ import { join } from "node:path";
 import { createDockerCollector } from "../../src/agent/collectors/docker.ts";
 import { createDockerApi } from "../../src/agent/docker-api.ts";
 import type { Collector } from "../../src/agent/model.ts";
+import type { CollectorName } from "../../src/config/agent-collectors.ts";
 import { CollectorBench } from "../support/collectors.ts";
-import { EventDocker, type Inspected, recordedContainer, recordedEvents } from "../support/event-docker.ts";
+import {
+  type DockerEvent,
+  EventDocker,
+  type Inspected,
+  recordedContainer,
+  recordedEvents,
+} from "../support/event-docker.ts";
 import { logFrame, startFakeDocker } from "../support/fake-docker.ts";
+import { FakeSystemd } from "../support/fake-systemd.ts";
 import { until } from "../support/until.ts";
 
 /** The words for states that it takes; for another it refuses the whole list. */
@@ -171,6 +179,57 @@ describe.each(["4.3", "5.8"] as const)("the collector of containers, with Podman
     const detail = (await create().check()).detail;
     expect(detail).toStartWith(`watches all containers (0 running now) by Podman ${version}.1`);
     expect(detail.includes("does not say who ends a container")).toBe(version === "4.3");
+  });
+});
+
+describe("the collector of containers, with a container that a unit of systemd's runs,", () => {
+  const unit = "web.service";
+  let systemd: FakeSystemd;
+  beforeEach(() => {
+    systemd = new FakeSystemd(bench.folder);
+    podman.start();
+  });
+
+  async function start(enabled: CollectorName[]): Promise<void> {
+    bench.start(createDockerCollector(bench.deps({ searchPath: systemd.searchPath, settings: { enabled } })));
+    await until(() => podman.followers === 1);
+  }
+
+  function happen(action: string, State: Record<string, unknown>): void {
+    const Labels = { PODMAN_SYSTEMD_UNIT: unit };
+    const web = recordedContainer("web");
+    const Config = { Tty: false, Image: "box", Labels };
+    podman.containers.set("web", { ...web, Id: "web", Name: "/web", Config, State: { ...web.State, ...State } });
+    const [event] = recordedEvents("die3", "5.8").filter(({ Action }) => Action === action);
+    const [check] = recordedEvents("hea", "5.8").filter(({ Action }) => Action === action);
+    const Attributes = { ...Labels, name: "web", image: "box", exitCode: "3" };
+    podman.happen({ ...((event ?? check) as DockerEvent), Actor: { ID: "web", Attributes } });
+  }
+  const dies = () => happen("die", { Status: "exited", ExitCode: 3 });
+
+  test("leaves its end to the unit, and tells of its health", async () => {
+    systemd.setUnit(unit, { ActiveState: "failed" });
+    await start(["docker", "systemd"]);
+    dies();
+    happen("health_status", { Status: "running", Health: { Status: "unhealthy", Log: [] } });
+    expect(await bench.alert(0)).toMatchObject({ source: "web", message: expect.stringContaining("is unhealthy") });
+  });
+
+  test.each<[string, CollectorName[], boolean]>([
+    ["it is a unit of a user's own", ["docker", "systemd"], false],
+    ["units are not watched", ["docker"], true],
+  ])("tells of its end where %s", async (_, enabled, isSystems) => {
+    if (isSystems) systemd.setUnit(unit, { ActiveState: "failed" });
+    await start(enabled);
+    dies();
+    expect(await bench.alert(0)).toMatchObject({ source: "web", exitCode: 3 });
+  });
+
+  test("tells of its end where systemd does not answer", async () => {
+    systemd.setAway(true);
+    await start(["docker", "systemd"]);
+    dies();
+    expect(await bench.alert(0)).toMatchObject({ source: "web", exitCode: 3 });
   });
 });
 

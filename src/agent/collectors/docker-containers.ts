@@ -29,6 +29,7 @@ import {
   tellsOfOthers,
   wasEndedByPerson,
 } from "./docker-state.ts";
+import { createUnitContainers } from "./docker-units.ts";
 import { createStopWishes } from "./docker-wishes.ts";
 import type { Episodes } from "./episodes.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
@@ -36,7 +37,7 @@ import { countGivenUp, type Health } from "./health.ts";
 import { createSteadyWatch } from "./steady.ts";
 
 export interface ContainerWatchOptions {
-  readonly deps: Pick<CollectorDeps, "clock" | "docker" | "log">;
+  readonly deps: CollectorDeps;
   readonly engine: DockerEngine;
   readonly episodes: Episodes;
   readonly known: KnownContainers;
@@ -94,6 +95,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   const steady = createSteadyWatch(episodes, clock);
   const lastWords = createLastWords({ deps, signal, health });
   const loops = createLoopWatch(clock);
+  const units = createUnitContainers(deps);
   const wishes = createStopWishes({ clock, inspect });
   /** By id: ends that were found before their events came. */
   const found = createBoundedMap<number>(CONTAINERS_MAX);
@@ -120,15 +122,18 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     subjects.set(source, container.id);
     steady.forget(source);
     const { kind, what, takenDownWith: _, ...more } = fault;
-    const work = episodes.fail({
-      ...more,
-      source,
-      what: `${containerText(container)} ${what}`,
-      atMs,
-      key: happeningKey(container.id, at, kind),
-      logs: () => lastWords.of(container.id),
-    });
-    const tracked = work
+    const work = async () => {
+      if (kind !== "unhealthy" && (await units.areToldAs(container.unit))) return;
+      await episodes.fail({
+        ...more,
+        source,
+        what: `${containerText(container)} ${what}`,
+        atMs,
+        key: happeningKey(container.id, at, kind),
+        logs: () => lastWords.of(container.id),
+      });
+    };
+    const tracked = work()
       .catch((error) => {
         surprise ??= error;
       })

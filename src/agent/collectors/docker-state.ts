@@ -10,6 +10,8 @@ export interface ContainerNames {
   readonly image: string;
   /** "web of shop", when Docker Compose made it. */
   readonly service: string;
+  /** Of systemd's, for which Podman runs it; "" for none. */
+  readonly unit: string;
 }
 
 /** A container as `/containers/{id}/json` describes it, as far as it matters here. */
@@ -102,6 +104,7 @@ function stateOf(container: Record<string, unknown>): ContainerState {
     name: String(container.Name ?? "").replace(/^\//, ""),
     image: imageName(config.Image),
     service: serviceIn(recordIn(config, "Labels")),
+    unit: unitIn(recordIn(config, "Labels")),
     status: String(state.Status ?? ""),
     exitCode: Number(state.ExitCode ?? 0),
     isOutOfMemory: state.OOMKilled === true,
@@ -142,8 +145,13 @@ export function serviceIn(labels: Record<string, unknown>): string {
   return typeof service === "string" && typeof project === "string" ? `${service} of ${project}` : "";
 }
 
+/** What `podman generate systemd` and Quadlet have Podman note. */
+export function unitIn({ PODMAN_SYSTEMD_UNIT: unit }: Record<string, unknown>): string {
+  return typeof unit === "string" ? unit : "";
+}
+
 /** "container shop-web-1 (nginx:1.27, service web of shop)": the same each time, so that repetitions are known as such. */
-export function containerText({ name, image, service }: ContainerNames): string {
+export function containerText({ name, image, service }: Omit<ContainerNames, "unit">): string {
   const details = [image, service && `service ${service}`].filter((text) => text !== "");
   return `container ${name}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }
