@@ -182,6 +182,47 @@ describe.each(["4.3", "5.8"] as const)("the collector of containers, with Podman
   });
 });
 
+describe("the collector of containers, with a Podman that says who ends a container,", () => {
+  function set(name: string, state: Record<string, unknown>): void {
+    const web = recordedContainer("web");
+    podman.containers.set(name, {
+      ...web,
+      Id: name,
+      Name: `/${name}`,
+      State: { ...web.State, Status: "running", ...state },
+    });
+  }
+
+  /** Killed by nobody that Podman knows of. */
+  function dies(name: string): void {
+    set(name, { Status: "exited", ExitCode: 137, FinishedAt: new Date().toISOString() });
+    const died = recordedEvents("st2", "5.8").find(({ Action }) => Action === "die") as DockerEvent;
+    const { Attributes } = died.Actor as Actor;
+    podman.happen({ ...died, Actor: { ID: name, Attributes: { ...Attributes, name } } });
+  }
+
+  async function start(): Promise<Collector> {
+    const collector = bench.start(createDockerCollector(bench.deps()));
+    await until(() => podman.followers === 1);
+    return collector;
+  }
+
+  test("counts once what nobody had asked to end while the agent was away", async () => {
+    podman.start();
+    for (const name of ["web", "later"]) set(name, { StartedAt: new Date().toISOString() });
+    await (await start()).stop();
+    dies("web");
+    const collector = await start();
+    expect(await bench.alert(0)).toMatchObject({ source: "web", exitCode: 137 });
+    // Is doubted for as long, and later.
+    dies("later");
+    expect((await bench.alert(1)).source).toBe("later");
+    await collector.stop();
+    const { episodes } = JSON.parse(readFileSync(join(bench.folder, "state/docker.json"), "utf8"));
+    expect(episodes.web.failures).toBe(1);
+  });
+});
+
 describe("the collector of containers, with a container that a unit of systemd's runs,", () => {
   const unit = "web.service";
   let systemd: FakeSystemd;

@@ -171,7 +171,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     }
     if (isPodman) return diedInPodman(event, wish === "maybe");
     known.ended(id);
-    if (Math.abs((found.get(id) ?? 0) - atMs) >= SAME_END_MS) tellEnd(event, isStarved);
+    tellEnd(event, isStarved);
   }
 
   /** Podman tells neither of signals nor of a lack of memory before an end; 5 knows afterwards, 4 does not. */
@@ -189,11 +189,12 @@ export function createContainerWatch(options: ContainerWatchOptions) {
         isByNobody: isByPerson === false,
       });
     known.ended(id);
-    if (Math.abs((found.get(id) ?? 0) - event.atMs) >= SAME_END_MS) tellEnd(event, isOutOfMemory);
+    tellEnd(event, isOutOfMemory);
   }
 
-  function tellEnd(event: ContainerEvent & { kind: "died" }, isOutOfMemory: boolean): void {
-    const { exitCode, at, atMs } = event;
+  function tellEnd(event: EndEvent, isOutOfMemory: boolean): void {
+    const { id, exitCode, at, atMs } = event;
+    if (Math.abs((found.get(id) ?? 0) - atMs) < SAME_END_MS) return;
     const what = endText(exitCode, isOutOfMemory);
     tell(event, { kind: "died", what, severity: "critical", exitCode }, at, atMs);
   }
