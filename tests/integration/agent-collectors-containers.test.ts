@@ -367,6 +367,35 @@ describe("an engine", () => {
     expect((await bench.alert(2)).message).toBe("web runs again");
   }, 15_000);
 
+  test("that answers no call any more while it ends its containers has left them down", async () => {
+    for (const name of ["web", "broken"]) set(name);
+    const { docker: api, ...deps } = bench.deps();
+    const get: typeof api.get = (path, options) => api.get(path, { ...options, limitMs: 100 });
+    const inTime = {
+      get,
+      engine: api.engine,
+      version: api.version,
+      post: api.post,
+      stream: api.stream,
+      logs: api.logs,
+    };
+    bench.start(createDockerCollector({ ...deps, docker: { ...inTime, socketPath: api.socketPath } }));
+    await until(() => docker.followers === 1);
+    docker.happen(dies("broken", 3));
+    set("broken", ended(3));
+    await bench.alert(0);
+    docker.isDeaf = true;
+    docker.happen(killed("web", 15), dies("web", 0));
+    // One look was not answered in time, and another one is begun.
+    const before = docker.requests.length;
+    await until(() => docker.requests.length > before + 1);
+    await docker.stop();
+    docker.isDeaf = false;
+    set("web", ended(0));
+    docker.start();
+    expect((await bench.alert(1)).message).toStartWith("container web (box) ended with its engine (exit code 0)");
+  });
+
   test("whose containers outlive it takes nothing down with it", async () => {
     await docker.stop();
     begin({ liveRestore: true });

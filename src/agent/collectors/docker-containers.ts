@@ -245,32 +245,30 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       const what = "ran out of memory: the kernel killed a process in it (OOM)";
       tell(event, { kind: "died", what, severity: "critical" }, event.at, event.atMs);
     }
+    // Until it is answered what is to be found out, it waits: it may be decided meanwhile, or asked again.
     for (const [id, { event, isByNobody }] of doubtful.entries().filter(isDue)) {
-      doubtful.delete(id);
       const state = isByNobody ? undefined : await inspect(id);
+      if (!doubtful.delete(id)) continue;
       if (isByNobody || (state && hasGivenUp(state))) {
         known.ended(id);
         tellEnd(event, false);
       } else known.stopped(id);
     }
     for (const [id, { event }] of made.entries().filter(isDue)) {
-      made.delete(id);
-      await lookAtStart(event);
+      const state = await inspect(id);
+      if (made.delete(id) && state) tellStart(event, state);
     }
     for (const [id, { takenDownWith }] of down.entries().filter(isDue)) {
-      down.delete(id);
       const state = await inspect(id);
-      if (state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state, takenDownWith));
+      if (down.delete(id) && state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state, takenDownWith));
     }
   }
 
-  async function lookAtStart(event: ContainerEvent): Promise<void> {
-    const state = await inspect(event.id);
-    if (state?.status !== "created" || (state.error === "" && event.kind !== "cleaned up")) return;
+  function tellStart({ kind, at, atMs }: ContainerEvent, state: ContainerState): void {
+    if (state.status !== "created" || (state.error === "" && kind !== "cleaned up")) return;
     known.note(state);
-    const { exitCode } = state;
     const what = startText(state.error);
-    tell(state, { kind: "not started", what, severity: "critical", exitCode }, event.at, event.atMs);
+    tell(state, { kind: "not started", what, severity: "critical", exitCode: state.exitCode }, at, atMs);
   }
 
   async function compareOne(id: string, rest: Omit<Circumstances, "known" | "wasEndedByPerson">): Promise<void> {

@@ -37,6 +37,8 @@ const BACKOFF = { minMs: 500, maxMs: 10_000 };
 const ENGINE_AWAY_MS = 60_000;
 /** A lack of memory waits this long for the end that follows it. */
 const LOOK_MS = 1_000;
+/** Each takes as long as a call may: together longer than an engine takes to end. */
+const LATE_LOOKS_MAX = 3;
 
 export interface DockerCollectorOptions extends ContainerWaits {
   readonly engineAwayMs?: number;
@@ -196,6 +198,19 @@ async function watch(options: WatchOptions): Promise<void> {
     }
   }
 
+  let lateLooks = 0;
+  /** An engine that ends answers no more, and still tells how its containers end: then the stream of events says when it is away. */
+  async function patiently(look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+      lateLooks = 0;
+    } catch (error) {
+      const isLate = error instanceof DockerError && error.reason === "timeout";
+      if (!isLate || ++lateLooks > LATE_LOOKS_MAX) throw error;
+      deps.log.debug({ late: lateLooks }, "containers could not be looked at in time");
+    }
+  }
+
   async function lookAgain(): Promise<void> {
     const intervalMs = Math.min(LOOK_MS, lookIntervalMs(deps.settings.recoveryMs));
     while (!untilEnd.aborted) {
@@ -203,8 +218,10 @@ async function watch(options: WatchOptions): Promise<void> {
       if (untilEnd.aborted) return;
       const before = episodes.changes();
       const wasWaiting = containers.isWaiting();
-      if (wasWaiting) await containers.tellDue();
-      if (episodes.sources().length > 0 && pace.isTime()) await containers.look();
+      await patiently(async () => {
+        if (wasWaiting) await containers.tellDue();
+        if (episodes.sources().length > 0 && pace.isTime()) await containers.look();
+      });
       if (episodes.changes() !== before || (wasWaiting && !containers.isWaiting())) save();
     }
   }
