@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readBounded } from "../lib/bounded-fetch.ts";
 import { fieldsOf } from "../lib/json.ts";
 import { DockerError, dockerErrorOf, dockerRefusal } from "./docker-error.ts";
-import { asStdout, demultiplex, type LogPiece } from "./docker-logs.ts";
+import { type LogPiece, piecesOf } from "./docker-logs.ts";
 
 /** The newest version of the API that this client was written for; a daemon that speaks only older or newer ones gets its own. */
 const API_VERSION = "1.47";
@@ -156,9 +156,7 @@ export function createDockerApi({ socketPath, otherSocketPaths = [] }: DockerApi
       yield* jsonObjects(chunksOf(await versioned(path, options.signal), options));
     },
     async *logs(container, { tail, follow, since, timestamps, ...options } = {}) {
-      const path = `/containers/${encodeURIComponent(container)}`;
-      const url = await versioned(path, options.signal);
-      const isTerminal = hasTerminal(await call("GET", `${url}/json`, { signal: options.signal }));
+      const url = await versioned(`/containers/${encodeURIComponent(container)}/logs`, options.signal);
       const query = {
         stdout: true,
         stderr: true,
@@ -169,8 +167,7 @@ export function createDockerApi({ socketPath, otherSocketPaths = [] }: DockerApi
       };
       // Podman 4 answers a follower of a quiet container with nothing at all until that writes something.
       const limitMs = follow ? NO_LIMIT : options.limitMs;
-      const chunks = chunksOf(`${url}/logs`, { ...options, limitMs, query });
-      yield* isTerminal ? asStdout(chunks) : demultiplex(chunks);
+      yield* piecesOf(chunksOf(url, { ...options, limitMs, query }));
     },
   };
 }
@@ -226,10 +223,6 @@ function isOlder(one: string, other: string): boolean {
   const [major = 0, minor = 0] = one.split(".").map(Number);
   const [otherMajor = 0, otherMinor = 0] = other.split(".").map(Number);
   return major < otherMajor || (major === otherMajor && minor < otherMinor);
-}
-
-function hasTerminal(container: unknown): boolean {
-  return fieldsOf(fieldsOf(container).Config).Tty === true;
 }
 
 function parseJson(text: string): unknown {

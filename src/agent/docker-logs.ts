@@ -39,16 +39,43 @@ export async function* demultiplex(chunks: AsyncIterable<Uint8Array>): AsyncGene
 }
 
 function lengthIn(header: Buffer): number {
-  const isHeader = (header[0] ?? 255) < STREAMS.length && header.readUIntBE(1, 3) === 0;
-  if (!isHeader) throw new DockerError("broken", "Docker's log stream is not multiplexed as expected");
+  if (!isHeader(header)) throw new DockerError("broken", "Docker's log stream is not multiplexed as expected");
   return header.readUInt32BE(4);
+}
+
+function isHeader(bytes: Buffer): boolean {
+  return bytes.length >= HEADER_BYTES && (bytes[0] ?? 255) < STREAMS.length && bytes.readUIntBE(1, 3) === 0;
 }
 
 function streamOf(header: Buffer): LogPiece["stream"] {
   return STREAMS[header[0] ?? 1] ?? "stdout";
 }
 
-/** The output of a container with a terminal: raw bytes, where both streams are one. */
-export async function* asStdout(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<LogPiece> {
+/**
+ * A container's output, multiplexed, or raw as of one with a terminal, where both streams are one. Which of the two its first bytes tell:
+ * a container that lives for a moment is gone before it could be asked about.
+ */
+export async function* piecesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<LogPiece> {
+  const rest = chunks[Symbol.asyncIterator]();
+  let head = Buffer.alloc(0);
+  try {
+    while (head.length < HEADER_BYTES) {
+      const next = await rest.next();
+      if (next.done) break;
+      head = Buffer.concat([head, next.value]);
+    }
+    const all = joined(head, rest);
+    yield* isHeader(head) ? demultiplex(all) : asStdout(all);
+  } finally {
+    await rest.return?.();
+  }
+}
+
+async function* joined(head: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (head.length > 0) yield head;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+}
+
+async function* asStdout(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<LogPiece> {
   for await (const bytes of chunks) yield { stream: "stdout", bytes };
 }

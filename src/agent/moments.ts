@@ -66,11 +66,14 @@ export async function whenSetBack(clock: Clock, moments: Moments, signal: AbortS
 }
 
 /** Where a sandbox hides it, the moments of other processes are as those of other starts. */
-function ownBootId(): string {
+const ownBootId = (): string => visibleBootId() ?? crypto.randomUUID();
+
+/** The name of this start of the machine, undefined where a sandbox hides it. */
+export function visibleBootId(): string | undefined {
   try {
     return readBootId();
   } catch {
-    return crypto.randomUUID();
+    return undefined;
   }
 }
 

@@ -105,7 +105,8 @@ function startLoop(options: LoopOptions, { clock, log, runTurn, halted }: LoopDe
 
   /** A time that is no more than a guarantee is shared by all loops: a process that is at rest wakes once for all of them. */
   function untilDue(dueMs: number | undefined): number {
-    if (dueMs !== undefined && dueMs < everyMs) return dueMs;
+    // What was due before is due now.
+    if (dueMs !== undefined && dueMs < everyMs) return Math.max(dueMs, 0);
     const nowMs = clock.monotonicMs();
     const sharedMs = Math.floor((nowMs + everyMs) / SHARED_TURN_MS) * SHARED_TURN_MS;
     return sharedMs > nowMs ? sharedMs - nowMs : everyMs;

@@ -317,6 +317,30 @@ describe("thirty containers that die at once", () => {
 });
 
 describe("an engine", () => {
+  /** All that happened so far is heard. */
+  async function heardAll(): Promise<void> {
+    docker.happen(event("mark", "start"));
+    await until(() => docker.requests.some((one) => one.includes("id-of-mark/json")));
+  }
+
+  test("that answers no question while it ends its containers, and not how the last one ended, has left them down", async () => {
+    for (const name of ["web", "db"]) set(name);
+    await start();
+    docker.refusing = "/containers/id-of-web/json";
+    docker.happen(killed("web", 15), killed("db", 15), dies("web", 0));
+    await heardAll();
+    await docker.stop();
+    docker.refusing = "";
+    set("web", ended(0));
+    set("db", ended(137));
+    docker.start();
+    await until(() => bench.alerts.length === 2, { ms: 8_000 });
+    expect(bench.told().sort()).toEqual([
+      expect.stringContaining("container db (box) ended with its engine (exit code 137), and was not started again"),
+      expect.stringContaining("container web (box) ended with its engine (exit code 0), and was not started again"),
+    ]);
+  }, 15_000);
+
   test("that ends its containers in order, and does not start them again, has left them down", async () => {
     for (const name of ["web", "db", "kept"]) set(name);
     await start();
@@ -328,7 +352,7 @@ describe("an engine", () => {
       dies("db", 143),
       dies("kept", 0),
     );
-    await until(() => docker.requests.filter((one) => one.includes("id-of-kept/json")).length > 1);
+    await heardAll();
     await docker.stop();
     set("web", ended(0));
     set("db", ended(143));
@@ -342,6 +366,35 @@ describe("an engine", () => {
     docker.happen(event("web", "start"));
     expect((await bench.alert(2)).message).toBe("web runs again");
   }, 15_000);
+
+  test("that answers no call any more while it ends its containers has left them down", async () => {
+    for (const name of ["web", "broken"]) set(name);
+    const { docker: api, ...deps } = bench.deps();
+    const get: typeof api.get = (path, options) => api.get(path, { ...options, limitMs: 100 });
+    const inTime = {
+      get,
+      engine: api.engine,
+      version: api.version,
+      post: api.post,
+      stream: api.stream,
+      logs: api.logs,
+    };
+    bench.start(createDockerCollector({ ...deps, docker: { ...inTime, socketPath: api.socketPath } }));
+    await until(() => docker.followers === 1);
+    docker.happen(dies("broken", 3));
+    set("broken", ended(3));
+    await bench.alert(0);
+    docker.isDeaf = true;
+    docker.happen(killed("web", 15), dies("web", 0));
+    // One look was not answered in time, and another one is begun.
+    const before = docker.requests.length;
+    await until(() => docker.requests.length > before + 1);
+    await docker.stop();
+    docker.isDeaf = false;
+    set("web", ended(0));
+    docker.start();
+    expect((await bench.alert(1)).message).toStartWith("container web (box) ended with its engine (exit code 0)");
+  });
 
   test("whose containers outlive it takes nothing down with it", async () => {
     await docker.stop();
@@ -359,7 +412,7 @@ describe("an engine", () => {
     for (const name of ["web", "db"]) set(name);
     await start();
     docker.refusing = "/containers/id-of-db/json";
-    docker.happen(killed("web", 15), dies("web", 143), killed("db", 15), dies("db", 143));
+    docker.happen(killed("web", 15), dies("web", 143), event("db", "start"), killed("db", 15), dies("db", 143));
     await until(() => docker.followers === 0);
     set("web", ended(143));
     set("db", ended(143));
@@ -383,6 +436,24 @@ describe("an engine", () => {
     expect(await bench.alert(1)).toMatchObject({ source: "Docker (engine)", message: "Docker answers again" });
     expect(bench.alerts).toHaveLength(2);
   }, 15_000);
+
+  test("that stays away is told soon after its minute is over, however long it stays away", async () => {
+    const { clock, ...deps } = bench.deps();
+    let elapsedMs = 0;
+    // Time passes while the collector waits, and only then.
+    const sleep = async (ms: number) => {
+      const untilMs = elapsedMs + ms;
+      await Bun.sleep(1);
+      elapsedMs = Math.max(elapsedMs, untilMs);
+    };
+    const hurried = { now: clock.now, monotonicMs: () => elapsedMs, sleep };
+    bench.start(createDockerCollector({ ...deps, clock: hurried }));
+    await until(() => docker.followers === 1);
+    await docker.stop();
+    const stoppedMs = elapsedMs;
+    await bench.alert(0);
+    expect(elapsedMs - stoppedMs).toBeWithin(60_000, 90_000);
+  });
 
   test("that never was there is not missed", async () => {
     await docker.stop();

@@ -4,9 +4,17 @@ import { join } from "node:path";
 import { createDockerCollector } from "../../src/agent/collectors/docker.ts";
 import { createDockerApi } from "../../src/agent/docker-api.ts";
 import type { Collector } from "../../src/agent/model.ts";
+import type { CollectorName } from "../../src/config/agent-collectors.ts";
 import { CollectorBench } from "../support/collectors.ts";
-import { EventDocker, type Inspected, recordedContainer, recordedEvents } from "../support/event-docker.ts";
-import { startFakeDocker } from "../support/fake-docker.ts";
+import {
+  type DockerEvent,
+  EventDocker,
+  type Inspected,
+  recordedContainer,
+  recordedEvents,
+} from "../support/event-docker.ts";
+import { logFrame, startFakeDocker } from "../support/fake-docker.ts";
+import { FakeSystemd } from "../support/fake-systemd.ts";
 import { until } from "../support/until.ts";
 
 /** The words for states that it takes; for another it refuses the whole list. */
@@ -21,6 +29,7 @@ let bench: CollectorBench;
 let podman: EventDocker;
 beforeEach(() => {
   bench = new CollectorBench();
+  podman = new EventDocker(bench.folder, { engine: "Podman", version: "5.8.6" });
 });
 afterEach(async () => {
   await bench.close();
@@ -104,10 +113,7 @@ describe.each(["4.3", "5.8"] as const)("the collector of containers, with Podman
     );
   });
 
-  test.each([
-    ["st1", 143],
-    ["st2", 137],
-  ])(
+  test.each([["st1", 143], ["st2", 137], ...(version === "5.8" ? [["st1", 1] as const] : [])])(
     "says nothing of %s that somebody stops, though no signal is told before its end",
     async (name, exitCode) => {
       set(name, { ExitCode: exitCode }, { stoppedByUser: version === "5.8" });
@@ -176,6 +182,159 @@ describe.each(["4.3", "5.8"] as const)("the collector of containers, with Podman
   });
 });
 
+describe("the collector of containers, with a Podman that says who ends a container,", () => {
+  function set(name: string, state: Record<string, unknown>): void {
+    const web = recordedContainer("web");
+    podman.containers.set(name, {
+      ...web,
+      Id: name,
+      Name: `/${name}`,
+      State: { ...web.State, Status: "running", ...state },
+    });
+  }
+
+  /** Killed by nobody that Podman knows of. */
+  function dies(name: string): void {
+    set(name, { Status: "exited", ExitCode: 137, FinishedAt: new Date().toISOString() });
+    const died = recordedEvents("st2", "5.8").find(({ Action }) => Action === "die") as DockerEvent;
+    const { Attributes } = died.Actor as Actor;
+    podman.happen({ ...died, Actor: { ID: name, Attributes: { ...Attributes, name } } });
+  }
+
+  async function start(): Promise<Collector> {
+    const collector = bench.start(createDockerCollector(bench.deps()));
+    await until(() => podman.followers === 1);
+    return collector;
+  }
+
+  test("counts once what nobody had asked to end while the agent was away", async () => {
+    podman.start();
+    for (const name of ["web", "later"]) set(name, { StartedAt: new Date().toISOString() });
+    await (await start()).stop();
+    dies("web");
+    const collector = await start();
+    expect(await bench.alert(0)).toMatchObject({ source: "web", exitCode: 137 });
+    // Is doubted for as long, and later.
+    dies("later");
+    expect((await bench.alert(1)).source).toBe("later");
+    await collector.stop();
+    const { episodes } = JSON.parse(readFileSync(join(bench.folder, "state/docker.json"), "utf8"));
+    expect(episodes.web.failures).toBe(1);
+  });
+});
+
+describe("the collector of containers, with a container that a unit of systemd's runs,", () => {
+  const unit = "web.service";
+  let systemd: FakeSystemd;
+  beforeEach(() => {
+    systemd = new FakeSystemd(bench.folder);
+    podman.start();
+  });
+
+  async function start(enabled: CollectorName[]): Promise<void> {
+    bench.start(createDockerCollector(bench.deps({ searchPath: systemd.searchPath, settings: { enabled } })));
+    await until(() => podman.followers === 1);
+  }
+
+  function happen(action: string, State: Record<string, unknown>): void {
+    const Labels = { PODMAN_SYSTEMD_UNIT: unit };
+    const web = recordedContainer("web");
+    const Config = { Tty: false, Image: "box", Labels };
+    podman.containers.set("web", { ...web, Id: "web", Name: "/web", Config, State: { ...web.State, ...State } });
+    const [event] = recordedEvents("die3", "5.8").filter(({ Action }) => Action === action);
+    const [check] = recordedEvents("hea", "5.8").filter(({ Action }) => Action === action);
+    const Attributes = { ...Labels, name: "web", image: "box", exitCode: "3" };
+    podman.happen({ ...((event ?? check) as DockerEvent), Actor: { ID: "web", Attributes } });
+  }
+  const dies = () => happen("die", { Status: "exited", ExitCode: 3 });
+
+  test("leaves its end to the unit, and tells of its health", async () => {
+    systemd.setUnit(unit, { ActiveState: "failed" });
+    await start(["docker", "systemd"]);
+    dies();
+    happen("health_status", { Status: "running", Health: { Status: "unhealthy", Log: [] } });
+    expect(await bench.alert(0)).toMatchObject({ source: "web", message: expect.stringContaining("is unhealthy") });
+  });
+
+  test.each<[string, CollectorName[], boolean]>([
+    ["it is a unit of a user's own", ["docker", "systemd"], false],
+    ["units are not watched", ["docker"], true],
+  ])("tells of its end where %s", async (_, enabled, isSystems) => {
+    if (isSystems) systemd.setUnit(unit, { ActiveState: "failed" });
+    await start(enabled);
+    dies();
+    expect(await bench.alert(0)).toMatchObject({ source: "web", exitCode: 3 });
+  });
+
+  test("tells of its end where systemd does not answer", async () => {
+    systemd.setAway(true);
+    await start(["docker", "systemd"]);
+    dies();
+    expect(await bench.alert(0)).toMatchObject({ source: "web", exitCode: 3 });
+  });
+});
+
+describe("the collector of containers, with a Podman that tells of all users' containers", () => {
+  const [made, , started, died] = recordedEvents("die3", "4.3");
+  const quiet = recordedEvents("hup", "4.3").at(-2);
+  if (!made || !started || !died || !quiet) throw new Error("nothing was recorded");
+  const Id = String((made.Actor as Actor).ID);
+  const job = { ...recordedContainer("web"), Id, Name: "/die3", HostConfig: { AutoRemove: true } };
+
+  async function start(version: string): Promise<void> {
+    podman = new EventDocker(bench.folder, { engine: "Podman", version, statuses: STATUSES });
+    podman.start();
+    bench.start(createDockerCollector(bench.deps()));
+    await until(() => podman.followers === 1);
+  }
+  /** Whatever was heard before it is told, or is not. */
+  const last = async () => {
+    const Actor = {
+      ...(quiet.Actor as Actor),
+      ID: "last",
+      Attributes: { ...(quiet.Actor as Actor).Attributes, name: "last" },
+    };
+    podman.containers.set("last", { ...job, Id: "last", Name: "/last", State: { Status: "exited", ExitCode: 5 } });
+    podman.happen({ ...died, Actor: { ...Actor, Attributes: { ...Actor.Attributes, exitCode: "5" } } });
+    await until(() => bench.alerts.some(({ source }) => source === "last"));
+    return bench.alerts.map(({ source }) => source);
+  };
+
+  test("says nothing of another user's, which it does not know when it is asked", async () => {
+    await start("4.3.1");
+    podman.happen(made, started, died);
+    expect(await last()).toEqual(["last"]);
+  });
+
+  test("tells of its own that was gone as soon as it had died", async () => {
+    await start("4.3.1");
+    podman.containers.set("die3", { ...job, State: { Status: "created", ExitCode: 0 } });
+    podman.happen(made);
+    await until(() => podman.requests.some((one) => one.includes(`${Id}/json`)));
+    podman.containers.delete("die3");
+    podman.happen(started, died);
+    expect(await last()).toContain("die3");
+  });
+
+  test("tells, since it tells of its own alone, of one that was gone before it was asked", async () => {
+    await start("4.5.0");
+    podman.happen(made, started, died);
+    expect(await last()).toContain("die3");
+  });
+});
+
+test.each([
+  ["4.6.2", true],
+  ["4.7.0", false],
+  ["4.9.3", false],
+  ["5.4.2", false],
+])("the check says of Podman %s whether it knows who ends a container", async (version, isLimited) => {
+  podman = new EventDocker(bench.folder, { engine: "Podman", version, statuses: STATUSES });
+  podman.start();
+  const { detail } = await createDockerCollector(bench.deps()).check();
+  expect(detail.includes("does not say who ends a container")).toBe(isLimited);
+});
+
 describe("the client for Docker", () => {
   test("finds Podman where there is no Docker, and Docker once it is there", async () => {
     podman = new EventDocker(join(bench.folder, "podman"), { engine: "Podman", version: "5.8.6" });
@@ -188,6 +347,18 @@ describe("the client for Docker", () => {
     const docker = startFakeDocker(bench.folder);
     expect(await api.get("/version")).toMatchObject({ Version: "28.5.2" });
     expect(api.socketPath).toBe(own);
+    await docker.stop();
+  });
+
+  test("reads what a container has written that is gone before it can be asked about", async () => {
+    const gone = () => Response.json({ message: "No such container: job" }, { status: 404 });
+    const intercept = (_: Request, path: string) =>
+      path.endsWith("/logs") ? new Response(logFrame(2, "last words\n")) : path === "/version" ? undefined : gone();
+    const docker = startFakeDocker(bench.folder, { intercept });
+    const api = createDockerApi({ socketPath: docker.socketPath });
+    const pieces: string[] = [];
+    for await (const { stream, bytes } of api.logs("job")) pieces.push(`${stream} ${Buffer.from(bytes)}`);
+    expect(pieces).toEqual(["stderr last words\n"]);
     await docker.stop();
   });
 

@@ -62,6 +62,8 @@ export class EventDocker {
   readonly followed = new Map<string, Uint8Array[]>();
   /** By name: their output never comes. */
   readonly hanging = new Set<string>();
+  /** It takes every call, and answers none; who listens already goes on to hear. */
+  isDeaf = false;
   /** A path that it cannot answer now. */
   refusing = "";
   /** All that ever happened. */
@@ -129,6 +131,7 @@ export class EventDocker {
   }
 
   #answer(url: URL, path: string, method: string): Response | Promise<Response> | undefined {
+    if (this.isDeaf) return new Promise(() => undefined);
     if (path === this.refusing) return Response.json({ message: "context deadline exceeded" }, { status: 500 });
     if (path === "/events") return this.#follow(url.searchParams);
     if (path === "/info") return Response.json({ LiveRestoreEnabled: this.options.liveRestore ?? false });

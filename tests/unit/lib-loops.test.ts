@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createSystemClock } from "../../src/lib/clock.ts";
+import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
 import { createLoops, type LoopOptions } from "../../src/lib/loops.ts";
 import { quiet } from "../support/log.ts";
 import { until } from "../support/until.ts";
@@ -41,6 +41,26 @@ describe("a loop", () => {
     const loop = start(async () => (++turns < 3 ? 1 : undefined));
     await until(() => turns === 3, { what: "three turns" });
     await loop.stop();
+  });
+
+  test("comes again at once when its turn says that something was due before", async () => {
+    const waits: number[] = [];
+    const clock = createSystemClock();
+    const sleep: Clock["sleep"] = (ms, signal) => {
+      waits.push(ms);
+      return clock.sleep(ms, signal);
+    };
+    let turns = 0;
+    const turn = async () => (++turns < 3 ? -20 : undefined);
+    const loop = createLoops({ ...clock, sleep }, quiet).start({
+      name: "test",
+      turn,
+      everyMs: HOUR_MS,
+      failed: "a turn failed",
+    });
+    await until(() => turns === 3, { what: "three turns" });
+    await loop.stop();
+    expect(waits.slice(0, 2)).toEqual([0, 0]);
   });
 
   test("goes on after a turn that failed", async () => {

@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import type { DockerEngine } from "../docker-api.ts";
 import { createAtMost } from "./at-most.ts";
 import type { CollectorDeps } from "./collector-model.ts";
@@ -27,15 +26,18 @@ import {
   type ListedContainer,
   listContainers,
   saysWhoStops,
+  tellsOfOthers,
   wasEndedByPerson,
 } from "./docker-state.ts";
+import { createUnitContainers } from "./docker-units.ts";
+import { createStopWishes } from "./docker-wishes.ts";
 import type { Episodes } from "./episodes.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
 import { countGivenUp, type Health } from "./health.ts";
 import { createSteadyWatch } from "./steady.ts";
 
 export interface ContainerWatchOptions {
-  readonly deps: Pick<CollectorDeps, "clock" | "docker" | "log">;
+  readonly deps: CollectorDeps;
   readonly engine: DockerEngine;
   readonly episodes: Episodes;
   readonly known: KnownContainers;
@@ -44,21 +46,25 @@ export interface ContainerWatchOptions {
   readonly signal: AbortSignal;
   /** Something was told. */
   readonly told: () => void;
-  readonly startWaitMs: number | undefined;
+  readonly waits: ContainerWaits;
   readonly health: Health;
+}
+
+/** For tests. */
+export interface ContainerWaits {
+  /** So long a new container may take until it runs. */
+  readonly startWaitMs?: number;
+  /** So long one may take to be started with the machine. */
+  readonly bootWaitMs?: number;
 }
 
 /** What the containers' states are compared with. */
 export interface Comparison {
   readonly sinceMs: number | undefined;
   readonly wasEngineAway: boolean;
+  readonly wasMachineAway: boolean;
 }
 
-/** Signals that ask for an end: SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGRTMIN+3. Others do where the container's owner says so. */
-const ENDING_SIGNALS = [2, 3, 9, 15, 37];
-const SIGRTMIN = 34;
-/** After one of those, an end within this time was wanted: more than an owner usually grants. */
-const STOP_MS = 120_000;
 /** The daemon's event comes a little after what it notes as the container's end. */
 const SAME_END_MS = 2_000;
 /** The end of a container follows its lack of memory at once, or never: then only a process in it was killed. */
@@ -67,6 +73,8 @@ const OOM_WAIT_MS = 2_000;
 const START_WAIT_MS = 10_000;
 /** Podman starts again at once what ended by itself, an engine that comes back what it is to start. */
 const RESTART_WAIT_MS = 3_000;
+/** What is started with the machine, by units of systemd too, is so within this time. */
+const BOOT_WAIT_MS = 60_000;
 const INSPECTED_AT_ONCE_MAX = 8;
 
 type EndEvent = ContainerEvent & { kind: "died" };
@@ -78,43 +86,54 @@ interface Waiting<Event extends ContainerEvent = ContainerEvent> {
 
 /** Makes alerts of what Docker or Podman tells of its containers. */
 export function createContainerWatch(options: ContainerWatchOptions) {
-  const { deps, engine, episodes, known, subjects, signal, told, startWaitMs = START_WAIT_MS, health } = options;
+  const { deps, engine, episodes, known, subjects, signal, told, waits, health } = options;
+  const { startWaitMs = START_WAIT_MS, bootWaitMs = BOOT_WAIT_MS } = waits;
   const { clock, docker, log } = deps;
   const isPodman = engine.name === "Podman";
+  const isMixed = tellsOfOthers(engine);
   const runs = createRunLengths(clock, known);
   const steady = createSteadyWatch(episodes, clock);
   const lastWords = createLastWords({ deps, signal, health });
   const loops = createLoopWatch(clock);
-  /** By id: until when an end is what somebody wanted. */
-  const asked = createBoundedMap<{ untilMs: number; isVague: boolean }>(CONTAINERS_MAX);
+  const units = createUnitContainers(deps);
+  const wishes = createStopWishes({ clock, inspect });
   /** By id: ends that were found before their events came. */
   const found = createBoundedMap<number>(CONTAINERS_MAX);
   const forgot = countGivenUp(health, "waiting", (count) => `${count} happenings, of which too many came at once`);
   const starved = createBoundedMap<Waiting>(CONTAINERS_MAX, forgot);
   const made = createBoundedMap<Waiting>(CONTAINERS_MAX, forgot);
-  /** Ends of which Podman does not say whether somebody wanted them. */
-  const doubtful = createBoundedMap<Waiting<EndEvent>>(CONTAINERS_MAX, forgot);
-  /** By id: when one that ended with its engine should have been started again by it. */
-  const down = createBoundedMap<{ dueMs: number }>(CONTAINERS_MAX, forgot);
+  /** Ends of which Podman does not say whether somebody wanted them, and those of which the machine's own end may be the cause. */
+  const doubtful = createBoundedMap<Waiting<EndEvent> & { isByNobody: boolean }>(CONTAINERS_MAX, forgot);
+  /** By id: when one that ended with its engine or machine should have been started again. */
+  const down = createBoundedMap<{ dueMs: number; takenDownWith: "engine" | "machine" }>(CONTAINERS_MAX, forgot);
   const sick = createBoundedMap<true>(CONTAINERS_MAX);
   const telling = new Set<Promise<void>>();
   let surprise: unknown;
+
+  async function inspect(container: string): Promise<ContainerState | undefined> {
+    const state = await inspectContainer(docker, container, signal);
+    if (state) wishes.note(state);
+    return state;
+  }
 
   /** Nobody waits for it here: the log of one is slow, and another dies meanwhile. */
   function tell(container: ContainerNames & { id: string }, fault: ContainerFault, at: string, atMs: number): void {
     const source = sourceOf(container);
     subjects.set(source, container.id);
     steady.forget(source);
-    const { kind, what, isTakenDown: _, ...more } = fault;
-    const work = episodes.fail({
-      ...more,
-      source,
-      what: `${containerText(container)} ${what}`,
-      atMs,
-      key: happeningKey(container.id, at, kind),
-      logs: () => lastWords.of(container.id),
-    });
-    const tracked = work
+    const { kind, what, takenDownWith: _, ...more } = fault;
+    const work = async () => {
+      if (kind !== "unhealthy" && (await units.areToldAs(container.unit))) return;
+      await episodes.fail({
+        ...more,
+        source,
+        what: `${containerText(container)} ${what}`,
+        atMs,
+        key: happeningKey(container.id, at, kind),
+        logs: () => lastWords.of(container.id),
+      });
+    };
+    const tracked = work()
       .catch((error) => {
         surprise ??= error;
       })
@@ -130,33 +149,21 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     return episodes.sources().find((source) => subjects.get(source) === id) ?? name;
   }
 
-  async function signalled(event: ContainerEvent & { kind: "signalled" }): Promise<void> {
-    const state = await inspectContainer(docker, event.id, signal);
-    const isVague = event.signal === "";
-    const number = Number(event.signal);
-    const isWish = isVague || ENDING_SIGNALS.includes(number) || signalNumber(state?.stopSignal) === number;
-    if (isWish) ask(event.id, { isVague, stopSeconds: state?.stopSeconds });
-  }
-
-  function ask(id: string, { isVague = false, stopSeconds = 0 }): void {
-    const waitMs = stopSeconds < 0 ? Number.POSITIVE_INFINITY : STOP_MS + stopSeconds * 1000;
-    asked.set(id, { untilMs: clock.monotonicMs() + waitMs, isVague });
-  }
-
-  /** Whether somebody had a signal sent to it that asks for an end; `maybe` by Podman, which does not say which it was. */
-  function takeWish({ id, exitCode }: EndEvent): "yes" | "maybe" | "no" {
-    const wish = asked.get(id);
-    asked.delete(id);
-    if (wish === undefined || clock.monotonicMs() > wish.untilMs) return "no";
-    return !wish.isVague || isKilledCode(exitCode) ? "yes" : "maybe";
+  /** Known since it was made, though it may be gone by now. */
+  async function isOfOthers({ id }: ContainerEvent): Promise<boolean> {
+    if (!isMixed || known.get(id)) return false;
+    const state = await inspect(id);
+    if (state) known.note(state);
+    return state === undefined;
   }
 
   async function died(event: EndEvent): Promise<void> {
     const { id, exitCode, atMs } = event;
     const isStarved = starved.delete(id);
     const runMs = runs.of(id, atMs);
-    const wish = takeWish(event);
-    if (wish === "yes" && !isStarved) return known.stopped(id);
+    const askedMs = wishes.sinceOf(id);
+    const wish = wishes.take(event);
+    if (wish === "yes" && !isStarved) return known.stopped(id, askedMs);
     runs.broke(id, runMs);
     if (exitCode === 0 && !isStarved) {
       loops.endedWell(id, runMs);
@@ -164,38 +171,43 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     }
     if (isPodman) return diedInPodman(event, wish === "maybe");
     known.ended(id);
-    if (Math.abs((found.get(id) ?? 0) - atMs) >= SAME_END_MS) tellEnd(event, isStarved);
+    tellEnd(event, isStarved);
   }
 
   /** Podman tells neither of signals nor of a lack of memory before an end; 5 knows afterwards, 4 does not. */
   async function diedInPodman(event: EndEvent, hadSignal: boolean): Promise<void> {
     const { id, exitCode } = event;
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     // To Podman any signal that a person sends is a stop.
     const isByPerson = hadSignal ? false : await personEnded(id);
     if (isByPerson === true) return known.stopped(id);
     const isOutOfMemory = state?.isOutOfMemory === true;
-    if (isByPerson === undefined && isKilledCode(exitCode) && !isOutOfMemory)
-      return doubtful.set(id, { event, dueMs: clock.monotonicMs() + RESTART_WAIT_MS });
+    if (isKilledCode(exitCode) && !isOutOfMemory)
+      return doubtful.set(id, {
+        event,
+        dueMs: clock.monotonicMs() + RESTART_WAIT_MS,
+        isByNobody: isByPerson === false,
+      });
     known.ended(id);
-    if (Math.abs((found.get(id) ?? 0) - event.atMs) >= SAME_END_MS) tellEnd(event, isOutOfMemory);
+    tellEnd(event, isOutOfMemory);
   }
 
-  function tellEnd(event: ContainerEvent & { kind: "died" }, isOutOfMemory: boolean): void {
-    const { exitCode, at, atMs } = event;
+  function tellEnd(event: EndEvent, isOutOfMemory: boolean): void {
+    const { id, exitCode, at, atMs } = event;
+    if (Math.abs((found.get(id) ?? 0) - atMs) < SAME_END_MS) return;
     const what = endText(exitCode, isOutOfMemory);
     tell(event, { kind: "died", what, severity: "critical", exitCode }, at, atMs);
   }
 
   async function started(event: ContainerEvent): Promise<void> {
     const { id, at, atMs } = event;
-    asked.delete(id);
+    wishes.forget(id);
     found.delete(id);
     made.delete(id);
     sick.delete(id);
     const before = known.get(id);
-    const state = await inspectContainer(docker, id, signal);
-    if (!state) return known.forget(id);
+    const state = await inspect(id);
+    if (!state) return isMixed ? undefined : known.forget(id);
     known.note({ ...state, status: "running" });
     runs.started(id);
     if (state.isRemovedAtEnd) lastWords.follow(id);
@@ -209,7 +221,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   function restarted(event: ContainerEvent): void {
     if (!isPodman) return;
     const doubt = doubtful.get(event.id);
-    if (!doubt) ask(event.id, {});
+    if (!doubt) wishes.ask(event.id);
     else {
       doubtful.delete(event.id);
       known.ended(event.id);
@@ -218,7 +230,7 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   }
 
   async function healthChanged(event: ContainerEvent & { kind: "health" }): Promise<void> {
-    const state = await inspectContainer(docker, event.id, signal);
+    const state = await inspect(event.id);
     if (!event.isChange && state?.health !== "unhealthy") return void sick.delete(event.id);
     if (!event.isChange && sick.has(event.id)) return;
     sick.set(event.id, true);
@@ -233,36 +245,34 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       const what = "ran out of memory: the kernel killed a process in it (OOM)";
       tell(event, { kind: "died", what, severity: "critical" }, event.at, event.atMs);
     }
-    for (const [id, { event }] of doubtful.entries().filter(isDue)) {
-      doubtful.delete(id);
-      const state = await inspectContainer(docker, id, signal);
-      if (state && hasGivenUp(state)) {
+    // Until it is answered what is to be found out, it waits: it may be decided meanwhile, or asked again.
+    for (const [id, { event, isByNobody }] of doubtful.entries().filter(isDue)) {
+      const state = isByNobody ? undefined : await inspect(id);
+      if (!doubtful.delete(id)) continue;
+      if (isByNobody || (state && hasGivenUp(state))) {
         known.ended(id);
         tellEnd(event, false);
       } else known.stopped(id);
     }
     for (const [id, { event }] of made.entries().filter(isDue)) {
-      made.delete(id);
-      await lookAtStart(event);
+      const state = await inspect(id);
+      if (made.delete(id) && state) tellStart(event, state);
     }
-    for (const [id] of down.entries().filter(isDue)) {
-      down.delete(id);
-      const state = await inspectContainer(docker, id, signal);
-      if (state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state));
+    for (const [id, { takenDownWith }] of down.entries().filter(isDue)) {
+      const state = await inspect(id);
+      if (down.delete(id) && state && known.wasTakenDown(id)) tellFound(state, takenDownFault(state, takenDownWith));
     }
   }
 
-  async function lookAtStart(event: ContainerEvent): Promise<void> {
-    const state = await inspectContainer(docker, event.id, signal);
-    if (state?.status !== "created" || (state.error === "" && event.kind !== "cleaned up")) return;
+  function tellStart({ kind, at, atMs }: ContainerEvent, state: ContainerState): void {
+    if (state.status !== "created" || (state.error === "" && kind !== "cleaned up")) return;
     known.note(state);
-    const { exitCode } = state;
     const what = startText(state.error);
-    tell(state, { kind: "not started", what, severity: "critical", exitCode }, event.at, event.atMs);
+    tell(state, { kind: "not started", what, severity: "critical", exitCode: state.exitCode }, at, atMs);
   }
 
   async function compareOne(id: string, rest: Omit<Circumstances, "known" | "wasEndedByPerson">): Promise<void> {
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     if (!state) return;
     const before = known.get(id);
     const mayAsk = isPodman && state.exitCode !== 0 && state.status !== "running";
@@ -272,9 +282,11 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     runs.started(id);
     if (state.health === "unhealthy") sick.set(id, true);
     if (state.status === "running" && state.isRemovedAtEnd) lastWords.follow(id);
-    if (fault?.isTakenDown) {
+    const takenDownWith = fault?.takenDownWith;
+    if (takenDownWith) {
       known.takenDown(id);
-      down.set(id, { dueMs: clock.monotonicMs() + RESTART_WAIT_MS });
+      const waitMs = takenDownWith === "machine" ? bootWaitMs : RESTART_WAIT_MS;
+      down.set(id, { dueMs: clock.monotonicMs() + waitMs, takenDownWith });
     } else if (fault) tellFound(state, fault);
   }
 
@@ -295,11 +307,12 @@ export function createContainerWatch(options: ContainerWatchOptions) {
     /** Takes one event. What it has to tell it tells by and by. */
     async hear(event: ContainerEvent): Promise<void> {
       if (surprise !== undefined) throw surprise;
+      if (await isOfOthers(event)) return;
       switch (event.kind) {
         case "signalled":
-          return signalled(event);
+          return wishes.signalled(event);
         case "stopped":
-          return isPodman ? ask(event.id, {}) : undefined;
+          return isPodman ? wishes.ask(event.id) : undefined;
         case "restarted":
           return restarted(event);
         case "out of memory":
@@ -348,6 +361,10 @@ export function createContainerWatch(options: ContainerWatchOptions) {
       }
       await episodes.tick();
     },
+    /** The engine has ended: it does not say so, and not always how the last of its containers did. */
+    engineEnded: (): void => known.engineEnded(wishes.sinceOf),
+    /** What it has taken down, if it ends now, and the machine with it. */
+    endedInOrder: (): string[] => known.endedInOrder(wishes.sinceOf),
     /** What was begun to be told is told. */
     settled: async (): Promise<void> => void (await Promise.allSettled(telling)),
     /** Something that was heard is not told yet. */
@@ -372,20 +389,10 @@ export function createContainerWatch(options: ContainerWatchOptions) {
   /** The container that broke, by whichever name; else the one that has its name now. */
   async function subjectOf(source: string): Promise<ContainerState | undefined> {
     const id = subjects.get(source) ?? source;
-    const state = await inspectContainer(docker, id, signal);
+    const state = await inspect(id);
     if (state || id === source) return state;
-    const successor = await inspectContainer(docker, source, signal);
+    const successor = await inspect(source);
     if (successor) subjects.set(source, successor.id);
     return successor;
   }
-}
-
-/** A container's owner may name it or number it. */
-function signalNumber(signal: string | undefined): number | undefined {
-  if (!signal) return undefined;
-  if (/^\d+$/.test(signal)) return Number(signal);
-  const [, plus] = /^(?:SIG)?RTMIN\+(\d+)$/.exec(signal) ?? [];
-  if (plus !== undefined) return SIGRTMIN + Number(plus);
-  const signals: Readonly<Record<string, number | undefined>> = constants.signals;
-  return signals[signal.startsWith("SIG") ? signal : `SIG${signal}`];
 }

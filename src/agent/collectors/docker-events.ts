@@ -1,5 +1,5 @@
 import { isRecord } from "../../lib/json.ts";
-import { type ContainerNames, imageName, serviceIn } from "./docker-state.ts";
+import { type ContainerNames, imageName, serviceIn, unitIn } from "./docker-state.ts";
 
 /** What Docker or Podman tells of a container. */
 export type ContainerEvent = ContainerNames & {
@@ -46,6 +46,7 @@ export function containerEventOf(event: Record<string, unknown>): ContainerEvent
     name: String(attributes.name ?? String(actor.ID).slice(0, 12)),
     image: imageName(attributes.image),
     service: serviceIn(attributes),
+    unit: unitIn(attributes),
     at,
     atMs: Math.floor(Number(at) * 1000),
   };

@@ -8,7 +8,7 @@ export interface ContainerFault extends Pick<Failure, "severity" | "exitCode" | 
   readonly kind: "died" | "unhealthy" | "not started";
   readonly what: string;
   /** It stays so until it runs again, whatever its exit code. */
-  readonly isTakenDown?: boolean;
+  readonly takenDownWith?: "engine" | "machine";
 }
 
 /** What is known beside the container's own state. */
@@ -18,6 +18,8 @@ export interface Circumstances {
   readonly sinceMs: number | undefined;
   /** The engine itself has ended meanwhile. */
   readonly wasEngineAway: boolean;
+  /** The machine has: nothing that ran is left then. */
+  readonly wasMachineAway: boolean;
   /** Containers outlive their engine. */
   readonly isLiveRestore: boolean;
   /** Undefined where the engine does not know. */
@@ -28,6 +30,8 @@ export interface Circumstances {
 const OUTPUT_BYTES_MAX = 500;
 /** By SIGINT, SIGKILL and SIGTERM: how a container ends that somebody stops, and one that is killed. */
 const KILLED = [130, 137, 143];
+/** After a start of the machine Podman 4 takes some that ran for new. */
+const ENDED = ["exited", "stopped", "created"];
 
 /** True for an exit code that may come of a stop as well as of a killing. */
 export function isKilledCode(exitCode: number): boolean {
@@ -56,6 +60,7 @@ export function hasGivenUp({ restarts, restartsMax }: ContainerState): boolean {
 
 /** What a container's state means whose events nobody heard; undefined for nothing, or nothing new. */
 export function faultOf(state: ContainerState, circumstances: Circumstances): ContainerFault | undefined {
+  if (hasEndedWithMachine(state, circumstances)) return takenDownFault(state, "machine");
   switch (state.status) {
     case "running":
       return faultOfRunning(state, circumstances);
@@ -71,6 +76,12 @@ export function faultOf(state: ContainerState, circumstances: Circumstances): Co
     default:
       return undefined;
   }
+}
+
+/** It ran when the machine ended, and does not since. */
+function hasEndedWithMachine({ status }: ContainerState, { known, wasMachineAway }: Circumstances): boolean {
+  const ran = known?.state === "running" || known?.state === "taken down";
+  return wasMachineAway && ran && ENDED.includes(status);
 }
 
 function faultOfRunning(state: ContainerState, { known }: Circumstances): ContainerFault | undefined {
@@ -89,7 +100,7 @@ function faultOfEnded(state: ContainerState, circumstances: Circumstances): Cont
   if (error !== "") return notStarted(state);
   if (exitCode !== 0 && isOutOfMemory) return died(state, endText(exitCode, true));
   const mayBeTakenDown = wasTakenDown || (circumstances.wasEngineAway && known?.state === "running" && !isLiveRestore);
-  if (mayBeTakenDown && (exitCode === 0 || isKilledCode(exitCode))) return takenDownFault(state);
+  if (mayBeTakenDown && (exitCode === 0 || isKilledCode(exitCode))) return takenDownFault(state, "engine");
   if (exitCode === 0 || wasWanted(state, circumstances)) return undefined;
   return died(state, endText(exitCode, false));
 }
@@ -105,10 +116,15 @@ function isNews(atMs: number, { sinceMs }: Circumstances): boolean {
   return sinceMs !== undefined && atMs > sinceMs;
 }
 
-/** Its engine has ended it, and has not started it again. */
-export function takenDownFault(state: ContainerState): ContainerFault {
-  const what = `ended with its engine (exit code ${state.exitCode}), and was not started again`;
-  return { ...died(state, what), isTakenDown: true };
+/** Its engine, or the machine, has ended it, and has not started it again. Podman does not know then how it ended. */
+export function takenDownFault(state: ContainerState, takenDownWith: "engine" | "machine"): ContainerFault {
+  if (takenDownWith === "engine")
+    return {
+      ...died(state, `ended with its engine (exit code ${state.exitCode}), and was not started again`),
+      takenDownWith,
+    };
+  const what = "ended with the machine, and was not started again";
+  return { kind: "died", what, severity: "critical", takenDownWith };
 }
 
 /** An engine starts again what ended by itself, if that is its owner's wish, and leaves alone what somebody stopped. */

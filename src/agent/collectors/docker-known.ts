@@ -24,6 +24,8 @@ export function leftOutText(containers: number): string | undefined {
 
 /** An engine gives its containers some ten seconds to end before it ends itself. */
 const ENGINE_END_MS = 30_000;
+/** It asks all of them at once. */
+const ENGINE_ASKS_MS = 5_000;
 
 /**
  * The last state of each container, kept over restarts of the agent: an engine remembers 256 events of all kinds, of which
@@ -32,17 +34,34 @@ const ENGINE_END_MS = 30_000;
 export function createKnownContainers(initial: Readonly<Record<string, KnownContainer>>, monotonicMs: () => number) {
   const known = createBoundedMap<KnownContainer>(CONTAINERS_MAX);
   for (const [id, one] of Object.entries(initial)) known.set(id, one);
-  const stoppedMs = createBoundedMap<number>(CONTAINERS_MAX);
+  /** By id: when those that were stopped were asked to end. */
+  const askedMs = createBoundedMap<number>(CONTAINERS_MAX);
 
   function move(id: string, state: KnownContainer["state"]): void {
     const one = known.get(id) ?? { startedAt: "", restarts: 0 };
     known.set(id, { ...one, state });
   }
 
-  function takeDownSince(sinceMs: number): void {
-    for (const [id, { state }] of known.entries())
-      if (state === "stopped" && (stoppedMs.get(id) ?? Number.NEGATIVE_INFINITY) >= sinceMs) move(id, "taken down");
+  function stoppedSince(sinceMs: number): string[] {
+    const isSince = (id: string) => (askedMs.get(id) ?? Number.NEGATIVE_INFINITY) >= sinceMs;
+    return known.entries().flatMap(([id, { state }]) => (state === "stopped" && isSince(id) ? [id] : []));
   }
+
+  /**
+   * What the engine has taken down, if it ends now. Where nothing is left running that was not asked to end, it has ended its containers
+   * in order, which looks as if somebody had stopped each; those that were asked before the others somebody did stop.
+   */
+  function endedInOrder(sinceOf: (id: string) => number | undefined): string[] {
+    const running = known.entries().flatMap(([id, { state }]) => (state === "running" ? [sinceOf(id)] : []));
+    if (running.includes(undefined)) return [];
+    const recent = stoppedSince(monotonicMs() - ENGINE_END_MS);
+    const lastMs = Math.max(...recent.map((id) => askedMs.get(id) ?? 0), ...running.map((ms) => ms ?? 0));
+    return recent.filter((id) => (askedMs.get(id) ?? 0) >= lastMs - ENGINE_ASKS_MS);
+  }
+
+  const takeDown = (ids: readonly string[]): void => {
+    for (const id of ids) if (known.get(id)?.state === "stopped") move(id, "taken down");
+  };
 
   return {
     get: known.get,
@@ -50,9 +69,10 @@ export function createKnownContainers(initial: Readonly<Record<string, KnownCont
     wasTakenDown: (id: string): boolean => known.get(id)?.state === "taken down",
     ended: (id: string): void => move(id, "ended"),
     takenDown: (id: string): void => move(id, "taken down"),
-    stopped(id: string): void {
+    /** Somebody has asked for it at this time. */
+    stopped(id: string, sinceMs: number = monotonicMs()): void {
       move(id, "stopped");
-      stoppedMs.set(id, monotonicMs());
+      askedMs.set(id, sinceMs);
     },
     /** As it was just described; how it ended stays as it is known. */
     note({ id, status, startedAt, restarts }: ContainerState): void {
@@ -63,15 +83,12 @@ export function createKnownContainers(initial: Readonly<Record<string, KnownCont
       known.set(id, { state: isAlive ? "running" : ended, startedAt, restarts });
     },
     forget: (id: string): void => void known.delete(id),
-    /**
-     * The engine has ended. Where nothing is left running it has ended its containers in order, which looks as if somebody
-     * had stopped each.
-     */
-    engineEnded(): void {
-      if (!known.entries().some(([, { state }]) => state === "running")) takeDownSince(monotonicMs() - ENGINE_END_MS);
-    },
+    endedInOrder,
+    /** The engine has ended. */
+    engineEnded: (sinceOf: (id: string) => number | undefined): void => takeDown(endedInOrder(sinceOf)),
+    takeDown,
     /** What was stopped since then was so by its engine: one that comes back ends what its predecessor has left. */
-    takeDownSince,
+    takeDownSince: (sinceMs: number): void => takeDown(stoppedSince(sinceMs)),
     /** Drops all that the engine has no more. */
     keepOnly(ids: ReadonlySet<string>): void {
       for (const [id] of known.entries()) if (!ids.has(id)) known.delete(id);

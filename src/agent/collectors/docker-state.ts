@@ -10,6 +10,8 @@ export interface ContainerNames {
   readonly image: string;
   /** "web of shop", when Docker Compose made it. */
   readonly service: string;
+  /** Of systemd's, for which Podman runs it; "" for none. */
+  readonly unit: string;
 }
 
 /** A container as `/containers/{id}/json` describes it, as far as it matters here. */
@@ -51,10 +53,22 @@ export async function inspectContainer(
   return answer && stateOf(answer);
 }
 
-/** Docker says by its events who ends a container; Podman does so since 5.8, afterwards. */
-export function saysWhoStops({ name, version }: DockerEngine): boolean {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return name === "Docker" || major > 5 || (major === 5 && minor >= 8);
+/** Docker says by its events who ends a container; Podman does so since 4.7, afterwards. */
+export function saysWhoStops(engine: DockerEngine): boolean {
+  return !isPodmanBefore(engine, 4, 7);
+}
+
+/**
+ * Before 4.5 Podman tells of the containers of all users, where they share the journal for their events; asked about one it knows its
+ * own alone.
+ */
+export function tellsOfOthers(engine: DockerEngine): boolean {
+  return isPodmanBefore(engine, 4, 5);
+}
+
+function isPodmanBefore({ name, version }: DockerEngine, major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = version.split(".").map(Number);
+  return name === "Podman" && (ownMajor < major || (ownMajor === major && ownMinor < minor));
 }
 
 /** Whether a person had Podman end it; undefined where it does not say. */
@@ -90,6 +104,7 @@ function stateOf(container: Record<string, unknown>): ContainerState {
     name: String(container.Name ?? "").replace(/^\//, ""),
     image: imageName(config.Image),
     service: serviceIn(recordIn(config, "Labels")),
+    unit: unitIn(recordIn(config, "Labels")),
     status: String(state.Status ?? ""),
     exitCode: Number(state.ExitCode ?? 0),
     isOutOfMemory: state.OOMKilled === true,
@@ -130,8 +145,13 @@ export function serviceIn(labels: Record<string, unknown>): string {
   return typeof service === "string" && typeof project === "string" ? `${service} of ${project}` : "";
 }
 
+/** What `podman generate systemd` and Quadlet have Podman note. */
+export function unitIn({ PODMAN_SYSTEMD_UNIT: unit }: Record<string, unknown>): string {
+  return typeof unit === "string" ? unit : "";
+}
+
 /** "container shop-web-1 (nginx:1.27, service web of shop)": the same each time, so that repetitions are known as such. */
-export function containerText({ name, image, service }: ContainerNames): string {
+export function containerText({ name, image, service }: Omit<ContainerNames, "unit">): string {
   const details = [image, service && `service ${service}`].filter((text) => text !== "");
   return `container ${name}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }

@@ -4,8 +4,9 @@ import type { Running } from "../../lib/loops.ts";
 import { type DockerApi, type DockerEngine, opens } from "../docker-api.ts";
 import { DockerError } from "../docker-error.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
+import { visibleBootId } from "../moments.ts";
 import { type CollectorDeps, createLookPace, lookIntervalMs, SAVE_INTERVAL_MS } from "./collector-model.ts";
-import { createContainerWatch } from "./docker-containers.ts";
+import { type ContainerWaits, createContainerWatch } from "./docker-containers.ts";
 import { createEngineWatch, type EngineWatch, type KnownEngine } from "./docker-engine.ts";
 import { type ContainerEvent, containerEventOf, EVENT_FILTERS } from "./docker-events.ts";
 import { createKnownContainers, type KnownContainer, knownContainersIn, leftOutText } from "./docker-known.ts";
@@ -24,19 +25,23 @@ interface DockerState extends Partial<EventPlace> {
   readonly subjects?: Record<string, string>;
   readonly containers?: Record<string, KnownContainer>;
   readonly engine?: KnownEngine;
+  /** The machine's start that this is of. */
+  readonly boot?: string;
+  /** Those of the containers that the engine has taken down, if it ended then. */
+  readonly endedInOrder?: readonly string[];
 }
 
-/** A daemon that is restarted is back within seconds. */
-const BACKOFF = { minMs: 500, maxMs: 60_000 };
+/** A daemon that is restarted is back within seconds; one that stays away is told of soon after its time is up. */
+const BACKOFF = { minMs: 500, maxMs: 10_000 };
 /** So long an engine may be away without a word: an upgrade takes less. */
 const ENGINE_AWAY_MS = 60_000;
 /** A lack of memory waits this long for the end that follows it. */
 const LOOK_MS = 1_000;
+/** Each takes as long as a call may: together longer than an engine takes to end. */
+const LATE_LOOKS_MAX = 3;
 
-export interface DockerCollectorOptions {
+export interface DockerCollectorOptions extends ContainerWaits {
   readonly engineAwayMs?: number;
-  /** So long a new container may take until it runs. */
-  readonly startWaitMs?: number;
 }
 
 /**
@@ -63,8 +68,7 @@ export function createDockerCollector(deps: CollectorDeps, options: DockerCollec
         const compared = () => {
           wasAway = false;
         };
-        const { startWaitMs } = options;
-        await watch({ deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs, health });
+        await watch({ deps, engine, engines, file, report, signal, wasAway, compared, waits: options, health });
         wasAway = true;
       } catch (error) {
         wasAway = isThere && (wasAway || isEngineEnd(error));
@@ -103,17 +107,22 @@ interface WatchOptions {
   readonly wasAway: boolean;
   /** What that meant for the containers is found out. */
   readonly compared: () => void;
-  readonly startWaitMs: number | undefined;
+  readonly waits: ContainerWaits;
   readonly health: Health;
 }
 
 /** From the last event that was heard on until the stream of events ends. */
 async function watch(options: WatchOptions): Promise<void> {
-  const { deps, engine, engines, file, report, signal, wasAway, compared, startWaitMs, health } = options;
+  const { deps, engine, engines, file, report, signal, wasAway, compared, waits, health } = options;
   const { clock, docker } = deps;
   const state = file.load() ?? {};
   const resumed = eventPlaceIn(state, clock);
-  const places = createEventPlaces(clock, resumed);
+  const boot = visibleBootId();
+  let isCompared = false;
+  /** Whatever ended then ended with it: no event of before says more. */
+  const wasMachineAway = state.boot !== undefined && boot !== undefined && state.boot !== boot;
+  const before = createEventPlaces(clock, resumed);
+  const places = wasMachineAway ? createEventPlaces(clock, undefined) : before;
   /** Its stream of events has come to an end, or broken off. */
   let hasEnded = true;
   /** Up to there all is told. */
@@ -140,7 +149,7 @@ async function watch(options: WatchOptions): Promise<void> {
     subjects,
     signal: untilEnd,
     told: save,
-    startWaitMs,
+    waits,
     health,
   });
 
@@ -154,6 +163,8 @@ async function watch(options: WatchOptions): Promise<void> {
       subjects: Object.fromEntries(open),
       containers: known.toJson(),
       engine: engines.known(),
+      boot: isCompared ? boot : state.boot,
+      endedInOrder: isCompared ? containers.endedInOrder() : state.endedInOrder,
     });
   }
 
@@ -187,6 +198,19 @@ async function watch(options: WatchOptions): Promise<void> {
     }
   }
 
+  let lateLooks = 0;
+  /** An engine that ends answers no more, and still tells how its containers end: then the stream of events says when it is away. */
+  async function patiently(look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+      lateLooks = 0;
+    } catch (error) {
+      const isLate = error instanceof DockerError && error.reason === "timeout";
+      if (!isLate || ++lateLooks > LATE_LOOKS_MAX) throw error;
+      deps.log.debug({ late: lateLooks }, "containers could not be looked at in time");
+    }
+  }
+
   async function lookAgain(): Promise<void> {
     const intervalMs = Math.min(LOOK_MS, lookIntervalMs(deps.settings.recoveryMs));
     while (!untilEnd.aborted) {
@@ -194,18 +218,22 @@ async function watch(options: WatchOptions): Promise<void> {
       if (untilEnd.aborted) return;
       const before = episodes.changes();
       const wasWaiting = containers.isWaiting();
-      if (wasWaiting) await containers.tellDue();
-      if (episodes.sources().length > 0 && pace.isTime()) await containers.look();
+      await patiently(async () => {
+        if (wasWaiting) await containers.tellDue();
+        if (episodes.sources().length > 0 && pace.isTime()) await containers.look();
+      });
       if (episodes.changes() !== before || (wasWaiting && !containers.isWaiting())) save();
     }
   }
 
   try {
     const backMs = clock.monotonicMs();
-    const sinceMs = resumed && Number(places.from()) * 1000;
-    if (resumed) await listen(untilNow(engine, clock.now()), untilEnd);
+    const sinceMs = resumed && Number(before.from()) * 1000;
+    if (resumed && !wasMachineAway) await listen(untilNow(engine, clock.now()), untilEnd);
     if (wasAway && engine.name === "Docker") known.takeDownSince(backMs);
-    await containers.compare({ sinceMs, wasEngineAway: wasAway });
+    if (wasMachineAway) known.takeDown(state.endedInOrder ?? []);
+    await containers.compare({ sinceMs, wasEngineAway: wasAway, wasMachineAway });
+    isCompared = true;
     save();
     compared();
     await endTogether([listenOn(), lookAgain()], ending);
@@ -215,7 +243,7 @@ async function watch(options: WatchOptions): Promise<void> {
   } finally {
     ending.abort();
     await containers.settled();
-    if (hasEnded && !signal.aborted && engine.name === "Docker") known.engineEnded();
+    if (hasEnded && !signal.aborted && engine.name === "Docker") containers.engineEnded();
     save();
   }
 }
@@ -270,5 +298,8 @@ function wordsOf(engine: DockerEngine): string {
 }
 
 function isState(value: unknown): value is DockerState {
-  return isRecord(value) && (value.since === undefined || typeof value.since === "string");
+  if (!isRecord(value)) return false;
+  const { since, boot, endedInOrder = [] } = value;
+  const isText = (one: unknown) => one === undefined || typeof one === "string";
+  return isText(since) && isText(boot) && Array.isArray(endedInOrder) && endedInOrder.every(isText);
 }
