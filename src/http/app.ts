@@ -19,6 +19,7 @@ import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
 import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
+import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import type { Page } from "./page/pack.ts";
@@ -92,6 +93,7 @@ export function createApp(deps: AppDeps) {
     .use(sessionRoutes({ config, credentials, sessions, addressOf, log }))
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
+    .use(incidentListRoutes(incidents))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))
