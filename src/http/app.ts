@@ -17,6 +17,7 @@ import type { SlackReceiver } from "../slack/slack.ts";
 import { createAccessCheck, pathOf } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
+import { compress } from "./compress.ts";
 import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import { incidentListRoutes } from "./incident-lists.ts";
@@ -88,6 +89,8 @@ export function createApp(deps: AppDeps) {
       if (problem) return problemResponse(problem);
     })
     .onError((failed) => handleError(failed))
+    // Elysia tells by the word alone that it is to wait.
+    .mapResponse(async ({ responseValue, request, set }) => compress(responseValue, request, set))
     .use(systemRoutes(version, deps.registry, deps.readiness))
     .use(pageRoutes(deps.findPage))
     .use(sessionRoutes({ config, credentials, sessions, addressOf, log }))
