@@ -20,6 +20,8 @@ import { commandRoutes } from "./commands.ts";
 import { compress } from "./compress.ts";
 import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
+import type { EventStreams } from "./event-streams.ts";
+import { type AccessWatch, eventRoutes } from "./events.ts";
 import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
@@ -48,6 +50,7 @@ export interface AppDeps {
   silences: SilenceService;
   sessions: SessionService;
   setup: SetupService;
+  events: EventStreams;
   /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
   slackCallback: SlackReceiver["callback"];
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
@@ -68,6 +71,11 @@ export function createApp(deps: AppDeps) {
   const check = createAccessCheck(config, credentials);
   const addressOf = createClientAddress(config.trustedProxies);
   const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
+  // What Bun gives is gone once it is answered.
+  const watchAccess: AccessWatch = (request, server) => {
+    const [asked, address] = [new Request(request.url, { headers: [...request.headers] }), addressOf(request, server)];
+    return async () => (await check(asked, address)) === undefined;
+  };
   const routes = () => app.routes as unknown as DescribedRoute[];
   const handleError = createErrorHandler({ log, missed: createMissedRoutes(routes) });
 
@@ -101,6 +109,7 @@ export function createApp(deps: AppDeps) {
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))
+    .use(eventRoutes(deps.events, watchAccess))
     .use(deps.slackCallback === null ? new Elysia() : slackRoutes(deps.slackCallback))
     .use(deps.gatewayRoutes);
   return app;
