@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { qualityOf } from "../lib/accept.ts";
 
 /** Shorter answers fit into a packet or two as they are. */
 const BYTES_MIN = 1_024;
@@ -24,7 +25,7 @@ export async function compress(value: unknown, request: Request, set: Answer): P
   const isJson = typeof value === "object" && value !== null && !(value instanceof Response);
   if (!isJson && typeof value !== "string") return undefined;
   set.headers.vary = set.headers.vary === undefined ? "Accept-Encoding" : `${set.headers.vary}, Accept-Encoding`;
-  if (!takesGzip(request.headers.get("accept-encoding") ?? "")) return undefined;
+  if ((qualityOf(request.headers.get("accept-encoding"), "gzip") ?? 0) === 0) return undefined;
   const text = isJson ? JSON.stringify(value) : (value as string);
   if (text.length < BYTES_MIN) return undefined;
   const bytes = new TextEncoder().encode(text);
@@ -33,19 +34,4 @@ export async function compress(value: unknown, request: Request, set: Answer): P
   const type = isJson ? "application/json;charset=utf-8" : "text/plain;charset=utf-8";
   const headers = { "content-type": type, ...set.headers, "content-encoding": "gzip" } as Record<string, string>;
   return new Response(packed, { headers, status: Number(set.status ?? 200) });
-}
-
-/** By RFC 9110: `gzip` or `*` that is not weighed as nothing; what names gzip itself counts before `*`. */
-function takesGzip(accepted: string): boolean {
-  const weights = new Map(
-    accepted
-      .toLowerCase()
-      .split(",")
-      .map((one) => one.split(";"))
-      .map(([name = "", ...parameters]) => {
-        const weight = parameters.map((one) => /^\s*q=([\d.]+)\s*$/.exec(one)?.[1]).find((one) => one !== undefined);
-        return [name.trim(), Number(weight ?? 1)] as const;
-      }),
-  );
-  return (weights.get("gzip") ?? weights.get("x-gzip") ?? weights.get("*") ?? 0) > 0;
 }

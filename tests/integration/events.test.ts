@@ -310,12 +310,28 @@ describe("streams of one node", () => {
     await third.stop();
   }, 60_000);
 
-  test("need a credential where one is needed", async () => {
+  test("need a credential where one is needed, and end when it does", async () => {
     const ADMIN_TOKEN = "a-token-of-the-administrator";
     const third = await startTestServer(database.url, { ADMIN_TOKEN });
     expect((await listen(third)).head).toStartWith("HTTP/1.1 401");
     const reader = await listen(third, undefined, { authorization: `Bearer ${ADMIN_TOKEN}` });
     expect((await reader.event("hello")).data.access).toBe("token");
+
+    const signIn = await fetch(`${third.url}/v1/session`, {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: third.url },
+      body: JSON.stringify({ token: ADMIN_TOKEN }),
+      keepalive: false,
+    });
+    expect(signIn.status).toBe(204);
+    const cookie = signIn.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    const signedIn = await listen(third, undefined, { cookie });
+    await signedIn.event("hello");
+    const headers = { cookie, origin: third.url, "content-type": "application/json" };
+    const signOut = await fetch(`${third.url}/v1/session`, { method: "DELETE", headers, keepalive: false });
+    expect(signOut.status).toBe(204);
+    await until(() => signedIn.isEnded, { ms: 40_000, what: "the stream of who signed out is ended" });
+    expect(reader.isEnded).toBe(false);
     await third.stop();
-  }, 60_000);
+  }, 90_000);
 });

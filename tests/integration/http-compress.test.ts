@@ -46,7 +46,7 @@ describe("an answer over 1 KiB", () => {
     },
   );
 
-  test.each(["*", "x-gzip", "GZIP", "deflate, gzip"])("is compressed for a client that takes %s", async (accepts) => {
+  test.each(["*", "GZIP", "deflate, gzip"])("is compressed for a client that takes %s", async (accepts) => {
     expect((await ask("/v1/agents", accepts)).answer.headers.get("content-encoding")).toBe("gzip");
   });
 

@@ -16,6 +16,7 @@ export class EventReader {
   readonly events: StreamEvent[] = [];
   /** Lines that are comments. */
   comments = 0;
+  /** The last part of the answer has come, or the connection is gone. */
   isEnded = false;
   #rest = Buffer.alloc(0);
   #text = "";
@@ -73,6 +74,7 @@ export class EventReader {
       const lineEnd = this.#rest.indexOf("\r\n");
       const size = Number.parseInt(this.#rest.subarray(0, Math.max(lineEnd, 0)).toString(), 16);
       if (lineEnd < 0 || this.#rest.length < lineEnd + 2 + size + 2) return;
+      if (size === 0) this.isEnded = true;
       this.#text += this.#rest.subarray(lineEnd + 2, lineEnd + 2 + size).toString();
       this.#rest = this.#rest.subarray(lineEnd + 2 + size + 2);
       this.#takeBlocks();
