@@ -110,6 +110,9 @@ export function createFleet(deps: FleetDeps) {
     tokens,
     presence,
     agents: createAgentService({ store, revoked: notices.revoked }),
+    /** For whoever shows agents as they change. */
+    find: store.find,
+    findChanged: store.findChanged,
     /** Whether there is such an agent, and whether some node holds a live socket of it. */
     async whereabouts(agentId: string): Promise<"unknown" | "offline" | "online"> {
       if (connections.connectionOf(agentId) !== undefined) return "online";
