@@ -102,10 +102,11 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       });
     },
 
-    async list(limit: number, cursor: string | undefined): Promise<Agent[]> {
+    async list(limit: number, cursor: string | undefined, status: Agent["status"] | undefined): Promise<Agent[]> {
+      const isMeant = status === undefined ? sql`true` : sql`status = ${status}`;
       return sql<Agent[]>`
         select ${shown(sql)} from agents
-        where deleted_at is null and (${cursor === undefined} or (created_at, id) < (
+        where deleted_at is null and ${isMeant} and (${cursor === undefined} or (created_at, id) < (
           select created_at, id from agents where id = ${cursor ?? null}::uuid))
         order by created_at desc, id desc limit ${limit}`;
     },

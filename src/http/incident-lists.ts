@@ -55,8 +55,9 @@ export const FILTERS = {
 };
 const Filters = api.input(FILTERS);
 
-/** How a list is ordered and shown. */
+/** How a list is ordered and shown, and whose consequences it lists. */
 export const LISTING = {
+  parent_id: Type.Optional(api.IncidentIdText),
   order: Type.Optional(
     Type.Unsafe<(typeof INCIDENT_ORDERS)[number]>({
       ...api.oneOf(INCIDENT_ORDERS),

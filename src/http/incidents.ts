@@ -133,8 +133,8 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
 
   async function list(query: Static<typeof ListQuery>, answer: Parameters<typeof api.pageOf>[2]) {
     checkListing(query);
-    const { cursor, order, view, agent_id: agentId } = query;
-    const page = { ...filterOf(query), cursor, order, agentId, limit: api.limitOf(query) };
+    const { cursor, order, view, agent_id: agentId, parent_id: parentId } = query;
+    const page = { ...filterOf(query), cursor, order, agentId, parentId, limit: api.limitOf(query) };
     if (view !== "short") {
       const { incidents: found, nextCursor } = await incidents.list(page);
       return api.pageOf(found, nextCursor, answer);

@@ -63,13 +63,16 @@ export function createListStore(sql: Sql) {
 
   /** Incidents `i` that meet the filter; with `newest`, among so many of that status. */
   function meant(filter: IncidentFilter, statuses: readonly IncidentStatus[], newest?: number): Fragment {
-    const those = sql`incidents i where ${isOfStatus(statuses)} and ${isOfAgent(filter)}`;
+    const those = sql`incidents i where ${isOfStatus(statuses)} and ${isOf(filter)}`;
     return newest === undefined
       ? sql`${those} and ${fits(filter)}`
       : sql`(select i.* from ${those} order by i.id desc limit ${newest}) i where ${fits(filter)}`;
   }
 
-  const isOfAgent = ({ agentId }: IncidentFilter) => (agentId === undefined ? sql`true` : sql`i.agent_id = ${agentId}`);
+  const isOf = ({ agentId, parentId }: IncidentFilter) => {
+    const ofAgent = agentId === undefined ? sql`true` : sql`i.agent_id = ${agentId}`;
+    return parentId === undefined ? ofAgent : sql`${ofAgent} and i.parent_id = ${parentId}`;
+  };
 
   /** The cause, which takes longest, comes last. */
   const stands = (word: string) => sql`
@@ -93,7 +96,7 @@ export function createListStore(sql: Sql) {
     const [row] = await sql<{ ids: number[]; looked: number; last: number | null }[]>`
       with looked as materialized (
         select i.id from incidents i
-        where ${isOfStatus(statuses)} and ${isOfAgent(page)} and i.id < ${below}
+        where ${isOfStatus(statuses)} and ${isOf(page)} and i.id < ${below}
         order by i.id desc limit ${looksAt})
       select array(
           select i.id from looked join incidents i on i.id = looked.id

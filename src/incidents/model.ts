@@ -133,6 +133,8 @@ export interface IncidentFilter {
   severities?: readonly Severity[] | undefined;
   types?: readonly string[] | undefined;
   agentId?: string | undefined;
+  /** What follows from this one. */
+  parentId?: number | undefined;
   /** The host's name, or a pattern with `*` and `?` over all of it. */
   host?: string | undefined;
   /** All of these stand in the title, source, host or cause, in whatever case. */
