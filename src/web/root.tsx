@@ -66,7 +66,7 @@ function useFocusOnArrival(path: string): void {
     let frame = 0;
     // The heading comes with the view's data.
     const look = () => {
-      const heading = document.querySelector<HTMLElement>(".pane-detail h1, main h1");
+      const heading = document.querySelector<HTMLElement>(ARRIVED);
       if (heading) heading.focus({ preventScroll: true });
       else if (--tries > 0) frame = requestAnimationFrame(look);
     };
@@ -75,5 +75,7 @@ function useFocusOnArrival(path: string): void {
   }, [path]);
 }
 
+/** What stands there while it loads goes away again. */
+const ARRIVED = ".pane-detail h1:not(.is-loading h1), main h1:not(.is-loading h1)";
 /** A second; what comes later would take the focus from somebody who has gone on. */
 const ARRIVAL_FRAMES = 60;

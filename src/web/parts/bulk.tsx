@@ -1,9 +1,9 @@
 import { computed, type ReadonlySignal, signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import type { DecisionAction } from "../../protocol/actions.ts";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { IncidentList } from "../data/incident-list.ts";
+import type { IncidentStatus } from "../data/model.ts";
 import { counted } from "../lib/text.ts";
 
 /** So many are asked for side by side: a browser opens six connections, of which the stream has one. */
@@ -45,10 +45,11 @@ export function useSelection(list: IncidentList): Selection {
   }, [list]);
 }
 
-const BULK: readonly { action: DecisionAction; word: string; done: string }[] = [
-  { action: "acknowledge", word: "Acknowledge", done: "acknowledged" },
-  { action: "ignore", word: "Ignore", done: "ignored" },
-  { action: "resolve", word: "Resolve", done: "resolved" },
+/** Set at once, unlike a button's press: each answer says whether it is so. */
+const BULK: readonly { status: IncidentStatus; word: string }[] = [
+  { status: "acknowledged", word: "Acknowledge" },
+  { status: "ignored", word: "Ignore" },
+  { status: "resolved", word: "Resolve" },
 ];
 
 interface Failure {
@@ -58,12 +59,12 @@ interface Failure {
 
 /** What is done with all that are ticked; each that failed is named. */
 export function BulkBar({ list, selection }: { list: IncidentList; selection: Selection }) {
-  const { presses, notices, store } = useApp();
+  const { api, notices, store } = useApp();
   const failures = useSignal<readonly Failure[]>([]);
   const progress = useSignal<string | null>(null);
   const ids = [...selection.ids.value];
 
-  async function run({ action, done }: (typeof BULK)[number]): Promise<void> {
+  async function run({ status }: (typeof BULK)[number]): Promise<void> {
     if (progress.value !== null) return;
     const left = [...ids];
     const failed: Failure[] = [];
@@ -71,7 +72,7 @@ export function BulkBar({ list, selection }: { list: IncidentList; selection: Se
       for (let id = left.shift(); id !== undefined; id = left.shift()) {
         progress.value = `${ids.length - left.length} of ${ids.length}`;
         try {
-          await presses.press({ incidentId: id, action });
+          await api.send("PATCH", `/v1/incidents/${id}`, { status });
         } catch (error) {
           if (!(error instanceof ApiProblem)) throw error;
           failed.push({ id, words: wordsOf(error) });
@@ -82,7 +83,7 @@ export function BulkBar({ list, selection }: { list: IncidentList; selection: Se
     progress.value = null;
     failures.value = failed;
     selection.clear();
-    notices.say(`${counted(ids.length - failed.length, "incident")} ${done}`);
+    notices.say(`${counted(ids.length - failed.length, "incident")} ${status}`);
   }
 
   if (ids.length === 0 && failures.value.length === 0) return null;
@@ -93,7 +94,7 @@ export function BulkBar({ list, selection }: { list: IncidentList; selection: Se
           <b role="status">{progress.value ?? `${ids.length} selected`}</b>
           {BULK.map((one) => (
             <button
-              key={one.action}
+              key={one.status}
               type="button"
               class="button"
               disabled={progress.value !== null || !store.isLive.value}
