@@ -1,6 +1,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useApp } from "../app-context.ts";
+import type { IncidentList } from "../data/incident-list.ts";
 import { OPEN_FILTER } from "../data/incident-order.ts";
 import type { Agent, Counts } from "../data/model.ts";
 import { counted } from "../lib/text.ts";
@@ -20,6 +21,8 @@ export function NowView() {
   const counts = store.counts.value;
   const problem = store.countsProblem.value;
   const isFirstVisit = useSignal(false);
+  // Asked for beside the counts, not after them.
+  const list = useIncidents(OPEN_FILTER);
   if (counts === null && problem !== null)
     return (
       <FailedState problem={problem} what="what is going on" heading="Now" onRetry={() => void store.loadCounts()} />
@@ -28,12 +31,12 @@ export function NowView() {
   if (counts.hosts.total === 0 && counts.total === 0) isFirstVisit.value = true;
   // A host that was added here counts at once; its token must be read before it connects.
   if (isFirstVisit.value && counts.hosts.online === 0) return <NoHostsYet />;
-  return <NowOverview counts={counts} />;
+  return <NowOverview counts={counts} list={list} />;
 }
 
-function NowOverview({ counts }: { counts: Counts }) {
+function NowOverview({ counts, list }: { counts: Counts; list: IncidentList }) {
   const { store, isWide } = useApp();
-  const list = useIncidents(OPEN_FILTER);
+  const isListed = list.loading.value.kind !== "loading";
   return (
     <div class="now">
       <div class="now-main">
@@ -53,11 +56,14 @@ function NowOverview({ counts }: { counts: Counts }) {
           <h2>Alerts a minute</h2>
           <AlertsChart alerts={counts.alerts} nowMs={store.now.peek()} />
         </section>
-        <SilentHosts offline={counts.hosts.offline} />
-        <section>
-          <h2>Newest</h2>
-          <EventFeed />
-        </section>
+        {/* What is urgent comes first, also over the wire. */}
+        {isListed && <SilentHosts offline={counts.hosts.offline} />}
+        {isListed && (
+          <section>
+            <h2>Newest</h2>
+            <EventFeed />
+          </section>
+        )}
       </aside>
     </div>
   );
