@@ -26,6 +26,8 @@ export interface Store {
   readonly isSignedOut: ReadonlySignal<boolean>;
   readonly session: ReadonlySignal<Session | null>;
   readonly version: ReadonlySignal<string | null>;
+  /** The server became another version since this page was loaded: its parts may not be there any more. */
+  readonly isOutdated: ReadonlySignal<boolean>;
   /** Hears all news; the function that is returned ends it. */
   listen(hear: (news: News) => void): () => void;
   tell(news: News): void;
@@ -52,6 +54,7 @@ export function createStore({ api }: { api: Api }): Store {
   const isSignedOut = signal(false);
   const session = signal<Session | null>(null);
   const version = signal<string | null>(null);
+  const isOutdated = signal(false);
   const listeners = new Set<(news: News) => void>();
   const loadedMs = signal<number | null>(null);
   /** How much the server's clock is ahead of this device's, ms. */
@@ -91,6 +94,7 @@ export function createStore({ api }: { api: Api }): Store {
   function tell(news: News): void {
     if (news.kind === "hello") {
       aheadMs = Date.parse(news.data.at) - Date.now();
+      if (version.value !== null && version.value !== news.data.version) isOutdated.value = true;
       version.value = news.data.version;
     }
     if (news.kind === "incident" || news.kind === "agent" || news.kind === "reset") countSoon();
@@ -108,6 +112,7 @@ export function createStore({ api }: { api: Api }): Store {
     isSignedOut,
     session,
     version,
+    isOutdated,
     listen(hear) {
       listeners.add(hear);
       return () => listeners.delete(hear);

@@ -48,7 +48,11 @@ export function drawPlot(box: HTMLElement, { points, from, to, step, atS, max, s
     series: [
       {},
       { stroke: "transparent", points: { show: false } },
-      { stroke: color("--accent"), width: 1.6, points: { show: false } },
+      {
+        stroke: color("--accent"),
+        width: 1.6,
+        points: { show: true, size: 4, fill: color("--accent"), filter: alone },
+      },
       { stroke: "transparent", points: { show: false } },
     ],
     bands: [{ series: [3, 1], fill: color("--accent-soft") }],
@@ -61,6 +65,13 @@ export function drawPlot(box: HTMLElement, { points, from, to, step, atS, max, s
     resizing.disconnect();
     plot.destroy();
   };
+}
+
+/** A minute between gaps is no line: it is drawn as a point. */
+function alone({ data }: Plot, seriesAt: number): number[] | null {
+  const values = data[seriesAt] ?? [];
+  const isThere = (at: number) => values[at] !== null && values[at] !== undefined;
+  return [...values.keys()].filter((at) => isThere(at) && !isThere(at - 1) && !isThere(at + 1));
 }
 
 function markMoment(plot: Plot, atS: number | null, color: string): void {

@@ -46,6 +46,7 @@ export function Frame({ children }: { children: ComponentChildren }) {
         ))}
       </nav>
       <Banner />
+      <UpdateBanner />
       <main id="main">{children}</main>
       <NoticeList />
     </div>
@@ -98,6 +99,20 @@ function Banner() {
       </p>
       <button type="button" class="button" onClick={reconnect}>
         Try now
+      </button>
+    </div>
+  );
+}
+
+/** What is loaded later comes from the new release, and may not fit. */
+function UpdateBanner() {
+  const { version, isOutdated } = useApp().store;
+  if (!isOutdated.value) return null;
+  return (
+    <div class="banner" role="status">
+      <p>OpsPilot was updated to {version}.</p>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        Reload
       </button>
     </div>
   );
