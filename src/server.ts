@@ -1,8 +1,8 @@
 /**
  * The composition root: database → what follows an incident → agents → app → listen, and the reverse on the way down.
  *
- * On the way down nothing that was accepted is lost: readiness goes first and all loops hear of it, then sockets (what they sent is
- * still taken), then the queue is written, then the rest, and the database last. Each step has its part of one deadline, below the
+ * On the way down nothing that was accepted is lost: readiness goes first and all loops hear of it, then streams of changes and sockets
+ * (what they sent is still taken), then the queue is written, then the rest, and the database last. Each step has its part of one deadline, below the
  * unit's TimeoutStopSec of 60 s: sockets 6 s, ingest 20, presence 3, outlets, decisions and silences 6, jobs 3, the database 15, and
  * a second each for what only has to hear of it. What takes longer is left behind, and the log names it.
  */
@@ -30,6 +30,7 @@ import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import { createLoops } from "./lib/loops.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
+import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
 import { createReadiness } from "./server/readiness.ts";
@@ -91,9 +92,11 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
   const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
   const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
+  const live = createLiveSide({ ...shared, ...agents, ...people });
   const app = createApp({
     ...options,
     ...people,
+    events: live.streams,
     agents: agents.fleet.agents,
     commands: agents.commands,
     figures: intake.figures,
@@ -112,6 +115,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const listening = listen(app, config);
   cleanups.add("listener", listening.stop, HEARING_STOP_MS);
   intake.startSockets();
+  live.start();
+  cleanups.add("event streams", live.stop, HEARING_STOP_MS);
   cleanups.add("readiness", async () => {
     readiness.stop();
     loops.halt();

@@ -9,12 +9,11 @@ import { type Clock, endsWithin } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { isUuid } from "../lib/uuid.ts";
+import { COMMANDS, type CommandParams } from "../protocol/command-schemas.ts";
 import {
   type AllowEntry,
   allowText,
-  COMMANDS,
   type CommandName,
-  type CommandParams,
   commandTarget,
   isCommandName,
   isUnitCommand,

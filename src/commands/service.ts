@@ -11,9 +11,9 @@ import { Value } from "@sinclair/typebox/value";
 import type { ResultRecorder } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { COMMANDS } from "../protocol/command-schemas.ts";
 import {
   COMMAND_NAMES,
-  COMMANDS,
   type CommandName,
   commandTarget,
   isCommandName,

@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
+import { tellChanged } from "../db/changes.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { ResultPayload } from "../protocol/frames.ts";
 import type { Command, CommandStatus, ExecRequest } from "./model.ts";
@@ -74,6 +75,11 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
     async get(id: string): Promise<Command | undefined> {
       const [row] = await sql<Command[]>`select ${columns(sql)} from commands where id = ${id}`;
       return row;
+    },
+
+    /** Those of these commands that are there. */
+    async some(ids: readonly string[]): Promise<Command[]> {
+      return sql<Command[]>`select ${columns(sql)} from commands where id = any(${ids as string[]}::uuid[])`;
     },
 
     async list(agentId: string, limit: number, cursor: string | undefined): Promise<Command[]> {
@@ -163,6 +169,7 @@ async function tell(query: Query, ids: readonly string[]): Promise<void> {
     ids.slice(at * NOTICE_IDS_MAX, (at + 1) * NOTICE_IDS_MAX).join(","),
   );
   await query`select pg_notify(${COMMANDS_CHANNEL}, notice) from unnest(${notices}::text[]) notice`;
+  await tellChanged(query, "commands", ids);
 }
 
 /** A command as a result finds it, locked. */

@@ -10,6 +10,7 @@ import collectors from "../../drizzle/0005_collectors.sql" with { type: "text" }
 import tokenHosts from "../../drizzle/0006_token_hosts.sql" with { type: "text" };
 import sessions from "../../drizzle/0007_sessions.sql" with { type: "text" };
 import figures from "../../drizzle/0008_figures.sql" with { type: "text" };
+import urgency from "../../drizzle/0009_urgency.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -134,6 +135,7 @@ const FILES: Readonly<Record<string, string>> = {
   "0006_token_hosts": tokenHosts,
   "0007_sessions": sessions,
   "0008_figures": figures,
+  "0009_urgency": urgency,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

@@ -20,6 +20,9 @@ const fields = (name: string) => jsonb(name).$type<Record<string, unknown>>();
 const isOpen = sql`status <> 'resolved'`;
 const isUnanswered = sql`status in ('pending', 'sent')`;
 const isResolution = sql`state = 'resolved'`;
+/** How urgent an open incident is, as its lists are ordered (incidents/list-store.ts has the same). */
+const urgency = sql`(case status when 'acknowledged' then 1 when 'ignored' then 0 else
+  case severity when 'critical' then 5 when 'warning' then 4 when 'info' then 2 else 3 end end)`;
 const agentId = () => uuid("agent_id").notNull();
 const rowId = () => bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity();
 
@@ -87,7 +90,9 @@ export const incidents = pgTable(
     index("incidents_agent").on(table.agentId, table.id),
     // Of resolved ones only: an incident that opens, of which there may be thousands a second, pays nothing for it.
     index("incidents_fingerprint").on(table.fingerprint, table.id).where(sql`status = 'resolved'`),
-    index("incidents_status").on(table.status, table.id).where(isOpen),
+    index("incidents_urgency").on(urgency, table.id).where(isOpen),
+    // Since when all is quiet.
+    index("incidents_resolved").on(table.resolvedAt).where(sql`status = 'resolved'`),
     // What other incidents may follow from: few, looked for as each incident is explained.
     index("incidents_lost").on(table.agentId).where(sql`origin = 'server'`),
     index("incidents_full").on(table.agentId).where(sql`analysis->>'category' = 'disk_full' and status <> 'resolved'`),

@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
+import { tellOf } from "../db/changes.ts";
 import { LockKey } from "../db/lock-keys.ts";
 import type { CollectorReport } from "../protocol/frames.ts";
 import { alone, findStored } from "./teller-store.ts";
@@ -74,14 +75,19 @@ export function createCollectorStore(sql: Sql) {
         off as (
           update collectors c set state = 'off', since = now(), why = null, gave_up = '[]', is_told = false
           where c.agent_id = any(${updates.map(({ agentId }) => agentId)}::uuid[]) and c.state <> 'off'
-            and not exists (select from said s where s.agent_id = c.agent_id and s.name = c.name))
+            and not exists (select from said s where s.agent_id = c.agent_id and s.name = c.name)
+          returning c.agent_id),
+        stored as (
         insert into collectors as c (agent_id, name, state, since, why, gave_up, is_told)
         select agent_id, name, state, since, why, gave_up, is_told from said order by agent_id, name
         on conflict (agent_id, name) do update set state = excluded.state, why = excluded.why, gave_up = excluded.gave_up,
           is_told = excluded.is_told,
           since = case when c.state = excluded.state then least(c.since, excluded.since) else excluded.since end
         where (c.state, c.why, c.gave_up, c.is_told)
-          is distinct from (excluded.state, excluded.why, excluded.gave_up, excluded.is_told)`;
+          is distinct from (excluded.state, excluded.why, excluded.gave_up, excluded.is_told)
+        returning c.agent_id),
+        changed as (select agent_id as id from off union select agent_id from stored)
+        ${tellOf(sql, "agents", "changed")}`;
     },
 
     async findDue(limits: BlindLimits): Promise<BlindOutlook> {

@@ -110,6 +110,9 @@ export function createFleet(deps: FleetDeps) {
     tokens,
     presence,
     agents: createAgentService({ store, revoked: notices.revoked }),
+    /** For whoever shows agents as they change. */
+    find: store.find,
+    findChanged: store.findChanged,
     /** Whether there is such an agent, and whether some node holds a live socket of it. */
     async whereabouts(agentId: string): Promise<"unknown" | "offline" | "online"> {
       if (connections.connectionOf(agentId) !== undefined) return "online";
@@ -213,8 +216,8 @@ export function createAgentService(deps: {
 }): AgentService {
   const { store, revoked } = deps;
   return {
-    async list({ limit, cursor }) {
-      const agents = await store.list(limit + 1, cursor);
+    async list({ limit, cursor, status }) {
+      const agents = await store.list(limit + 1, cursor, status);
       const page = agents.slice(0, limit);
       const last = page.at(-1);
       return agents.length > limit && last ? { agents: page, nextCursor: last.id } : { agents: page };

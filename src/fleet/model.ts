@@ -68,7 +68,11 @@ export interface PresenceService {
 
 /** Agents as people see them: the API's and the command line's side. */
 export interface AgentService {
-  list(page: { limit: number; cursor?: string }): Promise<{ agents: Agent[]; nextCursor?: string }>;
+  list(page: {
+    limit: number;
+    cursor?: string;
+    status?: Agent["status"] | undefined;
+  }): Promise<{ agents: Agent[]; nextCursor?: string }>;
   get(id: string): Promise<Agent | undefined>;
   /** A new agent and its token, which is shown this once. */
   create(input: { hostname?: string }, actor: string): Promise<{ agent: Agent; token: string }>;

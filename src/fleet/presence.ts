@@ -181,6 +181,7 @@ export function createPresence(deps: PresenceDeps): Presence {
       hostname: isIntroduced ? null : (note.heartbeat?.hostname ?? null),
       meta: meta === null || known?.meta === hashOf(meta) ? null : meta,
       heartbeats: note.isUncertain && note.heartbeats < 2 ? 0 : note.heartbeats,
+      isNews: note.heartbeat !== undefined && !isIntroduced,
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
+import { type Cursor, isNewSince, tellChanged, tellOf } from "../db/changes.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Agent } from "./model.ts";
 
@@ -15,6 +16,9 @@ const shown = (sql: Sql | TransactionSql) => sql`
       'gave_up', c.gave_up, 'told', c.is_told) order by c.name), '[]')
     from collectors c where c.agent_id = agents.id and c.state <> 'off') as collectors`;
 
+/** A connection is written with the moment at which its transaction began. */
+const CONNECTED_MARGIN = "30 s";
+
 /** What is known of tokens' hashes. */
 export interface KnownTokens {
   agents: Map<string, string>;
@@ -30,6 +34,8 @@ export interface PresenceUpdate {
   meta: Record<string, unknown> | null;
   /** Heartbeats since the last update; more than 2 are not counted. */
   heartbeats: number;
+  /** It says something else than before that people see at once. */
+  isNews: boolean;
 }
 
 /** An agent and the connection of this node that holds it. */
@@ -55,7 +61,7 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
   const begin = <T>(work: (tx: TransactionSql) => Promise<T>) => sql.begin(work) as Promise<T>;
 
   /** Agents of no living node; those of the node `own` live. One that is written just now comes with the next look. */
-  const orphansOffline = (own: string | null) => sql`
+  const orphansOffline = (own: string | null) => sql<{ id: string }[]>`
     update agents set status = 'offline', node_id = null, connection_id = null
     where id in (
       select id from agents
@@ -88,18 +94,19 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
             with ordinality t (id, token_hash, no)
           where t.no <= (select free from room)
           on conflict (token_hash) do nothing returning id, token_hash`;
-        await audit.note(
-          tx,
-          rows.map(({ id }) => ({ kind: "agent.enrolled", actor: "agent", agentId: id })),
-        );
+        const ids = rows.map(({ id }) => id);
+        const notes = ids.map((agentId) => ({ kind: "agent.enrolled", actor: "agent", agentId }));
+        await audit.note(tx, notes);
+        await tellChanged(tx, "agents", ids);
         return new Map(rows.map((row) => [row.token_hash, row.id]));
       });
     },
 
-    async list(limit: number, cursor: string | undefined): Promise<Agent[]> {
+    async list(limit: number, cursor: string | undefined, status: Agent["status"] | undefined): Promise<Agent[]> {
+      const isMeant = status === undefined ? sql`true` : sql`status = ${status}`;
       return sql<Agent[]>`
         select ${shown(sql)} from agents
-        where deleted_at is null and (${cursor === undefined} or (created_at, id) < (
+        where deleted_at is null and ${isMeant} and (${cursor === undefined} or (created_at, id) < (
           select created_at, id from agents where id = ${cursor ?? null}::uuid))
         order by created_at desc, id desc limit ${limit}`;
     },
@@ -109,12 +116,34 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       return row;
     },
 
+    /** Those of these agents that are there. */
+    async find(ids: readonly string[]): Promise<Agent[]> {
+      return sql<Agent[]>`
+        select ${shown(sql)} from agents where id = any(${ids as string[]}::uuid[]) and deleted_at is null`;
+    },
+
+    /**
+     * Agents, at most `limit`, that came, went or see something else since the cursor. A sign of life alone is none of that: of those
+     * that are online only who has connected since then.
+     */
+    async findChanged(since: Cursor, limit: number): Promise<string[]> {
+      const rows = await sql<{ id: string }[]>`
+        select a.id from agents a
+        where a.deleted_at is null and (
+          ${isNewSince(sql, "a", since)} and (a.status = 'offline'
+            or greatest(a.connected_at, a.shared_since, a.shared_until) > to_timestamp(${since.atS}::float8) - ${CONNECTED_MARGIN}::interval)
+          or exists (select from collectors c where c.agent_id = a.id and ${isNewSince(sql, "c", since)}))
+        limit ${limit}`;
+      return rows.map(({ id }) => id);
+    },
+
     async create(agent: { id: string; tokenHash: string; hostname: string | null }, actor: string): Promise<Agent> {
       return begin(async (tx) => {
         const [row] = await tx<Agent[]>`
           insert into agents (id, token_hash, hostname) values (${agent.id}, ${agent.tokenHash}, ${agent.hostname})
           returning ${shown(tx)}`;
         await audit.note(tx, [{ kind: "agent.created", actor, agentId: agent.id }]);
+        await tellChanged(tx, "agents", [agent.id]);
         return row as Agent;
       });
     },
@@ -136,6 +165,7 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
         if (!agent) return undefined;
         const kind = newHash === null ? "agent.deleted" : "agent.token_rotated";
         await audit.note(tx, [{ kind, actor, agentId: id }]);
+        await tellChanged(tx, "agents", [id]);
         return agent;
       });
     },
@@ -143,6 +173,7 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
     /** This node's connections hold these agents now; with `onlyFree` those that nobody holds and that said no goodbye. */
     async claim(nodeId: string, holdings: readonly Holding[], { onlyFree = false } = {}): Promise<void> {
       await sql`
+        with claimed as (
         update agents a set node_id = ${nodeId}, connection_id = h.connection_id, status = 'online', connected_at = now(),
           last_seen_at = now(), goodbye_at = null
         from (select a.id, t.connection_id
@@ -150,12 +181,14 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
             t (id, connection_id)
           join agents a on a.id = t.id order by a.id for no key update of a) h
         where a.id = h.id and a.deleted_at is null
-          and (not ${onlyFree}::boolean or a.connection_id is null and a.goodbye_at is null)`;
+          and (not ${onlyFree}::boolean or a.connection_id is null and a.goodbye_at is null) returning a.id)
+        ${tellOf(sql, "agents", "claimed")}`;
     },
 
     /** Offline, where the connection that ended still holds the agent. */
     async release(nodeId: string, holdings: readonly EndedHolding[]): Promise<void> {
       await sql`
+        with released as (
         update agents a set status = 'offline', node_id = null, connection_id = null,
           goodbye_at = case when h.is_goodbye = 1 then now() else a.goodbye_at end
         from (select a.id, t.is_goodbye
@@ -163,21 +196,26 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
             ${holdings.map((h) => Number(h.isGoodbye))}::int[]) t (id, connection_id, is_goodbye)
           join agents a on a.id = t.id and a.node_id = ${nodeId} and a.connection_id = t.connection_id
           order by a.id for no key update of a) h
-        where a.id = h.id`;
+        where a.id = h.id returning a.id)
+        ${tellOf(sql, "agents", "released")}`;
     },
 
     async writePresence(updates: readonly PresenceUpdate[]): Promise<void> {
       await sql`
+        with written as (
         update agents a set last_seen_at = greatest(least(a.last_seen_at, now()), now() - u.age_ms * interval '1 ms'),
           hostname = coalesce(u.hostname, a.hostname), meta = coalesce(u.meta::jsonb, a.meta),
           heartbeats = least(a.heartbeats + u.heartbeats, 2)
-        from (select a.id, t.age_ms, t.hostname, t.meta, t.heartbeats
+        from (select a.id, t.age_ms, t.hostname, t.meta, t.heartbeats, t.is_news
           from unnest(${updates.map((u) => u.agentId)}::uuid[], ${updates.map((u) => u.ageMs)}::float8[],
             ${updates.map((u) => u.hostname)}::text[],
             ${updates.map((u) => (u.meta === null ? null : JSON.stringify(u.meta)))}::text[],
-            ${updates.map((u) => u.heartbeats)}::int[]) t (id, age_ms, hostname, meta, heartbeats)
+            ${updates.map((u) => u.heartbeats)}::int[], ${updates.map((u) => Number(u.isNews))}::int[])
+            t (id, age_ms, hostname, meta, heartbeats, is_news)
           join agents a on a.id = t.id order by a.id for no key update of a) u
-        where a.id = u.id`;
+        where a.id = u.id returning a.id, u.is_news),
+        news as (select id from written where is_news = 1)
+        ${tellOf(sql, "agents", "news")}`;
     },
 
     /** How many agents this node's connections hold, and the sum of the first 32 bits of the connections' ids. */
@@ -212,7 +250,7 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       leaseSeconds: number;
       lateSeconds: number;
     }): Promise<{ orphans: number; others: number; aheadS: number }> {
-      const [row] = await sql<{ orphans: number; others: number; aheadS: number }[]>`
+      const [row] = await sql<{ orphans: string[]; others: number; aheadS: number }[]>`
         with last as (select now() - lease_until + make_interval(secs => ${node.leaseSeconds}) as age from nodes where id = ${node.id}),
         ended as (
           insert into outages (kind)
@@ -225,17 +263,20 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
           values (${node.id}, ${node.version}, now() + make_interval(secs => ${node.leaseSeconds}))
           on conflict (id) do update set lease_until = excluded.lease_until),
         orphans as (${orphansOffline(node.id)})
-        select count(*)::int as orphans,
+        select array(select id from orphans) as orphans,
           (select count(*)::int from nodes where id <> ${node.id} and lease_until > now()) as others, coalesce((
-          select extract(epoch from max(lease_until) - now())::float8 - ${node.leaseSeconds} from nodes), 0) as "aheadS"
-        from orphans`;
-      return row ?? { orphans: 0, others: 0, aheadS: 0 };
+          select extract(epoch from max(lease_until) - now())::float8 - ${node.leaseSeconds} from nodes), 0) as "aheadS"`;
+      const { orphans = [], others = 0, aheadS = 0 } = row ?? {};
+      await tellChanged(sql, "agents", orphans);
+      return { orphans: orphans.length, others, aheadS };
     },
 
     /** The lease is given back, and what this node's connections still held is offline. */
     async endLease(nodeId: string): Promise<void> {
       await sql`delete from nodes where id = ${nodeId} or lease_until < now() - interval '1 day'`;
-      await orphansOffline(null);
+      const orphans = await orphansOffline(null);
+      const ids = orphans.map(({ id }) => id);
+      await tellChanged(sql, "agents", ids);
     },
 
     /** The node that holds an agent with a live lease, or undefined when the agent is offline; null when there is no such agent. */

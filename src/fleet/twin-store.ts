@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
+import { tellChanged, tellOf } from "../db/changes.ts";
 import { LockKey } from "../db/lock-keys.ts";
 import { alone, findStored } from "./teller-store.ts";
 
@@ -125,11 +126,14 @@ export function createTwinStore(sql: Sql) {
     /** The tokens of `done` are shared no more, nor those that only one host has used for a day, or since the others got their own. */
     async end(tx: TransactionSql, done: readonly string[]): Promise<void> {
       await tx`
+        with unshared as (
         update agents a set shared_until = date_trunc('milliseconds', now())
         where a.id in (select a.id from agents a where ${isShared} order by a.id for no key update) and (a.id = any(${done as string[]}::uuid[]) or (
           select count(*) from token_hosts h
           where h.agent_id = a.id and h.returns > 0 and (h.left_at is null or h.left_at > now() - ${ALONE}::interval)
-            and not ${hasMoved} and not exists (select from token_hosts z where ${succeeds} and z.returns > 0)) < 2)`;
+            and not ${hasMoved} and not exists (select from token_hosts z where ${succeeds} and z.returns > 0)) < 2)
+        returning a.id)
+        ${tellOf(tx, "agents", "unshared")}`;
     },
 
     /** Hosts that have not taken their turn for so long are missed from now on; time in which nobody could hear them does not count. */
@@ -191,12 +195,15 @@ async function write(tx: TransactionSql, fresh: readonly Sighting[]): Promise<nu
       from token_hosts where agent_id = any(${ids}::uuid[])) placed
     where a.id = h.agent_id and placed.agent_id = h.agent_id and placed.instance = h.instance
       and (placed.place > ${HOSTS_MAX} or a.shared_since is null and h.left_at < now() - ${TURN}::interval)`;
-  const shared = await tx`
+  const shared = await tx<{ id: string }[]>`
     update agents a set shared_since = date_trunc('milliseconds', now())
     where a.shared_since is null and a.id in (
       select agent_id from token_hosts where agent_id = any(${ids}::uuid[]) and returns > 0
-      group by agent_id having count(*) >= 2)`;
-  return shared.count;
+      group by agent_id having count(*) >= 2)
+    returning a.id`;
+  const sharedIds = shared.map((one) => one.id);
+  await tellChanged(tx, "agents", sharedIds);
+  return shared.length;
 }
 
 /** The sightings as a table `t`. */

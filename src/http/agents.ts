@@ -16,10 +16,11 @@ const Collector = api.resource("Collector", {
   gave_up: Type.Array(Type.String(), { description: "what it leaves out since there is too much of it" }),
   told: Type.Boolean({ description: "an alert of the agent's tells people already that it cannot see" }),
 });
+const AGENT_STATUSES = ["online", "offline"] as const;
 const AGENT = {
   id: api.Uuid,
   hostname: api.nullable(Type.String()),
-  status: api.oneOf(["online", "offline"]),
+  status: api.oneOf(AGENT_STATUSES),
   last_seen_at: api.nullable(api.Instant),
   meta: api.nullable(api.AnyObject),
   created_at: api.Instant,
@@ -43,10 +44,15 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
     .get(
       "/",
       async ({ query, request, set }) => {
-        const { agents: page, nextCursor } = await agents.list({ limit: api.limitOf(query), cursor: query.cursor });
+        const { cursor, status } = query;
+        const { agents: page, nextCursor } = await agents.list({ limit: api.limitOf(query), cursor, status });
         return api.pageOf(page, nextCursor, { request, set });
       },
-      describe("All agents, newest first", { query: api.pageQuery(api.Uuid, {}) }, api.answers(200, Type.Array(Agent))),
+      describe(
+        "All agents, newest first",
+        { query: api.pageQuery(api.Uuid, { status: Type.Optional(api.oneOf(AGENT_STATUSES)) }) },
+        api.answers(200, Type.Array(Agent)),
+      ),
     )
     .post(
       "/",

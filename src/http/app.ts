@@ -18,9 +18,13 @@ import type { SlackReceiver } from "../slack/slack.ts";
 import { createAccessCheck, pathOf } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
+import { compress } from "./compress.ts";
 import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
+import type { EventStreams } from "./event-streams.ts";
+import { type AccessWatch, eventRoutes } from "./events.ts";
 import { figureRoutes } from "./figures.ts";
+import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import type { Page } from "./page/pack.ts";
@@ -49,6 +53,7 @@ export interface AppDeps {
   silences: SilenceService;
   sessions: SessionService;
   setup: SetupService;
+  events: EventStreams;
   /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
   slackCallback: SlackReceiver["callback"];
   /** The plugin with the agents' stream, and the options of its sockets, which count only at the root. */
@@ -69,6 +74,11 @@ export function createApp(deps: AppDeps) {
   const check = createAccessCheck(config, credentials);
   const addressOf = createClientAddress(config.trustedProxies);
   const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
+  // What Bun gives is gone once it is answered.
+  const watchAccess: AccessWatch = (request, server) => {
+    const [asked, address] = [new Request(request.url, { headers: [...request.headers] }), addressOf(request, server)];
+    return async () => (await check(asked, address)) === undefined;
+  };
   const routes = () => app.routes as unknown as DescribedRoute[];
   const handleError = createErrorHandler({ log, missed: createMissedRoutes(routes) });
 
@@ -90,16 +100,20 @@ export function createApp(deps: AppDeps) {
       if (problem) return problemResponse(problem);
     })
     .onError((failed) => handleError(failed))
+    // Elysia tells by the word alone that it is to wait.
+    .mapResponse(async ({ responseValue, request, set }) => compress(responseValue, request, set))
     .use(systemRoutes(version, deps.registry, deps.readiness))
     .use(pageRoutes(deps.findPage))
     .use(sessionRoutes({ config, credentials, sessions, addressOf, log }))
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
+    .use(incidentListRoutes(incidents))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
     .use(figureRoutes(deps.figures, agents))
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))
+    .use(eventRoutes(deps.events, watchAccess))
     .use(deps.slackCallback === null ? new Elysia() : slackRoutes(deps.slackCallback))
     .use(deps.gatewayRoutes);
   return app;

@@ -1,4 +1,4 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AnalysisService } from "../analysis/model.ts";
 import { DECISION_STATES, type DecisionService } from "../decisions/model.ts";
@@ -6,6 +6,7 @@ import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
 import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
+import { Cursor, checkListing, FILTERS, filterOf, LISTING, ShortIncidentSchema } from "./incident-lists.ts";
 import { existing, HttpProblem, invalid, notFound } from "./problems.ts";
 import * as api from "./schemas.ts";
 
@@ -77,7 +78,14 @@ const IncidentWithTimeline = api.resource("IncidentWithTimeline", {
   announcements: Type.Array(IncidentAnnouncement),
 });
 
-const status = Type.Optional(api.oneOf(INCIDENT_STATUSES));
+/** What both lists take. */
+const LIST = { ...FILTERS, ...LISTING };
+const List = Type.Union([Type.Array(IncidentSchema), Type.Array(ShortIncidentSchema)], {
+  description: "with view=short in short",
+});
+
+const ListQuery = api.pageQuery(Cursor, { ...LIST, agent_id: Type.Optional(api.Uuid) });
+
 const DecisionSchema = api.resource("Decision", {
   ...DECISION,
   incident_id: api.IncidentId,
@@ -123,38 +131,36 @@ interface IncidentRoutesDeps {
 export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf }: IncidentRoutesDeps) {
   const describe = api.describing("incidents");
 
+  async function list(query: Static<typeof ListQuery>, answer: Parameters<typeof api.pageOf>[2]) {
+    checkListing(query);
+    const { cursor, order, view, agent_id: agentId, parent_id: parentId } = query;
+    const page = { ...filterOf(query), cursor, order, agentId, parentId, limit: api.limitOf(query) };
+    if (view !== "short") {
+      const { incidents: found, nextCursor } = await incidents.list(page);
+      return api.pageOf(found, nextCursor, answer);
+    }
+    const { incidents: found, nextCursor } = await incidents.listShort(page);
+    return api.pageOf(found, nextCursor, answer);
+  }
+
   return (
     new Elysia({ name: "incidents", prefix: "/v1", normalize: false })
       .get(
         "/agents/:id/incidents",
         async ({ params, query, request, set }) => {
           existing("agent", await agents.get(params.id));
-          const page = { ...query, limit: api.limitOf(query), agentId: params.id };
-          const { incidents: found, nextCursor } = await incidents.list(page);
-          return api.pageOf(found, nextCursor, { request, set });
+          return list({ ...query, agent_id: params.id }, { request, set });
         },
         describe(
           "An agent's incidents, newest first",
-          { params: api.UUID_PARAMS, query: api.pageQuery(api.IncidentIdText, { status }) },
-          api.answers(200, Type.Array(IncidentSchema), 404),
+          { params: api.UUID_PARAMS, query: api.pageQuery(Cursor, LIST) },
+          api.answers(200, List, 404),
         ),
       )
       .get(
         "/incidents",
-        async ({ query, request, set }) => {
-          const { limit: _, agent_id: agentId, ...rest } = query;
-          const { incidents: found, nextCursor } = await incidents.list({
-            ...rest,
-            agentId,
-            limit: api.limitOf(query),
-          });
-          return api.pageOf(found, nextCursor, { request, set });
-        },
-        describe(
-          "All incidents, newest first",
-          { query: api.pageQuery(api.IncidentIdText, { status, agent_id: Type.Optional(api.Uuid) }) },
-          api.answers(200, Type.Array(IncidentSchema)),
-        ),
+        ({ query, request, set }) => list(query, { request, set }),
+        describe("All incidents, newest first", { query: ListQuery }, api.answers(200, List)),
       )
       .get(
         "/incidents/:id",

@@ -104,7 +104,8 @@ function bodyOf(schema: TSchema, schemas: Json): Json {
 }
 
 function responsesOf({ hooks }: DescribedRoute, schemas: Json): Json {
-  const isList = hooks.query?.properties?.cursor !== undefined;
+  const { cursor, before } = hooks.query?.properties ?? {};
+  const isList = (cursor ?? before) !== undefined;
   const isPublic = hooks.detail?.security?.length === 0;
   const answers = Object.entries(hooks.response ?? {}).filter(
     ([status, { title }]) => !(isPublic && title === "Problem" && NOT_OF_PUBLIC_ROUTES.includes(status)),

@@ -66,11 +66,15 @@ export const AnyObject = Type.Unsafe<Record<string, unknown>>(
   Type.Object({}, { additionalProperties: true, description: "an object" }),
 );
 
-const limit = Type.Optional(numberText("^([1-9]\\d{0,2}|1000)$", PAGE.max));
+/** A row's number in a URL, of a table that may have more rows than incidents can. */
+export const RowIdText = numberText("^[1-9]\\d{0,15}$", Number.MAX_SAFE_INTEGER);
+
+/** A page's size in a URL. */
+export const Limit = Type.Optional(numberText("^([1-9]\\d{0,2}|1000)$", PAGE.max));
 
 /** The query of a list: how many, and where the page before ended. */
 export function pageQuery<C extends TSchema, T extends TProperties>(cursor: C, filters: T) {
-  return input({ limit, cursor: Type.Optional(cursor), ...filters });
+  return input({ limit: Limit, cursor: Type.Optional(cursor), ...filters });
 }
 
 /** A path with the UUID `id`. */
@@ -124,21 +128,22 @@ export function onWire<T extends object>(row: T): OnWire<T> {
   return Object.fromEntries(entries) as OnWire<T>;
 }
 
-/** A list's rows; its `Link` header leads to the next page: this request with another cursor. */
+/** A list's rows; its `Link` header leads to the next page: this request with another cursor, which is the parameter `name`. */
 export function pageOf<T extends object>(
   rows: readonly T[],
   nextCursor: string | number | undefined,
   { request, set }: { request: Request; set: { headers: Record<string, unknown> } },
+  name = "cursor",
 ): OnWire<T>[] {
   if (nextCursor !== undefined) {
     const url = new URL(request.url);
-    url.searchParams.set("cursor", String(nextCursor));
+    url.searchParams.set(name, String(nextCursor));
     set.headers.link = `<${url.pathname}${url.search}>; rel="next"`;
   }
   return rows.map(onWire);
 }
 
 /** The page's size that was asked for, or the default. */
-export function limitOf(query: { limit?: Static<typeof limit> }): number {
+export function limitOf(query: { limit?: Static<typeof Limit> }): number {
   return query.limit ?? PAGE.default;
 }

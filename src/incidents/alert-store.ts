@@ -1,4 +1,5 @@
 import type { TransactionSql } from "postgres";
+import { tellChanged } from "../db/changes.ts";
 import {
   type EndedIncident,
   type GroupingFacts,
@@ -109,7 +110,8 @@ export async function writePlan(tx: TransactionSql, plan: GroupingPlan): Promise
   const locked = ending.length > 0 ? await lockIncidents(tx, changed, ending) : [];
   const opened = await writeRows(tx, plan);
   await touchRelatives(tx, ending, locked);
-  if (changed.length > 0) await wakeFollowers(tx);
+  if (changed.length > 0) await wakeFollowers(tx, [...new Set([...changed, ...locked, ...opened])]);
+  else await tellChanged(tx, "incidents", opened);
   return opened;
 }
 

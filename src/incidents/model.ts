@@ -84,13 +84,106 @@ export interface IncidentStory extends Incident {
   announcements: IncidentAnnouncement[];
 }
 
+export type Severity = NonNullable<Incident["severity"]>;
+
+/** What a list shows of an incident: what broke, why, and what was decided, in a tenth of a KiB or so. */
+export interface ShortIncident
+  extends Pick<
+    Incident,
+    | "id"
+    | "revision"
+    | "status"
+    | "severity"
+    | "type"
+    | "source"
+    | "origin"
+    | "agent_id"
+    | "occurrences"
+    | "created_at"
+    | "last_seen_at"
+    | "updated_at"
+    | "resolved_at"
+    | "parent_id"
+  > {
+  /** The host's name, or, while it has none, the agent's id. */
+  host: string;
+  /** The message's first line. */
+  title: string;
+  /** The explanation's first sentence; null while there is none. */
+  cause: string | null;
+  confidence: number | null;
+  by: "model" | "heuristic" | null;
+  /** Open incidents that follow from it. */
+  children: number;
+  /** The last one. */
+  decision: ShortDecision | null;
+  /** Open, and nobody is told of it, since somebody wanted it so. */
+  silenced: boolean;
+}
+
+/** What a list shows of a decision. Times are ISO 8601 in UTC. */
+export type ShortDecision = Pick<Decision, "id" | "action" | "variant" | "state" | "actor_name" | "outcome"> & {
+  requested_at: string;
+  ended_at: string | null;
+};
+
+/** Which incidents are meant; what is not said leaves none out. */
+export interface IncidentFilter {
+  statuses?: readonly IncidentStatus[] | undefined;
+  severities?: readonly Severity[] | undefined;
+  types?: readonly string[] | undefined;
+  agentId?: string | undefined;
+  /** What follows from this one. */
+  parentId?: number | undefined;
+  /** The host's name, or a pattern with `*` and `?` over all of it. */
+  host?: string | undefined;
+  /** All of these stand in the title, source, host or cause, in whatever case. */
+  words?: readonly string[] | undefined;
+}
+
 /** Which incidents to list. */
-export interface IncidentPage {
+export interface IncidentPage extends IncidentFilter {
   limit: number;
-  /** Only incidents with a smaller id: the last id of the page before. */
-  cursor?: number;
-  status?: IncidentStatus;
-  agentId?: string;
+  /** As the page before gave it. */
+  cursor?: string | undefined;
+  order?: IncidentOrder | undefined;
+}
+
+/**
+ * newest: by number, the highest first. urgent: open ones that nobody has taken up, by severity (critical, warning, none, info); then
+ * acknowledged, then ignored, then resolved ones; the newest of each kind first.
+ */
+export const INCIDENT_ORDERS = ["newest", "urgent"] as const;
+export type IncidentOrder = (typeof INCIDENT_ORDERS)[number];
+
+/** How many incidents there are, and how the hosts fare. */
+export interface IncidentCounts {
+  total: number;
+  /** Resolved ones only where they were asked for. */
+  by_status: Record<Exclude<IncidentStatus, "resolved">, number> & { resolved: number | null };
+  /** Of open ones. */
+  by_severity: Record<Severity | "none", number>;
+  unacknowledged_critical: number;
+  /** With an open incident. */
+  hosts_affected: number;
+  hosts: { total: number; online: number; offline: number };
+  /** Firing alerts of all hosts in each of the last 60 minutes; `from` is the first one's start. */
+  alerts: { from: Date; per_minute: number[] };
+  /** When the last open incident of all was resolved; null while one is open, or where there never was one. */
+  quiet_since: Date | null;
+}
+
+/** A line of the audit trail, with whom it is about. */
+export interface AuditLine {
+  id: number;
+  at: Date;
+  kind: string;
+  actor: string;
+  agent_id: string | null;
+  host: string | null;
+  incident_id: number | null;
+  command_id: string | null;
+  data: Record<string, unknown> | null;
 }
 
 /** A person's decision, for whatever follows from it. */
@@ -118,6 +211,12 @@ export interface Note {
   commandId?: string | null;
   data?: object | null;
 }
+
+/** What tells that an incident is silenced. */
+export type Silenceable = Pick<
+  Candidate,
+  "id" | "agentId" | "hostname" | "type" | "source" | "fingerprint" | "severity"
+>;
 
 /** What stands in an incident once it is explained; see analysis/model.ts. */
 export interface ExplainedIncident {
@@ -209,8 +308,15 @@ export type StatusChange =
 
 /** Incidents as people read and decide them. */
 export interface IncidentService {
-  /** Newest first. */
-  list(page: IncidentPage): Promise<{ incidents: Incident[]; nextCursor?: number }>;
+  list(page: IncidentPage): Promise<{ incidents: Incident[]; nextCursor?: string }>;
+  /** The same in short. */
+  listShort(page: IncidentPage): Promise<{ incidents: ShortIncident[]; nextCursor?: string }>;
+  /** Those of these incidents that are there, in short. */
+  short(ids: readonly number[]): Promise<ShortIncident[]>;
+  /** Of open ones when no status is named. */
+  counts(filter: IncidentFilter): Promise<IncidentCounts>;
+  /** The newest lines of the audit trail over all hosts. */
+  audit(page: { limit: number; before?: number | undefined }): Promise<{ lines: AuditLine[]; nextCursor?: number }>;
   get(id: number): Promise<IncidentStory | undefined>;
   decide(id: number, status: DecidedStatus, actor: string): Promise<StatusChange>;
 }

@@ -1,6 +1,17 @@
 import type { TransactionSql } from "postgres";
 import { keepHead } from "../protocol/text.ts";
-import type { Decided, Incident, IncidentService, IncidentWriter, StatusSetting, TimelineEntry } from "./model.ts";
+import type { CountStore } from "./count-store.ts";
+import type { ListStore, ShortRow } from "./list-store.ts";
+import type {
+  Decided,
+  Incident,
+  IncidentService,
+  IncidentWriter,
+  ShortIncident,
+  Silenceable,
+  StatusSetting,
+  TimelineEntry,
+} from "./model.ts";
 import { type IncidentStore, LIST_TEXT_BYTES } from "./store.ts";
 
 interface StatusChangeDeps {
@@ -9,18 +20,42 @@ interface StatusChangeDeps {
   decided: (tx: TransactionSql, change: Decided) => Promise<void>;
 }
 
+interface IncidentServiceDeps extends StatusChangeDeps {
+  store: IncidentStore;
+  lists: ListStore;
+  counts: CountStore["counts"];
+  /** Which of these incidents nobody is told of, since somebody wanted it so. */
+  silenced: (incidents: readonly Silenceable[]) => Promise<Set<number>>;
+}
+
 /** Incidents as people read and decide them. */
-export function createIncidentService({
-  store,
-  ...deps
-}: StatusChangeDeps & { store: IncidentStore }): IncidentService {
+export function createIncidentService(all: IncidentServiceDeps): IncidentService {
+  const { store, lists, counts, silenced, ...deps } = all;
   const change = createStatusChange(deps);
+
+  async function short(ids: readonly number[]): Promise<ShortIncident[]> {
+    const rows = ids.length === 0 ? [] : await lists.short(ids);
+    const open = rows.filter(({ status }) => status !== "resolved");
+    const isSilenced = await silenced(open.map(silenceable));
+    return rows.map(({ hostname: _, fingerprint: __, ...row }) => ({ ...row, silenced: isSilenced.has(row.id) }));
+  }
+
   return {
     async list(page) {
-      const incidents = await store.list({ ...page, limit: page.limit + 1 });
-      const shown = incidents.slice(0, page.limit).map(shorten);
-      const last = shown.at(-1);
-      return incidents.length > page.limit && last ? { incidents: shown, nextCursor: last.id } : { incidents: shown };
+      const { ids, ...next } = await lists.find(page);
+      return { incidents: (await store.some(ids)).map(shorten), ...next };
+    },
+    async listShort(page) {
+      const { ids, ...next } = await lists.find(page);
+      return { incidents: await short(ids), ...next };
+    },
+    short,
+    counts,
+    async audit({ limit, before }) {
+      const found = await lists.audit(limit + 1, before);
+      const lines = found.slice(0, limit);
+      const last = lines.at(-1);
+      return found.length > limit && last ? { lines, nextCursor: last.id } : { lines };
     },
     async get(id) {
       const incident = await store.get(id);
@@ -41,6 +76,10 @@ export function createIncidentService({
         : { ok: false, reason: "not_found", message: "there is no such incident" };
     },
   };
+}
+
+function silenceable({ id, agent_id: agentId, hostname, type, source, fingerprint, severity }: ShortRow): Silenceable {
+  return { id, agentId, hostname, type, source, fingerprint, severity };
 }
 
 function shorten(incident: Incident): Incident {

@@ -1,5 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
-import type { Incident, IncidentAnnouncement, IncidentDecision, IncidentPage, TimelineEntry } from "./model.ts";
+import type { Incident, IncidentAnnouncement, IncidentDecision, TimelineEntry } from "./model.ts";
 
 /** What a list shows of an incident's text. */
 export const LIST_TEXT_BYTES = 4096;
@@ -15,13 +15,12 @@ export function createIncidentStore(sql: Sql) {
     resolved_at, parent_id, previous_id, next_id, reason`;
 
   return {
-    async list({ limit, cursor, status, agentId }: IncidentPage): Promise<Incident[]> {
+    /** In the order of the numbers, their text cut. */
+    async some(ids: readonly number[]): Promise<Incident[]> {
       return sql<Incident[]>`
-        select ${columns}, left(raw_error, ${LIST_TEXT_BYTES}) as raw_error from incidents
-        where ${cursor === undefined ? sql`true` : sql`id < ${cursor}`}
-          and ${status === undefined ? sql`true` : sql`status = ${status}`}
-          and ${agentId === undefined ? sql`true` : sql`agent_id = ${agentId}`}
-        order by id desc limit ${limit}`;
+        select ${columns}, left(raw_error, ${LIST_TEXT_BYTES}) as raw_error
+        from unnest(${ids as number[]}::int[]) with ordinality wanted (number, no) join incidents on id = wanted.number
+        order by wanted.no`;
     },
 
     async get(id: number): Promise<Incident | undefined> {

@@ -5,6 +5,7 @@
  * each other. Each change raises the incident's revision, and whoever follows incidents is woken at the commit.
  */
 import type { Sql, TransactionSql } from "postgres";
+import { noticesOf, tellOfLines } from "../db/changes.ts";
 import { lockAgents } from "../db/lock-keys.ts";
 import { attachToCauses, holdForExplaining } from "./cause-store.ts";
 import type { CauseLink, ExplainedIncident, IncidentWriter, Note, StatusSetting } from "./model.ts";
@@ -46,9 +47,11 @@ export async function touchRelatives(
       and (id in (select parent_id from incidents where id = any(${ids as number[]}::int[])) or parent_id = any(${ids as number[]}::int[]))`;
 }
 
-/** Wakes whoever follows incidents, at the commit. */
-export async function wakeFollowers(tx: Sql | TransactionSql): Promise<void> {
-  await tx`select pg_notify(${INCIDENTS_CHANNEL}, '')`;
+/** Wakes whoever follows incidents, at the commit, and tells whoever shows them which changed. */
+export async function wakeFollowers(tx: Sql | TransactionSql, ids: readonly number[] = []): Promise<void> {
+  await tx`
+    select pg_notify(channel, notice) from (
+      select ${INCIDENTS_CHANNEL}::text as channel, '' as notice union all select * from ${noticesOf(tx, "incidents", ids)} told) all_told`;
 }
 
 /** What is explained for the first time is linked and tied to its cause as well: people are told of it next. */
@@ -81,8 +84,9 @@ async function writeExplanations(
       ${explained.map(({ aiSolution }) => aiSolution)}::text[],
       ${explained.map(({ analysis }) => JSON.stringify(analysis))}::text[]) e (id, ai_analysis, ai_solution, analysis)
     where i.id = e.id and (i.analysis is null or not ${isFirst}::boolean) returning i.id`;
-  if (rows.length > 0) await wakeFollowers(tx);
-  return rows.map(({ id }) => id);
+  const written = rows.map(({ id }) => id);
+  if (written.length > 0) await wakeFollowers(tx, written);
+  return written;
 }
 
 async function unask(tx: TransactionSql, ids: readonly number[], unasked: { outcome: string; why: string }) {
@@ -90,7 +94,7 @@ async function unask(tx: TransactionSql, ids: readonly number[], unasked: { outc
   await tx`
     update incidents set analysis = jsonb_set(analysis, '{model}', ${tx.json(unasked)}), revision = revision + 1, updated_at = now()
     where id = any(${ids as number[]}::int[]) and analysis is not null and analysis->>'by' = 'heuristic'`;
-  await wakeFollowers(tx);
+  await wakeFollowers(tx, ids);
 }
 
 /** `held`, where it is given, names the rows that are locked: only these are written to. */
@@ -113,7 +117,7 @@ async function link(tx: TransactionSql, ids: readonly number[], held?: ReadonlyS
       where i.id = l.id and i.previous_id is null returning i.id)
     update incidents i set next_id = l.id, revision = i.revision + 1, updated_at = now() from l
     where i.id = l.previous and l.id in (select id from newer)`;
-  await wakeFollowers(tx);
+  await wakeFollowers(tx, both);
 }
 
 async function attach(tx: TransactionSql, links: readonly CauseLink[]): Promise<void> {
@@ -128,6 +132,7 @@ async function attach(tx: TransactionSql, links: readonly CauseLink[]): Promise<
     where i.id = l.id and i.parent_id is null returning i.id`;
   const ids = new Set(attached.map(({ id }) => id));
   const mine = links.filter(({ id }) => ids.has(id));
+  if (ids.size > 0) await wakeFollowers(tx, [...ids]);
   await touch(tx, [...new Set(mine.map(({ causeId }) => causeId))]);
   const line = { kind: "consequence", actor: "system" };
   const notes = mine.map(({ id, causeId, reason: why }) => ({
@@ -142,7 +147,7 @@ async function touch(tx: TransactionSql, ids: readonly number[]): Promise<void> 
   if (ids.length === 0) return;
   await lockIncidents(tx, ids);
   await tx`update incidents set revision = revision + 1, updated_at = now() where id = any(${ids as number[]}::int[])`;
-  await wakeFollowers(tx);
+  await wakeFollowers(tx, ids);
 }
 
 /** An incident that is gone takes no line: who forgot it forgot its timeline. */
@@ -150,6 +155,7 @@ async function note(tx: Sql | TransactionSql, notes: readonly Note[]): Promise<v
   if (notes.length === 0) return;
   const data = notes.map((one) => (one.data == null ? null : JSON.stringify(one.data)));
   await tx`
+    with noted as (
     insert into events (at, kind, actor, agent_id, incident_id, command_id, data)
     select now(), n.kind, n.actor, coalesce(n.agent_id, i.agent_id), n.incident_id, n.command_id, n.data::jsonb
     from unnest(${notes.map(({ kind }) => kind)}::text[], ${notes.map(({ actor }) => actor)}::text[],
@@ -157,7 +163,8 @@ async function note(tx: Sql | TransactionSql, notes: readonly Note[]): Promise<v
       ${notes.map((one) => one.commandId ?? null)}::uuid[], ${data}::text[])
       with ordinality n (kind, actor, agent_id, incident_id, command_id, data, no)
     left join incidents i on i.id = n.incident_id
-    where n.incident_id is null or i.id is not null order by n.no`;
+    where n.incident_id is null or i.id is not null order by n.no returning id)
+    ${tellOfLines(tx, "noted")}`;
 }
 
 /** Of several settings of one incident the first counts. */
@@ -185,7 +192,7 @@ async function setStatus(tx: TransactionSql, settings: readonly StatusSetting[])
   await touchRelatives(tx, resolved, locked);
   const notes = mine.map(({ incidentId, status: kind, actor, data = null }) => ({ kind, actor, incidentId, data }));
   await note(tx, notes);
-  if (changed.size > 0) await wakeFollowers(tx);
+  if (changed.size > 0) await wakeFollowers(tx, locked);
   return changed;
 }
 

@@ -8,6 +8,9 @@ import type { CommandService } from "../commands/model.ts";
 import { proxyOf } from "../config/proxy.ts";
 import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
+import { createChangeStore } from "../incidents/change-store.ts";
+import { createCountStore } from "../incidents/count-store.ts";
+import { createListStore } from "../incidents/list-store.ts";
 import { createIncidentService, createStatusChange } from "../incidents/service.ts";
 import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
@@ -77,7 +80,10 @@ export function createPeopleSide(deps: PeopleDeps) {
     metrics: analysisMetrics,
   });
 
-  const incidents = { store: createIncidentStore(sql), writer, decided: silences.decided };
+  const lists = createListStore(sql);
+  const { counts } = createCountStore(sql, lists);
+  const { decided, silenced } = silences;
+  const incidents = { store: createIncidentStore(sql), lists, counts, silenced, writer, decided };
   const decisions = createDecisions({
     ...deps,
     sql,
@@ -106,6 +112,7 @@ export function createPeopleSide(deps: PeopleDeps) {
   return {
     analysis: analysis.service,
     incidents: createIncidentService(incidents),
+    changes: createChangeStore(sql),
     decisions,
     silences,
     sessions,

@@ -9,12 +9,12 @@
  *   never           over when somebody ends it
  */
 import type { Sql, TransactionSql } from "postgres";
-import type { Candidate, Decided, IncidentWriter, Mute, Muter, Note } from "../incidents/model.ts";
+import type { Candidate, Decided, IncidentWriter, Mute, Muter, Note, Silenceable } from "../incidents/model.ts";
 import { isSelective, matchesGlob } from "../lib/glob.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import type { IgnoreVariant } from "../protocol/actions.ts";
 import type { Silence, SilenceEnd, SilenceService } from "./model.ts";
-import type { Ending, OpenSilence, Silenceable, SilenceStore } from "./store.ts";
+import type { Ending, OpenSilence, SilenceStore } from "./store.ts";
 
 /** Where nobody wakes it: other nodes make silences, too. */
 const SWEEP_INTERVAL_MS = 60_000;
@@ -75,6 +75,12 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps) {
         return silence ? [[incident.id, { why: inWords(silence) }] as const] : [];
       }),
     );
+  }
+
+  async function silenced(incidents: readonly Silenceable[]): Promise<Set<number>> {
+    if (incidents.length === 0) return new Set();
+    const open = await store.findOpen(sql, [...new Set(incidents.map(({ fingerprint }) => fingerprint))]);
+    return new Set(incidents.filter((one) => open.some((silence) => speaksOf(silence, one))).map(({ id }) => id));
   }
 
   /** Silences until it gets worse of incidents that did. */
@@ -165,6 +171,8 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps) {
     },
     ignore,
     muter: { name: "silences", mutes } as Muter,
+    /** Which of these incidents an open silence speaks of. */
+    silenced,
     /** A person changed an incident's status otherwise than by a decision; in that transaction. */
     async decided(tx: TransactionSql, { incidentId, status, actor }: Decided) {
       if (status === "acknowledged") return;

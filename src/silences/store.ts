@@ -4,7 +4,7 @@
  */
 import type { Sql, TransactionSql } from "postgres";
 import { LockKey } from "../db/lock-keys.ts";
-import type { Candidate } from "../incidents/model.ts";
+import type { Silenceable } from "../incidents/model.ts";
 import type { NewSilence, Silence, SilenceEnd, SilencePage } from "./model.ts";
 import type { Badness, Frequency } from "./service.ts";
 
@@ -19,12 +19,6 @@ const NEWS_S = 600;
 export interface OpenSilence extends Silence {
   baseline: Badness | null;
 }
-
-/** What silences know an incident by. */
-export type Silenceable = Pick<
-  Candidate,
-  "id" | "agentId" | "hostname" | "type" | "source" | "fingerprint" | "severity"
->;
 
 /** An incident of which a silence speaks. */
 export interface SilencedIncident extends Silenceable {

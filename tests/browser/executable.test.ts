@@ -27,7 +27,7 @@ browserTest("the executable alone serves the page, and loads nothing from elsewh
   const { page, problems } = opened;
   page.on("request", (request) => requested.push(request.url()));
   await page.goto(server.url);
-  await page.getByRole("heading", { name: "OpsPilot" }).waitFor();
+  await page.getByRole("heading", { name: "No host reports yet" }).waitFor();
   expect(problems).toEqual([]);
   expect(requested.filter((url) => !url.startsWith(server.url))).toEqual([]);
   expect(requested.some((url) => url.endsWith(".js"))).toBe(true);

@@ -19,6 +19,9 @@ afterAll(async () => {
   await database?.close();
 }, 60_000);
 
+/** What the browser tells of a page that asked before it was signed in. */
+const isOfAStranger = (problem: string) => problem.includes("401");
+
 /** What the page's own script gets. */
 function ask(page: Page, method: string, path: string, body?: object): Promise<number> {
   return page.evaluate(
@@ -68,19 +71,19 @@ browserTest("a page signs in by plain http and a name, too", async () => {
   expect(await page.evaluate(() => [location.pathname, isSecureContext])).toEqual(["/app", false]);
   expect(await signIn(page)).toBe(204);
   expect(await ask(page, "POST", "/v1/agents", { hostname: "by-a-name" })).toBe(201);
-  expect(problems).toEqual([]);
+  expect(problems.filter((one) => !isOfAStranger(one))).toEqual([]);
 });
 
 browserTest("a link on another site leads to the page, which is signed in as before", async () => {
-  await using site = startOtherSite(`<a href="${server.url}/app/incidents/7">nginx failed on web-1</a>`);
+  await using site = startOtherSite(`<a href="${server.url}/app/hosts">web-1 is silent</a>`);
   await using opened = await openPage(`${server.url}/app`);
   const { page, problems } = opened;
   expect(await signIn(page)).toBe(204);
   await page.goto(site.url);
-  await page.getByText("nginx failed on web-1").click();
-  await page.waitForURL(`${server.url}/app/incidents/7`);
+  await page.getByText("web-1 is silent").click();
+  await page.waitForURL(`${server.url}/app/hosts`);
   expect(await ask(page, "GET", "/v1/agents")).toBe(200);
-  expect(problems.filter((one) => !one.includes("favicon"))).toEqual([]);
+  expect(problems.filter((one) => !one.includes("favicon") && !isOfAStranger(one))).toEqual([]);
 });
 
 browserTest("a page of another site can do nothing with the cookie", async () => {

@@ -402,7 +402,7 @@ test("heartbeats are counted to two, and a goodbye stands until the agent is bac
     const [row] = await sql()`select heartbeats, goodbye_at from agents where id = ${agentId}`;
     return { heartbeats: row?.heartbeats, saidGoodbye: row?.goodbye_at !== null };
   };
-  const update = { agentId, ageMs: 0, hostname: null, meta: null };
+  const update = { agentId, ageMs: 0, hostname: null, meta: null, isNews: false };
   for (const [heartbeats, counted] of [
     [0, 0],
     [1, 1],

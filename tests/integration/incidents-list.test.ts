@@ -1,16 +1,21 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createIncidentStore } from "../../src/incidents/store.ts";
+import { createCountStore } from "../../src/incidents/count-store.ts";
+import { createListStore } from "../../src/incidents/list-store.ts";
+import type { IncidentPage } from "../../src/incidents/model.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 
 /** So many that reading them would show. */
 const RESOLVED = 200_000;
 
+const OPEN = ["new", "analyzed", "acknowledged", "ignored"] as const;
+
 let database: TestDatabase;
+let oldest: number;
 beforeAll(async () => {
   database = await createTestDatabase();
   const agent = await addAgent(database);
-  await addIncident(database, agent, { status: "new", source: "oldest" });
+  oldest = await addIncident(database, agent, { status: "new", source: "oldest nginx" });
   const patient = database.database.createClient({ statementLimitMs: 0 });
   await patient`
     insert into incidents (agent_id, type, source, raw_error, message_chars, status, fingerprint, last_seen_at, resolved_at)
@@ -20,24 +25,87 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => database.close());
 
-test("open incidents are listed without a look at the resolved ones", async () => {
-  const { sql } = database.database;
-  const blocks = async () => {
-    await sql`select pg_stat_force_next_flush()`;
-    const [row] = await sql`
+/** What a list of open incidents may be asked. */
+const PAGES: [string, Omit<IncidentPage, "limit">][] = [
+  ["new ones", { statuses: ["new"] }],
+  ["open ones", { statuses: OPEN }],
+  ["in order of urgency", { statuses: OPEN, order: "urgent" }],
+  ["of a severity", { statuses: OPEN, order: "urgent", severities: ["warning"] }],
+  ["by words", { statuses: OPEN, order: "urgent", words: ["nginx", "port"] }],
+  ["of a host", { statuses: OPEN, host: "web-*" }],
+];
+
+test.each(PAGES)(
+  "%s are listed without a look at the resolved ones",
+  async (_, page) => {
+    const { sql } = database.database;
+    const blocks = async () => {
+      await sql`select pg_stat_force_next_flush()`;
+      const [row] = await sql`
       select (heap_blks_read + heap_blks_hit)::int as n from pg_statio_user_tables where relname = 'incidents'`;
+      return row?.n as number;
+    };
+    // One session, whose figures can be asked for.
+    const lister = database.database.createClient({ connections: 1 });
+    const store = createListStore(lister);
+    await lister`select 1`;
+    const before = await blocks();
+    // More than five times: from then on a prepared statement may get a plan for any status.
+    for (let n = 0; n < 10; n++) expect(await store.find({ limit: 100, ...page })).toEqual({ ids: [oldest] });
+    await lister`select pg_stat_force_next_flush()`;
+    expect((await blocks()) - before).toBeLessThan(1_000);
+    await lister.end();
+  },
+  60_000,
+);
+
+test("a rare word is looked for among resolved ones a part at a time, and each page says where the next one begins", async () => {
+  const store = createListStore(database.database.sql);
+  const page = { limit: 10, words: ["oldest"] };
+  const looks: { ids: number[]; nextCursor?: string }[] = [];
+  for (let cursor: string | undefined; looks.length === 0 || cursor !== undefined; ) {
+    const found = await store.find({ ...page, cursor });
+    looks.push(found);
+    cursor = found.nextCursor;
+  }
+  expect(looks.length).toBeGreaterThan(5);
+  expect(looks.flatMap(({ ids }) => ids)).toEqual([oldest]);
+}, 60_000);
+
+test("counts look at open ones alone, and at the last that was resolved", async () => {
+  const { sql } = database.database;
+  const counts = createCountStore(sql, createListStore(sql));
+  const found = await counts.counts({});
+  expect(found).toMatchObject({ total: 1, by_status: { resolved: null }, quiet_since: null, hosts_affected: 1 });
+  const plan = await sql`
+    explain (costs off) select max(resolved_at) as at from incidents
+    where status = 'resolved' and not exists (select from incidents where status <> 'resolved')`;
+  expect(JSON.stringify(plan)).toContain("incidents_resolved");
+}, 60_000);
+
+test("a page in order of urgency reads its own part of an index, however many are open", async () => {
+  const { sql } = database.database;
+  await sql`
+    insert into incidents (agent_id, type, source, raw_error, message_chars, severity, fingerprint, last_seen_at)
+    select agent_id, 'systemd', 'nginx', 'x', 1, (array['critical', 'warning', 'info'])[1 + n % 3], md5('open' || n)::uuid, now()
+    from incidents, generate_series(1, 5000) n where id = ${oldest}`;
+  await sql`analyze incidents`;
+  const lister = database.database.createClient({ connections: 1 });
+  const store = createListStore(lister);
+  const read = async () => {
+    await lister`select pg_stat_force_next_flush()`;
+    const [row] =
+      await sql`select idx_tup_read::int as n from pg_stat_user_indexes where indexrelname = 'incidents_urgency'`;
     return row?.n as number;
   };
-  // One session, whose figures can be asked for.
-  const lister = database.database.createClient({ connections: 1 });
-  const store = createIncidentStore(lister);
-  await lister`select 1`;
-  const before = await blocks();
-  // More than five times: from then on a prepared statement may get a plan for any status.
-  for (let n = 0; n < 10; n++) {
-    const found = await store.list({ limit: 100, status: "new" });
-    expect(found.map(({ source }) => source)).toEqual(["oldest"]);
-  }
-  await lister`select pg_stat_force_next_flush()`;
-  expect((await blocks()) - before).toBeLessThan(1_000);
+  const page = { limit: 100, statuses: OPEN, order: "urgent" } as const;
+  await store.find(page);
+  const before = await read();
+  const { ids, nextCursor } = await store.find(page);
+  expect(ids).toHaveLength(100);
+  expect((await store.find({ ...page, cursor: nextCursor })).ids).not.toContain(ids[99]);
+  const entries = (await read()) - before;
+  expect(entries).toBeGreaterThan(200);
+  expect(entries).toBeLessThan(400);
+  await lister.end();
 }, 60_000);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { TransactionSql } from "postgres";
+import { createCountStore } from "../../src/incidents/count-store.ts";
+import { createListStore } from "../../src/incidents/list-store.ts";
 import type { Candidate, IncidentWriter } from "../../src/incidents/model.ts";
 import { createIncidentService } from "../../src/incidents/service.ts";
 import { createIncidentStore } from "../../src/incidents/store.ts";
@@ -340,6 +342,9 @@ describe("a status that a person sets", () => {
   const service = () =>
     createIncidentService({
       store: createIncidentStore(sql()),
+      lists: createListStore(sql()),
+      counts: createCountStore(sql(), createListStore(sql())).counts,
+      silenced: silences.silenced,
       writer,
       decided: silences.decided,
     });

@@ -4,7 +4,14 @@ import type { Decision, DecisionService } from "../../src/decisions/model.ts";
 import type { FigureService, Figures } from "../../src/figures/model.ts";
 import { planOf } from "../../src/figures/reader.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
-import type { Incident, IncidentService, TimelineEntry } from "../../src/incidents/model.ts";
+import type {
+  AuditLine,
+  Incident,
+  IncidentCounts,
+  IncidentService,
+  ShortIncident,
+  TimelineEntry,
+} from "../../src/incidents/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
 import type { SessionService } from "../../src/sessions/model.ts";
 import type { Silence, SilenceService } from "../../src/silences/model.ts";
@@ -116,15 +123,54 @@ export function fakeAgents(agents: Agent[]): AgentService & { actors: string[] }
   };
 }
 
+const COUNTS: IncidentCounts = {
+  total: 2,
+  by_status: { new: 2, analyzed: 0, acknowledged: 0, ignored: 0, resolved: null },
+  by_severity: { critical: 0, warning: 0, info: 0, none: 2 },
+  unacknowledged_critical: 0,
+  hosts_affected: 1,
+  hosts: { total: 2, online: 1, offline: 1 },
+  alerts: { from: AT, per_minute: Array.from({ length: 60 }, () => 0) },
+  quiet_since: null,
+};
+
+const LINE: AuditLine = {
+  id: 7,
+  at: AT,
+  kind: "agent.created",
+  actor: "api:local",
+  agent_id: uuid(1),
+  host: "host-1",
+  incident_id: null,
+  command_id: null,
+  data: null,
+};
+
+/** As a list shows it. */
+export function shortOf(incident: Incident): ShortIncident {
+  const { id, revision, status, severity, type, source, origin, agent_id, occurrences, parent_id } = incident;
+  const { created_at, last_seen_at, updated_at, resolved_at, raw_error: title, ai_analysis: cause } = incident;
+  const own = { id, revision, status, severity, type, source, origin, agent_id, occurrences, parent_id };
+  const times = { created_at, last_seen_at, updated_at, resolved_at };
+  const rest = { host: "host-1", confidence: null, by: null, children: 0, decision: null, silenced: false };
+  return { ...own, ...times, ...rest, title, cause };
+}
+
 /** Incidents in memory. */
 export function fakeIncidents(incidents: Incident[]): IncidentService {
   const timeline: TimelineEntry[] = [{ at: AT, kind: "opened", actor: "agent", command_id: null, data: null }];
   return {
-    async list({ limit, cursor, status, agentId }) {
-      const fits = (one: Incident) => !(status && one.status !== status) && !(agentId && one.agent_id !== agentId);
-      const { page, nextCursor } = pageOf(incidents.filter(fits), limit, cursor);
-      return nextCursor === undefined ? { incidents: page } : { incidents: page, nextCursor: Number(nextCursor) };
+    async list({ limit, cursor, statuses, agentId }) {
+      const fits = (one: Incident) =>
+        !(statuses && !statuses.includes(one.status)) && !(agentId && one.agent_id !== agentId);
+      const from = cursor === undefined ? undefined : Number(cursor);
+      const { page, nextCursor } = pageOf(incidents.filter(fits), limit, from);
+      return nextCursor === undefined ? { incidents: page } : { incidents: page, nextCursor: String(nextCursor) };
     },
+    listShort: async ({ limit }) => ({ incidents: incidents.slice(0, limit).map(shortOf) }),
+    short: async (ids) => incidents.filter(({ id }) => ids.includes(id)).map(shortOf),
+    counts: async () => COUNTS,
+    audit: async ({ limit }) => ({ lines: [LINE].slice(0, limit) }),
     async get(id) {
       const incident = incidents.find((one) => one.id === id);
       return incident && { ...incident, timeline, decisions: [], announcements: [] };

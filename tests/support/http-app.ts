@@ -52,6 +52,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     setup: {
       look: async ({ probe }) => [{ part: "server", state: "ok", text: probe ? "called" : "known", todo: null }],
     },
+    events: { open: async () => undefined },
     slackCallback: async () => ({ ok: false, reason: "unsigned", message: "Slack's signature is missing" }),
     gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
       detail: { summary: "The agents' stream" },

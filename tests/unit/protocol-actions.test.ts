@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DECISION_ACTIONS, possibleActions, requestOf, type Situation } from "../../src/protocol/actions.ts";
+import { COMMANDS } from "../../src/protocol/command-schemas.ts";
+import { COMMAND_FIELDS, COMMAND_NAMES } from "../../src/protocol/commands.ts";
 import { joinRawError, splitRawError } from "../../src/protocol/raw-error.ts";
 
 test("only systemd's and docker's incidents have a command", () => {
@@ -59,4 +61,11 @@ describe("a message and its logs", () => {
     expect(joined.messageChars).toBe([...message].length);
     expect(splitRawError(joined)).toEqual({ message, logs });
   });
+});
+
+test("the vocabulary names the fields that each command's schema takes", () => {
+  const fields = COMMAND_NAMES.map((name) => [name, [...COMMAND_FIELDS[name]]]);
+  expect(Object.fromEntries(fields)).toEqual(
+    Object.fromEntries(Object.entries(COMMANDS).map(([name, { properties }]) => [name, Object.keys(properties)])),
+  );
 });

@@ -1,0 +1,203 @@
+import type { PendingQuery, Row, Sql } from "postgres";
+import {
+  type AuditLine,
+  INCIDENT_STATUSES,
+  type IncidentFilter,
+  type IncidentPage,
+  type IncidentStatus,
+  type ShortIncident,
+} from "./model.ts";
+
+/** Most characters of a title and of a cause, and how much of the text is looked at for them. */
+const TITLE = { chars: 200, looksAt: 1_000 } as const;
+const CAUSE = { chars: 240, looksAt: 1_000 } as const;
+/** There may be millions of resolved ones: of these so many are looked through for one page, and the next goes on behind them. */
+const LOOK_MAX = 20_000;
+/** Above all numbers of incidents. */
+const ID_END = 2_147_483_647;
+
+type Fragment = PendingQuery<Row[]>;
+
+/** Numbers of incidents in their order, and where the next page begins. */
+export interface FoundPage {
+  ids: number[];
+  nextCursor?: string;
+}
+
+/** An incident in short, with what tells whether it is silenced. */
+export type ShortRow = Omit<ShortIncident, "silenced"> & { hostname: string | null; fingerprint: string };
+
+/** Where a page in order of urgency begins: below that one, of open ones or, without an urgency, of resolved ones. */
+interface Place {
+  urgency: number | undefined;
+  id: number;
+}
+
+/** The SQL of lists: it finds incidents, counts them, and says them in short. */
+export function createListStore(sql: Sql) {
+  // The index of open incidents holds exactly this.
+  const urgency = sql`(case i.status when 'acknowledged' then 1 when 'ignored' then 0 else
+    case i.severity when 'critical' then 5 when 'warning' then 4 when 'info' then 2 else 3 end end)`;
+  const literals: Record<IncidentStatus, Fragment> = {
+    new: sql`'new'`,
+    analyzed: sql`'analyzed'`,
+    acknowledged: sql`'acknowledged'`,
+    ignored: sql`'ignored'`,
+    resolved: sql`'resolved'`,
+  };
+  // No join: by the agents the planner would come to all their incidents, of which there may be thousands that are resolved.
+  const host = sql`(select coalesce(a.hostname, a.id::text) from agents a where a.id = i.agent_id)`;
+  const title = sql`left(split_part(btrim(left(i.raw_error, least(i.message_chars, ${TITLE.looksAt}::int)), E' \\t\\r\\n'), E'\\n', 1), ${TITLE.chars}::int)`;
+  const cause = sql`left(coalesce(substring(left(i.ai_analysis, ${CAUSE.looksAt}::int) from '^(.*?[.!?])(?:\\s|$)'), i.ai_analysis), ${CAUSE.chars}::int)`;
+
+  /**
+   * What an index knows. In so many words: then the planner knows how many there are, and which index leaves resolved ones out.
+   */
+  function isOfStatus(statuses: readonly IncidentStatus[]): Fragment {
+    const wanted = new Set(statuses);
+    if (wanted.size === INCIDENT_STATUSES.length) return sql`true`;
+    if (wanted.size === INCIDENT_STATUSES.length - 1 && !wanted.has("resolved")) return sql`i.status <> 'resolved'`;
+    const words = [...wanted].map((status) => literals[status]);
+    return sql`i.status in (${words.reduce((all, one) => sql`${all}, ${one}`)})`;
+  }
+
+  /** Incidents `i` that meet the filter; with `newest`, among so many of that status. */
+  function meant(filter: IncidentFilter, statuses: readonly IncidentStatus[], newest?: number): Fragment {
+    const those = sql`incidents i where ${isOfStatus(statuses)} and ${isOf(filter)}`;
+    return newest === undefined
+      ? sql`${those} and ${fits(filter)}`
+      : sql`(select i.* from ${those} order by i.id desc limit ${newest}) i where ${fits(filter)}`;
+  }
+
+  const isOf = ({ agentId, parentId }: IncidentFilter) => {
+    const ofAgent = agentId === undefined ? sql`true` : sql`i.agent_id = ${agentId}`;
+    return parentId === undefined ? ofAgent : sql`${ofAgent} and i.parent_id = ${parentId}`;
+  };
+
+  /** The cause, which takes longest, comes last. */
+  const stands = (word: string) => sql`
+    (i.source ilike ${word} or ${host} ilike ${word} or ${title} ilike ${word} or ${cause} ilike ${word})`;
+
+  /** What each incident is asked. */
+  function fits({ severities, types, host: pattern, words }: IncidentFilter): Fragment {
+    const conditions = [
+      severities && sql`i.severity = any(${severities as string[]})`,
+      types && sql`i.type = any(${types as string[]})`,
+      pattern === undefined ? undefined : sql`${host} like ${likeOf(pattern)}`,
+      ...(words ?? []).map((word) => stands(containing(word))),
+    ].filter((one) => one !== undefined);
+    return conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`);
+  }
+
+  async function newest(page: IncidentPage, statuses: readonly IncidentStatus[], below: number): Promise<FoundPage> {
+    const { limit } = page;
+    const isAsked = [page.severities, page.types, page.host, page.words].some((one) => one !== undefined);
+    const looksAt = isAsked && statuses.includes("resolved") ? LOOK_MAX : isAsked ? ID_END : limit + 1;
+    const [row] = await sql<{ ids: number[]; looked: number; last: number | null }[]>`
+      with looked as materialized (
+        select i.id from incidents i
+        where ${isOfStatus(statuses)} and ${isOf(page)} and i.id < ${below}
+        order by i.id desc limit ${looksAt})
+      select array(
+          select i.id from looked join incidents i on i.id = looked.id
+          where ${fits(page)} order by i.id desc limit ${limit + 1}) as ids,
+        count(*)::int as looked, min(id) as last from looked`;
+    const { ids = [], looked = 0, last = null } = row ?? {};
+    const shown = ids.slice(0, limit);
+    if (ids.length > limit) return { ids: shown, nextCursor: String(shown.at(-1)) };
+    return looked === looksAt && last !== null ? { ids: shown, nextCursor: String(last) } : { ids: shown };
+  }
+
+  async function urgent(page: IncidentPage, statuses: readonly IncidentStatus[], from: Place): Promise<FoundPage> {
+    const rows = await sql<{ id: number; urgency: number }[]>`
+      select i.id, ${urgency} as urgency from ${meant(page, statuses)}
+        and (${urgency}, i.id) < (${from.urgency ?? 0}::int, ${from.id}::int)
+      order by ${urgency} desc, i.id desc limit ${page.limit + 1}`;
+    const shown = rows.slice(0, page.limit);
+    const last = shown.at(-1);
+    const ids = shown.map(({ id }) => id);
+    return rows.length > page.limit && last ? { ids, nextCursor: `${last.urgency}.${last.id}` } : { ids };
+  }
+
+  /** Open ones first; resolved ones, where they are wanted, fill the page and follow by number. */
+  async function mostUrgent(page: IncidentPage, statuses: readonly IncidentStatus[]): Promise<FoundPage> {
+    const from = placeOf(page.cursor);
+    const open = statuses.filter((status) => status !== "resolved");
+    const isOpen = from.urgency !== undefined && open.length > 0;
+    const first: FoundPage = isOpen ? await urgent(page, open, from) : { ids: [] };
+    if (first.nextCursor !== undefined || !statuses.includes("resolved")) return first;
+    const limit = page.limit - first.ids.length;
+    if (limit === 0) return { ...first, nextCursor: String(ID_END) };
+    const rest = await newest({ ...page, limit }, ["resolved"], from.urgency === undefined ? from.id : ID_END);
+    return { ...rest, ids: [...first.ids, ...rest.ids] };
+  }
+
+  return {
+    meant,
+
+    /** A page's incidents, by number alone. */
+    async find(page: IncidentPage): Promise<FoundPage> {
+      const statuses = [...new Set(page.statuses ?? INCIDENT_STATUSES)];
+      if (page.order === "urgent") return mostUrgent(page, statuses);
+      return newest(page, statuses, page.cursor === undefined ? ID_END : idOf(page.cursor));
+    },
+
+    /** In the order of the numbers. */
+    async short(ids: readonly number[]): Promise<ShortRow[]> {
+      return sql<ShortRow[]>`
+        select i.id, i.revision, i.status, i.severity, i.type, i.source, i.origin, i.agent_id, i.fingerprint, a.hostname,
+          ${host} as host, ${title} as title, ${cause} as cause, i.analysis->>'by' as by,
+          case when jsonb_typeof(i.analysis->'confidence') = 'number' then (i.analysis->>'confidence')::float8 end as confidence,
+          i.occurrences, i.created_at, i.last_seen_at, i.updated_at, i.resolved_at, i.parent_id,
+          (select count(*)::int from incidents c where c.parent_id = i.id and c.status <> 'resolved') as children,
+          (select jsonb_build_object('id', d.id, 'action', d.action, 'variant', d.variant, 'state', d.state,
+              'actor_name', d.actor_name, 'outcome', d.outcome, 'requested_at', ${instant(sql`d.requested_at`)},
+              'ended_at', ${instant(sql`d.ended_at`)})
+            from decisions d where d.incident_id = i.id order by d.requested_at desc limit 1) as decision
+        from unnest(${ids as number[]}::int[]) with ordinality wanted (id, no)
+        join incidents i on i.id = wanted.id join agents a on a.id = i.agent_id order by wanted.no`;
+    },
+
+    /** Newest first, of all hosts. */
+    async audit(limit: number, before: number | undefined): Promise<AuditLine[]> {
+      return sql<AuditLine[]>`
+        select ${auditColumns(sql)} from events e left join agents a on a.id = e.agent_id
+        where ${before === undefined ? sql`true` : sql`e.id < ${before}`} order by e.id desc limit ${limit}`;
+    },
+  };
+
+  function instant(at: Fragment): Fragment {
+    return sql`to_char(${at} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+  }
+}
+
+export type ListStore = ReturnType<typeof createListStore>;
+
+/** Of line `e` and its agent `a`. */
+export function auditColumns(sql: Sql): Fragment {
+  return sql`e.id::float8 as id, e.at, e.kind, e.actor, e.agent_id, coalesce(a.hostname, a.id::text) as host, e.incident_id,
+    e.command_id, e.data`;
+}
+
+/** The cursor of a page in order of urgency; none is before all. */
+function placeOf(cursor: string | undefined): Place {
+  const [first = "", second] = (cursor ?? `9.${ID_END}`).split(".");
+  return second === undefined ? { urgency: undefined, id: idOf(first) } : { urgency: Number(first), id: idOf(second) };
+}
+
+function idOf(text: string): number {
+  return Math.min(Number(text), ID_END);
+}
+
+/** Our patterns as SQL has them. */
+function likeOf(pattern: string): string {
+  return literal(pattern).replaceAll("*", "%").replaceAll("?", "_");
+}
+
+function containing(word: string): string {
+  return `%${literal(word)}%`;
+}
+
+function literal(text: string): string {
+  return text.replaceAll(/[\\%_]/g, "\\$&");
+}

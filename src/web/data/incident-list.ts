@@ -1,0 +1,182 @@
+/**
+ * A list of incidents that the stream keeps up to date.
+ *
+ * A reader who has scrolled reads in peace (`hold`): rows change where they stand, none comes or goes, and what is new is counted. At
+ * the top, or when the reader asks (`settle`), the list is in order again.
+ */
+import { batch, type ReadonlySignal, signal } from "@preact/signals";
+import { type Api, ApiProblem } from "./api.ts";
+import { compareIncidents, cursorAfter, filterQuery, type IncidentFilter, matcherOf } from "./incident-order.ts";
+import type { News, ShortIncident } from "./model.ts";
+
+/** One answer: a few screens, and below 30 KB on the wire. */
+const PAGE_ROWS = 60;
+/** More than anybody reads: the tail is dropped, and loaded again by whoever scrolls there. */
+const ROWS_MAX = 2_000;
+/** New ones that wait for a reader; of more it is known only that there are more. */
+const FRESH_MAX = 500;
+
+/** How far a list is. */
+export type Loading = { kind: "loading" } | { kind: "ready" } | { kind: "failed"; problem: ApiProblem };
+
+/** The list as a view shows it. */
+export interface IncidentList {
+  readonly rows: ReadonlySignal<readonly ShortIncident[]>;
+  /** New ones that are not shown yet. */
+  readonly waiting: ReadonlySignal<number>;
+  readonly loading: ReadonlySignal<Loading>;
+  readonly hasMore: ReadonlySignal<boolean>;
+  load(): Promise<void>;
+  loadMore(): Promise<void>;
+  hold(isHeld: boolean): void;
+  settle(): void;
+  apply(news: News): void;
+  close(): void;
+}
+
+interface IncidentListDeps {
+  api: Api;
+  filter: IncidentFilter;
+  /** Calls back with the next frame: a thousand events at once are drawn once. */
+  soon: (draw: () => void) => void;
+}
+
+/** Makes a list; nothing is loaded yet. */
+export function createIncidentList({ api, filter, soon }: IncidentListDeps): IncidentList {
+  const rows = signal<readonly ShortIncident[]>([]);
+  const waiting = signal(0);
+  const loading = signal<Loading>({ kind: "loading" });
+  const hasMore = signal(false);
+  const known = new Map<number, ShortIncident>();
+  const fresh = new Set<number>();
+  /** Since the last question to the server. */
+  const arrived = new Map<number, ShortIncident>();
+  const fits = matcherOf(filter);
+  const compare = compareIncidents(filter.order);
+  const closing = new AbortController();
+  let next: string | undefined;
+  let isHeld = false;
+  let isDrawing = false;
+  let underWay: Promise<void> | undefined;
+
+  function draw(): void {
+    isDrawing = false;
+    if (closing.signal.aborted) return;
+    batch(() => (isHeld ? drawInPlace() : drawAnew()));
+  }
+
+  function drawSoon(): void {
+    if (isDrawing) return;
+    isDrawing = true;
+    soon(draw);
+  }
+
+  function drawAnew(): void {
+    fresh.clear();
+    const sorted = [...known.values()].filter((one) => fits(one) && !isFolded(one)).sort(compare);
+    if (sorted.length > ROWS_MAX) trim(sorted);
+    for (const one of known.values()) if (!fits(one)) known.delete(one.id);
+    rows.value = sorted;
+    waiting.value = 0;
+  }
+
+  function trim(sorted: ShortIncident[]): void {
+    for (const one of sorted.splice(ROWS_MAX)) known.delete(one.id);
+    const last = sorted.at(-1);
+    if (last === undefined) return;
+    next = firstPage({ cursor: cursorAfter(filter.order, last) });
+    hasMore.value = true;
+  }
+
+  /** Beneath what is there, since above somebody reads. */
+  function append(page: readonly ShortIncident[]): void {
+    const shown = new Set(rows.value.map(({ id }) => id));
+    rows.value = [...rows.value, ...page.filter((one) => !shown.has(one.id) && !fresh.has(one.id) && !isFolded(one))];
+    drawInPlace();
+  }
+
+  function drawInPlace(): void {
+    rows.value = rows.value.map((row) => known.get(row.id) ?? row);
+    waiting.value = [...fresh].filter((id) => known.has(id)).length;
+  }
+
+  /** A consequence stands beneath its cause, where that is in the list. */
+  function isFolded({ parent_id }: ShortIncident): boolean {
+    return parent_id !== null && filter.q === "" && known.has(parent_id) && known.get(parent_id)?.status !== "resolved";
+  }
+
+  function take(incident: ShortIncident): void {
+    const before = known.get(incident.id);
+    if (before && before.revision > incident.revision) return;
+    if (before || fits(incident)) known.set(incident.id, incident);
+  }
+
+  function firstPage(more: Record<string, string> = {}): string {
+    const query = filterQuery(filter);
+    for (const [name, value] of Object.entries({ view: "short", limit: String(PAGE_ROWS), ...more }))
+      query.set(name, value);
+    return `/v1/incidents?${query}`;
+  }
+
+  async function loadPage(path: string, isFirst: boolean): Promise<void> {
+    try {
+      arrived.clear();
+      const page = await api.list<ShortIncident>(path, closing.signal);
+      if (isFirst) known.clear();
+      // What the stream brought meanwhile may be newer than the answer.
+      for (const row of [...page.rows, ...(isFirst ? arrived.values() : [])]) take(row);
+      next = page.next;
+      batch(() => {
+        hasMore.value = next !== undefined;
+        loading.value = { kind: "ready" };
+        if (isHeld && !isFirst) append(page.rows);
+        else drawAnew();
+      });
+    } catch (error) {
+      if (closing.signal.aborted) return;
+      if (!(error instanceof ApiProblem)) throw error;
+      loading.value = { kind: "failed", problem: error };
+    }
+  }
+
+  function once(path: string | undefined, isFirst: boolean): Promise<void> {
+    if (path === undefined) return Promise.resolve();
+    underWay ??= loadPage(path, isFirst).finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  }
+
+  return {
+    rows,
+    waiting,
+    loading,
+    hasMore,
+    load: () => once(firstPage(), true),
+    loadMore: () => once(next, false),
+    hold(held) {
+      isHeld = held;
+      if (!held) drawSoon();
+    },
+    settle() {
+      isHeld = false;
+      if (fresh.size >= FRESH_MAX) void once(firstPage(), true);
+      else draw();
+    },
+    apply({ kind, data }) {
+      // What could not be loaded while the server was away.
+      if (kind === "back" && loading.value.kind === "failed") void once(next ?? firstPage(), next === undefined);
+      if (kind === "reset") void once(firstPage(), true);
+      if (kind !== "incident") return;
+      const isNew = !known.has(data.id) && fits(data);
+      if (isNew && isHeld) {
+        if (fresh.size >= FRESH_MAX) return;
+        fresh.add(data.id);
+      }
+      if (underWay) arrived.set(data.id, data);
+      take(data);
+      drawSoon();
+    },
+    close: () => closing.abort(),
+  };
+}

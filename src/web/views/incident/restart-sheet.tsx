@@ -1,0 +1,57 @@
+import { requestOf } from "../../../protocol/actions.ts";
+import { useApp } from "../../app-context.ts";
+import type { Agent, Decision, Incident } from "../../data/model.ts";
+import { personOf } from "../../lib/event-words.ts";
+import { programOf } from "../../lib/programs.ts";
+import { Sheet } from "../../parts/sheet.tsx";
+import { Age } from "../../parts/words.tsx";
+import { lastDecision } from "./outcome.tsx";
+
+interface RestartSheetOptions {
+  incident: Incident;
+  agent: Agent | null;
+  /** The same problem before, where that is known. */
+  before: Incident | null;
+  onPress: () => void;
+  onClose: () => void;
+}
+
+/** Says what will run where, and what came of it the last time; nothing changes a host before it is pressed. */
+export function RestartSheet({ incident, agent, before, onPress, onClose }: RestartSheetOptions) {
+  const { store } = useApp();
+  const request = requestOf("restart", incident);
+  if (request === undefined) return null;
+  const host = agent?.hostname ?? "the host";
+  const last = lastDecision(incident, "restart") ?? (before ? lastDecision(before, "restart") : undefined);
+  return (
+    <Sheet title={`Restart ${incident.source} on ${host}?`} onClose={onClose}>
+      <p>
+        Runs on <b>{host}</b>, by its agent:
+      </p>
+      <pre class="command-line">{programOf(request.command, incident.source)}</pre>
+      {agent?.status === "offline" && (
+        <p class="warning-line">{host} is not connected now. It is waited for 30 s, then nothing runs.</p>
+      )}
+      <p class="last-time">
+        {last ? <LastTime decision={last} /> : "Nobody has restarted it for this problem before."}
+      </p>
+      <div class="sheet-actions">
+        <button type="button" class="button is-danger" disabled={!store.isLive.value} onClick={onPress}>
+          Restart now
+        </button>
+        <button type="button" class="button" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
+    </Sheet>
+  );
+}
+
+function LastTime({ decision }: { decision: Decision }) {
+  return (
+    <>
+      The last time, <Age at={decision.requested_at} /> ago by {personOf(decision.actor, decision.actor_name)}:{" "}
+      <b>{decision.outcome ?? decision.state.replaceAll("_", " ")}</b>
+    </>
+  );
+}

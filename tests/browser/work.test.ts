@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { browserTest } from "../support/browser.ts";
+import { live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+
+describe("work with many", () => {
+  let world: PageWorld;
+  beforeAll(async () => {
+    world = await startPageWorld();
+  }, 60_000);
+  afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
+
+  browserTest("a range is acknowledged at once, and each that failed is named", async () => {
+    const host = await world.host("web-1");
+    for (let n = 1; n <= 6; n++) await host.fail(unitAlert(`unit-${n}`));
+    await using opened = await world.open("/app/incidents");
+    const { page } = opened;
+    await live(page);
+    await page.getByRole("link", { name: "unit-1" }).waitFor();
+    await page.locator(".row-box").first().click();
+    await page
+      .locator(".row-box")
+      .nth(3)
+      .click({ modifiers: ["Shift"] });
+    await page.getByText("4 selected").waitFor();
+    await page.route(/incidents\/5$/, (route) =>
+      route.fulfill({
+        status: 409,
+        contentType: "application/problem+json",
+        body: JSON.stringify({ status: 409, code: "already_decided", detail: "Somebody decided that already." }),
+      }),
+    );
+    await page.getByRole("region", { name: "What is selected" }).getByRole("button", { name: "Acknowledge" }).click();
+    await page.getByRole("alert").filter({ hasText: "1 incident did not change" }).waitFor();
+    await page.getByRole("alert").getByText("#5: Somebody decided that already.").waitFor();
+    await page.getByText("3 incidents acknowledged").waitFor();
+    const { body } = await world.server.api("/v1/incidents/counts?status=open");
+    expect(body.by_status.acknowledged).toBe(3);
+  });
+
+  browserTest("filters are the URL, and Back brings the former place", async () => {
+    const host = await world.host("web-2");
+    await host.fail(unitAlert("slow", { severity: "warning" }));
+    await using opened = await world.open("/app/incidents?severity=warning&q=slow", { viewport: PHONE });
+    const { page } = opened;
+    await page.getByRole("link", { name: "slow" }).waitFor();
+    expect(await page.getByRole("button", { name: "warning" }).getAttribute("aria-pressed")).toBe("true");
+    expect(await page.getByLabel("Search").inputValue()).toBe("slow");
+    await page.getByRole("link", { name: "slow" }).click();
+    await page.waitForURL(/incidents\/\d+\?severity=warning&q=slow/);
+    await page.goBack();
+    await page.getByRole("link", { name: "slow" }).waitFor();
+    await page.getByRole("button", { name: "warning" }).click();
+    await page.waitForURL("**/app/incidents?q=slow");
+  });
+
+  browserTest("a silence is made from an incident, shows what fits, holds it back, and ends", async () => {
+    const host = await world.host("web-3");
+    await host.fail(unitAlert("noisy"));
+    await using opened = await world.open("/app/incidents?q=noisy");
+    const { page, problems } = opened;
+    await page.getByRole("link", { name: "noisy" }).click();
+    await live(page);
+    await page.getByRole("button", { name: /^More/ }).click();
+    await page.getByRole("link", { name: /Silence what is like it/ }).click();
+    const sheet = page.getByRole("dialog", { name: "New silence" });
+    await sheet.getByText("Fits 1 open incident now:").waitFor();
+    await sheet.getByLabel("Why, for the others").fill("planned work");
+    await sheet.getByRole("button", { name: "Silence" }).click();
+    const card = page.locator(".card", { hasText: "planned work" });
+    await card.getByText("Holds back 1 open incident now:").waitFor();
+    await card.getByRole("button", { name: "End it" }).click();
+    await page.getByText("Nothing is silenced").waitFor();
+    expect(problems).toEqual([]);
+  });
+
+  browserTest("a host's command is run after a question, and its answer is shown", async () => {
+    const host = await world.host("web-4");
+    await using opened = await world.open("/app/hosts?q=web-4");
+    const { page, problems } = opened;
+    await page.getByRole("link", { name: "web-4" }).click();
+    await live(page);
+    await page.getByRole("combobox", { name: "Command" }).selectOption("restart service");
+    await page.getByLabel("Unit").fill("postfix");
+    await page.getByText("web-4 does not allow restart_service:postfix.").waitFor();
+    await page.getByLabel("Unit").fill("nginx");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByRole("dialog").getByText("systemctl restart nginx").waitFor();
+    expect(host.commands).toEqual([]);
+    await page.getByRole("button", { name: "Run now" }).click();
+    await page.locator(".command", { hasText: "exit 0 in" }).waitFor();
+    expect(host.commands.map(({ command }) => command)).toEqual(["restart_service"]);
+    expect(problems).toEqual([]);
+  });
+
+  browserTest("a host's token is made anew, and the host is removed", async () => {
+    await world.host("web-5");
+    await using opened = await world.open("/app/hosts?q=web-5");
+    const { page } = opened;
+    await page.getByRole("link", { name: "web-5" }).click();
+    await live(page);
+    await page.getByRole("button", { name: "Rotate…" }).click();
+    await page.getByRole("button", { name: "Make a new token" }).click();
+    await page.getByText(/agent install --server ws:.* --token \S+/).waitFor();
+    await page.getByRole("button", { name: "Remove the host…" }).click();
+    await page.getByRole("button", { name: "Remove", exact: true }).click();
+    await page.getByText("There is no such host").waitFor();
+  });
+
+  browserTest(
+    "twelve tabs are live on one stream, by a name and plain http",
+    async () => {
+      const url = world.server.url.replace("127.0.0.1", "localhost");
+      await using opened = await world.open("/app");
+      const context = opened.page.context();
+      const pages = [];
+      for (let n = 0; n < 12; n++) {
+        const page = await context.newPage();
+        await page.goto(`${url}/app`);
+        pages.push(page);
+      }
+      await Promise.all(pages.map(live));
+      const host = await world.host("web-6");
+      await host.fail(unitAlert("everywhere"));
+      await Promise.all(pages.map((page) => page.getByRole("link", { name: "everywhere" }).waitFor()));
+    },
+    120_000,
+  );
+});
