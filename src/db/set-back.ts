@@ -7,9 +7,8 @@ import { is } from "drizzle-orm";
 import { getTableConfig, type PgColumn, PgTable } from "drizzle-orm/pg-core";
 import type { Sql, TransactionSql } from "postgres";
 import type { Database } from "./client.ts";
-import * as fleetSchema from "./fleet-schema.ts";
 import { LockKey } from "./lock-keys.ts";
-import * as schema from "./schema.ts";
+import { DECLARED } from "./tables.ts";
 
 /** Rightly in the future: they keep their distance. */
 const DUE = ["due_at", "next_attempt_at", "expires_at"];
@@ -55,7 +54,7 @@ async function inTurn(session: Sql, work: (tx: TransactionSql) => Promise<void>)
 
 /** Tables that have times, and which columns these are; the largest last. */
 function tables(): { name: string; columns: string[] }[] {
-  const all = Object.values<unknown>({ ...schema, ...fleetSchema }).filter((one) => is(one, PgTable));
+  const all = Object.values<unknown>(DECLARED).filter((one) => is(one, PgTable));
   const timed = all.map((table) => {
     const { name, columns } = getTableConfig(table as PgTable);
     return { name, columns: columns.filter(isTime).map((one) => one.name) };
