@@ -73,7 +73,7 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
         <p class="incident-when">
           {resolved_at === null ? (
             <span>
-              since <Age at={created_at} long />
+              for <Age at={created_at} long />
             </span>
           ) : (
             <span>
