@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { join } from "node:path";
+import { findBarriers, findSmallTargets, sidewaysPx } from "../support/axe.ts";
 import { browserTest, openPage } from "../support/browser.ts";
-import { ALLOW, live, unitAlert } from "../support/page-world.ts";
+import { ALLOW, live, PHONE, SCREENSHOTS, unitAlert } from "../support/page-world.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { serveInProcess } from "../support/served-process.ts";
 import { StandInHost } from "../support/stand-in-host.ts";
@@ -39,6 +41,13 @@ describe("a page whose server is gone", () => {
       await list.page.waitForFunction(() => document.title.startsWith("(?) "));
       await detail.page.getByText("Not connected: nothing can be sent now.").waitFor();
       expect(await detail.page.getByRole("button", { name: "Acknowledge" }).isDisabled()).toBe(true);
+      for (const [name, { page }] of [["now-old", list] as const, ["incident-old", detail] as const]) {
+        await page.screenshot({ path: join(SCREENSHOTS, `${name}-desktop-light.png`) });
+        await page.setViewportSize(PHONE);
+        await page.locator(name === "now-old" ? ".sentence" : ".cause-text").waitFor();
+        await page.screenshot({ path: join(SCREENSHOTS, `${name}-phone-light.png`) });
+        expect([await findBarriers(page), await findSmallTargets(page), await sidewaysPx(page)]).toEqual([[], [], 0]);
+      }
 
       const again = await serveInProcess(database.url, first.port);
       const backMs = performance.now();

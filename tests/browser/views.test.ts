@@ -5,10 +5,7 @@ import type { Page } from "playwright-core";
 import { findBarriers, findSmallTargets, sidewaysPx } from "../support/axe.ts";
 import { browserTest, openPage } from "../support/browser.ts";
 import { ADMIN_TOKEN } from "../support/http-app.ts";
-import { DESKTOP, live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
-
-/** To be looked at after a run. */
-const SCREENSHOTS = join(import.meta.dir, "../../dist/screenshots");
+import { DESKTOP, live, type PageWorld, PHONE, SCREENSHOTS, startPageWorld, unitAlert } from "../support/page-world.ts";
 
 const GIB = 2 ** 30;
 const FIGURES = {

@@ -1,8 +1,12 @@
+import { join } from "node:path";
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { type OpenedPage, openPage } from "./browser.ts";
 import { createTestDatabase, type TestDatabase } from "./postgres.ts";
 import { startTestServer, type TestServer } from "./server.ts";
 import { StandInHost, type StandInOptions } from "./stand-in-host.ts";
+
+/** Pictures of all views and states, to be looked at after a run. */
+export const SCREENSHOTS = join(import.meta.dir, "../../dist/screenshots");
 
 /** A telephone held upright, and a desktop. */
 export const PHONE = { width: 360, height: 640 } as const;

@@ -1,3 +1,4 @@
+import { counted } from "../lib/text.ts";
 import { clockWords } from "../lib/time.ts";
 
 const WIDTH = 360;
@@ -10,7 +11,9 @@ export function AlertsChart({ alerts, nowMs }: { alerts: { from: string; per_min
   const sum = minutes.reduce((total, one) => total + one, 0);
   const width = WIDTH / Math.max(1, minutes.length);
   const words =
-    sum === 0 ? "No alerts within the last hour" : `${sum} alerts within the last hour, ${most} a minute at most`;
+    sum === 0
+      ? "No alerts within the last hour"
+      : `${counted(sum, "alert")} within the last hour, ${most} a minute at most`;
   return (
     <figure class="alerts-chart">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={words}>

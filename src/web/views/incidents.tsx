@@ -16,14 +16,19 @@ export function IncidentsView({ id }: { id: number | null }) {
   const { router, isWide } = useApp();
   const text = router.place.value.query.toString().replaceAll("%2C", ",");
   const query = text === "" ? "" : `?${text}`;
-  if (!isWide.value)
-    return id === null ? <ListPane query={query} currentId={null} /> : <IncidentView key={id} id={id} query={query} />;
+  // The same parts in both, so that a turned phone keeps what it has.
   return (
-    <div class="panes">
-      <div class="pane-list">
-        <ListPane query={query} currentId={id} />
-      </div>
-      <div class="pane-detail">{id === null ? <Hint /> : <IncidentView key={id} id={id} query={query} />}</div>
+    <div class={isWide.value ? "panes" : "pane-alone"}>
+      {(isWide.value || id === null) && (
+        <div key="list" class="pane-list">
+          <ListPane query={query} currentId={id} />
+        </div>
+      )}
+      {(isWide.value || id !== null) && (
+        <div key="detail" class="pane-detail">
+          {id === null ? <Hint /> : <IncidentView key={id} id={id} query={query} />}
+        </div>
+      )}
     </div>
   );
 }
@@ -127,7 +132,7 @@ function useListKeys(
     const box = document.querySelector(".window");
     if (box === null || tries === 0) return;
     const rowPx = box.getBoundingClientRect().height / Math.max(1, count);
-    const scroller = document.querySelector(".pane-list") ?? document.scrollingElement;
+    const scroller = document.querySelector(".panes > .pane-list") ?? document.scrollingElement;
     const top = box.getBoundingClientRect().top + index * rowPx;
     scroller?.scrollBy({ top: top - innerHeight / 2 });
     waiting.current = requestAnimationFrame(() => focusRow(id, index, count, tries - 1));
