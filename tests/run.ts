@@ -7,14 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const TEST_LIMIT_MS = 30_000;
-/** As many as keep two cores busy beside the executables of the first group. */
+/** As many as keep two cores busy beside the executables and the browser of the first groups. */
 const SHARDS = 3;
 const RUN = ["test", "--timeout", String(TEST_LIMIT_MS)];
 const FAST = ["tests/unit", "tests/integration", "tests/tidy.test.ts"];
 
-/** What runs beside what: the executable and the browser, and all others in shards. */
+/** What runs beside what: the executable, the page in a browser, and all others in shards. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  executable: [...RUN, "tests/e2e", "tests/browser"],
+  executable: [...RUN, "tests/e2e"],
+  browser: [...RUN, "tests/browser"],
   ...Object.fromEntries(
     Array.from({ length: SHARDS }, (_, at) => [`shard ${at + 1}`, [...RUN, `--shard=${at + 1}/${SHARDS}`, ...FAST]]),
   ),
@@ -27,7 +28,7 @@ async function runGroup(dir: string, name: string, args: readonly string[]): Pro
   try {
     const child = Bun.spawn([process.execPath, ...args], { stdin: "ignore", stdout: output.fd, stderr: output.fd });
     const status = await child.exited;
-    await Bun.write(Bun.stdout, Bun.file(path));
+    process.stdout.write(await Bun.file(path).text());
     const seconds = Math.round((performance.now() - startedMs) / 1_000);
     process.stdout.write(
       `${name}: ${status === 0 ? "passed" : `failed, exit status ${status}`} after ${seconds} s\n\n`,
