@@ -110,7 +110,7 @@ function table(observed: readonly Observed[]): string {
     };
     return [
       subject.name,
-      ...parts(cpu, (value) => value.toFixed(2)),
+      ...parts(cpu, (value) => value.toFixed(3)),
       ...parts(memory, (value) => String(Math.round(value / MIB))),
       connections?.toString() ?? "",
       transactionsPerSecond?.toFixed(1) ?? "",
@@ -137,7 +137,7 @@ function ratios(observed: readonly Observed[]): string[] {
   if (peers.length === 2) {
     const cpu = peers.reduce((sum, value) => sum + value, 0);
     lines.push(
-      `Prometheus and Alertmanager together take ${cpu.toFixed(2)} %, ${(cpu / ours).toFixed(1)} × of this build`,
+      `Prometheus and Alertmanager together take ${cpu.toFixed(3)} %, ${(cpu / ours).toFixed(2)} × of this build`,
     );
   } else lines.push("Prometheus and Alertmanager are not both installed here: nothing to compare with");
   return lines;

@@ -27,6 +27,7 @@ describe("a page whose server is gone", () => {
       await using detail = await openPage(`${first.url}/app/incidents/1`);
       await Promise.all([live(list.page), live(detail.page)]);
       await list.page.getByRole("link", { name: "nginx" }).waitFor();
+      await detail.page.getByRole("button", { name: "Acknowledge" }).waitFor();
 
       const killedMs = performance.now();
       await first.kill("SIGKILL");

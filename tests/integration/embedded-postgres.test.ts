@@ -9,6 +9,7 @@ import { chooseChildUser } from "../../src/db/embedded/cluster.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/db/embedded/embedded.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { StartupError } from "../../src/lib/errors.ts";
+import { tryLock } from "../../src/lib/file-lock.ts";
 import { until } from "../support/until.ts";
 
 const log = pino({ level: "silent" });
@@ -16,6 +17,7 @@ const clock = createSystemClock();
 const isRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
 const SLOW_MS = 30_000;
+const LINGERING_MS = 300;
 
 let top: string;
 /** Filled by the first test, used by most others. */
@@ -347,6 +349,17 @@ describe("beside each other", () => {
     },
     SLOW_MS,
   );
+
+  test("the lock of a server that was killed is waited for, as long as something holds it a moment longer", async () => {
+    const lock = tryLock(join(shared, "serve.lock"));
+    lock?.describe("999999999 1\n");
+    const starting = start(shared);
+    // What it was starting when it was killed goes on.
+    setTimeout(() => lock?.release(), LINGERING_MS);
+    const embedded = await starting;
+    expect(await query(embedded, "select n from kept")).toEqual([{ n: 1 }]);
+    await embedded.stop();
+  });
 
   test("a command uses the server's database and leaves it running", async () => {
     const embedded = await start(shared);

@@ -13,6 +13,8 @@ import { cannotCreate, refused } from "./start-failures.ts";
 /** Unpacking and initdb on a slow disk, or the recovery after a crash. */
 const START_WAIT_MS = 330_000;
 const FILE_POLL_MS = 25;
+/** How long the lock, or the session, of a killed server may linger. */
+const LINGER_LIMIT_MS = 5_000;
 
 /**
  * Who may do what in a data directory, by locks on three files in it:
@@ -37,11 +39,22 @@ export function createClaims(dataDir: string, clock: Clock) {
     }
   }
 
+  /** What a killed server was about to start may hold its lock for a moment longer than itself. */
+  async function takeServe(): Promise<FileLock> {
+    const endMs = clock.monotonicMs() + LINGER_LIMIT_MS;
+    for (;;) {
+      const lock = tryLock(paths.serve);
+      if (lock) return lock;
+      const { name, isHere } = readHolder(paths.serve);
+      if (isHere || clock.monotonicMs() > endMs) throw refused(`${dataDir} is served already, by ${name}`);
+      await clock.sleep(FILE_POLL_MS);
+    }
+  }
+
   return {
     /** Throws a StartupError that names the server that is there. */
-    serve: () => {
-      const lock = tryLock(paths.serve);
-      if (!lock) throw refused(`${dataDir} is served already, by ${describeHolder(paths.serve)}`);
+    serve: async () => {
+      const lock = await takeServe();
       lock.describe(`${process.pid} ${processStartTime(process.pid) ?? ""}\n`);
       return lock;
     },
@@ -75,18 +88,15 @@ function isTaken(path: string): boolean {
 }
 
 /** The process's start time tells whether the number still means the one that wrote it. */
-function describeHolder(path: string): string {
+function readHolder(path: string): { name: string; isHere: boolean } {
   const [pid = "", startTime] = lockDescription(path).split(" ");
   const isHere = pid !== "" && processStartTime(Number(pid)) === startTime;
-  return isHere
-    ? `process ${pid}`
-    : `process ${pid || "unknown"}, which is not on this machine or in another container`;
+  const where = isHere ? "" : ", which is not on this machine or in another container";
+  return { name: `process ${pid || "unknown"}${where}`, isHere };
 }
 
 const APPLICATION_PREFIX = "opspilot serve ";
 
-/** How long the session of a killed server may linger. */
-const FIRST_TRY_LIMIT_MS = 5_000;
 const SESSION_POLL_MS = 100;
 const RETRY = { minMs: 100, maxMs: 5_000 };
 
@@ -149,7 +159,7 @@ export async function holdDatabase(target: DatabaseTarget, clock: Clock, log: Lo
 }
 
 async function takeFirst(sql: Sql, clock: Clock): Promise<void> {
-  const endMs = clock.monotonicMs() + FIRST_TRY_LIMIT_MS;
+  const endMs = clock.monotonicMs() + LINGER_LIMIT_MS;
   while (!(await take(sql))) {
     if (clock.monotonicMs() > endMs) throw refused(`the database is served already, by process ${await holder(sql)}`);
     await clock.sleep(SESSION_POLL_MS);

@@ -83,7 +83,7 @@ function prepareDataDir(given: string): string {
 async function startServing(options: EmbeddedOptions, claims: Claims): Promise<EmbeddedPostgres> {
   const { log, clock } = options;
   const cleanups = createCleanups(log);
-  const serving = claims.serve();
+  const serving = await claims.serve();
   cleanups.add("the lock file", async () => serving.release());
   try {
     const found = await claims.alone(() => findOrStart(options));
