@@ -7,15 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const TEST_LIMIT_MS = 30_000;
-/** As many as keep two cores busy beside the executables and the browser of the first groups. */
-const SHARDS = 3;
+/** As many as two cores bear beside the executables and the browser of the first group. */
+const SHARDS = 2;
 const RUN = ["test", "--timeout", String(TEST_LIMIT_MS)];
 const FAST = ["tests/unit", "tests/integration", "tests/tidy.test.ts"];
 
-/** What runs beside what: the executable, the page in a browser, and all others in shards. */
+/** What runs beside what: the executable and the page in a browser, and all others in shards. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  executable: [...RUN, "tests/e2e"],
-  browser: [...RUN, "tests/browser"],
+  executable: [...RUN, "tests/e2e", "tests/browser"],
   ...Object.fromEntries(
     Array.from({ length: SHARDS }, (_, at) => [`shard ${at + 1}`, [...RUN, `--shard=${at + 1}/${SHARDS}`, ...FAST]]),
   ),
