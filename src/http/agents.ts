@@ -1,4 +1,4 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { AgentService, CollectorView } from "../fleet/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
@@ -28,6 +28,8 @@ const AGENT = {
   collectors: Type.Array(Collector),
   shared_with: Type.Array(Type.String(), { description: "other hosts that use the same token" }),
 };
+/** A host's agent. */
+export type AgentView = Static<typeof Agent>;
 const Agent = api.resource("Agent", AGENT);
 const AgentWithToken = api.resource("AgentWithToken", {
   ...AGENT,

@@ -1,4 +1,4 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { COMMAND_STATUSES, type Command, type CommandService, type ExecFailure } from "../commands/model.ts";
 import type { AgentService } from "../fleet/model.ts";
@@ -19,6 +19,8 @@ const RESULT = {
   finished_at: api.nullable(api.Instant),
   late: Type.Boolean(),
 };
+/** What was asked of a host, and what came of it. */
+export type CommandView = Static<typeof CommandSchema>;
 const CommandSchema = api.resource("Command", {
   id: api.Uuid,
   agent_id: api.Uuid,

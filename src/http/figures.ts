@@ -1,4 +1,4 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { FigureService } from "../figures/model.ts";
 import { FIGURE_STEPS_S, type FigureStepS, type Figures, POINTS_MAX } from "../figures/model.ts";
@@ -8,6 +8,8 @@ import * as api from "./schemas.ts";
 
 const UnixSeconds = Type.Integer({ description: "Unix seconds" });
 
+/** Figures over time. */
+export type FiguresView = Static<typeof FiguresSchema>;
 const FiguresSchema = api.resource("Figures", {
   step_s: Type.Unsafe<FigureStepS>(Type.Integer({ description: FIGURE_STEPS_S.join(", ") })),
   from: UnixSeconds,

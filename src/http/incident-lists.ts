@@ -76,7 +76,7 @@ export const Cursor = Type.String({
   description: "the cursor of the page before's Link header",
 });
 
-const Decision = api.resource("ShortDecision", {
+const ShortDecisionSchema = api.resource("ShortDecision", {
   id: api.Uuid,
   action: api.oneOf(DECISION_ACTIONS),
   variant: api.nullable(api.oneOf(IGNORE_VARIANTS)),
@@ -109,10 +109,15 @@ export const ShortIncidentSchema = api.resource("ShortIncident", {
   resolved_at: api.nullable(api.Instant),
   parent_id: api.nullable(api.IncidentId),
   children: Type.Integer({ description: "open incidents that follow from it" }),
-  decision: Type.Union([Decision, Type.Null()], { description: "the last one" }),
+  decision: Type.Union([ShortDecisionSchema, Type.Null()], { description: "the last one" }),
   silenced: Type.Boolean({ description: "open, and muted by a silence" }),
 });
 
+/** The same as a type: for the page, too. */
+export type ShortIncident = Static<typeof ShortIncidentSchema>;
+
+/** How many there are of what. */
+export type IncidentCounts = Static<typeof Counts>;
 const Counts = api.resource("IncidentCounts", {
   total: Type.Integer(),
   by_status: Type.Object({
@@ -153,6 +158,9 @@ export const AuditLineSchema = api.resource("AuditLine", {
   command_id: api.nullable(api.Uuid),
   data: api.nullable(api.AnyObject),
 });
+
+/** The same as a type: for the page, too. */
+export type AuditLine = Static<typeof AuditLineSchema>;
 
 /** How many incidents there are, and what happened last. */
 export function incidentListRoutes(incidents: IncidentService) {

@@ -56,10 +56,10 @@ const DECISION = {
 };
 const IncidentDecision = api.resource("IncidentDecision", {
   ...DECISION,
-  action: Type.String(),
-  variant: api.nullable(Type.String()),
+  action: api.oneOf(DECISION_ACTIONS),
+  variant: api.nullable(api.oneOf(IGNORE_VARIANTS)),
   outlet: Type.String(),
-  state: Type.String(),
+  state: api.oneOf(DECISION_STATES),
 });
 const IncidentAnnouncement = api.resource("IncidentAnnouncement", {
   outlet: Type.String(),
@@ -71,6 +71,8 @@ const IncidentAnnouncement = api.resource("IncidentAnnouncement", {
   sent_at: api.nullable(api.Instant),
 });
 const IncidentSchema = api.resource("Incident", INCIDENT);
+/** One incident with its whole story. */
+export type IncidentStory = Static<typeof IncidentWithTimeline>;
 const IncidentWithTimeline = api.resource("IncidentWithTimeline", {
   ...INCIDENT,
   timeline: Type.Array(TimelineEntry),

@@ -1,4 +1,4 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { Config } from "../config.ts";
 import type { ClientAddress } from "../lib/addresses.ts";
@@ -11,6 +11,8 @@ import * as api from "./schemas.ts";
 /** Asked by browsers that are not signed in. */
 export const SESSION_PATH = "/v1/session";
 
+/** Who may do what, and whether this browser may. */
+export type SessionView = Static<typeof SessionSchema>;
 const SessionSchema = api.resource("Session", {
   access: api.oneOf(["open", "token"]),
   signed_in: Type.Boolean({ description: "whether this browser may use the API; always so under open access" }),

@@ -1,8 +1,10 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { SETUP_STATES, type SetupService } from "../doctor/setup.ts";
 import * as api from "./schemas.ts";
 
+/** A part of the server, and whether it is set up. */
+export type SetupPart = Static<typeof SetupPartSchema>;
 const SetupPartSchema = api.resource("SetupPart", {
   part: Type.String(),
   state: api.oneOf(SETUP_STATES),

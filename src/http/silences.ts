@@ -1,4 +1,4 @@
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { ActorOf } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -13,6 +13,8 @@ const COMMENT_CHARS_MAX = 1_000;
 const UNTIL_DAYS_MAX = 3_650;
 const DAY_MS = 86_400_000;
 
+/** What is muted, by whom, and until when. */
+export type SilenceView = Static<typeof SilenceSchema>;
 const SilenceSchema = api.resource("Silence", {
   id: api.IncidentId,
   agent: api.nullable(Type.String({ description: "over the agent's id or its host name" })),
