@@ -2,6 +2,7 @@ import type { Command } from "../commands/model.ts";
 import type { Cursor } from "../db/changes.ts";
 import type { Agent } from "../fleet/model.ts";
 import type { AuditLine, ShortIncident } from "../incidents/model.ts";
+import type { CommandView } from "./commands.ts";
 import { onWire } from "./schemas.ts";
 
 /** Of each kind so many are told one by one: whoever missed more reads the lists anew. */
@@ -83,8 +84,13 @@ async function eventsOf(sources: ChangeSources, ids: Told, lines: readonly Audit
   ];
 }
 
-/** Without its output, which may be long. */
-function commandOf(one: Command): object {
+/** A command as a stream tells it: without its output, which may be long. */
+export type CommandNews = Pick<
+  CommandView,
+  "id" | "agent_id" | "incident_id" | "command" | "status" | "exit_code" | "duration_ms" | "finished_at"
+>;
+
+function commandOf(one: Command): CommandNews {
   const { id, agent_id, incident_id, command, status, exit_code, duration_ms, finished_at } = one;
   return onWire({ id, agent_id, incident_id, command, status, exit_code, duration_ms, finished_at });
 }

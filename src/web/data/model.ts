@@ -1,5 +1,6 @@
 import type { AgentView } from "../../http/agents.ts";
 import type { CommandView } from "../../http/commands.ts";
+import type { CommandNews } from "../../http/event-feed.ts";
 import type { FiguresView } from "../../http/figures.ts";
 import type { AuditLine, IncidentCounts, ShortIncident } from "../../http/incident-lists.ts";
 import type { IncidentStory } from "../../http/incidents.ts";
@@ -7,7 +8,7 @@ import type { SessionView } from "../../http/session.ts";
 import type { SetupPart } from "../../http/setup.ts";
 import type { SilenceView } from "../../http/silences.ts";
 
-export type { SetupPart, ShortIncident };
+export type { CommandNews, SetupPart, ShortIncident };
 export type Counts = IncidentCounts;
 export type EventRow = AuditLine;
 export type Session = SessionView;
@@ -68,8 +69,6 @@ export type Agent = Omit<AgentView, "meta"> & { meta: AgentMeta | null };
 export type Collector = Agent["collectors"][number];
 
 export type Command = CommandView;
-/** What was asked of a host, as the stream tells it. */
-export type CommandNews = Omit<Command, "params" | "output" | "error">;
 
 /** Figures over time. */
 export type Series = FiguresView;
