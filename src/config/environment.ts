@@ -25,7 +25,36 @@ function homeByUserDatabase(): string | undefined {
   }
 }
 
+/** Where Bun keeps the modules of an executable. */
+const EMBEDDED = "/$bunfs/";
+
+/** Whether this is the built executable, not a source checkout. */
+export function isExecutable(): boolean {
+  return Bun.main.startsWith(EMBEDDED);
+}
+
 /** Libraries take any other value, and none, for a developer's machine. To be called before they are loaded. */
 export function defaultToProduction(): void {
   process.env.NODE_ENV ??= "production";
+}
+
+/**
+ * Bun's own settings, which it takes from the environment before any of our code runs. Its collector's timer ticks each second
+ * even when nothing was allocated; a tick a minute is enough, since the engine collects by what is allocated, too (Bun's
+ * GarbageCollectionController).
+ */
+const BUN_SETTINGS = { BUN_GC_TIMER_INTERVAL: "60000" } as const;
+
+/**
+ * Starts the executable anew with Bun's settings, in the process that it is (execve: same pid, same descriptors), unless it
+ * has them. Where that cannot be done, as when the file was moved away meanwhile, it runs on without them, at a higher cost.
+ */
+export function startWithBunSettings(words: readonly string[]): void {
+  const { env, execPath } = process;
+  if (env.BUN_GC_TIMER_INTERVAL !== undefined || process.execve === undefined) return;
+  try {
+    process.execve(execPath, [execPath, ...words], { ...env, ...BUN_SETTINGS } as NodeJS.ProcessEnv);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+  }
 }
