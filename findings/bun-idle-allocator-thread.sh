@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Bun 1.4.5, Linux.
 #
-# A program that only waits for a small timer has a second thread that wakes as often as its own, or twice as often: each time the event loop goes to sleep, Bun hands its heap to
-# the allocator's thread "mi-scavenger", which looks for pages to give back to the system. One would expect a program with a small timer
-# to wake one thread; a server at rest spends about as much CPU in the allocator's thread as in its own. The only way to have it look more
-# rarely is a variable in the environment of the process when it starts, MIMALLOC_PURGE_HOLES_MIN_INTERVAL (milliseconds, 100 by default);
-# setting it in process.env comes too late.
+# A program that only waits for a small timer has a second thread that wakes as often as its own, or twice as often: each time the event
+# loop goes to sleep, Bun hands its heap to the allocator's thread "mi-scavenger", which looks for pages to give back to the system. One
+# would expect a program with a small timer to wake one thread; a server at rest spends about as much CPU in the allocator's thread as in
+# its own. The only way to have it look more rarely is a variable in the environment of the process when it starts,
+# MIMALLOC_PURGE_HOLES_MIN_INTERVAL (milliseconds, 100 by default); setting it in process.env comes too late.
 #
-# Counted here: how often that thread ran (the third figure of its schedstat) while a timer of 200 ms ticked for 12 s, some 60 times.
-# Seen: "by default: 122 times; in process.env: 125 times; from the environment: 30 times"
+# Counted here: how often that thread ran (the third figure of its schedstat) while a timer of 200 ms ticked for 12 s, some 60 times. Seen:
+# "by default: 122 times; in process.env: 125 times; from the environment: 30 times"
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
