@@ -2,12 +2,11 @@ import { resolve } from "node:path";
 import { installService, uninstallService } from "../agent/install/install.ts";
 import { createProcessRunner } from "../agent/run-process.ts";
 import { AGENT_SETTINGS, type AgentFlags, givenBy } from "../config/agent.ts";
-import { readSurroundings, type Surroundings } from "../config/environment.ts";
+import { isExecutable, readSurroundings, type Surroundings } from "../config/environment.ts";
 import { Mistakes } from "../config/settings.ts";
 import { readKind } from "../config/sources.ts";
 import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
-import { EMBEDDED } from "./systemd.ts";
 
 /** Flags of `agent install`, with those of the agent's settings. */
 interface InstallFlags extends Pick<AgentFlags, "server" | "token" | "tokenFile" | "allow" | "ca"> {
@@ -82,7 +81,7 @@ function tell(line: string): void {
 }
 
 function ownExecutable(): string {
-  if (Bun.main.startsWith(EMBEDDED)) return process.execPath;
+  if (isExecutable()) return process.execPath;
   throw new StartupError(
     "only the executable can be installed, and this is a source checkout: `bun run build`, then `dist/opspilot agent install …`",
     ExitCode.usage,

@@ -32,6 +32,12 @@ function withDefault(words: readonly string[]): string[] {
   return first === undefined || isFlagOfServe ? [DEFAULT_COMMAND, ...words] : [...words];
 }
 
+/** Whether the words name a command that runs until it is stopped: what it costs at rest counts more than how soon it starts. */
+export function isLongRunning(words: readonly string[]): boolean {
+  const [command] = withDefault(words);
+  return command === "serve" || command === "agent";
+}
+
 /** Waits for the command's file, and runs the command. */
 type Run = <M>(loading: Promise<M>, command: (file: M) => number | Promise<number>) => Promise<void>;
 

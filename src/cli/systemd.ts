@@ -1,12 +1,10 @@
 import { PATHS } from "../agent/install/unit.ts";
+import { isExecutable } from "../config/environment.ts";
 import { HARDENING } from "../lib/hardening.ts";
-
-/** Where Bun keeps the modules of an executable. */
-export const EMBEDDED = "/$bunfs/";
 
 /** Prints the unit. */
 export function systemd(): number {
-  process.stdout.write(unitFile(Bun.main.startsWith(EMBEDDED) ? process.execPath : PATHS.executable));
+  process.stdout.write(unitFile(isExecutable() ? process.execPath : PATHS.executable));
   return 0;
 }
 

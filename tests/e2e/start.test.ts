@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { chown, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { version } from "../../package.json" with { type: "json" };
-import { emptyFolder, postmasterPid, removeFolder, runExecutable, USERS } from "../support/e2e.ts";
+import { emptyFolder, postmasterPid, removeFolder, runExecutable, runningPostmaster, USERS } from "../support/e2e.ts";
 import { buildExecutable, startExecutable } from "../support/executable.ts";
 import { rest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
@@ -20,6 +20,40 @@ beforeAll(async () => void (await buildExecutable()), START_LIMIT_MS);
 
 test("the executable is at most 150 MB", async () => {
   expect((await stat(await buildExecutable())).size).toBeLessThanOrEqual(SIZE_BYTES_MAX);
+});
+
+describe("Bun's own settings", () => {
+  const settingsOf = (pid: number) =>
+    readFileSync(`/proc/${pid}/environ`, "utf8")
+      .split("\0")
+      .filter((line) => /^(?:BUN|MIMALLOC)_/.test(line))
+      .sort();
+  const [COLLECTOR, ALLOCATOR] = ["BUN_GC_TIMER_INTERVAL=60000", "MIMALLOC_PURGE_HOLES_MIN_INTERVAL=60000"];
+  let folder = "";
+  beforeEach(async () => {
+    folder = await emptyFolder();
+  });
+  afterEach(() => removeFolder(folder));
+
+  for (const [name, env, expected] of [
+    ["keep collector and allocator quiet at rest", {}, [COLLECTOR, ALLOCATOR]],
+    [
+      "that somebody set are left as they are",
+      { BUN_GC_TIMER_INTERVAL: "2000" },
+      ["BUN_GC_TIMER_INTERVAL=2000", ALLOCATOR],
+    ],
+  ] as const)
+    test(
+      `${name}, in the process that was started, and not in its database's`,
+      async () => {
+        const server = await startExecutable({ dir: folder, env });
+        await server.waitReady(READY_LIMIT_MS);
+        expect(settingsOf(server.pid)).toEqual([...expected]);
+        expect(settingsOf(runningPostmaster(folder))).toEqual([]);
+        expect(await server.stop()).toBe(0);
+      },
+      TEST_LIMIT_MS,
+    );
 });
 
 describe("what lies in the working directory", () => {
