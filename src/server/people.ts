@@ -8,6 +8,8 @@ import type { CommandService } from "../commands/model.ts";
 import { proxyOf } from "../config/proxy.ts";
 import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
+import { createFeedback } from "../feedback/service.ts";
+import { createFeedbackStore } from "../feedback/store.ts";
 import { createChangeStore } from "../incidents/change-store.ts";
 import { createCountStore } from "../incidents/count-store.ts";
 import { createListStore } from "../incidents/list-store.ts";
@@ -50,6 +52,9 @@ export function createPeopleSide(deps: PeopleDeps) {
   const silenceStore = createSilenceStore(sql);
   const silences = createSilences({ ...deps, sql, store: silenceStore });
 
+  const feedbackStore = createFeedbackStore(sql);
+  const feedback = createFeedback({ sql, store: feedbackStore, writer });
+
   const sessionStore = createSessionStore(sql);
   const sessions = createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "" });
 
@@ -83,7 +88,7 @@ export function createPeopleSide(deps: PeopleDeps) {
   const lists = createListStore(sql);
   const { counts } = createCountStore(sql, lists);
   const { decided, silenced } = silences;
-  const incidents = { store: createIncidentStore(sql), lists, counts, silenced, writer, decided };
+  const incidents = { store: createIncidentStore(sql), lists, counts, silenced, feedback, writer, decided };
   const decisions = createDecisions({
     ...deps,
     sql,
@@ -114,6 +119,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     incidents: createIncidentService(incidents),
     changes: createChangeStore(sql),
     decisions,
+    feedback,
     silences,
     sessions,
     slackCallback: receiver?.callback ?? null,
@@ -122,6 +128,7 @@ export function createPeopleSide(deps: PeopleDeps) {
       silenceStore.deleteOld,
       decisions.deleteOld,
       announcements.deleteOld,
+      feedbackStore.deleteOld,
       sessionStore.deleteOver,
     ],
     /** The beginning of a stop: outlets may be led by other nodes while this one still writes what it accepted. */
