@@ -46,7 +46,7 @@ export interface FeedbackStory {
 export type FeedbackOutcome =
   | { ok: true; feedback: Feedback }
   | { ok: false; reason: "not_found" }
-  | { ok: false; reason: "invalid"; field: "verdict" | "cause" | "category" | "fix"; message: string };
+  | { ok: false; reason: "invalid"; field: "verdict" | "cause" | "category"; message: string };
 
 /** What people say of explanations. */
 export interface FeedbackService {

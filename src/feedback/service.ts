@@ -11,10 +11,12 @@ interface FeedbackDeps {
   sql: Sql;
   store: FeedbackStore;
   writer: Pick<IncidentWriter, "hold" | "touch" | "note">;
+  /** What follows, in that transaction: messages about these incidents show it. */
+  given: (tx: TransactionSql, incidentIds: readonly number[]) => Promise<void>;
 }
 
 /** Makes the service. */
-export function createFeedback({ sql, store, writer }: FeedbackDeps): FeedbackService {
+export function createFeedback({ sql, store, writer, given: follow }: FeedbackDeps): FeedbackService {
   /** Under the incident's lock: of two words at once the second replaces the first, and says so. */
   async function give(tx: TransactionSql, given: GivenFeedback): Promise<FeedbackOutcome> {
     const { incidentId } = given;
@@ -29,6 +31,7 @@ export function createFeedback({ sql, store, writer }: FeedbackDeps): FeedbackSe
     if (before && isSame(before, word, given)) return { ok: true, feedback: before };
     await store.put(tx, given, word, shown);
     await writer.touch(tx, ids);
+    await follow(tx, ids);
     await writer.note(tx, [lineOf(given, word, before)]);
     const { feedback } = await store.about(incidentId, tx);
     return feedback ? { ok: true, feedback } : { ok: false, reason: "not_found" };
@@ -42,14 +45,14 @@ export function createFeedback({ sql, store, writer }: FeedbackDeps): FeedbackSe
 
 type Mistake = Pick<Extract<FeedbackOutcome, { reason: "invalid" }>, "field" | "message">;
 
-function mistakeIn({ verdict, cause, category, fix }: GivenFeedback, shown: ShownExplanation): Mistake | undefined {
+function mistakeIn({ verdict, cause, category }: GivenFeedback, shown: ShownExplanation): Mistake | undefined {
   if (verdict === "wrong" && shown.cause === null)
     return { field: "verdict", message: "nothing explains this incident yet that could be wrong" };
   if (cause !== undefined) return undefined;
   if (verdict === "right" && !isExplained(shown))
     return { field: "cause", message: "nothing explains this incident: say what it was" };
-  if (category !== undefined) return { field: "category", message: "only with a cause of your own" };
-  if (verdict === "wrong" && fix !== undefined) return { field: "fix", message: "only with a cause of your own" };
+  if (verdict === "right" && category !== undefined && category !== shown.category)
+    return { field: "category", message: "the explanation that is right names another: say what it was" };
   return undefined;
 }
 

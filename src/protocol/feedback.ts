@@ -5,8 +5,10 @@ export type Verdict = (typeof VERDICTS)[number];
 /** A person's word, as far as it decides what is shown. */
 export interface Word {
   readonly verdict: Verdict;
-  /** What is so; null where the person only said what is not. */
+  /** What is so; all null where the person only said what is not. */
   readonly cause: string | null;
+  readonly category: string | null;
+  readonly fix: string | null;
   /** What the explanation said that it is about. */
   readonly shown_category: string | null;
 }
@@ -26,7 +28,9 @@ export interface Lesson<W extends Word> {
 export function lessonOf<W extends Word>(category: string | null, own: Word | null, earlier: readonly W[]): Lesson<W> {
   const lastAlike = category === null ? undefined : earlier.find(({ shown_category }) => shown_category === category);
   return {
-    confirmed: own === null || own.cause === null ? earlier.find(({ cause }) => cause !== null) : undefined,
+    confirmed: own !== null && saysWhat(own) ? undefined : earlier.find(saysWhat),
     saidWrong: own === null && lastAlike?.verdict === "wrong" ? lastAlike : undefined,
   };
 }
+
+const saysWhat = ({ cause, category, fix }: Word) => (cause ?? category ?? fix) !== null;

@@ -1,4 +1,5 @@
 import type { TransactionSql } from "postgres";
+import { CATEGORIES } from "../analysis/model.ts";
 import { redact } from "../analysis/redact.ts";
 import { createAnalysis, createAnalysisMetrics } from "../analysis/service.ts";
 import { longestAskS } from "../analysis/slots.ts";
@@ -53,7 +54,6 @@ export function createPeopleSide(deps: PeopleDeps) {
   const silences = createSilences({ ...deps, sql, store: silenceStore });
 
   const feedbackStore = createFeedbackStore(sql);
-  const feedback = createFeedback({ sql, store: feedbackStore, writer });
 
   const sessionStore = createSessionStore(sql);
   const sessions = createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "" });
@@ -65,11 +65,14 @@ export function createPeopleSide(deps: PeopleDeps) {
     ...deps,
     sql,
     createSession: database.createSession,
+    feedback: feedbackStore,
     notifiers: [slack.notifier, webhook].filter((one) => one !== null),
     groupWindowMs: config.incidentGroupWindowMs,
     muters: mutersInOrder(silences.muter),
     publicUrl: config.publicUrl,
   });
+
+  const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
 
   const analysisMetrics = createAnalysisMetrics(registry);
   const analysisStore = createAnalysisStore(sql);
@@ -97,7 +100,8 @@ export function createPeopleSide(deps: PeopleDeps) {
     announcements,
     changeStatus: createStatusChange(incidents),
   });
-  const receiver = slack.receiver({ ...deps, announcements, decisions, sql });
+  const categories = CATEGORIES.filter((one) => one !== "unknown");
+  const receiver = slack.receiver({ ...deps, announcements, decisions, feedback, categories, sql });
 
   cleanups.add("jobs", jobs.stop, JOBS_STOP_MS);
   cleanups.add("outlets, decisions and silences", stopFollowers, FOLLOWERS_STOP_MS);

@@ -147,7 +147,7 @@ function deliveryOf(name: EventName, view: View): string {
 
 function incidentOf(incident: IncidentView, redact: (text: string) => string) {
   const { id, agentId, url, parentId, previousId, createdAt, lastSeenAt, resolvedAt, can, ...words } = incident;
-  const { explanation, flapping, consequencesTotal, decisions, ...rest } = words;
+  const { explanation, flapping, consequencesTotal, decisions, earlierFeedback, ...rest } = words;
   const { fixCommand, ...explained } = explanation ?? { fixCommand: null };
   const told = {
     ...rest,
@@ -158,6 +158,7 @@ function incidentOf(incident: IncidentView, redact: (text: string) => string) {
       well_since: flapping.wellSince?.toISOString() ?? null,
     },
     consequences_total: consequencesTotal,
+    earlier_feedback: earlierFeedback,
     decisions: decisions.map(({ action, variant, actorName: actor, state, outcome, requestedAt }) => {
       return { action, variant, actor, state, outcome, requested_at: requestedAt.toISOString() };
     }),
