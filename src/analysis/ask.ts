@@ -1,3 +1,4 @@
+import type { Feedback } from "../feedback/model.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { type Evidence, type Explanation, fromHeuristics, fromModel, type HeuristicAnswer } from "./model.ts";
 import { parseModelAnswer } from "./model-answer.ts";
@@ -44,8 +45,10 @@ export function createAsker(deps: AskDeps) {
     const heuristic = await ensureHeuristics(incident, actor !== null);
     if (!client.isConfigured) return;
     const surroundings = await store.surroundings(incident, RECENT_INCIDENTS);
-    const prompt = buildPrompt({ incident, heuristic, ...surroundings, nonce: crypto.randomUUID() });
-    const question = { incident, heuristic, prompt, questionHash: questionHashOf(incident, model), actor };
+    const { feedback, earlier_feedback } = await deps.feedback.about(incident.id);
+    const said = feedback ? [feedback, ...earlier_feedback] : earlier_feedback;
+    const prompt = buildPrompt({ incident, heuristic, ...surroundings, said, nonce: crypto.randomUUID() });
+    const question = { incident, heuristic, prompt, questionHash: questionHashOf(incident, model, said), actor };
     const known = actor === null ? await store.findAnswer(question.questionHash, ANSWER_REUSED_SECONDS) : undefined;
     if (known) await reuse(question, known);
     else await askNow(question, signal);
@@ -165,8 +168,9 @@ export function createAsker(deps: AskDeps) {
   return { ask };
 }
 
-/** What makes two incidents the same question. */
-function questionHashOf(incident: ExplainableIncident, model: string): string {
+/** What makes two incidents the same question: what was answered before people said something is not answered again. */
+function questionHashOf(incident: ExplainableIncident, model: string, said: readonly Feedback[]): string {
   const { type, source, message, logs, exitCode } = incident;
-  return sha256Hex(JSON.stringify([model, type, source, message, logs, exitCode]));
+  const words = said.map(({ incident_id, given_at }) => [incident_id, given_at]);
+  return sha256Hex(JSON.stringify([model, type, source, message, logs, exitCode, ...words]));
 }

@@ -26,11 +26,22 @@ export interface Lesson<W extends Word> {
  * which outweighs earlier ones; `earlier` are those on incidents of the same problem, newest first.
  */
 export function lessonOf<W extends Word>(category: string | null, own: Word | null, earlier: readonly W[]): Lesson<W> {
-  const lastAlike = category === null ? undefined : earlier.find(({ shown_category }) => shown_category === category);
+  const lastAlike = earlier.find((one) => isAbout(category, one));
   return {
     confirmed: own !== null && saysWhat(own) ? undefined : earlier.find(saysWhat),
     saidWrong: own === null && lastAlike?.verdict === "wrong" ? lastAlike : undefined,
   };
+}
+
+/** Whether the word is about an explanation of this category; an incident may be explained anew. */
+export function isAbout(category: string | null, { shown_category }: Word): boolean {
+  return category !== null && shown_category === category;
+}
+
+/** Whether it was said that what explains an incident is wrong: of this incident, or of one before. */
+export function isDoubted(category: string | null, own: Word | null, earlier: readonly Word[]): boolean {
+  if (own !== null) return own.verdict === "wrong" && isAbout(category, own);
+  return lessonOf(category, own, earlier).saidWrong !== undefined;
 }
 
 const saysWhat = ({ cause, category, fix }: Word) => (cause ?? category ?? fix) !== null;

@@ -79,6 +79,7 @@ export function createPeopleSide(deps: PeopleDeps) {
   const analysis = createAnalysis({
     ...deps,
     store: analysisStore,
+    feedback,
     sql,
     options: config.ai,
     fetch: createFetch(via),

@@ -1,6 +1,7 @@
 import type { IncidentView } from "../announcements/model.ts";
+import { isDoubted } from "../protocol/feedback.ts";
 import { type Block, section } from "./blocks.ts";
-import { feedbackBlocks, feedbackMenu, isDoubted } from "./feedback.ts";
+import { feedbackBlocks, feedbackMenu } from "./feedback.ts";
 import type { Texts } from "./text.ts";
 
 /** So much of each part is shown. */
@@ -21,7 +22,9 @@ export function explanationBlocks(
   const percent = Math.round(Math.min(1, Math.max(0, confidence)) * 100);
   const sure = percent === 0 ? "a guess" : `${percent} % sure`;
   const whose = by === "model" ? "a language model" : "heuristics";
-  const doubt = isDoubted(incident) ? "; said to be wrong" : "";
+  const doubt = isDoubted(explanation.category, incident.feedback, incident.earlierFeedback)
+    ? "; said to be wrong"
+    : "";
   const lines = evidence.filter((line) => line.trim() !== "");
   return [
     {

@@ -1,7 +1,7 @@
 /** What a message says of people's words on its explanation, and the menu by which they say them. */
 import type { IncidentView } from "../announcements/model.ts";
 import type { Feedback } from "../feedback/model.ts";
-import { lessonOf } from "../protocol/feedback.ts";
+import { isAbout, lessonOf } from "../protocol/feedback.ts";
 import { type Block, type Element, moment, plainText, section } from "./blocks.ts";
 import type { Texts } from "./text.ts";
 
@@ -30,27 +30,23 @@ export function feedbackMenu({ explanation }: IncidentView): Element {
   return { type: "overflow", action_id: FEEDBACK_MENU, options };
 }
 
-const lessonFor = ({ explanation, feedback, earlierFeedback }: IncidentView) =>
-  lessonOf(explanation?.category ?? null, feedback, earlierFeedback);
-
-/** Whether somebody said that what explains it is wrong, of this incident or of one before. */
-export function isDoubted(incident: IncidentView): boolean {
-  return incident.feedback?.verdict === "wrong" || lessonFor(incident).saidWrong !== undefined;
-}
-
 /** What people said of its explanation, and of earlier ones. `linkTo` names another incident. */
 export function feedbackBlocks(incident: IncidentView, texts: Texts, linkTo: (id: number) => string): Block[] {
   const { feedback } = incident;
-  const { confirmed, saidWrong } = lessonFor(incident);
+  const category = incident.explanation?.category ?? null;
+  const { confirmed, saidWrong } = lessonOf(category, feedback, incident.earlierFeedback);
   const whenAndWho = (one: Feedback) => `${moment(one.given_at)} by ${texts.line(one.actor_name, 80)}`;
   const earlier = (what: string, one: Feedback) => `*${what}* ${whenAndWho(one)} (${linkTo(one.incident_id)})`;
   return [
-    ...(feedback
-      ? [section([`*${VERDICT_WORDS[feedback.verdict]}* ${whenAndWho(feedback)}`, ...known(feedback)].join("\n"))]
-      : []),
+    ...(feedback ? [section([own(feedback), ...known(feedback)].join("\n"))] : []),
     ...(saidWrong ? [section(earlier("This was said to be wrong", saidWrong))] : []),
     ...(confirmed ? [section([earlier("Confirmed", confirmed), ...known(confirmed)].join("\n"))] : []),
   ];
+
+  function own(one: Feedback): string {
+    const verdict = `*That was ${one.verdict === "right" ? "it" : "wrong"}:* ${whenAndWho(one)}`;
+    return isAbout(category, one) || one.shown_category === null ? verdict : `${verdict}, of an earlier explanation`;
+  }
 
   /** What the message does not say already. */
   function known({ cause, category, fix, outcome }: Feedback): string[] {
@@ -63,5 +59,3 @@ export function feedbackBlocks(incident: IncidentView, texts: Texts, linkTo: (id
     ];
   }
 }
-
-const VERDICT_WORDS = { right: "That was it:", wrong: "That was wrong:" } as const;

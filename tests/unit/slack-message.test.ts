@@ -66,6 +66,18 @@ describe("what people said of explanations", () => {
     ]);
   });
 
+  test("of an explanation that was replaced since is told as such", () => {
+    const own = word({
+      incident_id: 42,
+      verdict: "wrong",
+      cause: null,
+      category: null,
+      fix: null,
+      shown_category: "crash",
+    });
+    expect(wordsOf({ feedback: own })).toEqual([SURE, `*That was wrong:* ${BY_ANA}, of an earlier explanation`]);
+  });
+
   test("of the same problem before is confirmed, with what helped", () => {
     const other = word({ cause: "Another nginx ran", outcome: "restarted by @ana, active again after 4 s" });
     expect(wordsOf({ earlierFeedback: [other] })).toEqual([
