@@ -3,7 +3,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Sql } from "postgres";
 import { sha256Hex } from "../lib/hash.ts";
-import { DialogSubmission } from "./feedback-dialog.ts";
+import { DialogSubmission, hasOrigin } from "./feedback-dialog.ts";
 
 const Id = Type.String({ minLength: 1, maxLength: 64 });
 const Text = Type.String({ maxLength: 4_000 });
@@ -38,7 +38,8 @@ export type Callback = BlockActions | DialogSubmission;
 /** The payload as what a person did, without all else that came with it; undefined for whatever else Slack sends. */
 export function asCallback(payload: unknown): Callback | undefined {
   const schema = [BlockActions, DialogSubmission].find((one) => Value.Check(one, payload));
-  return schema && (Value.Clean(schema, structuredClone(payload)) as Callback);
+  const callback = schema && (Value.Clean(schema, structuredClone(payload)) as Callback);
+  return callback?.type === "view_submission" && !hasOrigin(callback) ? undefined : callback;
 }
 
 /** Older, or so far ahead of our clock, and it may be a recorded one. */

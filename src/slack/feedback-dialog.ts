@@ -44,7 +44,12 @@ const Origin = Type.Object({
 });
 export type DialogOrigin = Static<typeof Origin>;
 
-/** Where the dialog was opened, and about what. Throws on what we never wrote. */
+/** Whether the dialog carries what we gave it. */
+export function hasOrigin({ view }: DialogSubmission): boolean {
+  return Value.Check(Origin, jsonOf(view.private_metadata));
+}
+
+/** Where a dialog that `hasOrigin` was opened, and about what. */
 export function originOf({ view }: DialogSubmission): DialogOrigin {
   return Value.Parse(Origin, jsonOf(view.private_metadata));
 }

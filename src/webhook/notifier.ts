@@ -102,7 +102,7 @@ function retryAfterMs(header: string | null): number | null {
  * What a webhook is told. Events only grow: a receiver ignores what it does not know.
  *
  *   incident.announced  people are told of an incident; `incident.status` is resolved where it ended before that
- *   incident.updated    its state, severity, explanation, decisions or consequences changed; a counter alone is no event
+ *   incident.updated    its state, severity, explanation, decisions, consequences or what people said of it changed; a counter alone is no event
  *   incident.resolved   it is over; comes again when something of it changes after that
  *   storm.announced     a storm: many incidents that get no event of their own
  *   storm.updated       the storm's figures, every few seconds

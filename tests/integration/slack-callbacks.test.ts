@@ -410,14 +410,16 @@ describe("a press does not count", () => {
     ["nothing", undefined],
     ["a list", []],
     ["another event", { type: "view_submission" }],
+    ["a dialog that is none of ours", dialogWith({ callback_id: "another" })],
+    ["a dialog that lost what it is about", dialogWith({ private_metadata: "{}" })],
     ["a press without actions", { type: "block_actions", actions: [] }],
     ["a press of a thing deep within", { type: "block_actions", user: null, team: null, actions: [{}] }],
   ])("when it is %s", async (_, payload) => {
-    const { receiver, pressed } = connect();
+    const { receiver, pressed, heard } = connect();
     receiver.start();
     await slack.sockets.deliver("interactive", payload);
     await receiver.stop();
-    expect([pressed, slack.ephemerals]).toEqual([[], []]);
+    expect([pressed, heard, slack.ephemerals]).toEqual([[], [], []]);
   });
 });
 
@@ -740,6 +742,14 @@ describe("a webhook's buttons", () => {
     expect(receiver(services)).toBeNull();
   });
 });
+
+/** A dialog that was sent, with another view. */
+function dialogWith(view: object) {
+  const values = { cause: { text: { value: "x" } } };
+  const team = { id: "T0TEAM0001" };
+  const ours = { callback_id: "opspilot_feedback", private_metadata: "", state: { values } };
+  return { type: "view_submission", user: { id: "U0ANA00001" }, team, view: { ...ours, ...view } };
+}
 
 /** A pressed Restart of an incident's message. */
 function pressOf(id: number) {
