@@ -1,4 +1,3 @@
-import type { Feedback } from "../feedback/model.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { type Evidence, type Explanation, fromHeuristics, fromModel, type HeuristicAnswer } from "./model.ts";
 import { parseModelAnswer } from "./model-answer.ts";
@@ -7,7 +6,7 @@ import type { ModelClient } from "./openrouter.ts";
 import { buildPrompt, type Prompt } from "./prompt.ts";
 import type { AnalysisDeps } from "./service.ts";
 import type { Slots } from "./slots.ts";
-import type { ExplainableIncident } from "./store.ts";
+import type { ExplainableIncident, Surroundings } from "./store.ts";
 
 /** Incidents of the same agent that a model is told of. */
 const RECENT_INCIDENTS = 5;
@@ -45,10 +44,9 @@ export function createAsker(deps: AskDeps) {
     const heuristic = await ensureHeuristics(incident, actor !== null);
     if (!client.isConfigured) return;
     const surroundings = await store.surroundings(incident, RECENT_INCIDENTS);
-    const { feedback, earlier_feedback } = await deps.feedback.about(incident.id);
-    const said = feedback ? [feedback, ...earlier_feedback] : earlier_feedback;
-    const prompt = buildPrompt({ incident, heuristic, ...surroundings, said, nonce: crypto.randomUUID() });
-    const question = { incident, heuristic, prompt, questionHash: questionHashOf(incident, model, said), actor };
+    const prompt = buildPrompt({ incident, heuristic, ...surroundings, nonce: crypto.randomUUID() });
+    const questionHash = questionHashOf(incident, model, surroundings);
+    const question = { incident, heuristic, prompt, questionHash, actor };
     const known = actor === null ? await store.findAnswer(question.questionHash, ANSWER_REUSED_SECONDS) : undefined;
     if (known) await reuse(question, known);
     else await askNow(question, signal);
@@ -169,7 +167,7 @@ export function createAsker(deps: AskDeps) {
 }
 
 /** What makes two incidents the same question: what was answered before people said something is not answered again. */
-function questionHashOf(incident: ExplainableIncident, model: string, said: readonly Feedback[]): string {
+function questionHashOf(incident: ExplainableIncident, model: string, { said }: Surroundings): string {
   const { type, source, message, logs, exitCode } = incident;
   const words = said.map(({ incident_id, given_at }) => [incident_id, given_at]);
   return sha256Hex(JSON.stringify([model, type, source, message, logs, exitCode, ...words]));

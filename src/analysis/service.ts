@@ -1,6 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
 import { Counter, type Registry } from "prom-client";
-import type { FeedbackService } from "../feedback/model.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Fetch } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -27,7 +26,6 @@ export interface AnalysisDeps {
   store: AnalysisStore;
   sql: Sql;
   writer: Pick<IncidentWriter, "explain" | "unask" | "note">;
-  feedback: Pick<FeedbackService, "about">;
   options: AnalysisOptions;
   publicUrl: string | null;
   /** By which the model is asked. */

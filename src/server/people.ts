@@ -75,11 +75,10 @@ export function createPeopleSide(deps: PeopleDeps) {
   const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
 
   const analysisMetrics = createAnalysisMetrics(registry);
-  const analysisStore = createAnalysisStore(sql);
+  const analysisStore = createAnalysisStore(sql, feedbackStore);
   const analysis = createAnalysis({
     ...deps,
     store: analysisStore,
-    feedback,
     sql,
     options: config.ai,
     fetch: createFetch(via),

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Registry } from "prom-client";
 import { type AnalysisDeps, createAnalysis, createAnalysisMetrics } from "../../src/analysis/service.ts";
 import { createAnalysisStore } from "../../src/analysis/store.ts";
-import { createFeedbackStore } from "../../src/feedback/store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { addAgent } from "../support/incident-rows.ts";
@@ -27,7 +26,6 @@ function analysisOf(changes: Partial<AnalysisDeps> = {}) {
     store: createAnalysisStore(sql()),
     sql: sql(),
     writer: createIncidentWriter(),
-    feedback: createFeedbackStore(sql()),
     options: { key: null, baseUrl: "http://127.0.0.1:9", model: "m", timeoutMs: 100, auto: true, dailyLimit: 1 },
     publicUrl: null,
     sendAsk: async () => undefined,
