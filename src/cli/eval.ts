@@ -79,7 +79,7 @@ interface AskedModel extends ReturnType<typeof createModelEval> {
 }
 
 /** The model that the settings name. Throws where there is none. */
-export function askedModel({ ai, publicUrl, proxies }: Config, signal?: AbortSignal): AskedModel {
+function askedModel({ ai, publicUrl, proxies }: Config, signal?: AbortSignal): AskedModel {
   const log = createLog({ level: "silent", readable: false });
   const fetch = createFetch((url) => proxyOf(proxies, url));
   const client = createModelClient({ ...ai, apiKey: ai.key, publicUrl, fetch, clock: createSystemClock(), log });

@@ -1,9 +1,12 @@
 import { parseArgs } from "node:util";
 import type { EvalCase } from "../../src/analysis/eval.ts";
+import { createHeuristics } from "../../src/analysis/heuristics.ts";
 import type { Category } from "../../src/analysis/model.ts";
-import { askedModel, evalCases, evalOwn } from "../../src/cli/eval.ts";
+import { evalCases, evalOwn } from "../../src/cli/eval.ts";
 import { report } from "../../src/cli/program.ts";
-import { loadConfig } from "../../src/config.ts";
+import { measureModel } from "./eval-model.ts";
+
+const explain = createHeuristics();
 
 const USAGE = `Measures how often the heuristics name the right cause of labelled incidents.
 usage: bun run eval FILE [--json] [--model]
@@ -24,9 +27,10 @@ interface Labelled {
   decisive: string;
 }
 
-function caseOf(row: string): EvalCase {
+function caseOf(row: string) {
   const { id, category: expected, decisive, exit_code, type, source, message, logs } = JSON.parse(row) as Labelled;
-  return { id, expected, decisive, evidence: { type, source, message, logs, exitCode: exit_code ?? null } };
+  const evidence = { type, source, message, logs, exitCode: exit_code ?? null };
+  return { id, expected, decisive, evidence } satisfies EvalCase;
 }
 
 const { values, positionals } = parseArgs({
@@ -42,8 +46,12 @@ async function ofFile(): Promise<number> {
     return 2;
   }
   const rows = (await Bun.file(path).text()).split("\n").filter((line) => line.trim() !== "");
-  const asked = values.model ? askedModel(loadConfig()) : null;
-  await evalCases(rows.map(caseOf), { json: flags.json, asked, askedMax: Number.POSITIVE_INFINITY });
+  const cases = rows.map(caseOf);
+  if (values.model) {
+    const asked = cases.map((one) => ({ ...one, answer: explain(one.evidence) }));
+    process.stdout.write(`${await measureModel(asked)}\n`);
+  }
+  await evalCases(cases, { json: flags.json, asked: null, askedMax: 0 });
   return 0;
 }
 
