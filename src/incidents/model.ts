@@ -115,6 +115,8 @@ export interface ShortIncident
   cause: string | null;
   confidence: number | null;
   by: "model" | "heuristic" | null;
+  /** A person said that this explanation is wrong, of this incident or of one of the same problem before. */
+  doubted: boolean;
   /** Open incidents that follow from it. */
   children: number;
   /** The last one. */

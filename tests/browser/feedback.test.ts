@@ -64,6 +64,8 @@ describe("what people say of an explanation", () => {
     await page.locator(".said.is-bad", { hasText: /^This was said to be wrong .*#\d+\)$/ }).waitFor();
     await page.locator(".said.is-good", { hasText: /^Confirmed .*It was: Two releases ran at once/ }).waitFor();
     await page.screenshot({ path: join(SCREENSHOTS, "incident-doubted-phone.png") });
+    await page.goto(`${world.server.url}/app/incidents`);
+    await page.locator(`[data-incident="${third}"]`, { hasText: "the cause was said to be wrong" }).waitFor();
     const { body } = await world.server.api(`/v1/incidents/${second}`);
     expect(body.feedback).toMatchObject({ verdict: "wrong", category: "lock_conflict" });
     expect(problems).toEqual([]);

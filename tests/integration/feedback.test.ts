@@ -166,6 +166,24 @@ describe("the next incident of the same problem", () => {
     expect(after.earlier_feedback).toMatchObject([{ incident_id: first, cause: "The wrong image." }]);
   });
 
+  test("is marked in lists where its explanation was said to be wrong, of it or of one before", async () => {
+    const isDoubted = async (id: number) => {
+      const { body } = await server.api("/v1/incidents?view=short&limit=500");
+      return body.find((one: { id: number }) => one.id === id).doubted;
+    };
+    const source = newSource();
+    const first = await failing(server, host, source);
+    expect(await isDoubted(first)).toBe(false);
+    await say(server, first, { verdict: "wrong" });
+    const second = await failing(server, host, source);
+    expect([await isDoubted(first), await isDoubted(second)]).toEqual([true, true]);
+    await say(server, second, { verdict: "right" });
+    const third = await failing(server, host, source);
+    expect([await isDoubted(first), await isDoubted(second), await isDoubted(third)]).toEqual([true, false, false]);
+    await database.database.sql`update incidents set analysis = '{"category":"crash"}' where id = ${first}`;
+    expect(await isDoubted(first)).toBe(false);
+  });
+
   test("tells what held then", async () => {
     const source = newSource();
     const first = await failing(server, host, source);

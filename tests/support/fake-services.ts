@@ -153,7 +153,15 @@ export function shortOf(incident: Incident): ShortIncident {
   const { created_at, last_seen_at, updated_at, resolved_at, raw_error: title, ai_analysis: cause } = incident;
   const own = { id, revision, status, severity, type, source, origin, agent_id, occurrences, parent_id };
   const times = { created_at, last_seen_at, updated_at, resolved_at };
-  const rest = { host: "host-1", confidence: null, by: null, children: 0, decision: null, silenced: false };
+  const rest = {
+    host: "host-1",
+    confidence: null,
+    by: null,
+    children: 0,
+    decision: null,
+    silenced: false,
+    doubted: false,
+  };
   return { ...own, ...times, ...rest, title, cause };
 }
 
