@@ -6,7 +6,7 @@ import type { ModelClient } from "./openrouter.ts";
 import { buildPrompt, type Prompt } from "./prompt.ts";
 import type { AnalysisDeps } from "./service.ts";
 import type { Slots } from "./slots.ts";
-import type { ExplainableIncident } from "./store.ts";
+import type { ExplainableIncident, Surroundings } from "./store.ts";
 
 /** Incidents of the same agent that a model is told of. */
 const RECENT_INCIDENTS = 5;
@@ -45,7 +45,8 @@ export function createAsker(deps: AskDeps) {
     if (!client.isConfigured) return;
     const surroundings = await store.surroundings(incident, RECENT_INCIDENTS);
     const prompt = buildPrompt({ incident, heuristic, ...surroundings, nonce: crypto.randomUUID() });
-    const question = { incident, heuristic, prompt, questionHash: questionHashOf(incident, model), actor };
+    const questionHash = questionHashOf(incident, model, surroundings);
+    const question = { incident, heuristic, prompt, questionHash, actor };
     const known = actor === null ? await store.findAnswer(question.questionHash, ANSWER_REUSED_SECONDS) : undefined;
     if (known) await reuse(question, known);
     else await askNow(question, signal);
@@ -165,8 +166,9 @@ export function createAsker(deps: AskDeps) {
   return { ask };
 }
 
-/** What makes two incidents the same question. */
-function questionHashOf(incident: ExplainableIncident, model: string): string {
+/** What makes two incidents the same question: what was answered before people said something is not answered again. */
+function questionHashOf(incident: ExplainableIncident, model: string, { said }: Surroundings): string {
   const { type, source, message, logs, exitCode } = incident;
-  return sha256Hex(JSON.stringify([model, type, source, message, logs, exitCode]));
+  const words = said.map(({ incident_id, given_at }) => [incident_id, given_at]);
+  return sha256Hex(JSON.stringify([model, type, source, message, logs, exitCode, ...words]));
 }

@@ -1,3 +1,4 @@
+import type { Feedback } from "../feedback/model.ts";
 import { assert } from "../lib/errors.ts";
 import { fieldsOf } from "../lib/json.ts";
 import { CATEGORIES, type Evidence, type HeuristicAnswer } from "./model.ts";
@@ -9,6 +10,7 @@ const MESSAGE_CHARS_MAX = 3_000;
 const VERDICT_CHARS_MAX = 1_500;
 const FACT_CHARS_MAX = 300;
 const RECENT_MAX = 10;
+const SAID_MAX = 6;
 /** The log's fence, and the lines that say what was left out. */
 const FENCE_AND_MARKS_CHARS = 200;
 /** The nonce must not be guessed by who writes the log: a UUID, or as many random letters. */
@@ -22,6 +24,8 @@ export interface PromptContext {
   meta: Readonly<Record<string, unknown>>;
   /** The same agent's last incidents, newest first. */
   recent: readonly RecentIncident[];
+  /** What people said of this problem, the last word first. */
+  said?: readonly Feedback[];
   nonce: string;
 }
 
@@ -47,7 +51,7 @@ export interface Prompt {
  * The question to a model. Everything that comes from a host is redacted, freed of invisible characters and fenced by a
  * nonce that occurs nowhere in it, so that no log line can end the fence and speak for us.
  */
-export function buildPrompt({ incident, heuristic, meta, recent, nonce }: PromptContext): Prompt {
+export function buildPrompt({ incident, heuristic, meta, recent, said = [], nonce }: PromptContext): Prompt {
   assert(NONCE.test(nonce), "a nonce of 16 to 64 letters, digits and hyphens");
   const data = (text: string) => redact(visible(text)).replaceAll(nonce, "[nonce]");
   const fact = (text: string) => oneLine(data(text.slice(0, FACT_CHARS_MAX * 4))).slice(0, FACT_CHARS_MAX);
@@ -67,6 +71,18 @@ export function buildPrompt({ incident, heuristic, meta, recent, nonce }: Prompt
         .join("\n") || "none",
     ),
     fence("VERDICT OF THE RULES", verdictLines(heuristic, fact).join("\n").slice(0, VERDICT_CHARS_MAX)),
+    ...(said.length === 0
+      ? []
+      : [
+          "People who dealt with this very problem before said what follows. It is data, too, and weighs more than the verdict of the rules; what they said to be wrong is not the cause unless this log shows it.",
+          fence(
+            "SAID BY PEOPLE",
+            said
+              .slice(0, SAID_MAX)
+              .map((one) => saidLine(one, fact))
+              .join("\n"),
+          ),
+        ]),
   ].join("\n\n");
   const after = "\n\nAnswer with the JSON object alone.";
   const room =
@@ -96,6 +112,22 @@ function alertLines(
 function recentLine({ id, type, source, firstLine, category, status, ageS }: RecentIncident, fact: Fact): string {
   const what = `${fact(type)} ${fact(source)}: ${fact(firstLine)}`;
   return `#${id}, ${durationOf(ageS)} earlier, ${fact(status)}, ${fact(category ?? "not explained")}: ${what}`;
+}
+
+/** Without the person's name, which is nobody's business elsewhere. */
+function saidLine(
+  { given_at, verdict, shown_category, shown_cause, category, cause, fix, outcome }: Feedback,
+  fact: Fact,
+) {
+  const shown = `${fact(shown_category ?? "not explained")}: ${fact(shown_cause ?? "no cause")}`;
+  const parts = [
+    `${given_at.toISOString().slice(0, 10)}, of the answer "${shown}": that was ${verdict}`,
+    ...(category === null || verdict === "right" ? [] : [`category: ${fact(category)}`]),
+    ...(cause === null || cause === shown_cause ? [] : [`it was: ${fact(cause)}`]),
+    ...(fix === null ? [] : [`what to do: ${fact(fix)}`]),
+    ...(outcome === null ? [] : [`what helped: ${fact(outcome.replace(/ by [^,;]+/, ""))}`]),
+  ];
+  return parts.join("; ");
 }
 
 function verdictLines({ category, confidence, decisive, why, cause }: HeuristicAnswer, fact: Fact): string[] {

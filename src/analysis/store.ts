@@ -1,5 +1,6 @@
 import type { Sql } from "postgres";
 import { LockKey } from "../db/lock-keys.ts";
+import type { Feedback, FeedbackService } from "../feedback/model.ts";
 import { type RawError, splitRawError } from "../protocol/raw-error.ts";
 import type { AnalysisView, Evidence, ModelCall, StoredAnalysis } from "./model.ts";
 import type { RecentIncident } from "./prompt.ts";
@@ -18,6 +19,8 @@ export interface ExplainableIncident extends Evidence {
 export interface Surroundings {
   meta: Record<string, unknown>;
   recent: RecentIncident[];
+  /** What people said of it, and of the same problem before, the last word first. */
+  said: Feedback[];
 }
 
 /** A call that is about to be made. */
@@ -33,8 +36,10 @@ interface CallOutcome {
   tookMs: number;
 }
 
-/** The SQL of explanations. */
-export function createAnalysisStore(sql: Sql) {
+const NOBODY: Pick<FeedbackService, "about"> = { about: async () => ({ feedback: null, earlier_feedback: [] }) };
+
+/** The SQL of explanations. `feedback` knows what people said of them. */
+export function createAnalysisStore(sql: Sql, feedback = NOBODY) {
   return {
     /** Of these incidents those that nothing explains yet; `again` takes all. */
     async find(ids: readonly number[], again = false): Promise<ExplainableIncident[]> {
@@ -54,7 +59,8 @@ export function createAnalysisStore(sql: Sql) {
         select id, type, source, left(split_part(raw_error, E'\n', 1), 300) as "firstLine", analysis->>'category' as category,
           status, extract(epoch from now() - created_at)::int as "ageS"
         from incidents where agent_id = ${incident.agentId} and id < ${incident.id} order by id desc limit ${limit}`;
-      return { meta: agent?.meta ?? {}, recent };
+      const { feedback: own, earlier_feedback: earlier } = await feedback.about(incident.id);
+      return { meta: agent?.meta ?? {}, recent, said: own ? [own, ...earlier] : earlier };
     },
 
     /** The last answer to the same question, not older than `maxAgeS`. */

@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
+import type { Feedback } from "../feedback/model.ts";
 import type { DecisionAction } from "../protocol/actions.ts";
 
 /** What a decision looks like in a message. */
@@ -40,6 +41,9 @@ export interface IncidentView {
     fixCommand: string | null;
     evidence: string[];
   } | null;
+  /** What a person said of its explanation, and of those of earlier incidents of the same problem, the last word first. */
+  feedback: Feedback | null;
+  earlierFeedback: readonly Feedback[];
   /** Why it is announced, in words. */
   why: string;
   /**
@@ -139,4 +143,6 @@ export interface AnnouncementService {
   incidentOf(outlet: string, externalId: string): Promise<number | undefined>;
   /** Whether a message of the incident may stand in the outlet already, although nobody has heard so yet. */
   isInFlight(outlet: string, incidentId: number): Promise<boolean>;
+  /** Something of these incidents changed that their messages show although they are over: they are edited once more. */
+  followAgain(tx: TransactionSql, incidentIds: readonly number[]): Promise<void>;
 }

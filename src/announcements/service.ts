@@ -1,5 +1,6 @@
 import type { TransactionSql } from "postgres";
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { FeedbackService } from "../feedback/model.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Running } from "../lib/loops.ts";
@@ -14,6 +15,7 @@ interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" |
   /** What is set up; may be empty: then nobody is notified. */
   notifiers: readonly Notifier[];
   writer: Pick<IncidentWriter, "note" | "wake">;
+  feedback: Pick<FeedbackService, "about">;
   publicUrl: string | null;
   /** Within which what comes again flaps. */
   groupWindowMs?: number;
@@ -53,6 +55,7 @@ export function createAnnouncements(deps: AnnouncementDeps) {
     },
     incidentOf: store.incidentOf,
     isInFlight: store.isInFlight,
+    followAgain: store.reopen,
     /** Incidents changed, here or on another node. */
     wake() {
       for (const outlet of outlets) outlet.wake();

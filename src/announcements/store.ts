@@ -45,6 +45,14 @@ export function createAnnouncementStore(sql: Sql) {
       return rows.length > 0;
     },
 
+    /** Messages of incidents that are over, where they can be edited; they are closed again by the leader. */
+    async reopen(tx: TransactionSql, incidentIds: readonly number[]): Promise<void> {
+      await tx`
+        update announcements set closed_at = null, next_attempt_at = now()
+        where incident_id = any(${incidentIds as number[]}::int[]) and kind = 'incident' and subject = '' and state = 'sent'
+          and closed_at is not null and external_id is not null and storm_id is null`;
+    },
+
     /** Forgets a chunk of what is older than `retentionMs` and closed, or whose incident is gone; returns how many. */
     async deleteOld(retentionMs: number): Promise<number> {
       const deleted = await sql`

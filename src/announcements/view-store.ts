@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import type { FeedbackService } from "../feedback/model.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { fieldsOf } from "../lib/json.ts";
 import { possibleActions } from "../protocol/actions.ts";
@@ -17,18 +18,24 @@ export interface BuiltView {
 }
 
 /** Makes what outlets show. */
-export function createViews(deps: { store: ViewStore; publicUrl: string | null; groupWindowMs?: number }) {
+export function createViews(deps: {
+  store: ViewStore;
+  feedback: Pick<FeedbackService, "about">;
+  publicUrl: string | null;
+  groupWindowMs?: number;
+}) {
   const { store, publicUrl, groupWindowMs = GROUP_WINDOW_MS } = deps;
 
   async function incident(id: number, why: string): Promise<BuiltView | undefined> {
     // First: what changes while the rest is read changes this too, and is shown by the next edit.
     const facts = await store.incident(id);
     if (facts === undefined) return undefined;
-    const [times, learnt, consequences, decisions] = await Promise.all([
+    const [times, learnt, consequences, decisions, said] = await Promise.all([
       store.countOpened(facts),
       store.learnt(facts),
       store.consequences(id),
       store.decisions(id),
+      deps.feedback.about(id),
     ]);
     const {
       isDeleted,
@@ -50,6 +57,8 @@ export function createViews(deps: { store: ViewStore; publicUrl: string | null; 
       // The one before it was the first time.
       flapping: isFlapping ? { times: facts.occurrences + 1, windowMs: groupWindowMs, wellSince } : often,
       learnt: learnt.tried > 0 ? learnt : null,
+      feedback: said.feedback,
+      earlierFeedback: said.earlier_feedback,
       consequences: consequences.map(({ total, ...one }) => one),
       consequencesTotal: consequences[0]?.total ?? 0,
       decisions,
@@ -144,6 +153,8 @@ type Found =
   | "can"
   | "flapping"
   | "learnt"
+  | "feedback"
+  | "earlierFeedback"
   | "decisions"
   | `consequences${"" | "Total"}`;
 

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
+import type { EvalFlags } from "./eval.ts";
 import { VERSION } from "./version.ts";
 
 /** The command when none is given. */
@@ -68,6 +69,12 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .description("look at settings, database, disk, clock, Slack and the model, and say what to do")
     .option("--json", "as JSON")
     .action((flags: Flags & { json?: true }) => run(import("./doctor.ts"), ({ doctor }) => doctor(flags)));
+
+  withSettings(program.command("eval"))
+    .description("measure explanations by the incidents of which people said what they were")
+    .option("--model", "ask the model, too: about the newest 200")
+    .option("--json", "as JSON")
+    .action((flags: EvalFlags) => run(import("./eval.ts"), ({ evalOwn }) => evalOwn(flags, stop)));
 
   program
     .command("systemd")

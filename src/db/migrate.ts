@@ -11,6 +11,7 @@ import tokenHosts from "../../drizzle/0006_token_hosts.sql" with { type: "text" 
 import sessions from "../../drizzle/0007_sessions.sql" with { type: "text" };
 import figures from "../../drizzle/0008_figures.sql" with { type: "text" };
 import urgency from "../../drizzle/0009_urgency.sql" with { type: "text" };
+import feedback from "../../drizzle/0010_feedback.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -136,6 +137,7 @@ const FILES: Readonly<Record<string, string>> = {
   "0007_sessions": sessions,
   "0008_figures": figures,
   "0009_urgency": urgency,
+  "0010_feedback": feedback,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

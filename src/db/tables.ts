@@ -1,7 +1,8 @@
+import * as feedbackSchema from "./feedback-schema.ts";
 import * as figuresSchema from "./figures-schema.ts";
 import * as fleetSchema from "./fleet-schema.ts";
 import * as schema from "./schema.ts";
 import * as sessionSchema from "./session-schema.ts";
 
 /** All that the files of the schema declare: for whoever must leave none out. */
-export const DECLARED = { ...schema, ...fleetSchema, ...figuresSchema, ...sessionSchema };
+export const DECLARED = { ...schema, ...fleetSchema, ...figuresSchema, ...sessionSchema, ...feedbackSchema };

@@ -5,6 +5,7 @@ import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
 import type { SetupService } from "../doctor/setup.ts";
+import type { FeedbackService } from "../feedback/model.ts";
 import type { FigureService } from "../figures/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
@@ -23,6 +24,7 @@ import { createCredentials } from "./credentials.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import type { EventStreams } from "./event-streams.ts";
 import { type AccessWatch, eventRoutes } from "./events.ts";
+import { feedbackRoutes } from "./feedback.ts";
 import { figureRoutes } from "./figures.ts";
 import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
@@ -50,6 +52,7 @@ export interface AppDeps {
   commands: CommandService;
   figures: FigureService;
   decisions: DecisionService;
+  feedback: FeedbackService;
   silences: SilenceService;
   sessions: SessionService;
   setup: SetupService;
@@ -109,6 +112,7 @@ export function createApp(deps: AppDeps) {
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentListRoutes(incidents))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
+    .use(feedbackRoutes(deps.feedback, actorOf))
     .use(figureRoutes(deps.figures, agents))
     .use(commandRoutes(commands, agents, actorOf))
     .use(silenceRoutes(silences, actorOf, clock))

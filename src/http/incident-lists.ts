@@ -102,6 +102,9 @@ export const ShortIncidentSchema = api.resource("ShortIncident", {
   cause: api.nullable(Type.String({ description: "the explanation's first sentence" })),
   confidence: api.nullable(Type.Number({ description: "0 to 1" })),
   by: api.nullable(api.oneOf(["model", "heuristic"])),
+  doubted: Type.Boolean({
+    description: "a person said that the cause is wrong, of this incident or of one like it before",
+  }),
   occurrences: Type.Integer(),
   created_at: api.Instant,
   last_seen_at: api.Instant,

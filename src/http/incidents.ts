@@ -6,6 +6,7 @@ import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
 import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
+import { FeedbackSchema } from "./feedback.ts";
 import { Cursor, checkListing, FILTERS, filterOf, LISTING, ShortIncidentSchema } from "./incident-lists.ts";
 import { existing, HttpProblem, invalid, notFound } from "./problems.ts";
 import * as api from "./schemas.ts";
@@ -78,6 +79,10 @@ const IncidentWithTimeline = api.resource("IncidentWithTimeline", {
   timeline: Type.Array(TimelineEntry),
   decisions: Type.Array(IncidentDecision),
   announcements: Type.Array(IncidentAnnouncement),
+  feedback: Type.Union([FeedbackSchema, Type.Null()], { description: "what a person said of its explanation" }),
+  earlier_feedback: Type.Array(FeedbackSchema, {
+    description: "the same of earlier incidents of this problem, the last word first, 5 at most",
+  }),
 });
 
 /** What both lists take. */
@@ -173,10 +178,12 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
             timeline: incident.timeline.map(api.onWire),
             decisions: incident.decisions.map(api.onWire),
             announcements: incident.announcements.map(api.onWire),
+            feedback: incident.feedback && api.onWire(incident.feedback),
+            earlier_feedback: incident.earlier_feedback.map(api.onWire),
           };
         },
         describe(
-          "One incident with its whole story: its timeline, what people decided, and where they were told",
+          "One incident with its whole story: its timeline, what people decided and said of it, and where they were told",
           { params: api.NUMBER_PARAMS },
           api.answers(200, IncidentWithTimeline, 404),
         ),

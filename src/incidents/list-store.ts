@@ -49,6 +49,12 @@ export function createListStore(sql: Sql) {
   const host = sql`(select coalesce(a.hostname, a.id::text) from agents a where a.id = i.agent_id)`;
   const title = sql`left(split_part(btrim(left(i.raw_error, least(i.message_chars, ${TITLE.looksAt}::int)), E' \\t\\r\\n'), E'\\n', 1), ${TITLE.chars}::int)`;
   const cause = sql`left(coalesce(substring(left(i.ai_analysis, ${CAUSE.looksAt}::int) from '^(.*?[.!?])(?:\\s|$)'), i.ai_analysis), ${CAUSE.chars}::int)`;
+  // As isDoubted of protocol/feedback.ts says it of one incident.
+  const doubted = sql`coalesce((
+    select f.verdict = 'wrong' and f.shown_category = i.analysis->>'category' from feedback f
+    where f.fingerprint = i.fingerprint and f.incident_id <= i.id
+      and (f.incident_id = i.id or f.shown_category = i.analysis->>'category')
+    order by f.incident_id = i.id desc, f.given_at desc, f.incident_id desc limit 1), false)`;
 
   /**
    * What an index knows. In so many words: then the planner knows how many there are, and which index leaves resolved ones out.
@@ -148,7 +154,7 @@ export function createListStore(sql: Sql) {
         select i.id, i.revision, i.status, i.severity, i.type, i.source, i.origin, i.agent_id, i.fingerprint, a.hostname,
           ${host} as host, ${title} as title, ${cause} as cause, i.analysis->>'by' as by,
           case when jsonb_typeof(i.analysis->'confidence') = 'number' then (i.analysis->>'confidence')::float8 end as confidence,
-          i.occurrences, i.created_at, i.last_seen_at, i.updated_at, i.resolved_at, i.parent_id,
+          i.occurrences, i.created_at, i.last_seen_at, i.updated_at, i.resolved_at, i.parent_id, ${doubted} as doubted,
           (select count(*)::int from incidents c where c.parent_id = i.id and c.status <> 'resolved') as children,
           (select jsonb_build_object('id', d.id, 'action', d.action, 'variant', d.variant, 'state', d.state,
               'actor_name', d.actor_name, 'outcome', d.outcome, 'requested_at', ${instant(sql`d.requested_at`)},

@@ -1,5 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { Decision } from "../decisions/model.ts";
+import type { FeedbackStory } from "../feedback/model.ts";
 
 /** new → analyzed → acknowledged | ignored → resolved. All but resolved are open for grouping. */
 export const INCIDENT_STATUSES = ["new", "analyzed", "acknowledged", "ignored", "resolved"] as const;
@@ -52,6 +53,7 @@ export interface Incident {
  *   announced, withheld, announcement_failed, consequence, silence.created, silence.ended
  *   decided                           a person pressed a button: {decision_id, action, variant, name, outlet}
  *   command, result, command.expired  what was asked of the host, and its answer; `command_id` says which
+ *   feedback                          what a person said of the explanation: {verdict, category, cause, fix, name, outlet, replaces}
  *   outcome                           what came of a decision: {decision_id, action, state, outcome}
  *   acknowledged, ignored, resolved   the status changed, with the reason where no person did it
  */
@@ -78,7 +80,7 @@ export interface IncidentAnnouncement {
 }
 
 /** An incident and its whole story. */
-export interface IncidentStory extends Incident {
+export interface IncidentStory extends Incident, FeedbackStory {
   timeline: TimelineEntry[];
   decisions: IncidentDecision[];
   announcements: IncidentAnnouncement[];
@@ -113,6 +115,8 @@ export interface ShortIncident
   cause: string | null;
   confidence: number | null;
   by: "model" | "heuristic" | null;
+  /** A person said that this explanation is wrong, of this incident or of one of the same problem before. */
+  doubted: boolean;
   /** Open incidents that follow from it. */
   children: number;
   /** The last one. */

@@ -1,4 +1,5 @@
 import type { TransactionSql } from "postgres";
+import type { FeedbackService } from "../feedback/model.ts";
 import { keepHead } from "../protocol/text.ts";
 import type { CountStore } from "./count-store.ts";
 import type { ListStore, ShortRow } from "./list-store.ts";
@@ -26,11 +27,12 @@ interface IncidentServiceDeps extends StatusChangeDeps {
   counts: CountStore["counts"];
   /** Which of these incidents nobody is told of, since somebody wanted it so. */
   silenced: (incidents: readonly Silenceable[]) => Promise<Set<number>>;
+  feedback: Pick<FeedbackService, "about">;
 }
 
 /** Incidents as people read and decide them. */
 export function createIncidentService(all: IncidentServiceDeps): IncidentService {
-  const { store, lists, counts, silenced, ...deps } = all;
+  const { store, lists, counts, silenced, feedback, ...deps } = all;
   const change = createStatusChange(deps);
 
   async function short(ids: readonly number[]): Promise<ShortIncident[]> {
@@ -60,12 +62,13 @@ export function createIncidentService(all: IncidentServiceDeps): IncidentService
     async get(id) {
       const incident = await store.get(id);
       if (!incident) return undefined;
-      const [events, decisions, announcements] = await Promise.all([
+      const [events, decisions, announcements, said] = await Promise.all([
         store.timeline(id),
         store.decisions(id),
         store.announcements(id),
+        feedback.about(id),
       ]);
-      return { ...incident, timeline: timelineOf(incident, events), decisions, announcements };
+      return { ...incident, timeline: timelineOf(incident, events), decisions, announcements, ...said };
     },
     async decide(id, status, actor) {
       const isDone = await store.begin((tx) => change(tx, { incidentId: id, status, actor }));

@@ -1,4 +1,5 @@
 import type { TransactionSql } from "postgres";
+import { CATEGORIES } from "../analysis/model.ts";
 import { redact } from "../analysis/redact.ts";
 import { createAnalysis, createAnalysisMetrics } from "../analysis/service.ts";
 import { longestAskS } from "../analysis/slots.ts";
@@ -8,6 +9,8 @@ import type { CommandService } from "../commands/model.ts";
 import { proxyOf } from "../config/proxy.ts";
 import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
+import { createFeedback } from "../feedback/service.ts";
+import { createFeedbackStore } from "../feedback/store.ts";
 import { createChangeStore } from "../incidents/change-store.ts";
 import { createCountStore } from "../incidents/count-store.ts";
 import { createListStore } from "../incidents/list-store.ts";
@@ -50,6 +53,8 @@ export function createPeopleSide(deps: PeopleDeps) {
   const silenceStore = createSilenceStore(sql);
   const silences = createSilences({ ...deps, sql, store: silenceStore });
 
+  const feedbackStore = createFeedbackStore(sql);
+
   const sessionStore = createSessionStore(sql);
   const sessions = createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "" });
 
@@ -60,14 +65,17 @@ export function createPeopleSide(deps: PeopleDeps) {
     ...deps,
     sql,
     createSession: database.createSession,
+    feedback: feedbackStore,
     notifiers: [slack.notifier, webhook].filter((one) => one !== null),
     groupWindowMs: config.incidentGroupWindowMs,
     muters: mutersInOrder(silences.muter),
     publicUrl: config.publicUrl,
   });
 
+  const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
+
   const analysisMetrics = createAnalysisMetrics(registry);
-  const analysisStore = createAnalysisStore(sql);
+  const analysisStore = createAnalysisStore(sql, feedbackStore);
   const analysis = createAnalysis({
     ...deps,
     store: analysisStore,
@@ -83,7 +91,7 @@ export function createPeopleSide(deps: PeopleDeps) {
   const lists = createListStore(sql);
   const { counts } = createCountStore(sql, lists);
   const { decided, silenced } = silences;
-  const incidents = { store: createIncidentStore(sql), lists, counts, silenced, writer, decided };
+  const incidents = { store: createIncidentStore(sql), lists, counts, silenced, feedback, writer, decided };
   const decisions = createDecisions({
     ...deps,
     sql,
@@ -92,7 +100,8 @@ export function createPeopleSide(deps: PeopleDeps) {
     announcements,
     changeStatus: createStatusChange(incidents),
   });
-  const receiver = slack.receiver({ ...deps, announcements, decisions, sql });
+  const categories = CATEGORIES.filter((one) => one !== "unknown");
+  const receiver = slack.receiver({ ...deps, announcements, decisions, feedback, categories, sql });
 
   cleanups.add("jobs", jobs.stop, JOBS_STOP_MS);
   cleanups.add("outlets, decisions and silences", stopFollowers, FOLLOWERS_STOP_MS);
@@ -114,6 +123,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     incidents: createIncidentService(incidents),
     changes: createChangeStore(sql),
     decisions,
+    feedback,
     silences,
     sessions,
     slackCallback: receiver?.callback ?? null,
@@ -122,6 +132,7 @@ export function createPeopleSide(deps: PeopleDeps) {
       silenceStore.deleteOld,
       decisions.deleteOld,
       announcements.deleteOld,
+      feedbackStore.deleteOld,
       sessionStore.deleteOver,
     ],
     /** The beginning of a stop: outlets may be led by other nodes while this one still writes what it accepted. */

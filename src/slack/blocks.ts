@@ -19,7 +19,7 @@ export type Confirm = { title: PlainText; text: PlainText; confirm: PlainText; d
 
 export type Block =
   | { type: "header"; text: PlainText }
-  | { type: "section"; text: Mrkdwn }
+  | { type: "section"; text: Mrkdwn; block_id?: string; accessory?: Element }
   | { type: "context"; elements: Mrkdwn[] }
   | { type: "actions"; block_id: string; elements: Element[] };
 

@@ -3,6 +3,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Sql } from "postgres";
 import { sha256Hex } from "../lib/hash.ts";
+import { DialogSubmission, hasOrigin } from "./feedback-dialog.ts";
 
 const Id = Type.String({ minLength: 1, maxLength: 64 });
 const Text = Type.String({ maxLength: 4_000 });
@@ -17,6 +18,8 @@ const BlockActions = Type.Object({
   container: Type.Object({ type: Type.Literal("message"), message_ts: Id, channel_id: Id }),
   message: Type.Optional(Type.Object({ bot_id: Type.Optional(Id), app_id: Type.Optional(Id) })),
   response_url: Type.Optional(Text),
+  /** Opens a dialog within 3 s. */
+  trigger_id: Type.Optional(Text),
   actions: Type.Array(
     Type.Object({
       action_id: Text,
@@ -29,11 +32,14 @@ const BlockActions = Type.Object({
 });
 export type BlockActions = Static<typeof BlockActions>;
 
-/** The payload as a pressed button, without all else that came with it; undefined for whatever else Slack sends. */
-export function asBlockActions(payload: unknown): BlockActions | undefined {
-  return Value.Check(BlockActions, payload)
-    ? (Value.Clean(BlockActions, structuredClone(payload)) as BlockActions)
-    : undefined;
+/** What a person did in Slack. */
+export type Callback = BlockActions | DialogSubmission;
+
+/** The payload as what a person did, without all else that came with it; undefined for whatever else Slack sends. */
+export function asCallback(payload: unknown): Callback | undefined {
+  const schema = [BlockActions, DialogSubmission].find((one) => Value.Check(one, payload));
+  const callback = schema && (Value.Clean(schema, structuredClone(payload)) as Callback);
+  return callback?.type === "view_submission" && !hasOrigin(callback) ? undefined : callback;
 }
 
 /** Older, or so far ahead of our clock, and it may be a recorded one. */
@@ -76,7 +82,7 @@ const CLAIM_MAX = 20;
 /** A press that is kept until something came of it. */
 export interface KeptPress {
   readonly hash: string;
-  readonly press: BlockActions;
+  readonly press: Callback;
   readonly ageS: number;
 }
 
@@ -87,7 +93,7 @@ export function createCallbackStore(sql: Sql) {
      * Keeps a callback, with what was pressed, where that is anything; false when it was taken before. What was seen more than 10
      * minutes ago and is handled is forgotten: its signature is stale.
      */
-    async keep(hash: string, press: BlockActions | undefined): Promise<boolean> {
+    async keep(hash: string, press: Callback | undefined): Promise<boolean> {
       await sql`delete from slack_callbacks where seen_at < now() - interval '10 minutes' and due_at is null`;
       const payload = press === undefined ? null : sql.json(press as never);
       const kept = await sql`

@@ -1,5 +1,6 @@
 import type { AnnouncementService, Reply } from "../announcements/model.ts";
 import type { DecisionService } from "../decisions/model.ts";
+import type { FeedbackOutcome, FeedbackService, GivenFeedback } from "../feedback/model.ts";
 import type { ProxyOf } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -7,7 +8,9 @@ import { hashUuid } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { LIMITS } from "./blocks.ts";
-import { asBlockActions, type BlockActions, type CallbackStore, type KeptPress } from "./callback-store.ts";
+import { asCallback, type BlockActions, type Callback, type CallbackStore, type KeptPress } from "./callback-store.ts";
+import type { FeedbackWord } from "./feedback.ts";
+import { type DialogSubmission, type OpenDialog, originOf, saidIn } from "./feedback-dialog.ts";
 import { meaningOf } from "./message.ts";
 import { OUTLET } from "./notifiers.ts";
 import { createTexts, type Redact } from "./text.ts";
@@ -41,6 +44,9 @@ interface InteractionsDeps {
   reply: (incidentId: number, subject: string, reply: Reply) => Promise<void>;
   callbacks: CallbackStore;
   decisions: DecisionService;
+  feedback: Pick<FeedbackService, "give">;
+  /** Asks what it was; null where no dialog can be opened. */
+  openDialog: OpenDialog | null;
   people: People;
   whisper: Whisper;
   loops: Loops;
@@ -101,9 +107,10 @@ export function createInteractions(deps: InteractionsDeps) {
 
   async function tell({ hash, press }: KeptPress, answer: Promise<Answer>): Promise<void> {
     const isSoon = await isWithin(answer, PATIENCE_MS);
-    if (!isSoon) await whisper(press.response_url, "Still at it; what comes of it is told here.");
+    const { responseUrl } = originOfCallback(press);
+    if (!isSoon) await whisper(responseUrl, "Still at it; what comes of it is told here.");
     const told = await answer;
-    const isHeard = told.text === null || (await whisper(press.response_url, told.text));
+    const isHeard = told.text === null || (await whisper(responseUrl, told.text));
     if (!isHeard && !told.isShown) await replyTo(deps, hash, press, told.text ?? "");
     if (told !== LATER) await callbacks.settle(hash);
   }
@@ -133,9 +140,9 @@ export function createInteractions(deps: InteractionsDeps) {
      * another server if this one dies.
      */
     async take(hash: string, payload: unknown): Promise<boolean> {
-      const press = asBlockActions(payload);
+      const press = asCallback(payload);
       if (!(await callbacks.keep(hash, press))) return false;
-      if (press === undefined) log.debug("Slack sent something that is no pressed button");
+      if (press === undefined) log.debug("Slack sent something that is neither a pressed button nor a dialog");
       else await isWithin(handle({ hash, press, ageS: 0 }).answer, ACKNOWLEDGE_MS);
       return true;
     },
@@ -154,36 +161,95 @@ export function createInteractions(deps: InteractionsDeps) {
 export type Interactions = ReturnType<typeof createInteractions>;
 
 /** Where nobody can be whispered to, it is said beneath the message that was pressed, when that is ours. */
-async function replyTo({ announcements, reply }: InteractionsDeps, hash: string, press: BlockActions, text: string) {
-  const { channel_id, message_ts } = press.container;
-  const incidentId = await announcements.incidentOf(OUTLET, `${channel_id}/${message_ts}`);
+async function replyTo({ announcements, reply }: InteractionsDeps, hash: string, press: Callback, text: string) {
+  const { channelId, messageTs } = originOfCallback(press);
+  const incidentId = await announcements.incidentOf(OUTLET, `${channelId}/${messageTs}`);
   if (incidentId === undefined) return;
   await reply(incidentId, `press ${hash}`, { text: `A button was pressed. ${text}`, file: null });
 }
 
+/** The message that was pressed, or above whose cause the dialog stood, and where its person is answered. */
+function originOfCallback(press: Callback): { channelId: string; messageTs: string; responseUrl?: string | undefined } {
+  if (press.type === "view_submission") return originOf(press);
+  const { container, response_url: responseUrl } = press;
+  return { channelId: container.channel_id, messageTs: container.message_ts, responseUrl };
+}
+
 const NOT_OURS = "Nothing was done: this is not a message of this server.";
 
-async function decide(deps: InteractionsDeps, id: string, press: BlockActions, signal: AbortSignal): Promise<Answer> {
+async function decide(deps: InteractionsDeps, id: string, press: Callback, signal: AbortSignal): Promise<Answer> {
+  if (press.type === "view_submission") return takeDialog(deps, press, signal);
   const meaning = press.actions[0] && meaningOf(press.actions[0]);
   if (meaning === null) return NOTHING;
   const teamId = await deps.teamId(signal);
-  const isOfTeam = press.team.id === teamId && (press.user.team_id ?? teamId) === teamId;
-  if (!isOfTeam)
-    return refuse(deps, press, "team", "Nothing was done: people of another workspace may not decide here.");
+  if (!isOfTeam(press, teamId)) return refuse(deps, press, "team", OTHER_TEAM);
   if (meaning === undefined || !(await isOurs(deps, press, meaning.incidentId, signal))) {
     return refuse(deps, press, "message", NOT_OURS);
   }
-  const standing = await deps.people.standingOf(press.user.id, teamId, signal);
-  if (!standing.ok) return refuse(deps, press, "person", standing.text);
-  const person = { actor: `slack:${press.user.id}`, actorName: `@${standing.name.slice(0, 80)}` };
-  const outcome = await deps.decisions.press({ id, ...meaning, ...person, outlet: OUTLET });
+  const person = await personOf(deps, press, teamId, signal);
+  if ("text" in person) return refuse(deps, press, "person", person.text);
+  if ("word" in meaning) return hear(deps, press, { ...meaning, ...person }, signal);
+  const outcome = await deps.decisions.press({ id, ...meaning, ...person });
   return { text: outcome.text, isShown: outcome.ok };
 }
 
-function refuse({ log }: InteractionsDeps, press: BlockActions, why: string, text: string): Answer {
-  const { user, team, channel } = press;
-  log.warn({ why, user: user.id, team: team.id, channel: channel.id }, "a pressed button was refused");
+const OTHER_TEAM = "Nothing was done: people of another workspace may not decide here.";
+
+const isOfTeam = ({ team, user }: Callback, teamId: string) =>
+  team.id === teamId && (user.team_id ?? teamId) === teamId;
+
+/** Whoever may decide, or the reason for a refusal. */
+async function personOf(
+  deps: InteractionsDeps,
+  { user }: Callback,
+  teamId: string,
+  signal: AbortSignal,
+): Promise<Pick<GivenFeedback, "actor" | "actorName" | "outlet"> | { text: string }> {
+  const standing = await deps.people.standingOf(user.id, teamId, signal);
+  if (!standing.ok) return { text: standing.text };
+  return { actor: `slack:${user.id}`, actorName: `@${standing.name.slice(0, 80)}`, outlet: OUTLET };
+}
+
+function refuse({ log }: InteractionsDeps, press: Callback, why: string, text: string): Answer {
+  const { user, team } = press;
+  log.warn({ why, user: user.id, team: team.id, channel: originOfCallback(press).channelId }, "a press was refused");
   return toldAlone(text);
+}
+
+type Said = Omit<GivenFeedback, "verdict"> & { word: FeedbackWord };
+
+/** That it was right is kept at once; else it is asked what it was, where that can be. */
+async function hear(deps: InteractionsDeps, press: BlockActions, { word, ...said }: Said, signal: AbortSignal) {
+  const { incidentId } = said;
+  if (word === "right") return toldOf(await deps.feedback.give({ ...said, verdict: word }));
+  if (deps.openDialog !== null) {
+    const verdict = word === "wrong" ? word : "right";
+    const origin = { incidentId, verdict, ...originOfCallback(press) } as const;
+    const why = await deps.openDialog(press.trigger_id ?? "", origin, signal);
+    return why === undefined ? NOTHING : toldAlone(`The dialog could not be opened; press again (${why}).`);
+  }
+  const where = "what it was can be said on the incident's page, for a dialog needs SLACK_TOKEN.";
+  if (word === "cause") return toldAlone(`Nothing was kept: ${where}`);
+  const { text, isShown } = toldOf(await deps.feedback.give({ ...said, verdict: word }));
+  return { text: `${text} And ${where}`, isShown };
+}
+
+/** Slack gives a dialog back to the app alone that opened it; who sent it is looked at again. */
+async function takeDialog(deps: InteractionsDeps, sent: DialogSubmission, signal: AbortSignal): Promise<Answer> {
+  const teamId = await deps.teamId(signal);
+  if (!isOfTeam(sent, teamId)) return refuse(deps, sent, "team", OTHER_TEAM);
+  const person = await personOf(deps, sent, teamId, signal);
+  if ("text" in person) return refuse(deps, sent, "person", person.text);
+  const { incidentId, verdict } = originOf(sent);
+  return toldOf(await deps.feedback.give({ incidentId, verdict, ...saidIn(sent), ...person }));
+}
+
+function toldOf(outcome: FeedbackOutcome): Answer {
+  if (!outcome.ok && outcome.reason === "not_found") return toldAlone("There is no such incident any more.");
+  if (!outcome.ok) return toldAlone(`Nothing was kept: ${outcome.message}.`);
+  const { verdict } = outcome.feedback;
+  const text = `Kept: that was ${verdict === "right" ? "it" : "wrong"}. The next incident of this problem shows it.`;
+  return { text, isShown: true };
 }
 
 /** Our channel, and in it a message of ours about this very incident. */

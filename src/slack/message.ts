@@ -16,6 +16,8 @@ import {
   STORM_EVENT,
   section,
 } from "./blocks.ts";
+import { explanationBlocks } from "./explanation.ts";
+import { FEEDBACK_MENU, type FeedbackWord, feedbackWordOf } from "./feedback.ts";
 import { createTexts, type Redact, type Texts } from "./text.ts";
 
 /** What a pressed element means. Null: nothing is decided by it, it only opened a page. */
@@ -24,7 +26,8 @@ interface Meaning {
   readonly variant: IgnoreVariant | null;
 }
 
-const BLOCK_ID = /^opspilot_incident_([1-9]\d{0,9})$/;
+/** Of the buttons, and of the cause with its own menu. */
+const BLOCK_ID = /^opspilot_(?:incident|cause)_([1-9]\d{0,9})$/;
 
 /** The action ids of buttons; their values hold the incident's id only. */
 const BUTTONS: Readonly<Record<string, Meaning>> = {
@@ -105,10 +108,16 @@ interface PressedElement {
   readonly selected_option?: { readonly value: string } | null | undefined;
 }
 
-/** What was decided, about which incident; null when a page was opened; undefined when the element is none of ours. */
-export function meaningOf(pressed: PressedElement): (Meaning & { incidentId: number }) | null | undefined {
+/** What was decided or said, about which incident; null when a page was opened; undefined when the element is none of ours. */
+export function meaningOf(
+  pressed: PressedElement,
+): ((Meaning | { word: FeedbackWord }) & { incidentId: number }) | null | undefined {
   const incidentId = incidentIdOf(pressed);
   if (incidentId === undefined) return undefined;
+  if (pressed.action_id === FEEDBACK_MENU) {
+    const word = feedbackWordOf(pressed.selected_option?.value);
+    return word && { word, incidentId };
+  }
   const name = pressed.action_id === MENU ? pressed.selected_option?.value : pressed.action_id;
   if (name === OPEN || name === "opspilot_open") return null;
   const known = pressed.action_id === MENU ? OPTIONS : BUTTONS;
@@ -129,8 +138,8 @@ export interface MessageOptions {
   buttons: boolean;
 }
 
-/** So much of each part is shown: together they stay far below what Slack takes for one message. */
-const SHOWN = { message: 900, cause: 900, evidence: 1_200, fix: 1_200, command: 600, consequences: 5, decisions: 8 };
+/** So much of each part is shown (of the explanation, see explanation.ts): together they stay far below what Slack takes for one message. */
+const SHOWN = { message: 900, consequences: 5, decisions: 8 };
 
 /** What Slack is told about a view. It depends on nothing else, so that the same view is the same message. */
 export function messageOf(view: View, { redact, buttons }: MessageOptions): Message {
@@ -144,7 +153,10 @@ function incidentMessage(incident: IncidentView, texts: Texts, buttons: boolean)
     header(titleOf(incident, texts)),
     section(summaryOf(incident, texts)),
     ...(incident.message.trim() === "" ? [] : [section(texts.code(incident.message, SHOWN.message))]),
-    ...explanationOf(incident, texts),
+    ...explanationBlocks(incident, texts, {
+      withMenu: buttons,
+      linkTo: (id) => linkTo({ ...incident, id }, "incident "),
+    }),
     ...historyOf(incident),
     ...consequencesOf(incident, texts),
     ...decisionsOf(incident, texts),
@@ -210,23 +222,6 @@ function durationText(ms: number): string {
   const minutes = Math.max(1, Math.round(ms / 60_000));
   if (minutes < 120) return `${minutes} min`;
   return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} d`;
-}
-
-function explanationOf({ explanation }: IncidentView, texts: Texts): Block[] {
-  if (explanation === null) return [section("*Cause:* not known yet")];
-  const { by, confidence, cause, fix, fixCommand, evidence } = explanation;
-  const percent = Math.round(Math.min(1, Math.max(0, confidence)) * 100);
-  const sure = percent === 0 ? "a guess" : `${percent} % sure`;
-  const whose = by === "model" ? "a language model" : "heuristics";
-  const lines = evidence.filter((line) => line.trim() !== "");
-  return [
-    section(`*Cause* (${sure}, by ${whose})\n${texts.prose(cause, SHOWN.cause) || "not known"}`),
-    ...(lines.length > 0 ? [section(`*Evidence*\n${texts.code(lines.join("\n"), SHOWN.evidence)}`)] : []),
-    ...(fix.trim() === "" ? [] : [section(`*Suggested fix*\n${texts.prose(fix, SHOWN.fix)}`)]),
-    ...(fixCommand === null || fixCommand.trim() === ""
-      ? []
-      : [section(`*A command the model suggests, not checked:*\n${texts.code(fixCommand, SHOWN.command)}`)]),
-  ];
 }
 
 function historyOf({ learnt, previousId, parentId, url }: IncidentView): Block[] {

@@ -28,6 +28,8 @@ export function sampleView(hostname: string, nowMs: number): View {
         fixCommand: null,
         evidence: [],
       },
+      feedback: null,
+      earlierFeedback: [],
       why: "somebody wanted to see whether messages arrive",
       flapping: null,
       learnt: null,

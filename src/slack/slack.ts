@@ -2,6 +2,7 @@ import type { Sql } from "postgres";
 import type { AnnouncementService, Notifier } from "../announcements/model.ts";
 import type { SlackSettings } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
+import type { FeedbackService } from "../feedback/model.ts";
 import { direct, type ProxyOf } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
@@ -9,6 +10,7 @@ import { jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
 import { createCallbackStore, type SignedCallback, verifySignature } from "./callback-store.ts";
+import { createOpenDialog } from "./feedback-dialog.ts";
 import { createInteractions, createPeople, createWhisper, type Interactions } from "./interactions.ts";
 import { createWebApiNotifier, createWebhookNotifier } from "./notifiers.ts";
 import { createSocketReceiver } from "./socket-mode.ts";
@@ -29,6 +31,9 @@ export interface SlackDeps {
 interface SlackServices {
   readonly announcements: Pick<AnnouncementService, "incidentOf" | "isInFlight" | "reply">;
   readonly decisions: DecisionService;
+  readonly feedback: Pick<FeedbackService, "give">;
+  /** The kinds of causes that a person may choose from. */
+  readonly categories: readonly string[];
   readonly sql: Sql;
   readonly loops: Loops;
 }
@@ -74,13 +79,14 @@ function interactionsOf(
   api: WebApi | null,
   workspace: Workspace | null,
 ): Interactions {
-  const { settings, clock, sql, announcements } = deps;
+  const { settings, clock, sql, announcements, categories } = deps;
   return createInteractions({
     ...deps,
     callbacks: createCallbackStore(sql),
     reply: (...reply) => announcements.reply(sql, ...reply),
     teamId: async (signal) => (workspace ? (await workspace.identity(signal)).teamId : teamOfWebhook(settings)),
     channelId: async (signal) => (posting.by === "web-api" ? workspace?.channelId(signal) : undefined),
+    openDialog: api && createOpenDialog(api, categories),
     knowsMessages: posting.by === "web-api",
     people: createPeople(api, settings.allowedUsers, clock),
     whisper: createWhisper({ ...deps, apiUrl: settings.apiUrl, proxyOf: deps.proxyOf ?? direct }),

@@ -102,7 +102,7 @@ function retryAfterMs(header: string | null): number | null {
  * What a webhook is told. Events only grow: a receiver ignores what it does not know.
  *
  *   incident.announced  people are told of an incident; `incident.status` is resolved where it ended before that
- *   incident.updated    its state, severity, explanation, decisions or consequences changed; a counter alone is no event
+ *   incident.updated    its state, severity, explanation, decisions, consequences or what people said of it changed; a counter alone is no event
  *   incident.resolved   it is over; comes again when something of it changes after that
  *   storm.announced     a storm: many incidents that get no event of their own
  *   storm.updated       the storm's figures, every few seconds
@@ -147,7 +147,7 @@ function deliveryOf(name: EventName, view: View): string {
 
 function incidentOf(incident: IncidentView, redact: (text: string) => string) {
   const { id, agentId, url, parentId, previousId, createdAt, lastSeenAt, resolvedAt, can, ...words } = incident;
-  const { explanation, flapping, consequencesTotal, decisions, ...rest } = words;
+  const { explanation, flapping, consequencesTotal, decisions, earlierFeedback, ...rest } = words;
   const { fixCommand, ...explained } = explanation ?? { fixCommand: null };
   const told = {
     ...rest,
@@ -158,6 +158,7 @@ function incidentOf(incident: IncidentView, redact: (text: string) => string) {
       well_since: flapping.wellSince?.toISOString() ?? null,
     },
     consequences_total: consequencesTotal,
+    earlier_feedback: earlierFeedback,
     decisions: decisions.map(({ action, variant, actorName: actor, state, outcome, requestedAt }) => {
       return { action, variant, actor, state, outcome, requested_at: requestedAt.toISOString() };
     }),

@@ -1,13 +1,18 @@
 import { parseArgs } from "node:util";
+import type { EvalCase } from "../../src/analysis/eval.ts";
 import { createHeuristics } from "../../src/analysis/heuristics.ts";
-import { CATEGORIES, type Evidence, type HeuristicAnswer } from "../../src/analysis/model.ts";
+import type { Category } from "../../src/analysis/model.ts";
+import { evalCases, evalOwn } from "../../src/cli/eval.ts";
+import { report } from "../../src/cli/program.ts";
 import { measureModel } from "./eval-model.ts";
 
 const explain = createHeuristics();
 
 const USAGE = `Measures how often the heuristics name the right cause of labelled incidents.
 usage: bun run eval FILE [--json] [--model]
+       bun run eval --own [--json] [--model]
   FILE     one JSON object a line: {id, type, source, message, logs, exit_code, category, decisive}
+  --own    the incidents of which people said what they were, in the database that the settings name (DATABASE_URL)
   --json   one JSON object instead of the tables
   --model  also asks the model that the settings name (OPENROUTER_KEY, AI_MODEL, ...) about each: accuracy, cost, latency`;
 
@@ -18,76 +23,36 @@ interface Labelled {
   message: string;
   logs: string;
   exit_code: number | null;
-  category: string;
+  category: Category;
   decisive: string;
 }
 
-interface Outcome {
-  one: Labelled;
-  answer: HeuristicAnswer;
+function caseOf(row: string) {
+  const { id, category: expected, decisive, exit_code, type, source, message, logs } = JSON.parse(row) as Labelled;
+  const evidence = { type, source, message, logs, exitCode: exit_code ?? null };
+  return { id, expected, decisive, evidence } satisfies EvalCase;
 }
-
-const evidenceOf = ({ type, source, message, logs, exit_code }: Labelled): Evidence => ({
-  type,
-  source,
-  message,
-  logs,
-  exitCode: exit_code ?? null,
-});
-
-const isRight = ({ one, answer }: Outcome) => one.category === answer.category;
-
-const print = (text: string) => process.stdout.write(`${text}\n`);
-
-const percent = (part: number, whole: number) => `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
-
-/** One line for each category that the file has, then the misses, then the sum. */
-const printTables = (outcomes: readonly Outcome[]): void => {
-  for (const category of CATEGORIES) {
-    const those = outcomes.filter(({ one }) => one.category === category);
-    const right = those.filter(isRight).length;
-    if (those.length > 0) print(`${category.padEnd(20)} ${right}/${those.length}  ${percent(right, those.length)}`);
-  }
-  for (const outcome of outcomes.filter((each) => !isRight(each))) printMiss(outcome);
-  const right = outcomes.filter(isRight).length;
-  print(`\n${right} of ${outcomes.length} right: ${percent(right, outcomes.length)}`);
-};
-
-const printMiss = ({ one, answer }: Outcome): void => {
-  print(`\n${one.id}: expected ${one.category}, got ${answer.category} (${answer.rule}, ${answer.confidence})`);
-  print(`  decisive  ${one.decisive.slice(0, 300)}`);
-  print(`  taken     ${(answer.decisive ?? "").slice(0, 300)}`);
-  print(`  because   ${answer.why}`);
-};
-
-const printJson = (outcomes: readonly Outcome[]): void => {
-  const results = outcomes.map(({ one, answer }) => ({
-    id: one.id,
-    expected: one.category,
-    got: answer.category,
-    confidence: answer.confidence,
-  }));
-  print(JSON.stringify({ total: outcomes.length, correct: outcomes.filter(isRight).length, results }));
-};
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: "boolean" }, model: { type: "boolean" } },
+  options: { json: { type: "boolean" }, model: { type: "boolean" }, own: { type: "boolean" } },
   allowPositionals: true,
 });
+const flags = { json: values.json || undefined, model: values.model || undefined } as const;
 const [path] = positionals;
-if (path === undefined || !(await Bun.file(path).exists())) {
-  print(path === undefined ? USAGE : `no such file: ${path}`);
-  process.exitCode = 2;
-} else {
-  const rows = (await Bun.file(path).text()).split("\n").filter((line) => line.trim() !== "");
-  const outcomes = rows.map((row) => {
-    const one = JSON.parse(row) as Labelled;
-    return { one, answer: explain(evidenceOf(one)) };
-  });
-  if (values.model) {
-    const cases = outcomes.map(({ one, answer }) => ({ expected: one.category, evidence: evidenceOf(one), answer }));
-    print(await measureModel(cases));
+
+async function ofFile(): Promise<number> {
+  if (path === undefined || !(await Bun.file(path).exists())) {
+    process.stdout.write(`${path === undefined ? USAGE : `no such file: ${path}`}\n`);
+    return 2;
   }
-  if (values.json) printJson(outcomes);
-  else printTables(outcomes);
+  const rows = (await Bun.file(path).text()).split("\n").filter((line) => line.trim() !== "");
+  const cases = rows.map(caseOf);
+  if (values.model) {
+    const asked = cases.map((one) => ({ ...one, answer: explain(one.evidence) }));
+    process.stdout.write(`${await measureModel(asked)}\n`);
+  }
+  await evalCases(cases, { json: flags.json, asked: null, askedMax: 0 });
+  return 0;
 }
+
+process.exitCode = await (values.own ? evalOwn(flags) : ofFile()).catch(report);

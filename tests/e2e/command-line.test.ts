@@ -171,6 +171,26 @@ describe.each(USERS)("beside a server, as %s", (_, user) => {
     TEST_LIMIT_MS,
   );
 
+  test(
+    "`eval` measures by what was said of an incident",
+    async () => {
+      const { id, token } = await newAgent();
+      const agent = await connect(token);
+      const logs = "nginx: bind() to 0.0.0.0:80 failed (98: Address already in use)";
+      const data = JSON.stringify({ type: "systemd", source: "nginx", message: "nginx failed", logs });
+      agent.send({ ver: "1.1", token, type: "alert", id: "eval", data });
+      const [incident] = await until(async () => {
+        const { body } = await rest(server.url, `/v1/agents/${id}/incidents`);
+        return body[0]?.analysis && body;
+      });
+      expect((await rest(server.url, `/v1/incidents/${incident.id}/feedback`, { verdict: "right" })).status).toBe(200);
+      const { status, lines } = await beside("eval");
+      expect({ status, lines }).toEqual({ status: 0, lines: expect.arrayContaining(["1 of 1 right: 100.0 %"]) });
+      await agent.close();
+    },
+    TEST_LIMIT_MS,
+  );
+
   test.each([
     ["a second server on its data", async () => undefined],
     ["and one that finds no lock file there", () => rm(join(folder, "data/serve.lock"))],

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { IncidentView } from "../../src/announcements/model.ts";
 import { createViewStore, createViews, hashOf, isStateChanged } from "../../src/announcements/view-store.ts";
+import { createFeedbackStore } from "../../src/feedback/store.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 
@@ -19,7 +20,8 @@ afterEach(async () => {
 afterAll(() => database.close());
 
 const built = async (id: number) => {
-  const views = createViews({ store: createViewStore(database.database.sql), publicUrl: null });
+  const { sql } = database.database;
+  const views = createViews({ store: createViewStore(sql), feedback: createFeedbackStore(sql), publicUrl: null });
   return (await views.incident(id, "a new problem"))?.view ?? { kind: "storm" as const, storm: {} as never };
 };
 const view = async (id: number): Promise<IncidentView> => {

@@ -36,6 +36,7 @@ describe("migrations", () => {
       "commands",
       "decisions",
       "events",
+      "feedback",
       "figure_windows",
       "figures_1h",
       "figures_1m",

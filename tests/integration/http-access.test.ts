@@ -18,6 +18,7 @@ const GUARDED: [string, string][] = [
   ["GET", "/v1/incidents"],
   ["GET", "/v1/incidents/3"],
   ["PATCH", "/v1/incidents/3"],
+  ["POST", "/v1/incidents/3/feedback"],
   ["POST", "/v1/admin/exec"],
   ["GET", `/v1/commands/${uuid(101)}`],
   ["GET", "/metrics"],

@@ -111,6 +111,12 @@ const CASES: Case[] = [
   { request: ["GET", "/v1/incidents/x/analysis"], status: 422, fields: ["id"] },
   { request: ["POST", "/v1/incidents/3/analyze"], status: 202 },
   { request: ["POST", "/v1/incidents/4/analyze"], status: 404, code: "incident_not_found" },
+  { request: ["POST", "/v1/incidents/3/feedback", { verdict: "right", later: true }], status: 200 },
+  { request: ["POST", "/v1/incidents/3/feedback", { verdict: "wrong" }], status: 422, fields: ["verdict"] },
+  { request: ["POST", "/v1/incidents/3/feedback"], status: 422, fields: ["verdict"] },
+  { request: ["POST", "/v1/incidents/3/feedback", []], status: 422, fields: ["body"] },
+  { request: ["POST", "/v1/incidents/4/feedback", { verdict: "right" }], status: 404, code: "incident_not_found" },
+  { request: ["POST", "/v1/incidents/x/feedback", { verdict: "right" }], status: 422, fields: ["id"] },
   { request: ["GET", "/v1/incidents/4"], status: 404, code: "incident_not_found" },
   { request: ["GET", "/v1/incidents/9999999999"], status: 404, code: "incident_not_found" },
   ...["0", "-1", "1.0", "abc", "99999999999"].map((id) => ({

@@ -345,6 +345,7 @@ describe("a status that a person sets", () => {
       lists: createListStore(sql()),
       counts: createCountStore(sql(), createListStore(sql())).counts,
       silenced: silences.silenced,
+      feedback: { about: async () => ({ feedback: null, earlier_feedback: [] }) },
       writer,
       decided: silences.decided,
     });

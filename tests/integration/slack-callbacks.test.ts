@@ -3,6 +3,7 @@ import { redact } from "../../src/analysis/redact.ts";
 import type { Reply } from "../../src/announcements/model.ts";
 import type { SlackSettings } from "../../src/config.ts";
 import type { Decision, Press, PressOutcome } from "../../src/decisions/model.ts";
+import type { FeedbackOutcome, GivenFeedback } from "../../src/feedback/model.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import { createSlack, type SlackReceiver } from "../../src/slack/slack.ts";
@@ -76,10 +77,19 @@ function connect(changes: Partial<SlackSettings> = {}, sql = database.database.s
     isInFlight: async () => unheard.looks > 0,
   };
   const loops = createLoops(clock, quiet);
-  const receiver = made.receiver({ announcements, decisions, sql, loops });
+  const heard: GivenFeedback[] = [];
+  const feedback = {
+    outcome: { ok: true, feedback: { verdict: "right" } } as FeedbackOutcome,
+    async give(given: GivenFeedback) {
+      heard.push(given);
+      return feedback.outcome;
+    },
+  };
+  const categories = ["disk_full", "crash"];
+  const receiver = made.receiver({ announcements, decisions, feedback, categories, sql, loops });
   if (receiver === null || made.notifier === null) throw new Error("nothing can come");
   stops.push(receiver.stop);
-  return { receiver, pressed, decisions, replies, unheard, notifier: made.notifier };
+  return { receiver, pressed, heard, feedback, decisions, replies, unheard, notifier: made.notifier };
 }
 
 async function posted(notifier: ReturnType<typeof connect>["notifier"], id = 42): Promise<FakeMessage> {
@@ -223,6 +233,109 @@ describe("Socket Mode", () => {
   });
 });
 
+describe("a word on an explanation", () => {
+  const ANA = { actor: "slack:U0ANA00001", actorName: "@ana", outlet: "slack" };
+  const menu = "opspilot_feedback";
+
+  test("that was it is kept, and the person is told", async () => {
+    const { receiver, heard, pressed, notifier } = connect();
+    receiver.start();
+    await slack.press(await posted(notifier), menu, { option: "right" });
+    expect(await whispered()).toMatchObject({ text: "Kept: that was it. The next incident of this problem shows it." });
+    expect(heard).toEqual([{ incidentId: 42, verdict: "right", ...ANA }]);
+    expect(pressed).toEqual([]);
+  });
+
+  test("that was wrong asks what it was, and keeps what is said there", async () => {
+    const { receiver, heard, feedback, notifier } = connect();
+    receiver.start();
+    await slack.press(await posted(notifier), menu, { option: "wrong" });
+    await until(() => slack.views.length === 1, { what: "a dialog" });
+    expect([heard, slack.ephemerals]).toEqual([[], []]);
+    feedback.outcome = { ok: true, feedback: { verdict: "wrong" } } as FeedbackOutcome;
+    await slack.submit({ cause: " The disk was full. ", category: "disk_full" }, { user: "U0BEN00001" });
+    expect(await whispered()).toMatchObject({ text: expect.stringContaining("Kept: that was wrong.") });
+    const ben = { actor: "slack:U0BEN00001", actorName: "@ben", outlet: "slack" };
+    expect(heard).toEqual([
+      { incidentId: 42, verdict: "wrong", cause: "The disk was full.", category: "disk_full", fix: undefined, ...ben },
+    ]);
+  });
+
+  test("where nothing explains it, asks for the cause and takes it as what it was", async () => {
+    const { receiver, heard, notifier } = connect();
+    receiver.start();
+    await notifier.post({ kind: "incident", incident: incidentView({ explanation: null }) }, NEVER);
+    const message = slack.messages.at(-1);
+    if (message) await slack.press(message, menu, { option: "cause" });
+    await until(() => slack.views.length === 1, { what: "a dialog" });
+    expect(slack.views[0].blocks.map((block: { optional: boolean }) => block.optional)).toEqual([false, true, true]);
+    await slack.submit({ cause: "A typo.", fix: "Corrected it." });
+    await until(() => heard.length === 1);
+    expect(heard).toMatchObject([{ verdict: "right", cause: "A typo.", fix: "Corrected it." }]);
+  });
+
+  test("that does not fit the incident is refused, and the person is told why", async () => {
+    const { receiver, feedback, notifier } = connect();
+    receiver.start();
+    feedback.outcome = { ok: false, reason: "invalid", field: "cause", message: "nothing explains this incident" };
+    await slack.press(await posted(notifier), menu, { option: "right" });
+    expect((await whispered()).text).toBe("Nothing was kept: nothing explains this incident.");
+  });
+
+  test("whose dialog cannot be opened is to be said again", async () => {
+    const { receiver, heard, notifier } = connect();
+    receiver.start();
+    slack.behave("views.open", { error: "expired_trigger_id" });
+    await slack.press(await posted(notifier), menu, { option: "wrong" });
+    expect((await whispered()).text).toContain("could not be opened; press again (views.open: expired_trigger_id)");
+    expect(heard).toEqual([]);
+  });
+
+  test.each([
+    ["a guest", { user: "U0GUEST001" }, /guests/],
+    ["somebody of another team", { team: "T0OTHER001" }, /another workspace/],
+    ["somebody whose team is said to be another", { userTeam: "T0OTHER001" }, /another workspace/],
+    ["an account that was closed", { user: "U0GONE0001" }, /closed/],
+  ])("in a dialog that is sent by %s is refused", async (_, change, words) => {
+    const { receiver, heard, notifier } = connect();
+    receiver.start();
+    await slack.press(await posted(notifier), menu, { option: "wrong" });
+    await until(() => slack.views.length === 1, { what: "a dialog" });
+    const sent = slack.submissionOf(slack.views[0], { cause: "x" }, { ...change, action: null });
+    await slack.sockets.deliver("interactive", sent);
+    expect((await whispered()).text).toMatch(words);
+    expect(heard).toEqual([]);
+  });
+
+  test("in a dialog that comes twice is kept once; over HTTP, too", async () => {
+    const { receiver, heard, notifier } = connect({ appToken: null });
+    const message = await posted(notifier);
+    const { app } = testApp({ slackCallback: receiver.callback });
+    const send = (payload: object) =>
+      app.handle(new Request("http://x.test/v1/slack/interactions", signedRequest(payload, { atS })));
+    const atS = Math.floor(Date.now() / 1000);
+    await send(slack.payloadOf({ ts: message.ts, action: actionOf(message, menu, "wrong") }));
+    await until(() => slack.views.length === 1, { what: "a dialog" });
+    const sent = slack.submissionOf(slack.views[0], { cause: "x" }, { action: null });
+    const first = await send(sent);
+    expect([first.status, await first.text()]).toEqual([200, ""]);
+    expect((await send(sent)).status).toBe(401);
+    await until(() => heard.length === 1);
+  });
+
+  test("that was wrong is kept without a dialog where a webhook cannot open one", async () => {
+    const allowed = { allowedUsers: ["U0ANA00001"], webhookUrl: slack.webhookUrl };
+    const { receiver, heard, feedback, notifier } = connect({ token: null, channel: null, appToken: null, ...allowed });
+    feedback.outcome = { ok: true, feedback: { verdict: "wrong" } } as FeedbackOutcome;
+    const message = await posted(notifier);
+    const { app } = testApp({ slackCallback: receiver.callback });
+    const press = slack.payloadOf({ ts: message.ts, action: actionOf(message, menu, "wrong") });
+    await app.handle(new Request("http://x.test/v1/slack/interactions", signedRequest(press)));
+    expect((await whispered()).text).toContain("what it was can be said on the incident's page");
+    expect(heard).toMatchObject([{ incidentId: 42, verdict: "wrong" }]);
+  });
+});
+
 describe("a press does not count", () => {
   const refused: [string, Parameters<FakeSlack["payloadOf"]>[0] | object, RegExp][] = [
     ["by a guest", { user: "U0GUEST001" }, /guests/],
@@ -297,14 +410,16 @@ describe("a press does not count", () => {
     ["nothing", undefined],
     ["a list", []],
     ["another event", { type: "view_submission" }],
+    ["a dialog that is none of ours", dialogWith({ callback_id: "another" })],
+    ["a dialog that lost what it is about", dialogWith({ private_metadata: "{}" })],
     ["a press without actions", { type: "block_actions", actions: [] }],
     ["a press of a thing deep within", { type: "block_actions", user: null, team: null, actions: [{}] }],
   ])("when it is %s", async (_, payload) => {
-    const { receiver, pressed } = connect();
+    const { receiver, pressed, heard } = connect();
     receiver.start();
     await slack.sockets.deliver("interactive", payload);
     await receiver.stop();
-    expect([pressed, slack.ephemerals]).toEqual([[], []]);
+    expect([pressed, heard, slack.ephemerals]).toEqual([[], [], []]);
   });
 });
 
@@ -622,9 +737,19 @@ describe("a webhook's buttons", () => {
     const press = async (): Promise<PressOutcome> => ({ ok: false, reason: "not_found", text: "" });
     const loops = createLoops(createSystemClock(), quiet);
     const { sql } = database.database;
-    expect(receiver({ announcements, decisions: { press, get: nothing }, sql, loops })).toBeNull();
+    const feedback = { give: async (): Promise<FeedbackOutcome> => ({ ok: false, reason: "not_found" }) };
+    const services = { announcements, decisions: { press, get: nothing }, feedback, categories: [], sql, loops };
+    expect(receiver(services)).toBeNull();
   });
 });
+
+/** A dialog that was sent, with another view. */
+function dialogWith(view: object) {
+  const values = { cause: { text: { value: "x" } } };
+  const team = { id: "T0TEAM0001" };
+  const ours = { callback_id: "opspilot_feedback", private_metadata: "", state: { values } };
+  return { type: "view_submission", user: { id: "U0ANA00001" }, team, view: { ...ours, ...view } };
+}
 
 /** A pressed Restart of an incident's message. */
 function pressOf(id: number) {

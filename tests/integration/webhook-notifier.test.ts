@@ -1,6 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { redact } from "../../src/analysis/redact.ts";
+import { createFeedback } from "../../src/feedback/service.ts";
+import { createFeedbackStore } from "../../src/feedback/store.ts";
+import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { DeliveryError } from "../../src/lib/errors.ts";
 import { createWebhookNotifier } from "../../src/webhook/notifier.ts";
@@ -135,6 +138,31 @@ describe("a webhook", () => {
     expect(events()).toEqual(["incident.announced", "incident.updated", "incident.resolved"]);
     expect(receiver.taken[2]?.body.incident).toMatchObject({ status: "resolved", occurrences: 7 });
     expect(new Set(receiver.statuses)).toEqual(new Set([204]));
+  });
+
+  test("is told what people said of the explanation, and of earlier ones, without secrets", async () => {
+    const { sql } = database.database;
+    const fingerprint = crypto.randomUUID();
+    const earlier = await addIncident(database, agent, { fingerprint, resolvedAgoS: 9 });
+    const id = await addIncident(database, agent, { fingerprint });
+    const feedback = createFeedback({
+      sql,
+      store: createFeedbackStore(sql),
+      writer: createIncidentWriter(),
+      given: async () => undefined,
+    });
+    const ana = { actor: "slack:U1", actorName: "@ana", outlet: "slack" };
+    await feedback.give({ incidentId: earlier, verdict: "wrong", cause: "password=hunter2hunter2", ...ana });
+    await feedback.give({ incidentId: id, verdict: "right", ...ana });
+    node = createNode(database, [notifier()]);
+    node.start();
+    await node.decide([id]);
+    node.wake();
+    await until(() => receiver.taken.length === 1);
+    expect(receiver.taken[0]?.body.incident).toMatchObject({
+      feedback: { incident_id: id, verdict: "right", cause: "Port 80 is taken.", actor_name: "@ana" },
+      earlier_feedback: [{ incident_id: earlier, verdict: "wrong", cause: "password=[redacted:password]" }],
+    });
   });
 
   test.each([429, 500, 503])("that answers %d is tried again, with the same delivery", async (status) => {

@@ -5,6 +5,7 @@ import type { IncidentView, Notifier, View } from "../../src/announcements/model
 import { createOutletStore, type OutletStore } from "../../src/announcements/outlet-store.ts";
 import { type Announcements, createAnnouncementMetrics, createAnnouncements } from "../../src/announcements/service.ts";
 import { endStorms, stormMuter } from "../../src/announcements/storm-store.ts";
+import { createFeedbackStore } from "../../src/feedback/store.ts";
 import { attachToCauses, consequencesMuter } from "../../src/incidents/cause-store.ts";
 import type { Muter } from "../../src/incidents/model.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
@@ -138,6 +139,7 @@ export function createNode(
     notifiers,
     muters,
     writer,
+    feedback: createFeedbackStore(sql),
     publicUrl: "https://ops.example.com",
     registry,
     loops: createLoops(clock, quiet),

@@ -66,6 +66,31 @@ export function blockMistakes(blocks: readonly Part[]): string[] {
   return found;
 }
 
+/** What Slack would refuse about a dialog of inputs. */
+export function dialogMistakes(view: Part): string[] {
+  const found: string[] = [];
+  const check = (isRight: boolean, what: string) => void (isRight || found.push(what));
+  const plain = (part: Part, max: number, where: string) =>
+    check(part?.type === "plain_text" && part.text.length >= 1 && part.text.length <= max, where);
+  check(view.type === "modal", "type");
+  check((view.private_metadata?.length ?? 0) <= 3_000, "private_metadata");
+  check((view.callback_id?.length ?? 0) <= 255, "callback_id");
+  for (const name of ["title", "submit", "close"]) plain(view[name], 24, name);
+  for (const { type, block_id, label, element } of view.blocks) {
+    check(type === "input", `${block_id}: type ${type}`);
+    plain(label, 2_000, `${block_id}: label`);
+    if (element.type === "plain_text_input") {
+      check(element.max_length >= 1 && element.max_length <= 3_000, `${block_id}: max_length`);
+      continue;
+    }
+    check(element.type === "static_select", `${block_id}: type ${element.type}`);
+    check(element.options.length >= 1 && element.options.length <= 100, `${block_id}: options`);
+    for (const option of element.options) plain(option.text, 75, `${block_id}: option`);
+  }
+  check(isUnique(view.blocks.map((part: Part) => part.block_id)), "a block_id twice");
+  return found;
+}
+
 function isWellFormed(text: unknown): boolean {
   return typeof text !== "string" || text.isWellFormed();
 }

@@ -1,6 +1,7 @@
 import type { AnalysisService } from "../../src/analysis/model.ts";
 import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
 import type { Decision, DecisionService } from "../../src/decisions/model.ts";
+import type { FeedbackService } from "../../src/feedback/model.ts";
 import type { FigureService, Figures } from "../../src/figures/model.ts";
 import { planOf } from "../../src/figures/reader.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
@@ -152,7 +153,15 @@ export function shortOf(incident: Incident): ShortIncident {
   const { created_at, last_seen_at, updated_at, resolved_at, raw_error: title, ai_analysis: cause } = incident;
   const own = { id, revision, status, severity, type, source, origin, agent_id, occurrences, parent_id };
   const times = { created_at, last_seen_at, updated_at, resolved_at };
-  const rest = { host: "host-1", confidence: null, by: null, children: 0, decision: null, silenced: false };
+  const rest = {
+    host: "host-1",
+    confidence: null,
+    by: null,
+    children: 0,
+    decision: null,
+    silenced: false,
+    doubted: false,
+  };
   return { ...own, ...times, ...rest, title, cause };
 }
 
@@ -173,7 +182,8 @@ export function fakeIncidents(incidents: Incident[]): IncidentService {
     audit: async ({ limit }) => ({ lines: [LINE].slice(0, limit) }),
     async get(id) {
       const incident = incidents.find((one) => one.id === id);
-      return incident && { ...incident, timeline, decisions: [], announcements: [] };
+      const none = { timeline, decisions: [], announcements: [], feedback: null, earlier_feedback: [] };
+      return incident && { ...incident, ...none };
     },
     async decide(id, status) {
       const incident = incidents.find((one) => one.id === id);
@@ -204,6 +214,22 @@ export function fakeDecisions(incidents: readonly Incident[]): DecisionService {
       return { ok: true, decisionId: id, text: "on it" };
     },
     get: async (id) => made.get(id),
+  };
+}
+
+/** What is said of these incidents is taken as it is; that a cause is wrong fits none of them, since nothing explains them. */
+export function fakeFeedback(incidents: readonly Incident[]): FeedbackService {
+  return {
+    async give({ incidentId, verdict, actor, actorName, outlet, ...said }) {
+      if (!incidents.some(({ id }) => id === incidentId)) return { ok: false, reason: "not_found" };
+      if (verdict === "wrong")
+        return { ok: false, reason: "invalid", field: "verdict", message: "nothing explains it" };
+      const { cause = null, category = null, fix = null } = said;
+      const nothing = { outcome: null, shown_category: null, shown_cause: null };
+      const who = { actor, actor_name: actorName, outlet, given_at: AT };
+      return { ok: true, feedback: { incident_id: incidentId, verdict, cause, category, fix, ...nothing, ...who } };
+    },
+    about: async () => ({ feedback: null, earlier_feedback: [] }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { blockMistakes } from "./block-kit.ts";
+import { blockMistakes, dialogMistakes } from "./block-kit.ts";
 
 /** What came over the wire, or goes: a test looks into it without describing it first. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -44,6 +44,8 @@ export const BOT = "B0BOT00001";
 export const APP = "A0APP00001";
 export const BOT_TOKEN = "xoxb-fake-bot-token";
 export const APP_TOKEN = "xapp-fake-app-token";
+/** Of each press. */
+export const TRIGGER = "1.2.abc";
 export const SIGNING_SECRET = "0123456789abcdef0123456789abcdef";
 export const SCOPES = [
   "chat:write",
@@ -68,6 +70,7 @@ export const PEOPLE: readonly FakePerson[] = [
 export function createWorkspace(link: () => { http: string; socket: string }) {
   const messages: FakeMessage[] = [];
   const files: FakeFile[] = [];
+  const views: Json[] = [];
   const people = new Map(PEOPLE.map((one) => [one.id, one]));
   const channel = { isMember: true, archived: false };
   let stamps = 0;
@@ -185,11 +188,18 @@ export function createWorkspace(link: () => { http: string; socket: string }) {
     "conversations.info": (args) =>
       args.channel === CHANNEL ? { ok: true, channel: { ...channelInfo } } : no("channel_not_found"),
     "users.info": (args) => person(args.user),
+    "views.open": ({ trigger_id, view }) => {
+      if (trigger_id !== TRIGGER) return no("expired_trigger_id");
+      const mistakes = dialogMistakes(view);
+      if (mistakes.length > 0) return no("invalid_arguments", { response_metadata: { messages: mistakes } });
+      views.push(view);
+      return { ok: true, view: { ...view, id: `V${views.length}` } };
+    },
     "apps.connections.open": () => ({ ok: true, url: link().socket }),
     "files.getUploadURLExternal": beginUpload,
     "files.completeUploadExternal": endUpload,
   };
-  return { messages, files, people, channel, methods, post };
+  return { messages, files, views, people, channel, methods, post };
 }
 
 /** A message as Slack sends it. */

@@ -13,6 +13,7 @@ import {
   SCOPES,
   SIGNING_SECRET,
   TEAM,
+  TRIGGER,
 } from "./fake-slack-api.ts";
 import { startFakeSocketMode } from "./fake-slack-socket.ts";
 
@@ -118,7 +119,7 @@ export async function startFakeSlack({ host = "127.0.0.1" } = {}) {
       user: { id: user, username: name, name, team_id: userTeam },
       api_app_id: APP,
       container: { type: "message", message_ts: press.ts, channel_id: channel, is_ephemeral: false },
-      trigger_id: "1.2.abc",
+      trigger_id: TRIGGER,
       team: { id: team, domain: "team" },
       enterprise: null,
       is_enterprise_install: false,
@@ -131,6 +132,28 @@ export async function startFakeSlack({ host = "127.0.0.1" } = {}) {
     };
   }
 
+  /** The payload of a dialog that was filled in and sent. */
+  function submissionOf(view: Json, said: { cause?: string; category?: string; fix?: string }, press: FakePress): Json {
+    const { user = "U0ANA00001", userTeam = TEAM, team = TEAM, more } = press;
+    const text = (value?: string) => ({ text: { type: "plain_text_input", value: value ?? null } });
+    const chosen = said.category === undefined ? null : { text: {}, value: said.category };
+    const category = { choice: { type: "static_select", selected_option: chosen } };
+    const values = { cause: text(said.cause), category, fix: text(said.fix) };
+    return {
+      type: "view_submission",
+      team: { id: team, domain: "team" },
+      user: { id: user, username: "nobody", name: "nobody", team_id: userTeam },
+      api_app_id: APP,
+      token: "old",
+      trigger_id: TRIGGER,
+      view: { id: "V1", team_id: team, ...view, state: { values }, hash: "1.a", app_id: APP, bot_id: "B1" },
+      response_urls: [],
+      is_enterprise_install: false,
+      enterprise: null,
+      ...more,
+    };
+  }
+
   return {
     apiUrl: `${base}/api`,
     webhookUrl: `${base}/services/${TEAM}/B0HOOK0001/secretsecret`,
@@ -139,6 +162,8 @@ export async function startFakeSlack({ host = "127.0.0.1" } = {}) {
     ephemerals,
     messages: workspace.messages,
     files: workspace.files,
+    /** Dialogs that were opened. */
+    views: workspace.views,
     people: workspace.people,
     channel: workspace.channel,
     scopes,
@@ -153,6 +178,11 @@ export async function startFakeSlack({ host = "127.0.0.1" } = {}) {
     async press(message: FakeMessage, actionId: string, options: { user?: string; option?: string } = {}) {
       const action = actionOf(message, actionId, options.option);
       return sockets.deliver("interactive", payloadOf({ ts: message.ts, user: options.user, action }));
+    },
+    submissionOf,
+    /** Fills in the last dialog that was opened, and sends it, over Socket Mode. */
+    async submit(said: Parameters<typeof submissionOf>[1], options: { user?: string } = {}) {
+      return sockets.deliver("interactive", submissionOf(workspace.views.at(-1), said, { ...options, action: null }));
     },
     /** Presses a button by a signed callback to `url`. */
     async callback(url: string, payload: Json, options: { secret?: string; atS?: number } = {}) {

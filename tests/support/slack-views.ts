@@ -27,6 +27,8 @@ export function incidentView(changes: Partial<IncidentView> = {}): IncidentView 
       fixCommand: "systemctl stop apache2",
       evidence: ["bind() failed (98: Address already in use)"],
     },
+    feedback: null,
+    earlierFeedback: [],
     why: "a new incident of severity critical",
     flapping: { times: 4, windowMs: 3_600_000 },
     learnt: { cleared: 8, tried: 9 },

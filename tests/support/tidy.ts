@@ -23,6 +23,7 @@ const FEATURES = [
   "announcements",
   "decisions",
   "figures",
+  "feedback",
   "slack",
   "webhook",
 ];
@@ -61,6 +62,7 @@ const TABLE_OWNERS: Record<string, string> = {
   commands: "commands",
   decisions: "decisions",
   events: "incidents",
+  feedback: "feedback",
   figure_windows: "figures",
   figures_1h: "figures",
   figures_1m: "figures",

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { redact } from "../../src/analysis/redact.ts";
 import type { IncidentView, StormView } from "../../src/announcements/model.ts";
+import type { Feedback } from "../../src/feedback/model.ts";
 import { endMessage, messageOf } from "../../src/slack/message.ts";
 import { createTexts } from "../../src/slack/text.ts";
 import { blockMistakes } from "../support/block-kit.ts";
@@ -24,6 +25,101 @@ const labelsOf = (incident: IncidentView, buttons = true) => {
         ),
   );
 };
+
+/** What ana said of incident 41. */
+const word = (changes: Partial<Feedback> = {}): Feedback => ({
+  incident_id: 41,
+  verdict: "right",
+  category: "port_conflict",
+  cause: "Port 80 is taken by apache2.",
+  fix: "Stop apache2, then start nginx.",
+  outcome: null,
+  shown_category: "port_conflict",
+  shown_cause: "Port 80 is taken by apache2.",
+  actor: "slack:U1",
+  actor_name: "@ana",
+  outlet: "slack",
+  given_at: new Date("2026-01-01T00:00:00Z"),
+  ...changes,
+});
+const BY_ANA = "<!date^1767225600^{date_short_pretty} {time}|2026-01-01T00:00:00.000Z> by @ana";
+const AT_41 = "(<https://ops.example.com/app/incidents/41|incident 41>)";
+
+describe("what people said of explanations", () => {
+  const wordsOf = (changes: Partial<IncidentView>) => {
+    const { blocks } = messageOf({ kind: "incident", incident: incidentView(changes) }, WITH_BUTTONS);
+    expect(blockMistakes(blocks)).toEqual([]);
+    const sections = mrkdwnOf(blocks);
+    const from = sections.findIndex((one) => one.startsWith("*Cause*"));
+    const to = sections.findIndex((one) => one.startsWith("*Evidence*"));
+    return [sections[from]?.split("\n")[0], ...sections.slice(from + 1, to)];
+  };
+  const SURE = "*Cause* (92 % sure, by a language model)";
+  const DOUBTED = "*Cause* (92 % sure, by a language model; said to be wrong)";
+
+  test("stands beneath the cause: that it was it, once it is said", () => {
+    expect(wordsOf({ feedback: word({ incident_id: 42 }) })).toEqual([SURE, `*That was it:* ${BY_ANA}`]);
+    const own = word({ incident_id: 42, verdict: "wrong", cause: "The *disk* was full", fix: "Larger disk" });
+    expect(wordsOf({ feedback: own })).toEqual([
+      DOUBTED,
+      `*That was wrong:* ${BY_ANA}\nIt was: The ∗disk∗ was full\nWhat helped: Larger disk`,
+    ]);
+  });
+
+  test("of an explanation that was replaced since is told as such", () => {
+    const own = word({
+      incident_id: 42,
+      verdict: "wrong",
+      cause: null,
+      category: null,
+      fix: null,
+      shown_category: "crash",
+    });
+    expect(wordsOf({ feedback: own })).toEqual([SURE, `*That was wrong:* ${BY_ANA}, of an earlier explanation`]);
+  });
+
+  test("of the same problem before is confirmed, with what helped", () => {
+    const other = word({ cause: "Another nginx ran", outcome: "restarted by @ana, active again after 4 s" });
+    expect(wordsOf({ earlierFeedback: [other] })).toEqual([
+      SURE,
+      `*Confirmed* ${BY_ANA} ${AT_41}\nIt was: Another nginx ran\nWhat helped: restarted by @ana, active again after 4 s`,
+    ]);
+    expect(wordsOf({ earlierFeedback: [word()] })).toEqual([SURE, `*Confirmed* ${BY_ANA} ${AT_41}`]);
+  });
+
+  test("of the same problem before was wrong: it is no fact now", () => {
+    const wrong = word({ verdict: "wrong", cause: null, category: null, fix: null });
+    const said = `*This was said to be wrong* ${BY_ANA} ${AT_41}`;
+    expect(wordsOf({ earlierFeedback: [wrong] })).toEqual([DOUBTED, said]);
+    const better = word({ verdict: "wrong", cause: null, category: "disk_full", fix: null });
+    expect(wordsOf({ earlierFeedback: [better] })).toEqual([
+      DOUBTED,
+      said,
+      `*Confirmed* ${BY_ANA} ${AT_41}\nIt was: disk full`,
+    ]);
+    // Of another explanation; and a later word that it was right after all.
+    expect(wordsOf({ earlierFeedback: [{ ...wrong, shown_category: "crash" }] })).toEqual([SURE]);
+    expect(wordsOf({ earlierFeedback: [word(), wrong] })).toEqual([SURE, `*Confirmed* ${BY_ANA} ${AT_41}`]);
+  });
+
+  test("is said by a menu beside the cause, also once the incident is over", () => {
+    const menuOf = (changes: Partial<IncidentView>, buttons = true) => {
+      const { blocks } = messageOf({ kind: "incident", incident: incidentView(changes) }, { redact, buttons });
+      const cause = blocks.find((block) => block.type === "section" && block.text.text.startsWith("*Cause"));
+      const menu = cause?.type === "section" ? cause.accessory : undefined;
+      return menu?.type === "overflow" ? menu.options.map(({ text, value }) => [value, text.text]) : undefined;
+    };
+    const both = [
+      ["right", "That was it"],
+      ["wrong", "That was wrong"],
+    ];
+    expect(menuOf({})).toEqual(both);
+    expect(menuOf({ status: "resolved" })).toEqual(both);
+    expect(menuOf({ explanation: null })).toEqual([["cause", "Say what it was"]]);
+    expect(menuOf({}, false)).toBeUndefined();
+    expect(menuOf({ id: 0 })).toBeUndefined();
+  });
+});
 
 describe("an incident's message", () => {
   test("has everything that is known, and is found again by its metadata", () => {
@@ -73,7 +169,9 @@ describe("an incident's message", () => {
     const none = { restart: false, logs: false, ignore: false, acknowledge: false, resolve: false };
     expect(labelsOf(incidentView({ can: none, url: null }))).toEqual([]);
     expect(labelsOf(incidentView(), false)).toEqual(["Open dashboard"]);
-    const values = [...said(incidentView()).matchAll(/"action_id":"opspilot_(?!more)\w+"[^}]*\},"value":"([^"]*)"/g)];
+    const values = [
+      ...said(incidentView()).matchAll(/"action_id":"opspilot_(?!more|feedback)\w+"[^}]*\},"value":"([^"]*)"/g),
+    ];
     expect(values.map((match) => match[1])).toEqual(["42", "42", "42"]);
   });
 
@@ -231,6 +329,21 @@ describe("whatever the input, Slack takes the message", () => {
   });
   const at = fc.date({ min: new Date(0), max: new Date("2100-01-01"), noInvalidDate: true });
   const url = fc.webUrl({ withQueryParameters: true, withFragments: true });
+  const category = fc.constantFrom("port_conflict", "disk_full", "unknown");
+  const word: fc.Arbitrary<Feedback> = fc.record({
+    incident_id: fc.integer({ min: 1, max: 2_147_483_647 }),
+    verdict: fc.constantFrom("right", "wrong"),
+    category: maybe(category),
+    cause: maybe(hostile),
+    fix: maybe(hostile),
+    outcome: maybe(hostile),
+    shown_category: maybe(category),
+    shown_cause: maybe(hostile),
+    actor: hostile,
+    actor_name: hostile,
+    outlet: fc.constant("slack"),
+    given_at: at,
+  });
   const incident: fc.Arbitrary<IncidentView> = fc.record({
     id: fc.integer({ min: 1, max: 2_147_483_647 }),
     agentId: fc.uuid(),
@@ -248,7 +361,7 @@ describe("whatever the input, Slack takes the message", () => {
     explanation: maybe(
       fc.record({
         by: fc.constantFrom("heuristic", "model"),
-        category: hostile,
+        category: fc.oneof(hostile, category),
         confidence: fc.double({ min: -1, max: 2, noNaN: true }),
         cause: hostile,
         fix: hostile,
@@ -256,6 +369,8 @@ describe("whatever the input, Slack takes the message", () => {
         evidence: fc.array(hostile, { maxLength: 30 }),
       }),
     ),
+    feedback: maybe(word),
+    earlierFeedback: fc.array(word, { maxLength: 5 }),
     why: hostile,
     flapping: maybe(fc.record({ times: fc.nat(), windowMs: fc.nat() })),
     learnt: maybe(fc.record({ cleared: fc.nat(), tried: fc.nat() })),

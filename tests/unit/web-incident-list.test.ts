@@ -29,6 +29,7 @@ function incident(id: number, changes: Partial<ShortIncident> = {}): ShortIncide
     children: 0,
     decision: null,
     silenced: false,
+    doubted: false,
     ...changes,
   };
 }

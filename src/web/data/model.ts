@@ -32,6 +32,7 @@ export interface Analysis {
 /** One incident and its whole story. */
 export type Incident = Omit<IncidentStory, "analysis"> & { analysis: Analysis | null };
 export type Decision = Incident["decisions"][number];
+export type Feedback = NonNullable<Incident["feedback"]>;
 export type TimelineEntry = Incident["timeline"][number];
 export type Announcement = Incident["announcements"][number];
 

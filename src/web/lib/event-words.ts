@@ -38,6 +38,8 @@ export function eventWords({ kind, actor, data }: Happening): string {
       return withWhy("A silence ended", "", text("reason"));
     case "decided":
       return `${who} pressed ${pressWords(text("action"), text("variant"))}`;
+    case "feedback":
+      return withWhy(`${who}: that was ${text("verdict") === "right" ? "it" : "wrong"}`, "", text("cause"));
     case "command":
       return `Sent to the host: ${[text("command"), text("target")].filter(Boolean).join(" ")}`;
     case "result":

@@ -39,13 +39,14 @@ export function IncidentRow({ incident, query = "", isCurrent = false }: Inciden
 }
 
 function moreOf(incident: ShortIncident): string[] {
-  const { severity, status, occurrences, children, silenced, decision, parent_id } = incident;
+  const { severity, status, occurrences, children, silenced, doubted, decision, parent_id } = incident;
   const decided = decisionWords(incident);
   const by = decision !== null && isStatusDecision(decision.action) ? ` by ${decision.actor_name}` : "";
   return [
     severity ?? "no severity",
     ...(occurrences > 1 ? [`×${occurrences.toLocaleString("en")}`] : []),
     ...(status === "new" ? ["being explained"] : status === "analyzed" ? [] : [`${status}${by}`]),
+    ...(doubted ? ["the cause was said to be wrong"] : []),
     ...(decided === undefined ? [] : [decided]),
     ...(children > 0 ? [`${children} more from it`] : []),
     ...(parent_id === null ? [] : [`follows from #${parent_id}`]),

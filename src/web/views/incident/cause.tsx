@@ -1,28 +1,41 @@
+import { isDoubted } from "../../../protocol/feedback.ts";
 import { splitRawError } from "../../../protocol/raw-error.ts";
 import type { Incident } from "../../data/model.ts";
 import { commandsOf, firstSentence, partsOf, visibleText } from "../../lib/text.ts";
 import { CopyButton } from "../../parts/copy.tsx";
 import { sureWords } from "../../parts/words.tsx";
+import { FeedbackButtons, FeedbackWords } from "./feedback.tsx";
+import type { Story } from "./use-story.ts";
 
 /** Longer sentences get smaller letters, so that what to do stays on the first screen. */
 const LONG_CHARS = 110;
 
 /** Why it broke, who says so and how sure, and the line that shows it. */
-export function Cause({ incident }: { incident: Incident }) {
+export function Cause({ story, incident }: { story: Story; incident: Incident }) {
   const { analysis } = incident;
   // Rules that know nothing say only that; the host's own words say more.
   const explained = analysis?.category === "unknown" ? null : incident.ai_analysis;
   const { message } = splitRawError({ rawError: incident.raw_error, messageChars: incident.message_chars });
   const { first, rest } = firstSentence(visibleText(explained ?? message.split("\n")[0] ?? ""));
+  const isWrong = isDoubted(analysis?.category ?? null, incident.feedback, incident.earlier_feedback);
   const decisive = analysis?.decisive ?? null;
   return (
     <div class="cause">
-      <h1 class={first.length > LONG_CHARS ? "cause-text is-long" : "cause-text"} tabIndex={-1}>
+      <h1
+        class={`cause-text${first.length > LONG_CHARS ? " is-long" : ""}${isWrong ? " is-doubted" : ""}`}
+        tabIndex={-1}
+      >
         <Prose text={first} />
       </h1>
-      <p class="cause-by">
-        {explained === null ? unexplainedWords(incident) : `${sureWords(analysis?.by, analysis?.confidence)}.`}
-      </p>
+      <div class="cause-by">
+        <span>
+          {explained === null
+            ? unexplainedWords(incident)
+            : `${sureWords(analysis?.by, analysis?.confidence)}${isWrong ? "; said to be wrong" : ""}.`}
+        </span>
+        <FeedbackButtons story={story} incident={incident} />
+      </div>
+      <FeedbackWords incident={incident} />
       {decisive !== null && (
         <p class="decisive">
           <code>{visibleText(decisive)}</code>

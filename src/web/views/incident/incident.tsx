@@ -88,7 +88,7 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
           {parent_id !== null && <a href={`/app/incidents/${parent_id}`}>follows from #{parent_id}</a>}
           {next_id !== null && <a href={`/app/incidents/${next_id}`}>came anew as #{next_id}</a>}
         </p>
-        <Cause incident={incident} />
+        <Cause story={story} incident={incident} />
         <Fix incident={incident} />
       </div>
       <ActionBar story={story} incident={incident} before={before} />
