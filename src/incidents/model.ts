@@ -177,7 +177,10 @@ export interface IncidentCounts {
   quiet_since: Date | null;
 }
 
-/** A line of the audit trail, with whom it is about. */
+/**
+ * A line of the audit trail, with whom it is about. That an incident opened is told by the incident itself: such a line has the
+ * incident's number, negative.
+ */
 export interface AuditLine {
   id: number;
   at: Date;
@@ -320,7 +323,7 @@ export interface IncidentService {
   /** Of open ones when no status is named. */
   counts(filter: IncidentFilter): Promise<IncidentCounts>;
   /** The newest lines of the audit trail over all hosts. */
-  audit(page: { limit: number; before?: number | undefined }): Promise<{ lines: AuditLine[]; nextCursor?: number }>;
+  audit(page: { limit: number; before?: string | undefined }): Promise<{ lines: AuditLine[]; nextCursor?: string }>;
   get(id: number): Promise<IncidentStory | undefined>;
   decide(id: number, status: DecidedStatus, actor: string): Promise<StatusChange>;
 }

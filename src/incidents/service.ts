@@ -53,12 +53,7 @@ export function createIncidentService(all: IncidentServiceDeps): IncidentService
     },
     short,
     counts,
-    async audit({ limit, before }) {
-      const found = await lists.audit(limit + 1, before);
-      const lines = found.slice(0, limit);
-      const last = lines.at(-1);
-      return found.length > limit && last ? { lines, nextCursor: last.id } : { lines };
-    },
+    audit: ({ limit, before }) => lists.audit(limit, before),
     async get(id) {
       const incident = await store.get(id);
       if (!incident) return undefined;

@@ -88,6 +88,11 @@ describe("a stream of changes", () => {
     });
 
     const incident = explained.data.id;
+    const { body: lines } = await nodes[0].api("/v1/timeline");
+    for (const reader of both) {
+      const opened = await reader.event("timeline", (one) => one.incident_id === incident && one.kind === "opened");
+      expect(lines).toContainEqual(opened.data);
+    }
     await nodes[0].api(`/v1/incidents/${incident}`, { method: "PATCH", body: { status: "acknowledged" } });
     for (const reader of both) {
       await reader.event("incident", (one) => one.id === incident && one.status === "acknowledged");
