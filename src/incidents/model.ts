@@ -309,9 +309,19 @@ export interface IncidentWriter {
   note(tx: Sql | TransactionSql, notes: readonly Note[]): Promise<void>;
 }
 
-export type StatusChange =
-  | { ok: true; incident: Incident }
-  | { ok: false; reason: "not_found" | "invalid_transition"; message: string };
+/** Why an incident's status did not change. */
+export interface StatusRefusal {
+  reason: "not_found" | "invalid_transition";
+  message: string;
+}
+
+export type StatusChange = { ok: true; incident: Incident } | ({ ok: false } & StatusRefusal);
+
+/** What came of a decision about several: those that have the status now, and why others have not. */
+export interface StatusChanges {
+  changed: number[];
+  refused: ({ id: number } & StatusRefusal)[];
+}
 
 /** Incidents as people read and decide them. */
 export interface IncidentService {
@@ -326,4 +336,6 @@ export interface IncidentService {
   audit(page: { limit: number; before?: string | undefined }): Promise<{ lines: AuditLine[]; nextCursor?: string }>;
   get(id: number): Promise<IncidentStory | undefined>;
   decide(id: number, status: DecidedStatus, actor: string): Promise<StatusChange>;
+  /** The same about several at once, in one transaction: none waits for another's. */
+  decideAll(ids: readonly number[], status: DecidedStatus, actor: string): Promise<StatusChanges>;
 }

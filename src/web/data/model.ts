@@ -3,12 +3,12 @@ import type { CommandView } from "../../http/commands.ts";
 import type { CommandNews } from "../../http/event-feed.ts";
 import type { FiguresView } from "../../http/figures.ts";
 import type { AuditLine, IncidentCounts, ShortIncident } from "../../http/incident-lists.ts";
-import type { IncidentStory } from "../../http/incidents.ts";
+import type { IncidentChanges, IncidentStory } from "../../http/incidents.ts";
 import type { SessionView } from "../../http/session.ts";
 import type { SetupPart } from "../../http/setup.ts";
 import type { SilenceView } from "../../http/silences.ts";
 
-export type { CommandNews, SetupPart, ShortIncident };
+export type { CommandNews, IncidentChanges, SetupPart, ShortIncident };
 export type Counts = IncidentCounts;
 export type EventRow = AuditLine;
 export type Session = SessionView;
