@@ -13,6 +13,9 @@ const CURSOR_AGE_MAX_S = 86_400;
 /** An incident is written, at the latest, so long after the transaction that opens it began: a batch has no more. */
 const OPENING_S_MAX = 10;
 
+/** Lines that tell of silences. */
+const SILENCE_KINDS = "silence.";
+
 /** Where changes are read. */
 export interface ChangeSources {
   now(): Promise<Cursor>;
@@ -57,6 +60,8 @@ export async function readChanges(
   const written = await sources.lines(since, CHANGES_MAX);
   if (written === undefined || written.cursor.atS - since.atS > CURSOR_AGE_MAX_S) return undefined;
   const { cursor, lines } = written;
+  // Which incidents are silenced has changed, and no row of theirs.
+  if (told === undefined && lines.some(({ kind }) => kind.startsWith(SILENCE_KINDS))) return undefined;
   const [incidentIds, agentIds] = told
     ? [told.incidents, told.agents]
     : await Promise.all([sources.openIncidents(since, CHANGES_MAX + 1), sources.changedAgents(since, CHANGES_MAX + 1)]);

@@ -200,16 +200,6 @@ export function auditColumns(sql: Sql): Fragment {
     e.command_id, e.data`;
 }
 
-/** The cursor of a page in order of urgency; none is before all. */
-function placeOf(cursor: string | undefined): Place {
-  const [first = "", second] = (cursor ?? `9.${ID_END}`).split(".");
-  return second === undefined ? { urgency: undefined, id: idOf(first) } : { urgency: Number(first), id: idOf(second) };
-}
-
-function idOf(text: string): number {
-  return Math.min(Number(text), ID_END);
-}
-
 /** Lines of both, newest first; each kind stays in its own order, so that a page ends at one place in each. */
 function merge(stored: readonly AuditLine[], opened: readonly AuditLine[], limit: number): AuditLine[] {
   const [first, second] = [[...stored], [...opened]];
@@ -233,6 +223,16 @@ function auditCursor(lines: readonly AuditLine[], before: AuditPlace): string {
   const line = lines.findLast(({ id }) => id > 0)?.id ?? before.line;
   const opened = lines.findLast(({ id }) => id < 0)?.id ?? -before.incident;
   return `${line}.${-opened}`;
+}
+
+/** The cursor of a page in order of urgency; none is before all. */
+function placeOf(cursor: string | undefined): Place {
+  const [first = "", second] = (cursor ?? `9.${ID_END}`).split(".");
+  return second === undefined ? { urgency: undefined, id: idOf(first) } : { urgency: Number(first), id: idOf(second) };
+}
+
+function idOf(text: string): number {
+  return Math.min(Number(text), ID_END);
 }
 
 /** Our patterns as SQL has them. */

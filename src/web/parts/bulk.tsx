@@ -5,6 +5,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { IncidentList } from "../data/incident-list.ts";
 import type { IncidentChanges, IncidentStatus } from "../data/model.ts";
 import { counted } from "../lib/text.ts";
+import { OffReason } from "./states.tsx";
 
 /** One question is about so many at most, and takes a fraction of a second. */
 const AT_ONCE_MAX = 200;
@@ -115,6 +116,7 @@ export function BulkBar({ list, selection }: { list: IncidentList; selection: Se
           </button>
         </div>
       )}
+      {ids.length > 0 && <OffReason />}
       {failures.value.length > 0 && (
         <div class="bulk-failures" role="alert">
           <p>{counted(failures.value.length, "incident")} did not change:</p>

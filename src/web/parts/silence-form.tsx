@@ -4,6 +4,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { ShortIncident } from "../data/model.ts";
 import { fitsPatterns } from "../data/silencing.ts";
 import { counted } from "../lib/text.ts";
+import { OffReason } from "./states.tsx";
 
 const FIELDS = [
   { name: "agent", label: "Host", hint: "web-*" },
@@ -134,6 +135,7 @@ export function SilenceForm({ initial, open, onMade }: SilenceFormOptions) {
         )}
       </div>
       <FieldProblem text={problems.value.get("")} />
+      <OffReason />
       <button type="submit" class="button is-primary" disabled={isBusy.value || isEmpty || !store.isLive.value}>
         {isBusy.value ? "Silencing…" : "Silence"}
       </button>

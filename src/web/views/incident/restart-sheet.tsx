@@ -4,6 +4,7 @@ import type { Agent, Decision, Incident } from "../../data/model.ts";
 import { personOf } from "../../lib/event-words.ts";
 import { programOf } from "../../lib/programs.ts";
 import { Sheet } from "../../parts/sheet.tsx";
+import { OffReason } from "../../parts/states.tsx";
 import { Age } from "../../parts/words.tsx";
 import { lastDecision } from "./outcome.tsx";
 
@@ -35,6 +36,7 @@ export function RestartSheet({ incident, agent, before, onPress, onClose }: Rest
       <p class="last-time">
         {last ? <LastTime decision={last} /> : "Nobody has restarted it for this problem before."}
       </p>
+      <OffReason />
       <div class="sheet-actions">
         <button type="button" class="button is-danger" disabled={!store.isLive.value} onClick={onPress}>
           Restart now
