@@ -33,6 +33,11 @@ export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
 
 /** A UUID in its usual form. */
 export const Uuid = Type.String({ pattern: `^${UUID}$`, description: "a UUID" });
+/** UUIDs within a URL, with commas between them. */
+export const Uuids = Type.String({
+  pattern: `^${UUID}(,${UUID}){0,99}$`,
+  description: "UUIDs, 100 at most, with commas between them",
+});
 /** An instant, ISO 8601 in UTC. */
 export const Instant = Type.String({ format: "date-time" });
 

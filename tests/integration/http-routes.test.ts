@@ -37,6 +37,12 @@ const CASES: Case[] = [
   { request: ["GET", "/v1/agents"], status: 200 },
   { request: ["GET", "/v1/agents?unknown=1"], status: 200 },
   { request: ["GET", "/v1/agents?limit=1000"], status: 200 },
+  { request: ["GET", `/v1/agents?ids=${Array(100).fill(AGENT)}`], status: 200 },
+  ...[Array(101).fill(AGENT).join(), "", "1", `${AGENT},`].map((ids) => ({
+    request: ["GET", `/v1/agents?ids=${ids}`] as [string, string],
+    status: 422,
+    fields: ["ids"],
+  })),
   ...["0", "1001", "-1", "1.5", "1e2", "0x10", "%201", "abc", ""].map((limit) => ({
     request: ["GET", `/v1/agents?limit=${limit}`] as [string, string],
     status: 422,

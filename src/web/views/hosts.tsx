@@ -91,6 +91,7 @@ export function HostsView() {
             label="Hosts, silent ones first"
             rowRem={isWide.value ? ROW_REM.wide : ROW_REM.narrow}
             keyOf={({ id }) => id}
+            onShown={(agents) => list.see(agents.map(({ id }) => id))}
             render={(agent) => <HostRow agent={agent} />}
           />
         </>
