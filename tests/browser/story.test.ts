@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { browserTest } from "../support/browser.ts";
-import { DESKTOP, live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { DESKTOP, live, type PageWorld, PHONE, rowOf, startPageWorld, unitAlert } from "../support/page-world.ts";
 
 describe("one incident, in the night", () => {
   let world: PageWorld;
@@ -19,7 +19,7 @@ describe("one incident, in the night", () => {
     const host = await world.host("web-1");
     await host.fail(unitAlert("nginx"));
     await using phone = await world.open("/app", { viewport: PHONE });
-    await phone.page.getByRole("link", { name: "nginx" }).click();
+    await rowOf(phone.page, "nginx").click();
     await using desktop = await world.open(new URL(phone.page.url()).pathname, { viewport: DESKTOP });
     await Promise.all([live(phone.page), live(desktop.page)]);
 

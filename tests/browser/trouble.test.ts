@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { join } from "node:path";
 import { findBarriers, findSmallTargets, sidewaysPx } from "../support/axe.ts";
 import { browserTest, openPage } from "../support/browser.ts";
-import { ALLOW, live, PHONE, SCREENSHOTS, unitAlert } from "../support/page-world.ts";
+import { ALLOW, live, PHONE, rowOf, SCREENSHOTS, unitAlert } from "../support/page-world.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { serveInProcess } from "../support/served-process.ts";
 import { StandInHost } from "../support/stand-in-host.ts";
@@ -26,7 +26,7 @@ describe("a page whose server is gone", () => {
       await using list = await openPage(`${first.url}/app`);
       await using detail = await openPage(`${first.url}/app/incidents/1`);
       await Promise.all([live(list.page), live(detail.page)]);
-      await list.page.getByRole("link", { name: "nginx" }).waitFor();
+      await rowOf(list.page, "nginx").waitFor();
       await detail.page.getByRole("button", { name: "Acknowledge" }).waitFor();
 
       const killedMs = performance.now();
@@ -55,7 +55,7 @@ describe("a page whose server is gone", () => {
       await live(list.page);
       expect(performance.now() - backMs).toBeLessThan(5_000);
       await host.fail(unitAlert("postfix"));
-      await list.page.getByRole("link", { name: "postfix" }).waitFor();
+      await rowOf(list.page, "postfix").waitFor();
       expect(await list.page.locator("[data-incident]").count()).toBe(2);
       await live(detail.page);
       expect(await detail.page.getByRole("button", { name: "Acknowledge" }).isDisabled()).toBe(false);

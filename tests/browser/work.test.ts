@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { browserTest } from "../support/browser.ts";
-import { live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { live, type PageWorld, PHONE, rowOf, startPageWorld, unitAlert } from "../support/page-world.ts";
 
 /** A machine that runs other tests beside this one answers late; alone it takes less than two seconds. */
 const BUSY_MS = 8_000;
@@ -155,7 +155,7 @@ describe("work with many", () => {
       await Promise.all(pages.map(live));
       const host = await world.host("web-6");
       await host.fail(unitAlert("everywhere"));
-      await Promise.all(pages.map((page) => page.getByRole("link", { name: "everywhere" }).waitFor()));
+      await Promise.all(pages.map((page) => rowOf(page, "everywhere").waitFor()));
     },
     120_000,
   );
