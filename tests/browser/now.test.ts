@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import type { Page } from "playwright-core";
 import { browserTest } from "../support/browser.ts";
-import { live, type PageWorld, rowOf, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { DESKTOP, live, type PageWorld, PHONE, rowOf, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { until } from "../support/until.ts";
 
 const ALERTS = 20;
 /** From the host's word to the row in sight, of both browsers. */
@@ -36,6 +37,12 @@ describe("what is going on now", () => {
     world = await startPageWorld();
   }, 60_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
+
+  async function resolveAll(): Promise<void> {
+    const { body: open } = await world.server.api("/v1/incidents?view=short&status=open&limit=500");
+    const ids = open.map(({ id }: { id: number }) => id);
+    if (ids.length > 0) await world.server.api("/v1/incidents", { method: "PATCH", body: { ids, status: "resolved" } });
+  }
 
   browserTest("begins with how to add a host, and turns over by itself when one connects", async () => {
     await using opened = await world.open("/app");
@@ -74,39 +81,46 @@ describe("what is going on now", () => {
     },
   );
 
-  browserTest("moves nothing under a reader who has scrolled, and tells how many are new", async () => {
-    const host = await world.host("web-3");
-    for (let n = 1; n <= 30; n++) await host.fail(unitAlert(`old-${n}`, { severity: "warning" }));
-    await using opened = await world.open("/app", { viewport: { width: 360, height: 640 } });
-    const { page, problems } = opened;
-    await rowOf(page, "old-30").waitFor();
-    await live(page);
-    await page.mouse.move(180, 300);
-    await page.mouse.wheel(0, 900);
-    await page.waitForFunction(() => scrollY > 500);
-    await page.evaluate(() => {
-      const known = globalThis as unknown as { shifts: string[] };
-      known.shifts = [];
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries() as unknown as LayoutShift[])
-          known.shifts.push(
-            ...entry.sources.map(({ node }) => `${entry.value}: ${node?.parentElement?.outerHTML.slice(0, 200)}`),
-          );
-      }).observe({ type: "layout-shift", buffered: false });
+  const PLACES = [
+    { name: "on a phone", path: "/app", viewport: PHONE },
+    { name: "in the pane of a desktop", path: "/app/incidents", viewport: DESKTOP },
+  ] as const;
+  for (const [nth, { name, path, viewport }] of PLACES.entries())
+    browserTest(`moves nothing under a reader who has scrolled, and tells how many are new: ${name}`, async () => {
+      await resolveAll();
+      const host = await world.host(`web-${3 + nth}`);
+      for (let n = 1; n <= 30; n++) await host.fail(unitAlert(`old-${n}`, { severity: "warning" }));
+      await using opened = await world.open(path, { viewport });
+      const { page, problems } = opened;
+      await rowOf(page, "old-30").first().waitFor();
+      await live(page);
+      await page.mouse.move(180, 300);
+      await page.mouse.wheel(0, 900);
+      const scrolled = () => page.evaluate(() => scrollY + (document.querySelector(".pane-list")?.scrollTop ?? 0));
+      await until(async () => (await scrolled()) > 500);
+      await page.evaluate(() => {
+        const known = globalThis as unknown as { shifts: string[] };
+        known.shifts = [];
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries() as unknown as LayoutShift[])
+            known.shifts.push(
+              ...entry.sources.map(({ node }) => `${entry.value}: ${node?.parentElement?.outerHTML.slice(0, 200)}`),
+            );
+        }).observe({ type: "layout-shift", buffered: false });
+      });
+      const rowAt = () => page.evaluate(() => document.elementFromPoint(180, 300)?.closest("a")?.getAttribute("href"));
+      const before = await rowAt();
+      for (let n = 1; n <= 3; n++) await host.fail(unitAlert(`fresh-${n}`));
+      await page.getByRole("button", { name: "3 new" }).waitFor();
+      // Ages grow, too.
+      await page.waitForFunction(() =>
+        /^1\d s/.test(document.elementFromPoint(180, 300)?.closest("a")?.querySelector(".row-age")?.textContent ?? ""),
+      );
+      expect(await rowAt()).toBe(before);
+      expect(await page.evaluate(() => (globalThis as unknown as { shifts: string[] }).shifts)).toEqual([]);
+      await page.getByRole("button", { name: "3 new" }).click();
+      await rowOf(page, "fresh-3").first().waitFor();
+      expect(await scrolled()).toBe(0);
+      expect(problems).toEqual([]);
     });
-    const rowAt = () => page.evaluate(() => document.elementFromPoint(180, 300)?.closest("a")?.getAttribute("href"));
-    const before = await rowAt();
-    for (let n = 1; n <= 3; n++) await host.fail(unitAlert(`fresh-${n}`));
-    await page.getByRole("button", { name: "3 new" }).waitFor();
-    // Ages grow, too.
-    await page.waitForFunction(() =>
-      /^1\d s/.test(document.elementFromPoint(180, 300)?.closest("a")?.querySelector(".row-age")?.textContent ?? ""),
-    );
-    expect(await rowAt()).toBe(before);
-    expect(await page.evaluate(() => (globalThis as unknown as { shifts: string[] }).shifts)).toEqual([]);
-    await page.getByRole("button", { name: "3 new" }).click();
-    await rowOf(page, "fresh-3").waitFor();
-    expect(await page.evaluate(() => scrollY)).toBe(0);
-    expect(problems).toEqual([]);
-  });
 });
