@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 
 /** What says of the present that all is well; choices of a filter say nothing. */
-const WELL = "\\b(all quiet|live|reporting|online|nothing is open|sees|none)\\b";
+const WELL = "\\b(all quiet|reporting|online|nothing is open|sees)\\b|^\\s*(live|none\\.)\\s*$";
 
 /** Everything in sight that says that all is well: by a green of whatever shade, or in words; in the tab's title and icon, too. */
 export function findGreens(page: Page): Promise<string[]> {
