@@ -140,6 +140,10 @@ describe("a page whose server is gone", () => {
         await page.getByText(/What you see is ([6-9]|\d\d) s old/).waitFor();
         await page.waitForFunction(() => document.title.startsWith("(?) "));
         expect(await greensOf(path, page)).toEqual(noGreens(path));
+        // Buttons that are off say why.
+        const off = await page.locator("main button:disabled").count();
+        const reasons = await page.getByText("Not connected: nothing can be sent now.").count();
+        expect({ path, isSaid: off === 0 || reasons > 0 }).toEqual({ path, isSaid: true });
       }
       const { page } = views[0] as (typeof views)[number];
       for (const place of ["Incidents", "Hosts", "Silences", "Settings", "Now"]) {
@@ -163,7 +167,7 @@ describe("a page whose server is gone", () => {
       await server.kill("SIGSTOP");
       for (const { path, page } of views) {
         await page.clock.fastForward(OLD_MS);
-        await page.locator(".connection.is-lost").waitFor();
+        await page.getByRole("alert").filter({ hasText: "The server has no news." }).waitFor();
         await page.waitForFunction(() => document.title.startsWith("(?) "));
         expect(await greensOf(path, page)).toEqual(noGreens(path));
       }
