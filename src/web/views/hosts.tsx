@@ -153,8 +153,8 @@ export function HostState({ status }: Pick<Agent, "status">) {
 
 /** Whether it reports, in a word; in the past where that is all that is known. */
 export function ReportWord({ status }: Pick<Agent, "status">) {
-  const { isKnown } = useApp().store;
-  return <>{status === "offline" ? "silent" : isKnown.value ? "reporting" : "was reporting"}</>;
+  const { isPast } = useApp().store;
+  return <>{status === "offline" ? "silent" : isPast.value ? "was reporting" : "reporting"}</>;
 }
 
 /** Collectors that cannot see, though they should. */
