@@ -46,7 +46,7 @@ describe("a page whose server is gone", () => {
       expect(await list.page.locator(".connection.is-live, .sentence.is-quiet, .host-state.is-online").count()).toBe(0);
       await list.page.locator(".sentence.is-unknown").waitFor();
       await list.page.waitForFunction(() => document.title.startsWith("(?) "));
-      await detail.page.getByText("Not connected: nothing can be sent now.").waitFor();
+      await detail.page.getByText("Not connected: nothing can be sent now.").first().waitFor();
       expect(await detail.page.getByRole("button", { name: "Acknowledge" }).isDisabled()).toBe(true);
       for (const [name, { page }] of [["now-old", list] as const, ["incident-old", detail] as const]) {
         await page.screenshot({ path: join(SCREENSHOTS, `${name}-desktop-light.png`) });
