@@ -1,7 +1,7 @@
 import { useApp } from "../../app-context.ts";
-import type { Incident } from "../../data/model.ts";
+import type { History as HistoryOf, Incident } from "../../data/model.ts";
 import { visibleText } from "../../lib/text.ts";
-import { durationWords } from "../../lib/time.ts";
+import { lastedWords } from "../../lib/time.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { FailedState, LoadingState, MissingState } from "../../parts/states.tsx";
 import { useKeys } from "../../parts/use-keys.ts";
@@ -49,9 +49,7 @@ interface IncidentPageOptions {
 }
 
 function IncidentPage({ story, incident, query }: IncidentPageOptions) {
-  // Deleted by now, perhaps: the page then says that there was one, and no more.
-  const { previous_id: previous } = incident;
-  const before = useRemote<Incident>(previous === null ? null : `/v1/incidents/${previous}`).state.value.value;
+  const history = useRemote<HistoryOf>(`/v1/incidents/${incident.id}/history`);
   const agent = story.agent.value;
   const host = agent?.hostname ?? (story.isHostGone.value ? "a removed host" : "unnamed host");
   const { severity, source, status, occurrences, created_at, resolved_at, last_seen_at, parent_id, next_id } = incident;
@@ -91,20 +89,16 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
         <Cause story={story} incident={incident} />
         <Fix incident={incident} />
       </div>
-      <ActionBar story={story} incident={incident} before={before} />
+      <ActionBar story={story} incident={incident} history={history.state.value} />
       <div class="incident-more">
         <FetchedLog story={story} incident={incident} />
         <Consequences id={incident.id} />
         <Moment incident={incident} />
         <Log incident={incident} />
         <Timeline incident={incident} />
-        <History incident={incident} before={before} />
+        <History history={history} />
         <ModelCalls id={incident.id} />
       </div>
     </article>
   );
-}
-
-function lastedWords(from: string, to: string): string {
-  return durationWords((Date.parse(to) - Date.parse(from)) / 1000);
 }

@@ -47,10 +47,14 @@ export function Outcome({ decision, command }: { decision: Decision; command: Co
   );
 }
 
+/** What came of a restart, without who did it: that stands at the end. */
+export function saidOf({ outcome }: Pick<Decision, "outcome">): string {
+  return (outcome ?? "").replace(/^restarted(?: by [^,;]+)?[,;] /, "");
+}
+
 function shownOf(decision: Decision, command: Command | undefined, nowMs: number): Shown {
   const ran = ranWords(command);
-  // Who did it stands at the end.
-  const said = (decision.outcome ?? "").replace(/^restarted(?: by [^,;]+)?[,;] /, "");
+  const said = saidOf(decision);
   switch (decision.state) {
     case "requested":
       return { word: "Sending the restart", details: said, mood: "busy" };
