@@ -56,7 +56,7 @@ describe("what was before", () => {
     await page.getByRole("button", { name: "Restart" }).click();
     await page
       .getByRole("dialog")
-      .getByText(/The last time, .* ago by @ana: restarted by @ana, active again after 2 s/)
+      .getByText(/The last time, .* ago by @ana: active again after 2 s/)
       .waitFor();
     expect(problems).toEqual([]);
   });

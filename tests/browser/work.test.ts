@@ -177,24 +177,4 @@ describe("work with many", () => {
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     await page.getByText("There is no such host").waitFor();
   });
-
-  browserTest(
-    "twelve tabs are live on one stream, by a name and plain http",
-    async () => {
-      const url = world.server.url.replace("127.0.0.1", "localhost");
-      await using opened = await world.open("/app");
-      const context = opened.page.context();
-      const pages = [];
-      for (let n = 0; n < 12; n++) {
-        const page = await context.newPage();
-        await page.goto(`${url}/app`);
-        pages.push(page);
-      }
-      await Promise.all(pages.map(live));
-      const host = await world.host("web-6");
-      await host.fail(unitAlert("everywhere"));
-      await Promise.all(pages.map((page) => page.getByRole("link", { name: "everywhere" }).waitFor()));
-    },
-    120_000,
-  );
 });

@@ -78,9 +78,7 @@ export function HeldBack({ silence }: { silence: Silence }) {
   return (
     <p class="muted" ref={place}>
       {value !== null
-        ? value.total === 0
-          ? "Holds back nothing now."
-          : `Holds back ${totalWords(value)} now: `
+        ? heldWords(value, store.isLive.value && !store.isOld.value)
         : problem !== null
           ? `What it holds back could not be counted: ${wordsOf(problem)}`
           : "Counting what it holds back…"}
@@ -91,6 +89,12 @@ export function HeldBack({ silence }: { silence: Silence }) {
       ))}
     </p>
   );
+}
+
+/** Nobody knows how it is now while there is no server. */
+function heldWords(fit: SilenceFit, isNow: boolean): string {
+  const [holds, when] = isNow ? ["Holds back", "now"] : ["Held back", "when last heard"];
+  return fit.total === 0 ? `${holds} nothing ${when}.` : `${holds} ${totalWords(fit)} ${when}: `;
 }
 
 function totalWords({ total, is_exact: isExact }: SilenceFit): string {

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useApp } from "../../app-context.ts";
 import type { History as HistoryOf, Incident } from "../../data/model.ts";
 import { visibleText } from "../../lib/text.ts";
@@ -25,21 +26,50 @@ export function IncidentView({ id, query }: { id: number; query: string }) {
   useKeys({ u: () => router.go(`/app/incidents${query}`) });
   if (problem?.status === 404)
     return (
-      <MissingState what={`There is no incident #${id}`}>
-        <p>It was deleted after the time that incidents are kept, or never was.</p>
-      </MissingState>
+      <NoIncident query={query}>
+        <MissingState what={`There is no incident #${id}`}>
+          <p>It was deleted after the time that incidents are kept, or never was.</p>
+        </MissingState>
+      </NoIncident>
     );
   if (incident === null && problem !== null)
     return (
-      <FailedState
-        problem={problem}
-        what={`incident #${id}`}
-        heading={`Incident #${id}`}
-        onRetry={() => void story.load()}
-      />
+      <NoIncident query={query}>
+        <FailedState
+          problem={problem}
+          what={`incident #${id}`}
+          heading={`Incident #${id}`}
+          onRetry={() => void story.load()}
+        />
+      </NoIncident>
     );
-  if (incident === null) return <LoadingState what={`incident #${id}`} heading={`Incident #${id}`} />;
+  if (incident === null)
+    return (
+      <NoIncident query={query}>
+        <LoadingState what={`incident #${id}`} heading={`Incident #${id}`} />
+      </NoIncident>
+    );
   return <IncidentPage key={id} story={story} incident={incident} query={query} />;
+}
+
+/** What stands in its place: on a phone the way back, too, since the places are not shown here. */
+function NoIncident({ query, children }: { query: string; children: ComponentChildren }) {
+  return (
+    <div class="incident">
+      <div class="incident-head">
+        <BackLink query={query} />
+      </div>
+      {children}
+    </div>
+  );
+}
+
+function BackLink({ query }: { query: string }) {
+  return (
+    <a class="button is-quiet is-square back" href={`/app/incidents${query}`} aria-label="Back to the list">
+      <Icon name="back" />
+    </a>
+  );
 }
 
 interface IncidentPageOptions {
@@ -57,9 +87,7 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
     <article class="incident">
       <div class="incident-fold">
         <div class="incident-head">
-          <a class="button is-quiet is-square back" href={`/app/incidents${query}`} aria-label="Back to the list">
-            <Icon name="back" />
-          </a>
+          <BackLink query={query} />
           <SeverityBadge severity={severity} />
           <span class="incident-number">#{incident.id}</span>
           <StatusWord status={status} />

@@ -6,7 +6,7 @@ import { programOf } from "../../lib/programs.ts";
 import { Sheet } from "../../parts/sheet.tsx";
 import type { RemoteState } from "../../parts/use-remote.ts";
 import { Age } from "../../parts/words.tsx";
-import { lastDecision } from "./outcome.tsx";
+import { lastDecision, saidOf } from "./outcome.tsx";
 
 interface RestartSheetOptions {
   incident: Incident;
@@ -64,7 +64,7 @@ function LastTime({ decision }: { decision: Decision | PastDecision }) {
   return (
     <>
       The last time, <Age at={decision.requested_at} /> ago by {personOf(decision.actor, decision.actor_name)}:{" "}
-      <b>{decision.outcome ?? decision.state.replaceAll("_", " ")}</b>
+      <b>{saidOf(decision) || decision.state.replaceAll("_", " ")}</b>
     </>
   );
 }
