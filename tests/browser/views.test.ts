@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import type { Page } from "playwright-core";
 import { sidewaysPx } from "../support/axe.ts";
 import { browserTest, openPage } from "../support/browser.ts";
+import { addMinutes, presentMinute, range } from "../support/figures.ts";
 import { ADMIN_TOKEN } from "../support/http-app.ts";
 import { addIncident } from "../support/incident-rows.ts";
 import { lookAt, refused, type Scene, unanswered } from "../support/looks.ts";
-import { live, type PageWorld, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { DESKTOP, live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { until } from "../support/until.ts";
 
 const GIB = 2 ** 30;
 const FIGURES = {
@@ -27,7 +29,7 @@ const VIEWS: readonly (Scene & { asks: RegExp })[] = [
   { name: "incidents", path: "/app/incidents", shown: "a.row", asks: /incidents\?/ },
   { name: "incident", path: `/app/incidents/${NGINX}`, shown: ".past-list li", asks: /v1\/incidents\/4$/ },
   { name: "hosts", path: "/app/hosts", shown: "a.host-row", asks: /agents\?/ },
-  { name: "host", path: "/app/hosts", shown: "li.figure", act: openHost("web-1"), asks: /v1\/agents\/[^/?]+$/ },
+  { name: "host", path: "/app/hosts", shown: ".chart canvas", act: openHost("web-1"), asks: /v1\/agents\/[^/?]+$/ },
   { name: "silences", path: "/app/silences", shown: ".card .held", asks: /silences\?/ },
   { name: "settings", path: "/app/settings", shown: ".setup-part", asks: /setup$/ },
 ];
@@ -132,6 +134,34 @@ describe("each view, in each state, by day and by night, on a phone and on a des
     browserTest(scene.name, () => lookAt(urlOf(signIn), scene), SCENE_LIMIT_MS);
   }
 
+  browserTest("a phone has a way back from an incident that is not there, or does not load", async () => {
+    for (const path of ["/app/incidents/999?status=resolved", `/app/incidents/${NGINX}?status=resolved`]) {
+      await using opened = await openPage("about:blank", { viewport: PHONE });
+      const { page } = opened;
+      await refused(/v1\/incidents\/4$/, 503, "the database cannot be reached")(page);
+      await page.goto(urlOf(full) + path);
+      await page.getByRole("link", { name: "Back to the list" }).click();
+      await page.waitForURL("**/app/incidents?status=resolved");
+    }
+  });
+
+  browserTest("charts take the colours of the night as it falls", async () => {
+    await using opened = await openPage(`${urlOf(full)}/app/hosts`, { viewport: DESKTOP, colorScheme: "light" });
+    const { page } = opened;
+    await openHost("web-1")(page);
+    const drawn = () =>
+      page
+        .locator(".chart canvas")
+        .first()
+        .evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
+    await page.locator(".chart canvas").first().waitFor();
+    const day = await drawn();
+    await page.emulateMedia({ colorScheme: "dark" });
+    await until(async () => (await drawn()) !== day, { what: "the chart is drawn anew" });
+    await page.emulateMedia({ colorScheme: "light" });
+    await until(async () => (await drawn()) === day, { what: "the chart is as by day" });
+  });
+
   browserTest(
     "nothing is pushed sideways on the narrowest phone, nor at 200 %",
     async () => {
@@ -166,6 +196,9 @@ async function fill(world: PageWorld): Promise<void> {
   await db.fail(unitAlert("cron", { severity: "info", logs: "" }));
   await world.database.database.sql`
     update incidents set fingerprint = (select fingerprint from incidents where id = ${NGINX}) where id = any(${past})`;
+  const present = await presentMinute(world.database);
+  const wave = (minute: number) => 40 + 30 * Math.sin(minute / 9);
+  await addMinutes(world.database, await world.agentId("web-1"), range(present - 150, present - 3), wave);
   await world.server.api("/v1/silences", { method: "POST", body: { source: "cron", comment: "it is known" } });
   const gone = await world.host("old-1");
   await world.agentId("old-1");
