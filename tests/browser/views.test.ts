@@ -7,6 +7,7 @@ import { ADMIN_TOKEN } from "../support/http-app.ts";
 import { addIncident } from "../support/incident-rows.ts";
 import { lookAt, refused, type Scene, unanswered } from "../support/looks.ts";
 import { DESKTOP, live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+import type { StandInHost } from "../support/stand-in-host.ts";
 import { until } from "../support/until.ts";
 
 const GIB = 2 ** 30;
@@ -53,7 +54,20 @@ const TROUBLES: readonly Scene[] = VIEWS.flatMap(({ asks, name, ...view }) => [
   },
 ]);
 
+/** What a restart comes to, each on a unit of its own: in numbers after those of cron. */
+const RESTARTS = [
+  ["nginx-checked", "verifying", null],
+  ["nginx-well", "verified", "restarted by @ana, active again after 2 s"],
+  ["nginx-broken", "failed_again", "restarted, failed again after 3 s (failed/failed)"],
+  ["nginx-lost", "no_answer", "the host did not answer in time"],
+] as const;
+
 const MORE: readonly Scene[] = [
+  ...RESTARTS.map(([source], at) => ({
+    name: `incident-${source.replace("nginx", "restart")}`,
+    path: `/app/incidents/${NGINX + 3 + at}`,
+    shown: ".outcome",
+  })),
   { name: "incidents-none-fits", path: "/app/incidents?q=nothing+is+like+this", shown: ".is-empty" },
   {
     name: "incidents-selected",
@@ -199,10 +213,33 @@ async function fill(world: PageWorld): Promise<void> {
   const present = await presentMinute(world.database);
   const wave = (minute: number) => 40 + 30 * Math.sin(minute / 9);
   await addMinutes(world.database, await world.agentId("web-1"), range(present - 150, present - 3), wave);
+  for (const [source, state, outcome] of RESTARTS) await addRestart(world, web, { source, state, outcome });
   await world.server.api("/v1/silences", { method: "POST", body: { source: "cron", comment: "it is known" } });
   const gone = await world.host("old-1");
   await world.agentId("old-1");
   gone.close();
+}
+
+/** An incident after a press of Restart, as far as that came. */
+async function addRestart(
+  world: PageWorld,
+  host: StandInHost,
+  { source, state, outcome }: { source: string; state: string; outcome: string | null },
+): Promise<void> {
+  const { sql } = world.database.database;
+  await host.fail(unitAlert(source));
+  const agent = await world.agentId("web-1");
+  const command = crypto.randomUUID();
+  const [{ id } = { id: 0 }] = await sql<{ id: number }[]>`select id from incidents where source = ${source}`;
+  await sql`
+    insert into commands (id, agent_id, incident_id, command, params, target, actor, status, ttl_s, exit_code, duration_ms,
+      sent_at, finished_at, expires_at)
+    values (${command}, ${agent}, ${id}, 'restart_service', ${sql.json({ service: source })}, ${source}, 'slack:U1', 'done', 60,
+      0, 412, now(), now(), now())`;
+  await sql`
+    insert into decisions (id, incident_id, action, actor, actor_name, outlet, state, outcome, command_id, carried_out_at, ended_at)
+    values (${crypto.randomUUID()}, ${id}, 'restart', 'slack:U1', '@ana', 'slack', ${state}, ${outcome}, ${command}, now(),
+      ${state === "verifying" ? null : sql`now()`})`;
 }
 
 /** What was before on web-1, and once on db-1. Answers those of web-1. */
