@@ -47,7 +47,9 @@ describe("what was before", () => {
     expect(lines[0]).toMatch(
       new RegExp(`^#${held}, .* ago, over after .*Restart held · active again after 2 s · by @ana$`),
     );
-    expect(lines.some((line) => line.includes(`#${failed}`) && line.includes("Restart failed again"))).toBe(true);
+    expect(lines.some((line) => line.includes(`#${failed}`) && line.includes("Restart failed again · after 3 s"))).toBe(
+      true,
+    );
     expect(lines.some((line) => line.includes(`#${incident.id}`) && line.includes("Nobody decided anything"))).toBe(
       true,
     );

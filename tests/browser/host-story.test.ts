@@ -116,7 +116,7 @@ describe("a restart on a host with a real agent, as two windows show it", () => 
       const never = /^Nobody has restarted it for this problem before\.$/;
       const said = await restart(host, "broken.service", id, "Failed again", never);
       expectTold(said, ["Failed again"]);
-      for (const one of said) expect(one.at(-1)?.text).toMatch(/^Failed again .*exit 0 in /);
+      for (const one of said) expect(one.at(-1)?.text).toMatch(/^Failed again after \d+ s .*exit 0 in /);
       const failedBefore = /The last time, .* ago by somebody at 127\.0\.0\.1: failed again after \d+ s/;
       await restart(host, "broken.service", id, "Failed again", failedBefore);
     },

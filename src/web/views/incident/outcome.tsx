@@ -52,9 +52,14 @@ export function saidOf({ outcome }: Pick<Decision, "outcome">): string {
   return (outcome ?? "").replace(/^restarted(?: by [^,;]+)?[,;] /, "");
 }
 
+/** The same after a word that says whether it failed. */
+export function detailsOf(decision: Pick<Decision, "outcome">): string {
+  return saidOf(decision).replace(/^failed again /, "");
+}
+
 function shownOf(decision: Decision, command: Command | undefined, nowMs: number): Shown {
   const ran = ranWords(command);
-  const said = saidOf(decision);
+  const said = detailsOf(decision);
   switch (decision.state) {
     case "requested":
       return { word: "Sending the restart", details: said, mood: "busy" };

@@ -9,7 +9,7 @@ import { IncidentRow } from "../../parts/incident-row.tsx";
 import { FailedState } from "../../parts/states.tsx";
 import { type Remote, useRemote } from "../../parts/use-remote.ts";
 import { Age } from "../../parts/words.tsx";
-import { saidOf } from "./outcome.tsx";
+import { detailsOf } from "./outcome.tsx";
 
 const SHOWN_MAX = 50;
 
@@ -109,7 +109,7 @@ function PastDecision({ decision }: { decision: PastIncident["decisions"][number
     <span class={`past-decision is-${end.mood}`}>
       <Icon name={end.icon} size={16} />
       <span>
-        <b>{end.word}</b> · {saidOf(decision)} · by {who}
+        <b>{end.word}</b> · {detailsOf(decision)} · by {who}
       </span>
     </span>
   );
