@@ -77,9 +77,12 @@ describe("by a name and plain http, where a browser gives a page less than by lo
     await page.locator(".fix").getByText("Copied").waitFor();
     const commands = await page.locator(".fix-text code").allTextContents();
     await page.getByRole("link", { name: "Incidents", exact: true }).click();
-    await page.getByLabel("Search").focus();
+    const search = page.getByLabel("Search");
+    await until(async () => (await search.inputValue()) === "", { ms: 15_000, what: "the filters are cleared" });
+    await search.focus();
     await page.keyboard.press("Control+V");
-    expect(await page.getByLabel("Search").inputValue()).toBe(commands.join(" "));
+    const pasted = async () => (await search.inputValue()) === commands.join(" ");
+    await until(pasted, { ms: 15_000, what: "what was copied is pasted" });
     await page.goBack();
     await page.getByRole("button", { name: "Restart" }).click();
     await page.getByRole("button", { name: "Restart now" }).click();
