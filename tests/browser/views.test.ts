@@ -30,7 +30,7 @@ const VIEWS: readonly (Scene & { asks: RegExp })[] = [
   { name: "incidents", path: "/app/incidents", shown: "a.row", asks: /incidents\?/ },
   { name: "incident", path: `/app/incidents/${NGINX}`, shown: ".past-list li", asks: /v1\/incidents\/4$/ },
   { name: "hosts", path: "/app/hosts", shown: "a.host-row", asks: /agents\?/ },
-  { name: "host", path: "/app/hosts", shown: ".chart canvas", act: openHost("web-1"), asks: /v1\/agents\/[^/?]+$/ },
+  { name: "host", path: "/app/hosts", shown: ".chart figcaption", act: openHost("web-1"), asks: /v1\/agents\/[^/?]+$/ },
   { name: "silences", path: "/app/silences", shown: ".card .held", asks: /silences\?/ },
   { name: "settings", path: "/app/settings", shown: ".setup-part", asks: /setup$/ },
 ];
@@ -168,6 +168,7 @@ describe("each view, in each state, by day and by night, on a phone and on a des
         .locator(".chart canvas")
         .first()
         .evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
+    await page.locator(".chart").first().scrollIntoViewIfNeeded();
     await page.locator(".chart canvas").first().waitFor();
     const day = await drawn();
     await page.emulateMedia({ colorScheme: "dark" });
@@ -213,7 +214,8 @@ async function fill(world: PageWorld): Promise<void> {
   const present = await presentMinute(world.database);
   const wave = (minute: number) => 40 + 30 * Math.sin(minute / 9);
   await addMinutes(world.database, await world.agentId("web-1"), range(present - 150, present - 3), wave);
-  for (const [source, state, outcome] of RESTARTS) await addRestart(world, web, { source, state, outcome });
+  const app = await world.host("app-1");
+  for (const [source, state, outcome] of RESTARTS) await addRestart(world, app, { source, state, outcome });
   await world.server.api("/v1/silences", { method: "POST", body: { source: "cron", comment: "it is known" } });
   const gone = await world.host("old-1");
   await world.agentId("old-1");
@@ -228,7 +230,7 @@ async function addRestart(
 ): Promise<void> {
   const { sql } = world.database.database;
   await host.fail(unitAlert(source));
-  const agent = await world.agentId("web-1");
+  const agent = await world.agentId("app-1");
   const command = crypto.randomUUID();
   const [{ id } = { id: 0 }] = await sql<{ id: number }[]>`select id from incidents where source = ${source}`;
   await sql`
