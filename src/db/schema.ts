@@ -90,6 +90,8 @@ export const incidents = pgTable(
     index("incidents_agent").on(table.agentId, table.id),
     // Of resolved ones only: an incident that opens, of which there may be thousands a second, pays nothing for it.
     index("incidents_fingerprint").on(table.fingerprint, table.id).where(sql`status = 'resolved'`),
+    // The same on other hosts; of resolved ones only, too.
+    index("incidents_kind").on(table.type, table.source, table.id).where(sql`status = 'resolved'`),
     index("incidents_urgency").on(urgency, table.id).where(isOpen),
     // Since when all is quiet.
     index("incidents_resolved").on(table.resolvedAt).where(sql`status = 'resolved'`),

@@ -26,6 +26,7 @@ import type { EventStreams } from "./event-streams.ts";
 import { type AccessWatch, eventRoutes } from "./events.ts";
 import { feedbackRoutes } from "./feedback.ts";
 import { figureRoutes } from "./figures.ts";
+import { incidentHistoryRoutes } from "./incident-history.ts";
 import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
@@ -111,6 +112,7 @@ export function createApp(deps: AppDeps) {
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentListRoutes(incidents))
+    .use(incidentHistoryRoutes(incidents))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
     .use(feedbackRoutes(deps.feedback, actorOf))
     .use(figureRoutes(deps.figures, agents))

@@ -3,7 +3,7 @@ import { Elysia } from "elysia";
 import type { ActorOf } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isSelective } from "../lib/glob.ts";
-import { type NewSilence, SILENCE_ENDS, type SilenceService } from "../silences/model.ts";
+import { type NewSilence, SILENCE_ENDS, type SilencePatterns, type SilenceService } from "../silences/model.ts";
 import { existing, type FieldError, HttpProblem, invalid } from "./problems.ts";
 import * as api from "./schemas.ts";
 
@@ -30,15 +30,47 @@ const SilenceSchema = api.resource("Silence", {
   ended_at: api.nullable(api.Instant),
 });
 
+/** What a silence speaks of. */
+export type SilenceFitView = Static<typeof SilenceFitSchema>;
+const SilenceFitSchema = api.resource("SilenceFit", {
+  total: Type.Integer({ description: "open incidents" }),
+  is_exact: Type.Boolean({ description: "false where more are open than are looked through" }),
+  newest: Type.Array(
+    Type.Object(
+      { id: api.IncidentId, agent_id: api.Uuid, host: Type.String(), type: Type.String(), source: Type.String() },
+      { additionalProperties: false },
+    ),
+    { description: "the last few that opened" },
+  ),
+});
+
+const ABOUT = {
+  agent: "a pattern over the agent's id or host name",
+  type: "a pattern over the incident's type",
+  source: "a pattern over the incident's source",
+} as const;
+
+const describedPattern = (about: string) => `${about}: at most ${PATTERN_CHARS_MAX} characters, * and ? stand for any`;
+
 function pattern(about: string) {
-  const description = `${about}: at most ${PATTERN_CHARS_MAX} characters, * and ? stand for any`;
+  const description = describedPattern(about);
   return Type.Optional(Type.Union([Type.String({ maxLength: PATTERN_CHARS_MAX }), Type.Null()], { description }));
 }
 
+function patternText(about: string) {
+  return Type.Optional(Type.String({ maxLength: PATTERN_CHARS_MAX, description: describedPattern(about) }));
+}
+
+const PATTERNS = api.input({
+  agent: patternText(ABOUT.agent),
+  type: patternText(ABOUT.type),
+  source: patternText(ABOUT.source),
+});
+
 const BODY = api.input({
-  agent: pattern("a pattern over the agent's id or host name"),
-  type: pattern("a pattern over the incident's type"),
-  source: pattern("a pattern over the incident's source"),
+  agent: pattern(ABOUT.agent),
+  type: pattern(ABOUT.type),
+  source: pattern(ABOUT.source),
   until: Type.Optional(
     Type.Union([Type.String(), Type.Null()], {
       description: "a time in the future such as 2026-01-31T18:00:00Z; null or absent: until it is deleted",
@@ -82,6 +114,29 @@ export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock:
         api.answers(201, SilenceSchema, 409),
       ),
     )
+    .get(
+      "/silences/fit",
+      ({ query }) => {
+        const patterns = patternsOf(query);
+        const fields = noPatternErrors(patterns);
+        if (fields.length > 0) throw invalid(fields);
+        return silences.fit(patterns);
+      },
+      describe(
+        "Which open incidents a silence by these patterns would speak of",
+        { query: PATTERNS },
+        api.answers(200, SilenceFitSchema),
+      ),
+    )
+    .get(
+      "/silences/:id/fit",
+      async ({ params }) => existing("silence", await silences.fitOf(params.id)),
+      describe(
+        "Which open incidents an open silence speaks of",
+        { params: api.NUMBER_PARAMS },
+        api.answers(200, SilenceFitSchema, 404),
+      ),
+    )
     .delete(
       "/silences/:id",
       async ({ params, request, server, set }) => {
@@ -100,22 +155,30 @@ type Body = { [K in "agent" | "type" | "source" | "until" | "comment"]?: string 
 
 /** What was asked for, or a problem that names the fields. */
 function silenceOf(body: Body, nowMs: number): NewSilence {
-  const text = (name: keyof Body) => body[name]?.trim() || null;
-  const silence = { agent: text("agent"), type: text("type"), source: text("source") };
-  const until = text("until");
+  const silence = patternsOf(body);
+  const until = textOf(body.until);
   const fields = [...patternErrors(silence, until), ...untilErrors(until, nowMs)];
   if (fields.length > 0) throw invalid(fields);
-  return { ...silence, until: until === null ? null : new Date(until), comment: text("comment") };
+  return { ...silence, until: until === null ? null : new Date(until), comment: textOf(body.comment) };
+}
+
+const textOf = (text: string | null | undefined) => text?.trim() || null;
+
+function patternsOf({ agent, type, source }: Body): SilencePatterns {
+  return { agent: textOf(agent), type: textOf(type), source: textOf(source) };
+}
+
+function noPatternErrors(patterns: SilencePatterns): FieldError[] {
+  if (Object.values(patterns).some((one) => one !== null)) return [];
+  const message = "at least one of agent, type and source is needed; * stands for all";
+  return ["agent", "type", "source"].map((field) => ({ field, message }));
 }
 
 /** A silence over everything is said in so many words, and has an end: the one that is forgotten would hide all that comes. */
-function patternErrors(patterns: Pick<NewSilence, "agent" | "type" | "source">, until: string | null): FieldError[] {
-  const given = Object.values(patterns).filter((one) => one !== null);
-  if (given.length === 0) {
-    const message = "at least one of agent, type and source is needed; * stands for all";
-    return ["agent", "type", "source"].map((field) => ({ field, message }));
-  }
-  if (until !== null || given.some(isSelective)) return [];
+function patternErrors(patterns: SilencePatterns, until: string | null): FieldError[] {
+  const missing = noPatternErrors(patterns);
+  if (missing.length > 0) return missing;
+  if (until !== null || Object.values(patterns).some(isSelective)) return [];
   return [{ field: "until", message: "a silence over everything needs an end" }];
 }
 

@@ -1,4 +1,5 @@
 import type { PendingQuery, Row, Sql } from "postgres";
+import { likeOf, likeText } from "../lib/glob.ts";
 import {
   type AuditLine,
   INCIDENT_STATUSES,
@@ -235,15 +236,6 @@ function idOf(text: string): number {
   return Math.min(Number(text), ID_END);
 }
 
-/** Our patterns as SQL has them. */
-function likeOf(pattern: string): string {
-  return literal(pattern).replaceAll("*", "%").replaceAll("?", "_");
-}
-
 function containing(word: string): string {
-  return `%${literal(word)}%`;
-}
-
-function literal(text: string): string {
-  return text.replaceAll(/[\\%_]/g, "\\$&");
+  return `%${likeText(word)}%`;
 }

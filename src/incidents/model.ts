@@ -131,6 +131,25 @@ export type ShortDecision = Pick<Decision, "id" | "action" | "variant" | "state"
   ended_at: string | null;
 };
 
+/** A resolved incident of the same problem, and what was done about it. */
+export interface PastIncident
+  extends Pick<Incident, "id" | "agent_id" | "severity" | "created_at" | "resolved_at" | "occurrences" | "reason"> {
+  /** Its name, or the agent's id while it has none. */
+  host: string;
+  /** The newest first; logs that somebody fetched are none. Times are ISO 8601 in UTC. */
+  decisions: (Pick<Decision, "action" | "variant" | "state" | "actor" | "actor_name" | "outcome"> & {
+    requested_at: string;
+  })[];
+}
+
+/** When the same problem was there before, the newest first. */
+export interface IncidentHistory {
+  /** On the same host. */
+  here: PastIncident[];
+  /** On others: of the same type, source and cause. */
+  elsewhere: PastIncident[];
+}
+
 /** Which incidents are meant; what is not said leaves none out. */
 export interface IncidentFilter {
   statuses?: readonly IncidentStatus[] | undefined;
@@ -335,6 +354,8 @@ export interface IncidentService {
   /** The newest lines of the audit trail over all hosts. */
   audit(page: { limit: number; before?: string | undefined }): Promise<{ lines: AuditLine[]; nextCursor?: string }>;
   get(id: number): Promise<IncidentStory | undefined>;
+  /** The last few times that the same was there before this incident; undefined when there is no such incident. */
+  history(id: number): Promise<IncidentHistory | undefined>;
   decide(id: number, status: DecidedStatus, actor: string): Promise<StatusChange>;
   /** The same about several at once, in one transaction: none waits for another's. */
   decideAll(ids: readonly number[], status: DecidedStatus, actor: string): Promise<StatusChanges>;

@@ -2,6 +2,7 @@ import type { TransactionSql } from "postgres";
 import type { FeedbackService } from "../feedback/model.ts";
 import { keepHead } from "../protocol/text.ts";
 import type { CountStore } from "./count-store.ts";
+import type { HistoryStore } from "./history-store.ts";
 import type { ListStore, ShortRow } from "./list-store.ts";
 import type {
   Decided,
@@ -26,6 +27,7 @@ interface IncidentServiceDeps extends StatusChangeDeps {
   store: IncidentStore;
   lists: ListStore;
   counts: CountStore["counts"];
+  history: HistoryStore["history"];
   /** Which of these incidents nobody is told of, since somebody wanted it so. */
   silenced: (incidents: readonly Silenceable[]) => Promise<Set<number>>;
   feedback: Pick<FeedbackService, "about">;
@@ -33,7 +35,7 @@ interface IncidentServiceDeps extends StatusChangeDeps {
 
 /** Incidents as people read and decide them. */
 export function createIncidentService(all: IncidentServiceDeps): IncidentService {
-  const { store, lists, counts, silenced, feedback, ...deps } = all;
+  const { store, lists, counts, history, silenced, feedback, ...deps } = all;
   const change = createStatusChange(deps);
 
   async function short(ids: readonly number[]): Promise<ShortIncident[]> {
@@ -66,6 +68,7 @@ export function createIncidentService(all: IncidentServiceDeps): IncidentService
       ]);
       return { ...incident, timeline: timelineOf(incident, events), decisions, announcements, ...said };
     },
+    history,
     async decide(id, status, actor) {
       const isDone = await store.begin((tx) => change(tx, { incidentId: id, status, actor }));
       const found = await store.get(id);

@@ -28,3 +28,13 @@ export function matchesGlob(pattern: string, text: string): boolean {
 export function isSelective(pattern: string | null): boolean {
   return pattern !== null && !/^\*+$/.test(pattern);
 }
+
+/** The pattern as SQL's LIKE has it. */
+export function likeOf(pattern: string): string {
+  return likeText(pattern).replaceAll("*", "%").replaceAll("?", "_");
+}
+
+/** Text that stands for itself in SQL's LIKE. */
+export function likeText(text: string): string {
+  return text.replaceAll(/[\\%_]/g, "\\$&");
+}

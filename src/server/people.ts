@@ -13,6 +13,7 @@ import { createFeedback } from "../feedback/service.ts";
 import { createFeedbackStore } from "../feedback/store.ts";
 import { createChangeStore } from "../incidents/change-store.ts";
 import { createCountStore } from "../incidents/count-store.ts";
+import { createHistoryStore } from "../incidents/history-store.ts";
 import { createListStore } from "../incidents/list-store.ts";
 import { createIncidentService, createStatusChange } from "../incidents/service.ts";
 import { createIncidentStore } from "../incidents/store.ts";
@@ -22,6 +23,7 @@ import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
 import { createSessions } from "../sessions/service.ts";
 import { createSessionStore } from "../sessions/store.ts";
+import { createFitStore } from "../silences/fit-store.ts";
 import { createSilences } from "../silences/service.ts";
 import { createSilenceStore } from "../silences/store.ts";
 import { createSlack } from "../slack/slack.ts";
@@ -51,7 +53,7 @@ export function createPeopleSide(deps: PeopleDeps) {
   const jobs = createJobs(deps);
 
   const silenceStore = createSilenceStore(sql);
-  const silences = createSilences({ ...deps, sql, store: silenceStore });
+  const silences = createSilences({ ...deps, sql, store: silenceStore, fits: createFitStore(sql) });
 
   const feedbackStore = createFeedbackStore(sql);
 
@@ -90,8 +92,9 @@ export function createPeopleSide(deps: PeopleDeps) {
 
   const lists = createListStore(sql);
   const { counts } = createCountStore(sql, lists);
+  const { history } = createHistoryStore(sql);
   const { decided, silenced } = silences;
-  const incidents = { store: createIncidentStore(sql), lists, counts, silenced, feedback, writer, decided };
+  const incidents = { store: createIncidentStore(sql), lists, counts, history, silenced, feedback, writer, decided };
   const decisions = createDecisions({
     ...deps,
     sql,

@@ -33,6 +33,19 @@ export interface NewSilence {
   comment: string | null;
 }
 
+/** Patterns over incidents, as a silence has them. */
+export type SilencePatterns = Pick<NewSilence, "agent" | "type" | "source">;
+
+/** What a silence speaks of now, or would. */
+export interface SilenceFit {
+  /** Open incidents. */
+  total: number;
+  /** False where more are open than are looked through: then there may be more. */
+  is_exact: boolean;
+  /** The last few that opened, newest first. */
+  newest: { id: number; agent_id: string; host: string; type: string; source: string }[];
+}
+
 /** Which silences to list, newest first. */
 export interface SilencePage {
   limit: number;
@@ -49,6 +62,10 @@ export interface SilenceService {
   create(silence: NewSilence, actor: string): Promise<Silence | undefined>;
   /** Ends it; false when there is none that is open. Of what it silenced and still goes on is decided again. */
   end(id: number, actor: string): Promise<boolean>;
+  /** Which open incidents fit the patterns, for a look before. */
+  fit(patterns: SilencePatterns): Promise<SilenceFit>;
+  /** Which open incidents an open silence speaks of; undefined when there is none. */
+  fitOf(id: number): Promise<SilenceFit | undefined>;
   /** A decision's: exactly this incident's fingerprint. A second call for the same incident replaces. */
   ignore(tx: TransactionSql, incidentId: number, variant: IgnoreVariant, actor: string): Promise<void>;
   /** Withholds what is silenced. "Until it gets worse" ends here when it did. */

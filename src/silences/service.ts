@@ -13,6 +13,7 @@ import type { Candidate, Decided, IncidentWriter, Mute, Muter, Note, Silenceable
 import { isSelective, matchesGlob } from "../lib/glob.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import type { IgnoreVariant } from "../protocol/actions.ts";
+import type { FitStore } from "./fit-store.ts";
 import type { Silence, SilenceEnd, SilenceService } from "./model.ts";
 import type { Ending, OpenSilence, SilenceStore } from "./store.ts";
 
@@ -31,6 +32,7 @@ const SYSTEM = "system";
 interface SilenceDeps {
   sql: Sql;
   store: SilenceStore;
+  fits: FitStore;
   writer: Pick<IncidentWriter, "touch" | "note">;
   loops: Loops;
 }
@@ -43,7 +45,7 @@ interface Over extends Ending {
 }
 
 /** Makes the silences of this node. */
-export function createSilences({ sql, store, writer, loops }: SilenceDeps) {
+export function createSilences({ sql, store, fits, writer, loops }: SilenceDeps) {
   let sweeping: Loop | undefined;
 
   /** With a line in the audit trail, and in the timeline of the incident that goes on. */
@@ -180,6 +182,11 @@ export function createSilences({ sql, store, writer, loops }: SilenceDeps) {
         if (ended) await writer.touch(tx, await heldBackBy(tx, ended));
         return ended !== undefined;
       })) as boolean;
+    },
+    fit: (patterns) => fits.find({ ...patterns, fingerprint: null }),
+    async fitOf(id) {
+      const silence = await store.getOpen(id);
+      return silence && fits.find(silence);
     },
     ignore,
     muter: { name: "silences", mutes } as Muter,

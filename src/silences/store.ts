@@ -65,6 +65,11 @@ export function createSilenceStore(sql: Sql) {
         order by s.id desc limit ${limit}`;
     },
 
+    async getOpen(id: number): Promise<Silence | undefined> {
+      const [row] = await sql<Silence[]>`select ${columns} from silences s where s.id = ${id} and ${isOpen}`;
+      return row;
+    },
+
     /** Undefined when there are `max` open ones already. */
     async create(tx: TransactionSql, silence: NewSilence, actor: string, max: number): Promise<Silence | undefined> {
       const { agent, type, source, until, comment } = silence;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { browserTest } from "../support/browser.ts";
-import { live, type PageWorld, PHONE, rowOf, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
 import { until } from "../support/until.ts";
 
 /** From the press to the word that all of a hundred are acknowledged. */
@@ -121,6 +121,44 @@ describe("work with many", () => {
     expect(problems).toEqual([]);
   });
 
+  browserTest("a silence that would hold back hundreds says exactly how many, and shows the newest", async () => {
+    await world.host("web-8");
+    const agent = await world.agentId("web-8");
+    const { sql } = world.database.database;
+    await sql`
+      insert into incidents (agent_id, type, source, raw_error, message_chars, fingerprint, last_seen_at)
+      select ${agent}, 'log', 'flood-' || n, 'x', 1, gen_random_uuid(), now() from generate_series(1, 600) n`;
+    await using opened = await world.open("/app/silences?new");
+    const { page, problems } = opened;
+    await live(page);
+    const sheet = page.getByRole("dialog", { name: "New silence" });
+    await sheet.getByText("What fits now is shown here.").waitFor();
+    await sheet.getByLabel("Source").fill("flood-*");
+    await sheet.getByText("Fits 600 open incidents now:").waitFor();
+    await sheet.getByText("web-8 · flood-600").waitFor();
+    await sheet.getByText("and 595 that opened before").waitFor();
+    await sheet.getByRole("button", { name: "Silence" }).click();
+    await page.locator(".card", { hasText: "flood-*" }).getByText("Holds back 600 open incidents now:").waitFor();
+    await sql`update incidents set status = 'resolved' where type = 'log'`;
+    expect(problems).toEqual([]);
+  });
+
+  browserTest("hosts that are silent are asked for alone", async () => {
+    await world.host("lone-1");
+    const gone = await world.host("lone-2");
+    await world.agentId("lone-2");
+    gone.close();
+    await using opened = await world.open("/app/hosts?q=lone");
+    const { page, problems } = opened;
+    await page.getByText("2 hosts").waitFor();
+    const asked = page.waitForRequest(/\/v1\/agents\?.*status=offline/);
+    await page.getByRole("combobox", { name: "Status" }).selectOption("Silent");
+    await asked;
+    await page.getByText("1 host", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "lone-2" }).waitFor();
+    expect(problems).toEqual([]);
+  });
+
   browserTest("a host's command is run after a question, and its answer is shown", async () => {
     const host = await world.host("web-4");
     await using opened = await world.open("/app/hosts?q=web-4");
@@ -153,24 +191,4 @@ describe("work with many", () => {
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     await page.getByText("There is no such host").waitFor();
   });
-
-  browserTest(
-    "twelve tabs are live on one stream, by a name and plain http",
-    async () => {
-      const url = world.server.url.replace("127.0.0.1", "localhost");
-      await using opened = await world.open("/app");
-      const context = opened.page.context();
-      const pages = [];
-      for (let n = 0; n < 12; n++) {
-        const page = await context.newPage();
-        await page.goto(`${url}/app`);
-        pages.push(page);
-      }
-      await Promise.all(pages.map(live));
-      const host = await world.host("web-6");
-      await host.fail(unitAlert("everywhere"));
-      await Promise.all(pages.map((page) => rowOf(page, "everywhere").waitFor()));
-    },
-    120_000,
-  );
 });

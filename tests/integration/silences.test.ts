@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { TransactionSql } from "postgres";
 import { createCountStore } from "../../src/incidents/count-store.ts";
+import { createHistoryStore } from "../../src/incidents/history-store.ts";
 import { createListStore } from "../../src/incidents/list-store.ts";
 import type { Candidate, IncidentWriter } from "../../src/incidents/model.ts";
 import { createIncidentService } from "../../src/incidents/service.ts";
@@ -9,6 +10,7 @@ import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import type { IgnoreVariant } from "../../src/protocol/actions.ts";
+import { createFitStore } from "../../src/silences/fit-store.ts";
 import type { NewSilence } from "../../src/silences/model.ts";
 import { createSilences } from "../../src/silences/service.ts";
 import { createSilenceStore } from "../../src/silences/store.ts";
@@ -34,7 +36,13 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const { sql } = database.database;
   store = createSilenceStore(sql);
-  silences = createSilences({ sql, store, writer, loops: createLoops(createSystemClock(), quiet) });
+  silences = createSilences({
+    sql,
+    store,
+    fits: createFitStore(sql),
+    writer,
+    loops: createLoops(createSystemClock(), quiet),
+  });
 });
 
 afterAll(async () => database.close());
@@ -344,6 +352,7 @@ describe("a status that a person sets", () => {
       store: createIncidentStore(sql()),
       lists: createListStore(sql()),
       counts: createCountStore(sql(), createListStore(sql())).counts,
+      history: createHistoryStore(sql()).history,
       silenced: silences.silenced,
       feedback: { about: async () => ({ feedback: null, earlier_feedback: [] }) },
       writer,

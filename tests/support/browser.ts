@@ -17,7 +17,7 @@ function findChromium(): string | undefined {
 
 let launching: Promise<Browser> | undefined;
 
-/** The one browser of the run; each test has pages of its own in it. Names that end in `.test` are this machine. */
+/** The one browser of the run; each test has pages of its own in it. Names that end in `.test` are this machine, and so is `ops.internal`. */
 export function browser(): Promise<Browser> {
   launching ??= launch();
   return launching;
@@ -26,7 +26,7 @@ export function browser(): Promise<Browser> {
 async function launch(): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("there is no chromium: apt-get install chromium");
-  const args = ["--host-resolver-rules=MAP *.test 127.0.0.1"];
+  const args = ["--host-resolver-rules=MAP *.test 127.0.0.1, MAP ops.internal 127.0.0.1"];
   // Its sandbox does not work for root.
   if (process.getuid?.() === 0) args.push("--no-sandbox");
   const launched = await chromium.launch({ executablePath, args });

@@ -195,6 +195,7 @@ export function fakeIncidents(incidents: Incident[]): IncidentService {
       const none = { timeline, decisions: [], announcements: [], feedback: null, earlier_feedback: [] };
       return incident && { ...incident, ...none };
     },
+    history: async (id) => (incidents.some((one) => one.id === id) ? { here: [], elsewhere: [] } : undefined),
     decide,
     async decideAll(ids, status) {
       const changes = await Promise.all(ids.map(async (id) => ({ id, change: await decide(id, status) })));
@@ -327,10 +328,18 @@ export function fakeSilences(): SilenceService {
       if (silence) silence.ended_at = AT;
       return silence !== undefined;
     },
+    fit: async () => FIT,
+    fitOf: async (id) => (silences.some((one) => one.id === id && one.ended_at === null) ? FIT : undefined),
     ignore: async () => undefined,
     muter: { name: "silences", mutes: async () => new Map() },
   };
 }
+
+const FIT = {
+  total: 1,
+  is_exact: true,
+  newest: [{ id: 3, agent_id: uuid(1), host: "web-1", type: "systemd", source: "nginx" }],
+};
 
 /** Sessions in memory, an hour long. */
 export function fakeSessions(): SessionService {

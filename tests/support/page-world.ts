@@ -4,6 +4,7 @@ import { type OpenedPage, openPage } from "./browser.ts";
 import { createTestDatabase, type TestDatabase } from "./postgres.ts";
 import { startTestServer, type TestServer } from "./server.ts";
 import { StandInHost, type StandInOptions } from "./stand-in-host.ts";
+import { until } from "./until.ts";
 
 /** Pictures of all views and states, to be looked at after a run. */
 export const SCREENSHOTS = join(import.meta.dir, "../../dist/screenshots");
@@ -21,6 +22,8 @@ export interface PageWorld extends AsyncDisposable {
   readonly database: TestDatabase;
   /** A host that is connected, and allows what ALLOW says. */
   host(hostname: string, options?: Partial<StandInOptions>): Promise<StandInHost>;
+  /** The number of a host, once the server knows it by its name. */
+  agentId(hostname: string): Promise<string>;
   /** Opens a path of the page. */
   open(path: string, options?: BrowserContextOptions): Promise<OpenedPage>;
 }
@@ -40,6 +43,14 @@ export async function startPageWorld(env: Record<string, string> = {}): Promise<
       await host.ready();
       return host;
     },
+    agentId: (hostname) =>
+      until(
+        async () => {
+          const { body } = await server.api("/v1/agents");
+          return body.find((agent: { hostname: string | null }) => agent.hostname === hostname)?.id;
+        },
+        { ms: 15_000, what: `${hostname} is known` },
+      ),
     open: (path, options = {}) => openPage(server.url + path, { viewport: DESKTOP, ...options }),
     async [Symbol.asyncDispose]() {
       for (const host of hosts) host.close();

@@ -2,17 +2,21 @@ import type { AgentView } from "../../http/agents.ts";
 import type { CommandView } from "../../http/commands.ts";
 import type { CommandNews } from "../../http/event-feed.ts";
 import type { FiguresView } from "../../http/figures.ts";
+import type { HistoryView } from "../../http/incident-history.ts";
 import type { AuditLine, IncidentCounts, ShortIncident } from "../../http/incident-lists.ts";
 import type { IncidentChanges, IncidentStory } from "../../http/incidents.ts";
 import type { SessionView } from "../../http/session.ts";
 import type { SetupPart } from "../../http/setup.ts";
-import type { SilenceView } from "../../http/silences.ts";
+import type { SilenceFitView, SilenceView } from "../../http/silences.ts";
 
 export type { CommandNews, IncidentChanges, SetupPart, ShortIncident };
 export type Counts = IncidentCounts;
 export type EventRow = AuditLine;
 export type Session = SessionView;
 export type Silence = SilenceView;
+export type SilenceFit = SilenceFitView;
+export type History = HistoryView;
+export type PastIncident = History["here"][number];
 
 export type Severity = NonNullable<ShortIncident["severity"]>;
 export type IncidentStatus = ShortIncident["status"];

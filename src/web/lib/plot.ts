@@ -26,7 +26,14 @@ export function drawPlot(box: HTMLElement, { points, from, to, step, atS, max, s
   const times = points.map((point, at) => point?.[0] ?? from + at * step);
   const column = (part: 1 | 2 | 3) => points.map((point) => point?.[part] ?? null);
   const span = to - from;
-  const axis = { stroke: color("--muted"), font, grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
+  // Asked for with each drawing: night falls while people look.
+  const stroke = (name: string) => () => color(name);
+  const axis = {
+    stroke: stroke("--muted"),
+    font,
+    grid: { stroke: stroke("--line"), width: 1 },
+    ticks: { show: false },
+  };
   const options: Plot.Options = {
     width: Math.max(120, box.clientWidth),
     height: HEIGHT_PX,
@@ -49,19 +56,23 @@ export function drawPlot(box: HTMLElement, { points, from, to, step, atS, max, s
       {},
       { stroke: "transparent", points: { show: false } },
       {
-        stroke: color("--accent"),
+        stroke: stroke("--accent"),
         width: 1.6,
-        points: { show: true, size: 4, fill: color("--accent"), filter: alone },
+        points: { show: true, size: 4, fill: stroke("--accent"), filter: alone },
       },
       { stroke: "transparent", points: { show: false } },
     ],
-    bands: [{ series: [3, 1], fill: color("--accent-soft") }],
+    bands: [{ series: [3, 1], fill: stroke("--accent-soft") }],
     hooks: { draw: [(plot) => markMoment(plot, atS, color("--critical"))] },
   };
   const plot = new Plot(options, [times, column(1), column(2), column(3)], box);
   const resizing = new ResizeObserver(() => plot.setSize({ width: Math.max(120, box.clientWidth), height: HEIGHT_PX }));
   resizing.observe(box);
+  const night = matchMedia("(prefers-color-scheme: dark)");
+  const redraw = () => plot.redraw(false);
+  night.addEventListener("change", redraw);
   return () => {
+    night.removeEventListener("change", redraw);
     resizing.disconnect();
     plot.destroy();
   };

@@ -11,6 +11,11 @@ export function durationWords(seconds: number): string {
   return joined(Math.floor(s / DAY_S), "d", Math.floor((s % DAY_S) / HOUR_S), "h");
 }
 
+/** How long something lasted. */
+export function lastedWords(from: string, to: string): string {
+  return durationWords((Date.parse(to) - Date.parse(from)) / 1000);
+}
+
 function joined(large: number, largeUnit: string, small: number, smallUnit: string): string {
   return small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
 }

@@ -1,9 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
-import type { ShortIncident } from "../data/model.ts";
-import { fitsPatterns } from "../data/silencing.ts";
-import { counted } from "../lib/text.ts";
+import { SilencePreview } from "./silence-fit.tsx";
 import { OffReason } from "./states.tsx";
 
 const FIELDS = [
@@ -18,19 +16,17 @@ const ENDS = [
   { hours: 168, words: "for a week" },
   { hours: null, words: "until somebody ends it" },
 ] as const;
-const PREVIEW_MAX = 5;
 const HOUR_MS = 3_600_000;
 
 type Patterns = Record<(typeof FIELDS)[number]["name"], string>;
 
 interface SilenceFormOptions {
   initial: Patterns;
-  open: readonly ShortIncident[];
   onMade: () => void;
 }
 
 /** A silence by patterns, with a look at what fits now. */
-export function SilenceForm({ initial, open, onMade }: SilenceFormOptions) {
+export function SilenceForm({ initial, onMade }: SilenceFormOptions) {
   const { api, store, notices } = useApp();
   const patterns = useSignal<Patterns>(initial);
   const hours = useSignal<number | null>(1);
@@ -43,7 +39,6 @@ export function SilenceForm({ initial, open, onMade }: SilenceFormOptions) {
     source: patterns.value.source.trim() || null,
   };
   const isEmpty = Object.values(given).every((one) => one === null);
-  const fitting = isEmpty ? [] : open.filter((incident) => fitsPatterns(given, incident));
 
   async function make(event: SubmitEvent): Promise<void> {
     event.preventDefault();
@@ -114,26 +109,7 @@ export function SilenceForm({ initial, open, onMade }: SilenceFormOptions) {
         />
         <FieldProblem text={problems.value.get("comment")} />
       </label>
-      <div class="preview" role="status">
-        {isEmpty ? (
-          <p class="muted">What fits now is shown here.</p>
-        ) : (
-          <>
-            <p>
-              {fitting.length === 0
-                ? "Fits nothing that is open now."
-                : `Fits ${counted(fitting.length, "open incident")} now:`}
-            </p>
-            <ul class="plain-list">
-              {fitting.slice(0, PREVIEW_MAX).map(({ id, host, source, type }) => (
-                <li key={id}>
-                  {host} · {source} <span class="muted">({type})</span>
-                </li>
-              ))}
-            </ul>
-          </>
-        )}
-      </div>
+      <SilencePreview patterns={given} />
       <FieldProblem text={problems.value.get("")} />
       <OffReason />
       <button type="submit" class="button is-primary" disabled={isBusy.value || isEmpty || !store.isLive.value}>

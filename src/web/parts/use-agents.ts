@@ -23,7 +23,7 @@ export interface AgentList {
   see(ids: readonly string[]): void;
 }
 
-function createAgentList(api: Api) {
+function createAgentList(api: Api, status: string) {
   const agents = signal<ReadonlyMap<string, Agent>>(new Map());
   const isWhole = signal(false);
   const problem = signal<ApiProblem | null>(null);
@@ -35,7 +35,7 @@ function createAgentList(api: Api) {
 
   async function load(): Promise<void> {
     try {
-      let path: string | undefined = `/v1/agents?limit=${PAGE_ROWS}`;
+      let path: string | undefined = `/v1/agents?limit=${PAGE_ROWS}${status === "" ? "" : `&status=${status}`}`;
       const found = new Map<string, Agent>();
       while (path !== undefined) {
         const page: { rows: Agent[]; next: string | undefined } = await api.list<Agent>(path, closing.signal);
@@ -96,10 +96,10 @@ function createAgentList(api: Api) {
   };
 }
 
-/** The hosts while a view shows them. */
-export function useAgents(): AgentList {
+/** The hosts while a view shows them; with a status those that have it now, and those that change meanwhile. */
+export function useAgents(status: "" | Agent["status"]): AgentList {
   const { api, store } = useApp();
-  const list = useMemo(() => createAgentList(api), [api]);
+  const list = useMemo(() => createAgentList(api, status), [api, status]);
   useEffect(() => {
     void list.load();
     const silence = store.listen(list.hear);

@@ -3,9 +3,15 @@ import { useEffect, useMemo } from "preact/hooks";
 import { useApp } from "../app-context.ts";
 import { ApiProblem } from "../data/api.ts";
 
-/** Something of the server's: `value` stays while it is loaded anew or fails. */
+/** `value` stays while it is loaded anew or fails. */
+export interface RemoteState<T> {
+  readonly value: T | null;
+  readonly problem: ApiProblem | null;
+}
+
+/** Something of the server's. */
 export interface Remote<T> {
-  readonly state: ReadonlySignal<{ value: T | null; problem: ApiProblem | null }>;
+  readonly state: ReadonlySignal<RemoteState<T>>;
   readonly reload: () => void;
   /** Changes it here, where the stream has said how. */
   readonly change: (update: (value: T) => T) => void;
@@ -15,7 +21,7 @@ export interface Remote<T> {
 export function useRemote<T>(path: string | null): Remote<T> {
   const { api, store } = useApp();
   const remote = useMemo(() => {
-    const state = signal<{ value: T | null; problem: ApiProblem | null }>({ value: null, problem: null });
+    const state = signal<RemoteState<T>>({ value: null, problem: null });
     const closing = new AbortController();
     const load = async (): Promise<void> => {
       if (path === null) return;

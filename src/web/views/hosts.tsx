@@ -18,11 +18,11 @@ const ROW_REM = { wide: 3.75, narrow: 6 } as const;
 /** All hosts: those that are silent first. */
 export function HostsView() {
   const { router, isWide } = useApp();
-  const list = useAgents();
   const isAdding = useSignal(false);
   const { query } = router.place.value;
   const text = query.get("q") ?? "";
   const status = query.get("status") ?? "";
+  const list = useAgents(status === "online" || status === "offline" ? status : "");
   const all = [...list.agents.value.values()];
   const shown = all.filter((agent) => fits(agent, text, status)).sort(compare);
   const problem = list.problem.value;
@@ -67,12 +67,12 @@ export function HostsView() {
       </search>
       {problem !== null && <FailedState problem={problem} what="the hosts" onRetry={() => void list.load()} />}
       {all.length === 0 && !list.isWhole.value && problem === null && <LoadingState what="hosts" />}
-      {list.isWhole.value && all.length === 0 && (
+      {list.isWhole.value && all.length === 0 && status === "" && (
         <EmptyState title="No host reports yet">
           <AddHost isFirst />
         </EmptyState>
       )}
-      {all.length > 0 && shown.length === 0 && (
+      {shown.length === 0 && (all.length > 0 || (list.isWhole.value && status !== "")) && (
         <EmptyState title="No host fits these filters">
           <p>
             <a class="button" href="/app/hosts">

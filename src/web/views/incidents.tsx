@@ -35,11 +35,13 @@ export function IncidentsView({ id }: { id: number | null }) {
 
 function Hint() {
   return (
-    <EmptyState title="Choose an incident">
-      <p class="muted">
-        <kbd>j</kbd> and <kbd>k</kbd> go through the list, <kbd>Enter</kbd> opens, <kbd>?</kbd> shows all keys.
-      </p>
-    </EmptyState>
+    <div class="choose">
+      <EmptyState title="Choose an incident">
+        <p class="muted">
+          <kbd>j</kbd> and <kbd>k</kbd> go through the list, <kbd>Enter</kbd> opens, <kbd>?</kbd> shows all keys.
+        </p>
+      </EmptyState>
+    </div>
   );
 }
 
@@ -70,6 +72,11 @@ function ListPane({ query, currentId }: { query: string; currentId: number | nul
               <a class="button" href="/app/incidents">
                 Clear the filters
               </a>
+            </p>
+          )}
+          {!isFiltered && (
+            <p>
+              What was is among those that are <a href="/app/incidents?status=resolved&order=newest">resolved</a>.
             </p>
           )}
         </EmptyState>

@@ -2,19 +2,16 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
-import type { ShortIncident, Silence } from "../data/model.ts";
-import { fitsPatterns } from "../data/silencing.ts";
+import type { Silence } from "../data/model.ts";
 import { personOf } from "../lib/event-words.ts";
-import { counted } from "../lib/text.ts";
 import { clockWords } from "../lib/time.ts";
 import { Icon } from "../parts/icons.tsx";
 import { Sheet } from "../parts/sheet.tsx";
+import { HeldBack } from "../parts/silence-fit.tsx";
 import { SilenceForm } from "../parts/silence-form.tsx";
 import { EmptyState, FailedState, LoadingState, OffReason } from "../parts/states.tsx";
 import { useRemote } from "../parts/use-remote.ts";
 import { Age } from "../parts/words.tsx";
-
-const OPEN_MAX = 500;
 
 /** What is not told now: what, by whom, why, until when, and what it holds back. */
 export function SilencesView() {
@@ -22,19 +19,15 @@ export function SilencesView() {
   const { query } = router.place.value;
   const hasEnded = query.get("ended") === "true";
   const remote = useRemote<Silence[]>(`/v1/silences?limit=200${hasEnded ? "&ended=true" : ""}`);
-  const open = useRemote<ShortIncident[]>(`/v1/incidents?view=short&status=open&limit=${OPEN_MAX}`);
   const isMaking = query.has("new");
   const { value: silences, problem } = remote.state.value;
 
   useEffect(
     () =>
       store.listen(({ kind, data }) => {
-        if (kind === "timeline" && data.kind.startsWith("silence.")) {
-          remote.reload();
-          open.reload();
-        }
+        if (kind === "timeline" && data.kind.startsWith("silence.")) remote.reload();
       }),
-    [remote, open],
+    [remote],
   );
 
   return (
@@ -69,7 +62,7 @@ export function SilencesView() {
       <ul class="cards">
         {silences?.map((silence) => (
           <li key={silence.id}>
-            <SilenceCard silence={silence} open={open.state.value.value ?? []} onEnded={remote.reload} />
+            <SilenceCard silence={silence} onEnded={remote.reload} />
           </li>
         ))}
       </ul>
@@ -81,7 +74,6 @@ export function SilencesView() {
               type: query.get("type") ?? "",
               source: query.get("source") ?? "",
             }}
-            open={open.state.value.value ?? []}
             onMade={() => {
               remote.reload();
               router.go("/app/silences", { replace: true });
@@ -95,14 +87,12 @@ export function SilencesView() {
 
 interface SilenceCardOptions {
   silence: Silence;
-  open: readonly ShortIncident[];
   onEnded: () => void;
 }
 
-function SilenceCard({ silence, open, onEnded }: SilenceCardOptions) {
+function SilenceCard({ silence, onEnded }: SilenceCardOptions) {
   const { api, notices, store } = useApp();
   const isBusy = useSignal(false);
-  const held = heldBack(silence, open);
   const isOver = silence.ended_at !== null;
 
   async function end(): Promise<void> {
@@ -127,16 +117,7 @@ function SilenceCard({ silence, open, onEnded }: SilenceCardOptions) {
         {endWords(silence, store.now.peek())} · by {personOf(silence.actor)}, <Age at={silence.created_at} /> ago
       </p>
       {silence.comment !== null && <p>“{silence.comment}”</p>}
-      {!isOver && (
-        <p class="muted">
-          {held.length === 0 ? "Holds back nothing now." : `Holds back ${counted(held.length, "open incident")} now: `}
-          {held.slice(0, 5).map(({ id, host, source }) => (
-            <a key={id} class="held" href={`/app/incidents/${id}`}>
-              {host} · {source}
-            </a>
-          ))}
-        </p>
-      )}
+      {!isOver && <HeldBack silence={silence} />}
       {!isOver && (
         <button type="button" class="button" disabled={isBusy.value || !store.isLive.value} onClick={() => void end()}>
           {isBusy.value ? "Ending…" : "End it"}
@@ -159,10 +140,4 @@ function endWords({ ends, until, ended_at }: Silence, nowMs: number): string {
   if (until !== null) return `until ${clockWords(until, nowMs)}`;
   if (ends === "until_resolved") return "until it is resolved";
   return ends === "until_worse" ? "until it gets worse" : "until somebody ends it";
-}
-
-/** What of the open incidents it speaks of. */
-function heldBack(silence: Silence, open: readonly ShortIncident[]): ShortIncident[] {
-  if (silence.fingerprint !== null) return open.filter(({ id }) => id === silence.incident_id);
-  return open.filter((incident) => fitsPatterns(silence, incident));
 }

@@ -2,18 +2,25 @@ import { useSignal } from "@preact/signals";
 import type { DecisionAction, IgnoreVariant } from "../../../protocol/actions.ts";
 import { useApp } from "../../app-context.ts";
 import { ApiProblem, wordsOf } from "../../data/api.ts";
-import type { Incident } from "../../data/model.ts";
+import type { History, Incident } from "../../data/model.ts";
 import { keyOf } from "../../data/presses.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { useKeys } from "../../parts/use-keys.ts";
+import type { RemoteState } from "../../parts/use-remote.ts";
 import { actionsOf, whyNoRestart } from "./actions.ts";
 import { MoreSheet } from "./more-sheet.tsx";
 import { lastDecision, Outcome } from "./outcome.tsx";
 import { RestartSheet } from "./restart-sheet.tsx";
 import type { Story } from "./use-story.ts";
 
+interface ActionBarOptions {
+  story: Story;
+  incident: Incident;
+  history: RemoteState<History>;
+}
+
 /** Under the thumb: what one presses, and then what came of it. */
-export function ActionBar({ story, incident, before }: { story: Story; incident: Incident; before: Incident | null }) {
+export function ActionBar({ story, incident, history }: ActionBarOptions) {
   const { api, store, presses, notices } = useApp();
   const sheet = useSignal<"restart" | "more" | null>(null);
   const agent = story.agent.value;
@@ -120,7 +127,7 @@ export function ActionBar({ story, incident, before }: { story: Story; incident:
         <RestartSheet
           incident={incident}
           agent={agent}
-          before={before}
+          history={history}
           onPress={() => void press("restart")}
           onClose={() => {
             sheet.value = null;

@@ -1,7 +1,8 @@
+import type { ComponentChildren } from "preact";
 import { useApp } from "../../app-context.ts";
-import type { Incident } from "../../data/model.ts";
+import type { History as HistoryOf, Incident } from "../../data/model.ts";
 import { visibleText } from "../../lib/text.ts";
-import { durationWords } from "../../lib/time.ts";
+import { lastedWords } from "../../lib/time.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { FailedState, LoadingState, MissingState } from "../../parts/states.tsx";
 import { useKeys } from "../../parts/use-keys.ts";
@@ -25,21 +26,50 @@ export function IncidentView({ id, query }: { id: number; query: string }) {
   useKeys({ u: () => router.go(`/app/incidents${query}`) });
   if (problem?.status === 404)
     return (
-      <MissingState what={`There is no incident #${id}`}>
-        <p>It was deleted after the time that incidents are kept, or never was.</p>
-      </MissingState>
+      <NoIncident query={query}>
+        <MissingState what={`There is no incident #${id}`}>
+          <p>It was deleted after the time that incidents are kept, or never was.</p>
+        </MissingState>
+      </NoIncident>
     );
   if (incident === null && problem !== null)
     return (
-      <FailedState
-        problem={problem}
-        what={`incident #${id}`}
-        heading={`Incident #${id}`}
-        onRetry={() => void story.load()}
-      />
+      <NoIncident query={query}>
+        <FailedState
+          problem={problem}
+          what={`incident #${id}`}
+          heading={`Incident #${id}`}
+          onRetry={() => void story.load()}
+        />
+      </NoIncident>
     );
-  if (incident === null) return <LoadingState what={`incident #${id}`} heading={`Incident #${id}`} />;
+  if (incident === null)
+    return (
+      <NoIncident query={query}>
+        <LoadingState what={`incident #${id}`} heading={`Incident #${id}`} />
+      </NoIncident>
+    );
   return <IncidentPage key={id} story={story} incident={incident} query={query} />;
+}
+
+/** What stands in its place: on a phone the way back, too, since the places are not shown here. */
+function NoIncident({ query, children }: { query: string; children: ComponentChildren }) {
+  return (
+    <div class="incident">
+      <div class="incident-head">
+        <BackLink query={query} />
+      </div>
+      {children}
+    </div>
+  );
+}
+
+function BackLink({ query }: { query: string }) {
+  return (
+    <a class="button is-quiet is-square back" href={`/app/incidents${query}`} aria-label="Back to the list">
+      <Icon name="back" />
+    </a>
+  );
 }
 
 interface IncidentPageOptions {
@@ -49,9 +79,7 @@ interface IncidentPageOptions {
 }
 
 function IncidentPage({ story, incident, query }: IncidentPageOptions) {
-  // Deleted by now, perhaps: the page then says that there was one, and no more.
-  const { previous_id: previous } = incident;
-  const before = useRemote<Incident>(previous === null ? null : `/v1/incidents/${previous}`).state.value.value;
+  const history = useRemote<HistoryOf>(`/v1/incidents/${incident.id}/history`);
   const agent = story.agent.value;
   const host = agent?.hostname ?? (story.isHostGone.value ? "a removed host" : "unnamed host");
   const { severity, source, status, occurrences, created_at, resolved_at, last_seen_at, parent_id, next_id } = incident;
@@ -59,9 +87,7 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
     <article class="incident">
       <div class="incident-fold">
         <div class="incident-head">
-          <a class="button is-quiet is-square back" href={`/app/incidents${query}`} aria-label="Back to the list">
-            <Icon name="back" />
-          </a>
+          <BackLink query={query} />
           <SeverityBadge severity={severity} />
           <span class="incident-number">#{incident.id}</span>
           <StatusWord status={status} />
@@ -91,20 +117,16 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
         <Cause story={story} incident={incident} />
         <Fix incident={incident} />
       </div>
-      <ActionBar story={story} incident={incident} before={before} />
+      <ActionBar story={story} incident={incident} history={history.state.value} />
       <div class="incident-more">
         <FetchedLog story={story} incident={incident} />
         <Consequences id={incident.id} />
         <Moment incident={incident} />
         <Log incident={incident} />
         <Timeline incident={incident} />
-        <History incident={incident} before={before} />
+        <History history={history} />
         <ModelCalls id={incident.id} />
       </div>
     </article>
   );
-}
-
-function lastedWords(from: string, to: string): string {
-  return durationWords((Date.parse(to) - Date.parse(from)) / 1000);
 }

@@ -47,10 +47,19 @@ export function Outcome({ decision, command }: { decision: Decision; command: Co
   );
 }
 
+/** What came of a restart, without who did it: that stands at the end. */
+export function saidOf({ outcome }: Pick<Decision, "outcome">): string {
+  return (outcome ?? "").replace(/^restarted(?: by [^,;]+)?[,;] /, "");
+}
+
+/** The same after a word that says whether it failed. */
+export function detailsOf(decision: Pick<Decision, "outcome">): string {
+  return saidOf(decision).replace(/^failed again /, "");
+}
+
 function shownOf(decision: Decision, command: Command | undefined, nowMs: number): Shown {
   const ran = ranWords(command);
-  // Who did it stands at the end.
-  const said = (decision.outcome ?? "").replace(/^restarted(?: by [^,;]+)?[,;] /, "");
+  const said = detailsOf(decision);
   switch (decision.state) {
     case "requested":
       return { word: "Sending the restart", details: said, mood: "busy" };

@@ -1,29 +1,30 @@
 import { requestOf } from "../../../protocol/actions.ts";
 import { useApp } from "../../app-context.ts";
-import type { Agent, Decision, Incident } from "../../data/model.ts";
+import type { Agent, Decision, History, Incident, PastIncident } from "../../data/model.ts";
 import { personOf } from "../../lib/event-words.ts";
 import { programOf } from "../../lib/programs.ts";
 import { Sheet } from "../../parts/sheet.tsx";
 import { OffReason } from "../../parts/states.tsx";
+import type { RemoteState } from "../../parts/use-remote.ts";
 import { Age } from "../../parts/words.tsx";
-import { lastDecision } from "./outcome.tsx";
+import { lastDecision, saidOf } from "./outcome.tsx";
 
 interface RestartSheetOptions {
   incident: Incident;
   agent: Agent | null;
-  /** The same problem before, where that is known. */
-  before: Incident | null;
+  /** The same problem before. */
+  history: RemoteState<History>;
   onPress: () => void;
   onClose: () => void;
 }
 
 /** Says what will run where, and what came of it the last time; nothing changes a host before it is pressed. */
-export function RestartSheet({ incident, agent, before, onPress, onClose }: RestartSheetOptions) {
+export function RestartSheet({ incident, agent, history, onPress, onClose }: RestartSheetOptions) {
   const { store } = useApp();
   const request = requestOf("restart", incident);
   if (request === undefined) return null;
   const host = agent?.hostname ?? "the host";
-  const last = lastDecision(incident, "restart") ?? (before ? lastDecision(before, "restart") : undefined);
+  const last = lastDecision(incident, "restart") ?? lastRestart(history.value?.here);
   return (
     <Sheet title={`Restart ${incident.source} on ${host}?`} onClose={onClose}>
       <p>
@@ -33,9 +34,7 @@ export function RestartSheet({ incident, agent, before, onPress, onClose }: Rest
       {agent?.status === "offline" && (
         <p class="warning-line">{host} is not connected now. It is waited for 30 s, then nothing runs.</p>
       )}
-      <p class="last-time">
-        {last ? <LastTime decision={last} /> : "Nobody has restarted it for this problem before."}
-      </p>
+      <p class="last-time">{last ? <LastTime decision={last} /> : unknownWords(history)}</p>
       <OffReason />
       <div class="sheet-actions">
         <button type="button" class="button is-danger" disabled={!store.isLive.value} onClick={onPress}>
@@ -49,11 +48,25 @@ export function RestartSheet({ incident, agent, before, onPress, onClose }: Rest
   );
 }
 
-function LastTime({ decision }: { decision: Decision }) {
+type PastDecision = PastIncident["decisions"][number];
+
+/** The incidents and their decisions come with the newest first. */
+function lastRestart(past: readonly PastIncident[] = []): PastDecision | undefined {
+  return past.flatMap(({ decisions }) => decisions).find(({ action }) => action === "restart");
+}
+
+function unknownWords({ value, problem }: RemoteState<History>): string {
+  if (value !== null) return "Nobody has restarted it for this problem before.";
+  return problem === null
+    ? "Asking what came of it the last time…"
+    : "What came of it the last time could not be loaded.";
+}
+
+function LastTime({ decision }: { decision: Decision | PastDecision }) {
   return (
     <>
       The last time, <Age at={decision.requested_at} /> ago by {personOf(decision.actor, decision.actor_name)}:{" "}
-      <b>{decision.outcome ?? decision.state.replaceAll("_", " ")}</b>
+      <b>{saidOf(decision) || decision.state.replaceAll("_", " ")}</b>
     </>
   );
 }

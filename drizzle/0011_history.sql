@@ -1,0 +1,1 @@
+CREATE INDEX "incidents_kind" ON "incidents" USING btree ("type","source","id") WHERE status = 'resolved';
