@@ -216,8 +216,8 @@ export function createAgentService(deps: {
 }): AgentService {
   const { store, revoked } = deps;
   return {
-    async list({ limit, cursor, status }) {
-      const agents = await store.list(limit + 1, cursor, status);
+    async list({ limit, ...meant }) {
+      const agents = await store.list(limit + 1, meant);
       const page = agents.slice(0, limit);
       const last = page.at(-1);
       return agents.length > limit && last ? { agents: page, nextCursor: last.id } : { agents: page };

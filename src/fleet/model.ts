@@ -66,13 +66,19 @@ export interface PresenceService {
   introduce(agentIds: readonly string[]): Promise<void>;
 }
 
+/** Which agents to list, newest first. */
+export interface AgentPage {
+  limit: number;
+  /** The last one's id of the page before. */
+  cursor?: string | undefined;
+  status?: Agent["status"] | undefined;
+  /** Of these alone. */
+  ids?: readonly string[] | undefined;
+}
+
 /** Agents as people see them: the API's and the command line's side. */
 export interface AgentService {
-  list(page: {
-    limit: number;
-    cursor?: string;
-    status?: Agent["status"] | undefined;
-  }): Promise<{ agents: Agent[]; nextCursor?: string }>;
+  list(page: AgentPage): Promise<{ agents: Agent[]; nextCursor?: string }>;
   get(id: string): Promise<Agent | undefined>;
   /** A new agent and its token, which is shown this once. */
   create(input: { hostname?: string }, actor: string): Promise<{ agent: Agent; token: string }>;

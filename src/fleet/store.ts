@@ -1,7 +1,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import { type Cursor, isNewSince, tellChanged, tellOf } from "../db/changes.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
-import type { Agent } from "./model.ts";
+import type { Agent, AgentPage } from "./model.ts";
 
 const COLUMNS = ["id", "hostname", "status", "last_seen_at", "meta", "created_at", "connected_at"] as const;
 
@@ -102,8 +102,9 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       });
     },
 
-    async list(limit: number, cursor: string | undefined, status: Agent["status"] | undefined): Promise<Agent[]> {
-      const isMeant = status === undefined ? sql`true` : sql`status = ${status}`;
+    async list(limit: number, { cursor, status, ids }: Omit<AgentPage, "limit">): Promise<Agent[]> {
+      const isAsked = ids === undefined ? sql`true` : sql`id = any(${ids as string[]}::uuid[])`;
+      const isMeant = status === undefined ? isAsked : sql`${isAsked} and status = ${status}`;
       return sql<Agent[]>`
         select ${shown(sql)} from agents
         where deleted_at is null and ${isMeant} and (${cursor === undefined} or (created_at, id) < (

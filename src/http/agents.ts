@@ -47,12 +47,18 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
       "/",
       async ({ query, request, set }) => {
         const { cursor, status } = query;
-        const { agents: page, nextCursor } = await agents.list({ limit: api.limitOf(query), cursor, status });
+        const meant = { cursor, status, ids: query.ids?.split(",") };
+        const { agents: page, nextCursor } = await agents.list({ limit: api.limitOf(query), ...meant });
         return api.pageOf(page, nextCursor, { request, set });
       },
       describe(
         "All agents, newest first",
-        { query: api.pageQuery(api.Uuid, { status: Type.Optional(api.oneOf(AGENT_STATUSES)) }) },
+        {
+          query: api.pageQuery(api.Uuid, {
+            status: Type.Optional(api.oneOf(AGENT_STATUSES)),
+            ids: Type.Optional(api.Uuids),
+          }),
+        },
         api.answers(200, Type.Array(Agent)),
       ),
     )

@@ -151,7 +151,7 @@ const Counts = api.resource("IncidentCounts", {
 
 /** A line of the audit trail over all hosts. */
 export const AuditLineSchema = api.resource("AuditLine", {
-  id: Type.Integer(),
+  id: Type.Integer({ description: "of the line that an incident opened: the incident's number, negative" }),
   at: api.Instant,
   kind: Type.String(),
   actor: Type.String({ description: "agent, system, or a person" }),
@@ -160,6 +160,12 @@ export const AuditLineSchema = api.resource("AuditLine", {
   incident_id: api.nullable(api.IncidentId),
   command_id: api.nullable(api.Uuid),
   data: api.nullable(api.AnyObject),
+});
+
+/** Where the page before ended: of lines that are stored, and of incidents. */
+const TimelineCursor = Type.String({
+  pattern: "^\\d{1,16}\\.\\d{1,10}$",
+  description: "the cursor of the page before's Link header",
 });
 
 /** The same as a type: for the page, too. */
@@ -190,7 +196,7 @@ export function incidentListRoutes(incidents: IncidentService) {
       },
       describe(
         "What happened last, on all hosts",
-        { query: api.input({ limit: api.Limit, before: Type.Optional(api.RowIdText) }) },
+        { query: api.input({ limit: api.Limit, before: Type.Optional(TimelineCursor) }) },
         api.answers(200, Type.Array(AuditLineSchema)),
       ),
     );

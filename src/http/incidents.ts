@@ -105,6 +105,19 @@ const DecisionInput = api.input({
   action: api.oneOf(DECISION_ACTIONS),
   variant: Type.Optional(api.oneOf(IGNORE_VARIANTS)),
 });
+const MANY_MAX = 500;
+const ManyInput = api.input({
+  ids: Type.Array(api.IncidentId, { minItems: 1, maxItems: MANY_MAX, uniqueItems: true }),
+  status: api.oneOf(DECIDED_STATUSES),
+});
+/** What came of a decision about several. */
+export type IncidentChanges = Static<typeof ChangesSchema>;
+const ChangesSchema = api.resource("IncidentChanges", {
+  changed: Type.Array(api.IncidentId),
+  refused: Type.Array(
+    api.resource("IncidentRefusal", { id: api.IncidentId, code: Type.String(), detail: Type.String() }),
+  ),
+});
 const ModelCallSchema = api.resource("ModelCall", {
   asked_at: api.Instant,
   model: Type.String(),
@@ -200,6 +213,25 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           "A person's decision on an incident; resolved is final",
           { params: api.NUMBER_PARAMS, body: api.input({ status: api.oneOf(DECIDED_STATUSES) }) },
           api.answers(200, IncidentSchema, 404, 409),
+        ),
+      )
+      .patch(
+        "/incidents",
+        async ({ body, request, server }) => {
+          const { changed, refused } = await incidents.decideAll(body.ids, body.status, actorOf(request, server));
+          return {
+            changed,
+            refused: refused.map(({ id, reason, message }) => ({
+              id,
+              code: reason === "not_found" ? "incident_not_found" : reason,
+              detail: message,
+            })),
+          };
+        },
+        describe(
+          "A person's decision on several incidents at once; each that does not change is named",
+          { body: ManyInput },
+          api.answers(200, ChangesSchema),
         ),
       )
       // What Slack's buttons do, for every other program.

@@ -33,6 +33,11 @@ export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
 
 /** A UUID in its usual form. */
 export const Uuid = Type.String({ pattern: `^${UUID}$`, description: "a UUID" });
+/** UUIDs within a URL, with commas between them. */
+export const Uuids = Type.String({
+  pattern: `^${UUID}(,${UUID}){0,99}$`,
+  description: "UUIDs, 100 at most, with commas between them",
+});
 /** An instant, ISO 8601 in UTC. */
 export const Instant = Type.String({ format: "date-time" });
 
@@ -65,9 +70,6 @@ export const IncidentIdText = numberText("^[1-9]\\d{0,9}$", SERIAL_MAX);
 export const AnyObject = Type.Unsafe<Record<string, unknown>>(
   Type.Object({}, { additionalProperties: true, description: "an object" }),
 );
-
-/** A row's number in a URL, of a table that may have more rows than incidents can. */
-export const RowIdText = numberText("^[1-9]\\d{0,15}$", Number.MAX_SAFE_INTEGER);
 
 /** A page's size in a URL. */
 export const Limit = Type.Optional(numberText("^([1-9]\\d{0,2}|1000)$", PAGE.max));

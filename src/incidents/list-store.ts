@@ -25,6 +25,12 @@ export interface FoundPage {
   nextCursor?: string;
 }
 
+/** A page of the audit trail, and where the next one begins. */
+export interface AuditPage {
+  lines: AuditLine[];
+  nextCursor?: string;
+}
+
 /** An incident in short, with what tells whether it is silenced. */
 export type ShortRow = Omit<ShortIncident, "silenced"> & { hostname: string | null; fingerprint: string };
 
@@ -165,11 +171,20 @@ export function createListStore(sql: Sql) {
         join incidents i on i.id = wanted.id join agents a on a.id = i.agent_id order by wanted.no`;
     },
 
-    /** Newest first, of all hosts. */
-    async audit(limit: number, before: number | undefined): Promise<AuditLine[]> {
-      return sql<AuditLine[]>`
-        select ${auditColumns(sql)} from events e left join agents a on a.id = e.agent_id
-        where ${before === undefined ? sql`true` : sql`e.id < ${before}`} order by e.id desc limit ${limit}`;
+    /** Newest first, of all hosts: what is stored, and, of incidents themselves, that they opened. */
+    async audit(limit: number, before?: string): Promise<AuditPage> {
+      const place = auditPlaceOf(before);
+      const [stored, opened] = await Promise.all([
+        sql<AuditLine[]>`
+          select ${auditColumns(sql)} from events e left join agents a on a.id = e.agent_id
+          where e.id < ${place.line} order by e.id desc limit ${limit + 1}`,
+        sql<AuditLine[]>`
+          select -i.id as id, i.created_at as at, 'opened' as kind, 'agent' as actor, i.agent_id, ${host} as host,
+            i.id as incident_id, null as command_id, jsonb_build_object('source', i.source, 'severity', i.severity) as data
+          from incidents i where i.id < ${place.incident}::int order by i.id desc limit ${limit + 1}`,
+      ]);
+      const lines = merge(stored, opened, limit);
+      return stored.length + opened.length > limit ? { lines, nextCursor: auditCursor(lines, place) } : { lines };
     },
   };
 
@@ -184,6 +199,31 @@ export type ListStore = ReturnType<typeof createListStore>;
 export function auditColumns(sql: Sql): Fragment {
   return sql`e.id::float8 as id, e.at, e.kind, e.actor, e.agent_id, coalesce(a.hostname, a.id::text) as host, e.incident_id,
     e.command_id, e.data`;
+}
+
+/** Lines of both, newest first; each kind stays in its own order, so that a page ends at one place in each. */
+function merge(stored: readonly AuditLine[], opened: readonly AuditLine[], limit: number): AuditLine[] {
+  const [first, second] = [[...stored], [...opened]];
+  const atMs = (lines: readonly AuditLine[]) => lines[0]?.at.getTime() ?? 0;
+  const takeNewest = () => (atMs(first) >= atMs(second) ? first.shift() : second.shift());
+  return Array.from({ length: limit }, takeNewest).filter((line) => line !== undefined);
+}
+
+/** Where a page of the audit trail ended: below that line, and below that incident. */
+interface AuditPlace {
+  line: number;
+  incident: number;
+}
+
+function auditPlaceOf(cursor = `${Number.MAX_SAFE_INTEGER}.${ID_END}`): AuditPlace {
+  const [line, incident] = cursor.split(".").map(Number);
+  return { line: line ?? 0, incident: Math.min(incident ?? 0, ID_END) };
+}
+
+function auditCursor(lines: readonly AuditLine[], before: AuditPlace): string {
+  const line = lines.findLast(({ id }) => id > 0)?.id ?? before.line;
+  const opened = lines.findLast(({ id }) => id < 0)?.id ?? -before.incident;
+  return `${line}.${-opened}`;
 }
 
 /** The cursor of a page in order of urgency; none is before all. */

@@ -196,7 +196,10 @@ export interface IncidentCounts {
   quiet_since: Date | null;
 }
 
-/** A line of the audit trail, with whom it is about. */
+/**
+ * A line of the audit trail, with whom it is about. That an incident opened is told by the incident itself: such a line has the
+ * incident's number, negative.
+ */
 export interface AuditLine {
   id: number;
   at: Date;
@@ -325,9 +328,19 @@ export interface IncidentWriter {
   note(tx: Sql | TransactionSql, notes: readonly Note[]): Promise<void>;
 }
 
-export type StatusChange =
-  | { ok: true; incident: Incident }
-  | { ok: false; reason: "not_found" | "invalid_transition"; message: string };
+/** Why an incident's status did not change. */
+export interface StatusRefusal {
+  reason: "not_found" | "invalid_transition";
+  message: string;
+}
+
+export type StatusChange = { ok: true; incident: Incident } | ({ ok: false } & StatusRefusal);
+
+/** What came of a decision about several: those that have the status now, and why others have not. */
+export interface StatusChanges {
+  changed: number[];
+  refused: ({ id: number } & StatusRefusal)[];
+}
 
 /** Incidents as people read and decide them. */
 export interface IncidentService {
@@ -339,9 +352,11 @@ export interface IncidentService {
   /** Of open ones when no status is named. */
   counts(filter: IncidentFilter): Promise<IncidentCounts>;
   /** The newest lines of the audit trail over all hosts. */
-  audit(page: { limit: number; before?: number | undefined }): Promise<{ lines: AuditLine[]; nextCursor?: number }>;
+  audit(page: { limit: number; before?: string | undefined }): Promise<{ lines: AuditLine[]; nextCursor?: string }>;
   get(id: number): Promise<IncidentStory | undefined>;
   /** The last few times that the same was there before this incident; undefined when there is no such incident. */
   history(id: number): Promise<IncidentHistory | undefined>;
   decide(id: number, status: DecidedStatus, actor: string): Promise<StatusChange>;
+  /** The same about several at once, in one transaction: none waits for another's. */
+  decideAll(ids: readonly number[], status: DecidedStatus, actor: string): Promise<StatusChanges>;
 }

@@ -11,6 +11,7 @@ import type {
   IncidentWriter,
   ShortIncident,
   Silenceable,
+  StatusRefusal,
   StatusSetting,
   TimelineEntry,
 } from "./model.ts";
@@ -55,12 +56,7 @@ export function createIncidentService(all: IncidentServiceDeps): IncidentService
     },
     short,
     counts,
-    async audit({ limit, before }) {
-      const found = await lists.audit(limit + 1, before);
-      const lines = found.slice(0, limit);
-      const last = lines.at(-1);
-      return found.length > limit && last ? { lines, nextCursor: last.id } : { lines };
-    },
+    audit: ({ limit, before }) => lists.audit(limit, before),
     async get(id) {
       const incident = await store.get(id);
       if (!incident) return undefined;
@@ -76,12 +72,33 @@ export function createIncidentService(all: IncidentServiceDeps): IncidentService
     async decide(id, status, actor) {
       const isDone = await store.begin((tx) => change(tx, { incidentId: id, status, actor }));
       const found = await store.get(id);
-      if (found && isDone) return { ok: true, incident: found };
-      return found
-        ? { ok: false, reason: "invalid_transition", message: `the incident is ${found.status}, which is final` }
-        : { ok: false, reason: "not_found", message: "there is no such incident" };
+      return found && isDone ? { ok: true, incident: found } : { ok: false, ...refusalOf(found) };
+    },
+    async decideAll(ids, status, actor) {
+      const done = await store.begin((tx) => changeAll(tx, ids, { status, actor }));
+      const others = ids.filter((id) => !done.has(id));
+      const found = new Map((await store.some(others)).map((one) => [one.id, one]));
+      return { changed: [...done], refused: others.map((id) => ({ id, ...refusalOf(found.get(id)) })) };
     },
   };
+
+  async function changeAll(
+    tx: TransactionSql,
+    ids: readonly number[],
+    what: Omit<Decided, "incidentId">,
+  ): Promise<Set<number>> {
+    const settings = ids.map((incidentId) => ({ incidentId, ...what }));
+    const done = await deps.writer.setStatus(tx, settings);
+    for (const one of settings) if (done.has(one.incidentId)) await deps.decided(tx, one);
+    return done;
+  }
+}
+
+/** Why an incident has not changed: it is resolved, or is not there. */
+function refusalOf(incident: Incident | undefined): StatusRefusal {
+  return incident
+    ? { reason: "invalid_transition", message: `the incident is ${incident.status}, which is final` }
+    : { reason: "not_found", message: "there is no such incident" };
 }
 
 function silenceable({ id, agent_id: agentId, hostname, type, source, fingerprint, severity }: ShortRow): Silenceable {

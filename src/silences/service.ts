@@ -25,6 +25,8 @@ const SWEEP_REST_MS = 1_000;
 const PATTERNS_MAX = 1_000;
 /** An ignored problem whose time is over goes on when it came within this. */
 const GOES_ON_S = 600;
+/** Of more changes at once whoever shows incidents reads its lists anew. */
+const TOLD_MAX = 1_000;
 const SYSTEM = "system";
 
 interface SilenceDeps {
@@ -53,7 +55,16 @@ export function createSilences({ sql, store, fits, writer, loops }: SilenceDeps)
     const ended = await store.end(tx, endings);
     const notes = ended.map((one) => endedNote(one, actor, whys.get(one.id) ?? ""));
     await writer.note(tx, notes);
+    await tellSpoken(tx, ended);
     return ended;
+  }
+
+  /** Whoever shows the open incidents of which these speak shows whether they are silenced. */
+  async function tellSpoken(tx: TransactionSql, changed: readonly OpenSilence[]): Promise<void> {
+    const problems = changed.flatMap(({ fingerprint }) => (fingerprint === null ? [] : [fingerprint]));
+    const open = await store.openOf(tx, problems, { isAll: problems.length < changed.length });
+    const spoken = open.filter((incident) => changed.some((silence) => speaksOf(silence, incident)));
+    await store.tell(tx, spoken.map(({ id }) => id).slice(0, TOLD_MAX));
   }
 
   async function ignore(tx: TransactionSql, incidentId: number, variant: IgnoreVariant, actor: string): Promise<void> {
@@ -158,6 +169,7 @@ export function createSilences({ sql, store, fits, writer, loops }: SilenceDeps)
       const made = await sql.begin(async (tx) => {
         const created = await store.create(tx, silence, actor, PATTERNS_MAX);
         if (created) await writer.note(tx, [createdNote(created)]);
+        if (created) await tellSpoken(tx, [{ ...created, baseline: null }]);
         return created;
       });
       sweeping?.wake();

@@ -3,6 +3,7 @@
  * else holds: what is held is being ended.
  */
 import type { Sql, TransactionSql } from "postgres";
+import { tellChanged } from "../db/changes.ts";
 import { LockKey } from "../db/lock-keys.ts";
 import type { Silenceable } from "../incidents/model.ts";
 import type { NewSilence, Silence, SilenceEnd, SilencePage } from "./model.ts";
@@ -12,6 +13,8 @@ type Query = Sql | TransactionSql;
 
 /** Rows of one DELETE, of one look at what is due, and of one look at what a silence held back. */
 const CHUNK_ROWS = 1_000;
+/** More open incidents than anybody looks through. */
+const OPEN_ROWS = 20_000;
 /** An alert is news, and is looked at many times within this. */
 const NEWS_S = 600;
 
@@ -169,6 +172,24 @@ export function createSilenceStore(sql: Sql) {
         select ${incidentColumns} from incidents i join agents a on a.id = i.agent_id
         where i.agent_id = ${agentId} and i.fingerprint = ${fingerprint} and i.status <> 'resolved' limit 1`;
       return row;
+    },
+
+    /** Open incidents of these problems; with `isAll` of all problems, the newest. */
+    async openOf(
+      tx: TransactionSql,
+      fingerprints: readonly string[],
+      { isAll }: { isAll: boolean },
+    ): Promise<SilencedIncident[]> {
+      if (fingerprints.length === 0 && !isAll) return [];
+      const meant = isAll ? tx`true` : tx`i.fingerprint = any(${fingerprints as string[]})`;
+      return tx<SilencedIncident[]>`
+        select ${incidentColumns} from incidents i join agents a on a.id = i.agent_id
+        where i.status <> 'resolved' and ${meant} order by i.id desc limit ${OPEN_ROWS}`;
+    },
+
+    /** Tells whoever shows these incidents that what is shown of them changed, at the commit. */
+    async tell(tx: TransactionSql, incidentIds: readonly number[]): Promise<void> {
+      await tellChanged(tx, "incidents", incidentIds);
     },
 
     /** Incidents that opened since then and are still open. */

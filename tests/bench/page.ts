@@ -2,14 +2,20 @@
 import type { CDPSession, Page } from "playwright-core";
 import { runAtEnd } from "../support/at-end.ts";
 import { type OpenedPage, openPage } from "../support/browser.ts";
+import { msToPaint } from "../support/paint.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 const INCIDENTS = 10_000;
 const HOSTS = 2_000;
 const RUNS = 10;
 const EVENTS = 50_000;
 const LIVE_ROWS = 20;
+const PRESSES = 20;
+const HUNDRED = 100;
+/** The server's, to a press. */
+const ANSWER_MS = 300;
 /** A telephone of some years ago on a slow network. */
 const SLOW = { cpu: 4, bitsPerSecond: 1_600_000, latencyMs: 100 } as const;
 
@@ -133,7 +139,10 @@ async function load(url: string, slow: boolean): Promise<Load> {
   return { paintedMs, answers: answersAtPaint, answerBytes: bytesAtPaint, elements };
 }
 
-/** From the stream's word to the painted row. */
+/**
+ * From the stream's word to the painted row: the server's write, the browser's network, the worker that reads for all tabs, its word
+ * to the page, the list in order, layout, and the wait for the next frame, of which a screen shows one each 16.7 ms.
+ */
 async function liveRowMs(page: Page, player: ReturnType<typeof startStreamPlayer>, sample: object): Promise<number[]> {
   const took: number[] = [];
   for (let n = 1; n <= LIVE_ROWS; n++) {
@@ -158,6 +167,38 @@ async function liveRowMs(page: Page, player: ReturnType<typeof startStreamPlayer
   return took;
 }
 
+/** From the pointer's event to the painted change, on an incident's page, while the server takes its time to answer. */
+async function pressMs(page: Page): Promise<number[]> {
+  await page.route(/\/decisions$/, async (route) => {
+    await Bun.sleep(ANSWER_MS);
+    await route.fulfill({ status: 409, contentType: "application/problem+json", body: '{"detail":"not now"}' });
+  });
+  const button = page.getByRole("button", { name: "Acknowledge" });
+  const took: number[] = [];
+  for (let n = 0; n < PRESSES; n++) {
+    await button.waitFor();
+    took.push(await msToPaint(page, ".bar", () => button.click()));
+  }
+  return took;
+}
+
+/** From the press to the word that a hundred are acknowledged. */
+async function hundredMs(page: Page): Promise<number> {
+  await page.locator('li[aria-posinset="1"] .row-box').click();
+  const last = page.locator(`li[aria-posinset="${HUNDRED}"] .row-box`);
+  await page.mouse.move(180, 400);
+  const isThere = async () => {
+    await page.mouse.wheel(0, 600);
+    return (await last.count()) > 0;
+  };
+  await until(isThere, { ms: 20_000, what: `row ${HUNDRED}` });
+  await last.click({ modifiers: ["Shift"] });
+  const startMs = performance.now();
+  await page.getByRole("button", { name: "Acknowledge" }).click();
+  await page.getByText(`${HUNDRED} incidents acknowledged`).waitFor();
+  return performance.now() - startMs;
+}
+
 async function heapAfterEvents(
   page: Page,
   session: CDPSession,
@@ -176,6 +217,7 @@ async function heapAfterEvents(
 }
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+const shown = (ms: number) => ms.toFixed(0);
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const database = await createTestDatabase();
@@ -201,6 +243,14 @@ try {
   await page.page.locator("a.row").first().waitFor();
   const rows = await liveRowMs(page.page, player, body[0]);
   say(`a live row: ${median(rows)} ms, at most ${Math.max(...rows)} ms, of ${LIVE_ROWS}`);
+  await page.page.goto(`${player.url}/app/incidents/${body[0].id}`);
+  const presses = await pressMs(page.page);
+  say(`a press is seen: ${shown(median(presses))} ms, at most ${shown(Math.max(...presses))} ms, of ${PRESSES}`);
+  await page.page.goto(`${server.url}/app/incidents`);
+  await page.page.locator(".connection.is-live").waitFor();
+  say(`${HUNDRED} acknowledged: ${shown(await hundredMs(page.page))} ms`);
+  await page.page.goto(`${player.url}/app`);
+  await page.page.locator(".connection.is-live").waitFor();
   const heap = await heapAfterEvents(page.page, session, player, body[0]);
   say(`heap after ${EVENTS} events: ${(heap / 1e6).toFixed(1)} MB`);
   await page[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import type { Page } from "playwright-core";
 import { browserTest } from "../support/browser.ts";
-import { live, type PageWorld, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { live, type PageWorld, rowOf, startPageWorld, unitAlert } from "../support/page-world.ts";
 
 describe("by keyboard alone", () => {
   let world: PageWorld;
@@ -19,12 +19,12 @@ describe("by keyboard alone", () => {
     await using opened = await world.open("/app");
     const { page, problems } = opened;
     await live(page);
-    await page.getByRole("link", { name: "nginx" }).waitFor();
+    await rowOf(page, "nginx").waitFor();
     const { keyboard } = page;
     await keyboard.press("g");
     await keyboard.press("i");
     await page.waitForURL("**/app/incidents");
-    await page.getByRole("link", { name: "nginx" }).waitFor();
+    await rowOf(page, "nginx").waitFor();
     await keyboard.press("j");
     expect(await focused(page)).toContain("nginx");
     await keyboard.press("j");
@@ -55,7 +55,7 @@ describe("by keyboard alone", () => {
     await using opened = await world.open("/app/incidents");
     const { page } = opened;
     await live(page);
-    await page.getByRole("link", { name: "postfix" }).waitFor();
+    await rowOf(page, "postfix").waitFor();
     const { keyboard } = page;
     await keyboard.press("/");
     await keyboard.type("jxar?gn");
@@ -65,7 +65,7 @@ describe("by keyboard alone", () => {
     await page.getByText("Nothing fits these filters").waitFor();
     await page.getByRole("link", { name: "Clear the filters" }).focus();
     await keyboard.press("Enter");
-    await page.getByRole("link", { name: "postfix" }).waitFor();
+    await rowOf(page, "postfix").waitFor();
     await page.getByRole("link", { name: "Settings" }).focus();
     await keyboard.press("?");
     await page.getByRole("dialog", { name: "Keys" }).waitFor();

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { browserTest } from "../support/browser.ts";
-import { DESKTOP, live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { DESKTOP, live, type PageWorld, PHONE, rowOf, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { msToPaint } from "../support/paint.ts";
+
+/** From the pointer's first event to the painted change. */
+const PRESS_MS = 100;
 
 describe("one incident, in the night", () => {
   let world: PageWorld;
@@ -15,11 +19,13 @@ describe("one incident, in the night", () => {
     return body[0].id;
   }
 
+  const decisionsOf = async (id: number) => (await world.server.api(`/v1/incidents/${id}`)).body.decisions;
+
   browserTest("says why, restarts, and shows in every window that it holds", async () => {
     const host = await world.host("web-1");
     await host.fail(unitAlert("nginx"));
     await using phone = await world.open("/app", { viewport: PHONE });
-    await phone.page.getByRole("link", { name: "nginx" }).click();
+    await rowOf(phone.page, "nginx").click();
     await using desktop = await world.open(new URL(phone.page.url()).pathname, { viewport: DESKTOP });
     await Promise.all([live(phone.page), live(desktop.page)]);
 
@@ -68,17 +74,50 @@ describe("one incident, in the night", () => {
     expect(problems).toEqual([]);
   });
 
-  browserTest("a double press is one decision, and is seen at once", async () => {
+  browserTest("a double press is one decision, and is seen before the server has answered", async () => {
     const host = await world.host("web-3");
     await host.fail(unitAlert("nginx-edge"));
     const id = await incidentOf("nginx-edge");
     await using opened = await world.open(`/app/incidents/${id}`);
     const { page } = opened;
     await live(page);
-    await page.getByRole("button", { name: "Acknowledge" }).dblclick();
+    const mayAnswer = Promise.withResolvers<void>();
+    let asked = 0;
+    await page.route(/\/decisions$/, async (route) => {
+      asked++;
+      await mayAnswer.promise;
+      await route.continue();
+    });
+    const button = page.getByRole("button", { name: "Acknowledge" });
+    await button.waitFor();
+    expect(await msToPaint(page, ".bar", () => button.dblclick({ noWaitAfter: true }))).toBeLessThan(PRESS_MS);
+    await page.getByRole("region", { name: "Actions" }).getByText("Sending…").waitFor();
+    expect(await decisionsOf(id)).toEqual([]);
+    mayAnswer.resolve();
     await page.locator(".incident-head .status", { hasText: "acknowledged" }).waitFor();
-    const { body } = await world.server.api(`/v1/incidents/${id}`);
-    expect(body.decisions).toHaveLength(1);
+    expect({ asked, decisions: (await decisionsOf(id)).length }).toEqual({ asked: 1, decisions: 1 });
+  });
+
+  browserTest("a restart is seen to be sent before the server has answered, and the question is gone", async () => {
+    const host = await world.host("web-9");
+    await host.fail(unitAlert("nginx-slow"));
+    await using opened = await world.open(`/app/incidents/${await incidentOf("nginx-slow")}`);
+    const { page } = opened;
+    await live(page);
+    const mayAnswer = Promise.withResolvers<void>();
+    await page.route(/\/decisions$/, async (route) => {
+      await mayAnswer.promise;
+      await route.continue();
+    });
+    await page.getByRole("button", { name: "Restart" }).click();
+    const button = page.getByRole("button", { name: "Restart now" });
+    await button.waitFor();
+    expect(await msToPaint(page, ".bar", () => button.click({ noWaitAfter: true }))).toBeLessThan(PRESS_MS);
+    await page.getByRole("region", { name: "Actions" }).getByText("Sending…").waitFor();
+    expect(await page.getByRole("dialog").count()).toBe(0);
+    expect(host.commands).toEqual([]);
+    mayAnswer.resolve();
+    await page.locator(".outcome", { hasText: "exit 0" }).waitFor();
   });
 
   browserTest("offers no restart where the host does not allow it, and says so", async () => {

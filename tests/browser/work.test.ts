@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { browserTest } from "../support/browser.ts";
 import { live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { until } from "../support/until.ts";
 
-/** A machine that runs other tests beside this one answers late; alone it takes less than two seconds. */
-const BUSY_MS = 8_000;
+/** From the press to the word that all of a hundred are acknowledged. */
+const HUNDRED_MS = 2_000;
 
 describe("work with many", () => {
   let world: PageWorld;
@@ -25,13 +26,12 @@ describe("work with many", () => {
       .nth(3)
       .click({ modifiers: ["Shift"] });
     await page.getByText("4 selected").waitFor();
-    await page.route(/incidents\/5$/, (route) =>
-      route.fulfill({
-        status: 409,
-        contentType: "application/problem+json",
-        body: JSON.stringify({ status: 409, code: "already_decided", detail: "Somebody decided that already." }),
-      }),
-    );
+    await page.route("**/v1/incidents", async (route) => {
+      const { ids, status } = route.request().postDataJSON();
+      const answer = await route.fetch({ postData: { ids: ids.filter((id: number) => id !== 5), status } });
+      const refused = [{ id: 5, code: "already_decided", detail: "somebody decided that already." }];
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), refused } });
+    });
     await page.getByRole("region", { name: "What is selected" }).getByRole("button", { name: "Acknowledge" }).click();
     await page.getByRole("alert").filter({ hasText: "1 incident did not change" }).waitFor();
     await page.getByRole("alert").getByText("#5: Somebody decided that already.").waitFor();
@@ -41,7 +41,7 @@ describe("work with many", () => {
   });
 
   browserTest(
-    "a hundred are acknowledged within seconds, and a selection outlives a thousand new ones",
+    "a hundred are acknowledged within two seconds, and a selection outlives a thousand new ones",
     async () => {
       const host = await world.host("web-7");
       await Promise.all(
@@ -58,15 +58,29 @@ describe("work with many", () => {
         );
       await page.getByRole("link", { name: "late-999" }).waitFor();
       await page.getByText("1 selected").waitFor();
-      await page.getByRole("button", { name: "None" }).click();
+      const selected = page.getByRole("region", { name: "What is selected" });
+      await selected.getByRole("button", { name: "Acknowledge" }).click();
+      await page.getByText("1 incident acknowledged").waitFor();
+      expect((await world.server.api(`/v1/incidents/${chosen}`)).body.status).toBe("acknowledged");
       await page.getByLabel("Search").fill("many");
       await page.waitForURL("**q=many");
-      await page.locator(".row-box").first().click();
-      await page.getByRole("button", { name: /^All / }).click();
+      await page.locator('li[aria-posinset="1"] .row-box').click();
+      await page.mouse.move(180, 500);
+      const all = page.getByRole("button", { name: "All 100" });
+      await until(
+        async () => {
+          await page.mouse.wheel(0, 1_000);
+          return all.isVisible();
+        },
+        { ms: 20_000, what: "all hundred are loaded" },
+      );
+      await all.click();
       const startMs = performance.now();
-      await page.getByRole("region", { name: "What is selected" }).getByRole("button", { name: "Acknowledge" }).click();
-      await page.getByText(/^\d+ incidents acknowledged$/).waitFor();
-      expect(performance.now() - startMs).toBeLessThan(BUSY_MS);
+      await selected.getByRole("button", { name: "Acknowledge" }).click();
+      await page.getByText("100 incidents acknowledged").waitFor();
+      expect(performance.now() - startMs).toBeLessThan(HUNDRED_MS);
+      const { body } = await world.server.api("/v1/incidents?view=short&status=acknowledged&q=many&limit=200");
+      expect(body.length).toBe(100);
     },
     120_000,
   );

@@ -88,6 +88,11 @@ describe("a stream of changes", () => {
     });
 
     const incident = explained.data.id;
+    const { body: lines } = await nodes[0].api("/v1/timeline");
+    for (const reader of both) {
+      const opened = await reader.event("timeline", (one) => one.incident_id === incident && one.kind === "opened");
+      expect(lines).toContainEqual(opened.data);
+    }
     await nodes[0].api(`/v1/incidents/${incident}`, { method: "PATCH", body: { status: "acknowledged" } });
     for (const reader of both) {
       await reader.event("incident", (one) => one.id === incident && one.status === "acknowledged");
@@ -136,6 +141,42 @@ describe("a stream of changes", () => {
     expect(told()).toBe(count + 1);
     await socket.close();
   }, 60_000);
+});
+
+describe("whether an incident is silenced", () => {
+  const silence = (body: object) => nodes[0].api("/v1/silences", { method: "POST", body });
+  const isMarked = (reader: EventReader, id: number, silenced: boolean, after: number) =>
+    until(() => reader.events.slice(after).some(({ data }) => data.id === id && data.silenced === silenced), {
+      ms: 10_000,
+      what: `incident ${id} is told with silenced ${silenced}`,
+    });
+
+  test("is told as a silence is made, ended, or runs out, of whatever node, and of no other incident", async () => {
+    const agent = await addAgent(database);
+    const [id, other] = [await addIncident(database, agent, { source: "noisy-1" }), await addIncident(database, agent)];
+    const reader = await listen(nodes[1]);
+    await reader.event("hello");
+    const made = await silence({ source: "noisy-*" });
+    await isMarked(reader, id, true, 0);
+    let seen = reader.events.length;
+    await nodes[0].api(`/v1/silences/${made.body.id}`, { method: "DELETE" });
+    await isMarked(reader, id, false, seen);
+    seen = reader.events.length;
+    await silence({ source: "noisy-*", until: new Date(Date.now() + 1_500).toISOString() });
+    await isMarked(reader, id, true, seen);
+    seen = reader.events.length;
+    await isMarked(reader, id, false, seen);
+    expect(reader.events.filter(({ name, data }) => name === "incident" && data.id === other)).toEqual([]);
+  });
+
+  test("that has changed while nobody listened makes a reader read the lists anew", async () => {
+    const before = await listen();
+    await before.event("hello");
+    const { lastId } = before;
+    before.close();
+    await silence({ source: "anything" });
+    await (await listenAfter(lastId)).event("reset");
+  });
 });
 
 describe("a reader that comes back", () => {

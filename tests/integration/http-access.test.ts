@@ -19,6 +19,7 @@ const GUARDED: [string, string][] = [
   ["GET", "/v1/incidents/3"],
   ["PATCH", "/v1/incidents/3"],
   ["POST", "/v1/incidents/3/feedback"],
+  ["PATCH", "/v1/incidents"],
   ["POST", "/v1/admin/exec"],
   ["GET", `/v1/commands/${uuid(101)}`],
   ["GET", "/metrics"],

@@ -37,6 +37,12 @@ const CASES: Case[] = [
   { request: ["GET", "/v1/agents"], status: 200 },
   { request: ["GET", "/v1/agents?unknown=1"], status: 200 },
   { request: ["GET", "/v1/agents?limit=1000"], status: 200 },
+  { request: ["GET", `/v1/agents?ids=${Array(100).fill(AGENT)}`], status: 200 },
+  ...[Array(101).fill(AGENT).join(), "", "1", `${AGENT},`].map((ids) => ({
+    request: ["GET", `/v1/agents?ids=${ids}`] as [string, string],
+    status: 422,
+    fields: ["ids"],
+  })),
   ...["0", "1001", "-1", "1.5", "1e2", "0x10", "%201", "abc", ""].map((limit) => ({
     request: ["GET", `/v1/agents?limit=${limit}`] as [string, string],
     status: 422,
@@ -128,6 +134,14 @@ const CASES: Case[] = [
     fields: ["id"],
   })),
   { request: ["PATCH", "/v1/incidents/3", { status: "acknowledged" }], status: 200 },
+  { request: ["PATCH", "/v1/incidents", { ids: [2, 3, 4], status: "acknowledged" }], status: 200 },
+  { request: ["PATCH", "/v1/incidents", { ids: [3], status: "new" }], status: 422, fields: ["status"] },
+  ...[[], [3, 3], Array.from({ length: 501 }, (_, n) => n + 1), "3"].map((ids) => ({
+    request: ["PATCH", "/v1/incidents", { ids, status: "ignored" }] as [string, string, unknown],
+    status: 422,
+    fields: ["ids"],
+  })),
+  { request: ["PATCH", "/v1/incidents", { ids: [0, 3], status: "ignored" }], status: 422, fields: ["ids.0"] },
 
   { request: ["GET", "/v1/silences"], status: 200 },
   { request: ["GET", "/v1/silences?ended=true&limit=5"], status: 200 },

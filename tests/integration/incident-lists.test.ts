@@ -54,6 +54,10 @@ async function list(query: string): Promise<string[]> {
   return namesOf(body);
 }
 
+/** Where a list goes on; empty at its end. */
+const nextOf = ({ headers }: Pick<RestAnswer, "headers">) =>
+  /<(.+)>; rel="next"/.exec(headers.get("link") ?? "")?.[1] ?? "";
+
 const NEWEST = [
   "resolved-web",
   "resolved",
@@ -240,10 +244,40 @@ test("the timeline of all hosts has the newest lines first, a page at a time", a
     { kind: "noted", actor: "ana", agent_id: db, host: "db_1", incident_id: ids.critical, data: { n: 3 } },
     { data: { n: 2 } },
   ]);
-  const next = /<(.+)>; rel="next"/.exec(headers.get("link") ?? "")?.[1] ?? "";
-  expect((await rest(server.url, next)).body[0]).toMatchObject({ id: body[1].id - 1, data: { n: 1 } });
+  expect((await rest(server.url, nextOf({ headers }))).body[0]).toMatchObject({ id: body[1].id - 1, data: { n: 1 } });
   expect((await rest(server.url, "/v1/timeline")).body.length).toBeLessThanOrEqual(20);
   expect((await rest(server.url, "/v1/timeline?before=x")).status).toBe(422);
+});
+
+test("that an incident opened is one of those lines, and page after page tells each line once", async () => {
+  const { sql } = database.database;
+  await sql`update incidents set created_at = now() - interval '1 hour' * (100 - id)`;
+  await sql`update events set at = now() - interval '96 hours' where data->>'n' = '2'`;
+  const lines: { id: number; kind: string }[] = [];
+  for (let path = "/v1/timeline?limit=2"; path !== ""; ) {
+    const page: RestAnswer = await rest(server.url, path);
+    expect(page.body.length).toBeLessThanOrEqual(2);
+    lines.push(...page.body);
+    path = nextOf(page);
+  }
+  // A line that was stored later stands above one that was stored before, whatever their clocks said.
+  const noted = lines
+    .filter(({ kind }) => kind === "noted" || kind === "opened")
+    .map(({ id, kind }) => (id > 0 ? kind : `${kind} ${-id}`));
+  expect(new Set(lines.map(({ id }) => id)).size).toBe(lines.length);
+  const of = (...numbers: number[]) => numbers.map((id) => `opened ${id}`);
+  expect(noted).toEqual(["noted", ...of(11, 10, 9, 8, 7, 6, 5), "noted", "noted", ...of(4, 3, 2, 1)]);
+  expect(lines.find(({ id }) => id === -(ids.critical as number))).toEqual({
+    id: -(ids.critical as number),
+    at: expect.any(String),
+    kind: "opened",
+    actor: "agent",
+    agent_id: db,
+    host: "db_1",
+    incident_id: ids.critical,
+    command_id: null,
+    data: { source: "postgres", severity: "critical" },
+  } as never);
 });
 
 test("all is quiet since the last open incident was resolved", async () => {

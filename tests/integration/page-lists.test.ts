@@ -15,7 +15,7 @@ afterAll(async () => {
   await database?.close();
 });
 
-test("hosts that are silent are listed alone", async () => {
+test("hosts that are silent are listed alone, and so are those that are named", async () => {
   const made = await server.api("/v1/agents", { method: "POST", body: { hostname: "silent" } });
   const agent = await server.connect();
   agent.send({ token: "a-token-of-web-1", data: JSON.stringify({ hostname: "web-1" }) });
@@ -27,6 +27,10 @@ test("hosts that are silent are listed alone", async () => {
   expect(await ids("?status=offline")).toEqual([made.body.id]);
   expect(await ids("")).toContain(made.body.id);
   expect((await server.api("/v1/agents?status=asleep")).status).toBe(422);
+  const [online] = await ids("?status=online");
+  expect(await ids(`?ids=${made.body.id},${crypto.randomUUID()}`)).toEqual([made.body.id]);
+  expect((await ids(`?ids=${made.body.id},${online}`)).toSorted()).toEqual([made.body.id, online].toSorted());
+  expect(await ids(`?status=offline&ids=${online}`)).toEqual([]);
   await agent.close();
 });
 

@@ -7,10 +7,12 @@ import { planOf } from "../../src/figures/reader.ts";
 import type { Agent, AgentService } from "../../src/fleet/model.ts";
 import type {
   AuditLine,
+  DecidedStatus,
   Incident,
   IncidentCounts,
   IncidentService,
   ShortIncident,
+  StatusChange,
   TimelineEntry,
 } from "../../src/incidents/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
@@ -167,6 +169,14 @@ export function shortOf(incident: Incident): ShortIncident {
 
 /** Incidents in memory. */
 export function fakeIncidents(incidents: Incident[]): IncidentService {
+  async function decide(id: number, status: DecidedStatus): Promise<StatusChange> {
+    const incident = incidents.find((one) => one.id === id);
+    if (!incident) return { ok: false, reason: "not_found", message: "there is no such incident" };
+    if (incident.status === "resolved")
+      return { ok: false, reason: "invalid_transition", message: "resolved is final" };
+    incident.status = status;
+    return { ok: true, incident };
+  }
   const timeline: TimelineEntry[] = [{ at: AT, kind: "opened", actor: "agent", command_id: null, data: null }];
   return {
     async list({ limit, cursor, statuses, agentId }) {
@@ -186,13 +196,11 @@ export function fakeIncidents(incidents: Incident[]): IncidentService {
       return incident && { ...incident, ...none };
     },
     history: async (id) => (incidents.some((one) => one.id === id) ? { here: [], elsewhere: [] } : undefined),
-    async decide(id, status) {
-      const incident = incidents.find((one) => one.id === id);
-      if (!incident) return { ok: false, reason: "not_found", message: "there is no such incident" };
-      if (incident.status === "resolved")
-        return { ok: false, reason: "invalid_transition", message: "resolved is final" };
-      incident.status = status;
-      return { ok: true, incident };
+    decide,
+    async decideAll(ids, status) {
+      const changes = await Promise.all(ids.map(async (id) => ({ id, change: await decide(id, status) })));
+      const refused = changes.flatMap(({ id, change }) => (change.ok ? [] : [{ id, ...change }]));
+      return { changed: changes.filter(({ change }) => change.ok).map(({ id }) => id), refused };
     },
   };
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { BrowserContextOptions, Page } from "playwright-core";
+import type { BrowserContextOptions, Locator, Page } from "playwright-core";
 import { type OpenedPage, openPage } from "./browser.ts";
 import { createTestDatabase, type TestDatabase } from "./postgres.ts";
 import { startTestServer, type TestServer } from "./server.ts";
@@ -76,4 +76,9 @@ export function unitAlert(source: string, changes: Record<string, unknown> = {})
 /** Waits until the page follows what happens. */
 export async function live(page: Page): Promise<void> {
   await page.locator(".connection.is-live").waitFor();
+}
+
+/** An incident's row in a list; what is newest names it, too. */
+export function rowOf(page: Page, source: string): Locator {
+  return page.locator("a.row", { hasText: source });
 }

@@ -36,6 +36,10 @@ function incident(id: number, changes: Partial<ShortIncident> = {}): ShortIncide
 
 /** A list whose server answers these pages one after the other; what is drawn is drawn at once. */
 function listOf(...pages: ShortIncident[][]) {
+  return drawnList((draw) => draw(), pages);
+}
+
+function drawnList(soon: (draw: () => void) => void, pages: ShortIncident[][]) {
   const asked: string[] = [];
   const api = {
     list: async (path: string) => {
@@ -44,7 +48,7 @@ function listOf(...pages: ShortIncident[][]) {
       return { rows, next: pages.length > 0 ? `/next/${pages.length}` : undefined };
     },
   } as unknown as Api;
-  const list = createIncidentList({ api, filter: OPEN_FILTER, soon: (draw) => draw() });
+  const list = createIncidentList({ api, filter: OPEN_FILTER, soon });
   const ids = () => list.rows.value.map(({ id }) => id);
   const tell = (data: ShortIncident) => list.apply({ kind: "incident", data });
   return { list, ids, tell, asked };
@@ -61,6 +65,20 @@ describe("a list of incidents", () => {
     expect(ids()).toEqual([2, 1, 3]);
     tell(incident(2, { status: "resolved", revision: 2 }));
     expect(ids()).toEqual([1, 3]);
+  });
+
+  test("draws the first of many at once, and the others with the next frame", async () => {
+    const frames: (() => void)[] = [];
+    const { list, ids, tell } = drawnList((draw) => frames.push(draw), [[incident(1)]]);
+    await list.load();
+    for (const id of [2, 3, 4]) tell(incident(id));
+    expect({ ids: ids(), frames: frames.length }).toEqual({ ids: [2, 1], frames: 1 });
+    frames.shift()?.();
+    expect(ids()).toEqual([4, 3, 2, 1]);
+    frames.shift()?.();
+    expect(frames).toEqual([]);
+    tell(incident(5));
+    expect(ids()).toEqual([5, 4, 3, 2, 1]);
   });
 
   test("is not thrown back by an event that comes late or twice", async () => {

@@ -51,6 +51,23 @@ describe("the stream", () => {
     expect((lost?.nextTryMs ?? 0) - Date.now()).toBeLessThan(1_000);
   });
 
+  test("takes the server's comments for a sign that it is there, and not for news", async () => {
+    const parts = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = parts.writable.getWriter();
+    const write = (text: string) => writer.write(new TextEncoder().encode(text));
+    using followed = follow([() => new Response(parts.readable)]);
+    await write(hello);
+    await until(() => followed.states.at(-1)?.heardMs);
+    const heardMs = followed.states.at(-1)?.heardMs;
+    await until(() => Date.now() > (heardMs ?? 0));
+    const count = followed.states.length;
+    await write(":\n\n");
+    await until(() => followed.states.length > count);
+    expect(followed.states.at(-1)).toMatchObject({ state: "live", heardMs });
+    await write('event: alive\ndata: {"at":"2026-01-01T00:00:15Z"}\n\n');
+    await until(() => (followed.states.at(-1)?.heardMs ?? 0) > (heardMs ?? 0));
+  });
+
   test("goes on after an answer that is none, and says what the server said", async () => {
     using followed = follow([() => new Response("busy", { status: 503 }), () => new Response(hello)]);
     await until(() => followed.news.length === 1);

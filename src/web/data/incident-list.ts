@@ -37,7 +37,7 @@ export interface IncidentList {
 interface IncidentListDeps {
   api: Api;
   filter: IncidentFilter;
-  /** Calls back with the next frame: a thousand events at once are drawn once. */
+  /** Calls back with the next frame: of a thousand events at once the first is drawn at once, and all others then. */
   soon: (draw: () => void) => void;
 }
 
@@ -56,19 +56,29 @@ export function createIncidentList({ api, filter, soon }: IncidentListDeps): Inc
   const closing = new AbortController();
   let next: string | undefined;
   let isHeld = false;
-  let isDrawing = false;
+  /** Something was drawn since the last frame. */
+  let isResting = false;
+  let isDue = false;
   let underWay: Promise<void> | undefined;
 
   function draw(): void {
-    isDrawing = false;
     if (closing.signal.aborted) return;
     batch(() => (isHeld ? drawInPlace() : drawAnew()));
   }
 
+  /** Not with the next frame, which would show it one frame later. */
   function drawSoon(): void {
-    if (isDrawing) return;
-    isDrawing = true;
-    soon(draw);
+    isDue = true;
+    if (isResting) return;
+    isDue = false;
+    isResting = true;
+    draw();
+    soon(rested);
+  }
+
+  function rested(): void {
+    isResting = false;
+    if (isDue) drawSoon();
   }
 
   function drawAnew(): void {

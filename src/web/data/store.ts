@@ -4,8 +4,12 @@ import { type Api, ApiProblem, SESSION_PATH } from "./api.ts";
 import type { Counts, News, Session } from "./model.ts";
 import type { Connection } from "./stream-client.ts";
 
-/** Data that are older are not shown as if they were true: nothing is green then. */
-const OLD_MS = 45_000;
+/** Data that are older are not shown as if they were true: nothing is green then. Looked at each second, so one second before. */
+const OLD_MS = 44_000;
+/** What is older than this, and not known to be so still, is told in the past. */
+const PAST_S = 5;
+/** After so many signs of life, each 15 s, counts are asked for though nothing changed: the last hour goes on. */
+const ALIVES = 4;
 /** Counts are asked for this long after a change, so that a storm is one question. */
 const COUNTS_REST_MS = 700;
 const TICK_MS = 1_000;
@@ -21,6 +25,10 @@ export interface Store {
   readonly oldS: ReadonlySignal<number | null>;
   /** Too old to be believed. */
   readonly isOld: ReadonlySignal<boolean>;
+  /** What one sees is how things are: only then anything is green. */
+  readonly isKnown: ReadonlySignal<boolean>;
+  /** What one sees is how things were. */
+  readonly isPast: ReadonlySignal<boolean>;
   readonly counts: ReadonlySignal<Counts | null>;
   readonly countsProblem: ReadonlySignal<ApiProblem | null>;
   readonly isSignedOut: ReadonlySignal<boolean>;
@@ -59,6 +67,7 @@ export function createStore({ api }: { api: Api }): Store {
   const loadedMs = signal<number | null>(null);
   /** How much the server's clock is ahead of this device's, ms. */
   let aheadMs = 0;
+  let alives = 0;
   let ticking: ReturnType<typeof setInterval> | undefined;
   let counting: ReturnType<typeof setTimeout> | undefined;
 
@@ -71,7 +80,13 @@ export function createStore({ api }: { api: Api }): Store {
     if (heardMs.value === null) return null;
     return Math.max(0, Math.floor((now.value - aheadMs - heardMs.value) / 1000));
   });
-  const isOld = computed(() => (oldS.value ?? 0) * 1000 > OLD_MS);
+  const isOld = computed(() => (oldS.value ?? 0) * 1000 >= OLD_MS);
+  const isKnown = computed(() => isLive.value && !isOld.value);
+  const isPast = computed(() => !isKnown.value && (oldS.value ?? 0) >= PAST_S);
+
+  function tick(): void {
+    now.value = Date.now() + aheadMs;
+  }
 
   async function loadCounts(): Promise<void> {
     try {
@@ -98,6 +113,7 @@ export function createStore({ api }: { api: Api }): Store {
       version.value = news.data.version;
     }
     if (news.kind === "incident" || news.kind === "agent" || news.kind === "reset") countSoon();
+    if (news.kind === "alive" && ++alives % ALIVES === 0) countSoon();
     for (const hear of listeners) hear(news);
   }
 
@@ -107,6 +123,8 @@ export function createStore({ api }: { api: Api }): Store {
     isLive,
     oldS,
     isOld,
+    isKnown,
+    isPast,
     counts,
     countsProblem,
     isSignedOut,
@@ -119,6 +137,8 @@ export function createStore({ api }: { api: Api }): Store {
     },
     tell,
     setConnection(next) {
+      // In a tab that nobody looks at the clock ticks once a minute.
+      tick();
       connection.value = next;
       if (next.state === "signed_out") isSignedOut.value = true;
     },
@@ -136,9 +156,7 @@ export function createStore({ api }: { api: Api }): Store {
     },
     loadCounts,
     start() {
-      ticking ??= setInterval(() => {
-        now.value = Date.now() + aheadMs;
-      }, TICK_MS);
+      ticking ??= setInterval(tick, TICK_MS);
     },
     stop() {
       clearInterval(ticking);

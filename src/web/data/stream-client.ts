@@ -24,7 +24,10 @@ export type ConnectionState = "connecting" | "live" | "waiting" | "signed_out";
 /** How it stands with the stream. */
 export interface Connection {
   state: ConnectionState;
-  /** When anything was last heard, by this device's clock; null before the first word. */
+  /**
+   * When the server last told how things are, by this device's clock; null before its first word. Its comments tell only that it is
+   * there, also while it cannot read its database.
+   */
   heardMs: number | null;
   /** Since when there is no stream any more; null while there is one, and before the first. */
   lostMs: number | null;
@@ -62,7 +65,7 @@ export function startStream({ fetch, onNews, onConnection }: StreamClientDeps): 
 
   function heard(): void {
     failures = 0;
-    tell({ state: "live", heardMs: Date.now(), lostMs: null, nextTryMs: null, why: null });
+    tell({ state: "live", lostMs: null, nextTryMs: null, why: null });
   }
 
   /** Reads until the stream ends. Resolves with why it did. */
@@ -92,8 +95,10 @@ export function startStream({ fetch, onNews, onConnection }: StreamClientDeps): 
   async function pump(body: ReadableStream<Uint8Array>, alive: () => void): Promise<void> {
     const decoder = new TextDecoder();
     const reader = body.getReader();
+    let told = false;
     const events = createEventReader(({ event, data, id }) => {
       if (id !== "") cursor = id;
+      told = true;
       onNews({ kind: event, data: JSON.parse(data) } as News);
     });
     for (;;) {
@@ -101,6 +106,8 @@ export function startStream({ fetch, onNews, onConnection }: StreamClientDeps): 
       if (done) return;
       alive();
       events(decoder.decode(value, { stream: true }));
+      if (told) tell({ heardMs: Date.now() });
+      told = false;
     }
   }
 

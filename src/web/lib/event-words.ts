@@ -11,7 +11,7 @@ export function eventWords({ kind, actor, data }: Happening): string {
   const who = personOf(actor, text("name"));
   switch (kind) {
     case "opened":
-      return "Opened";
+      return withWhy("Opened", "", [text("severity"), text("source")].filter(Boolean).join(" "));
     case "repeated":
       return `Came again${typeof data?.occurrences === "number" ? `, ${data.occurrences} times so far` : ""}`;
     case "superseded":

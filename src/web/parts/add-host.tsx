@@ -3,6 +3,7 @@ import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent } from "../data/model.ts";
 import { CopyButton } from "./copy.tsx";
+import { OffReason } from "./states.tsx";
 
 interface AddHostOptions {
   /** There is none yet: say more. */
@@ -11,7 +12,7 @@ interface AddHostOptions {
 
 /** Makes a token for a host, shows it this once, and says what to run there. */
 export function AddHost({ isFirst = false }: AddHostOptions) {
-  const { api } = useApp();
+  const { api, store } = useApp();
   const name = useSignal("");
   const made = useSignal<{ agent: Agent; token: string } | null>(null);
   const problem = useSignal<string | null>(null);
@@ -61,7 +62,8 @@ export function AddHost({ isFirst = false }: AddHostOptions) {
           {problem.value}
         </p>
       )}
-      <button type="submit" class="button is-primary" disabled={isBusy.value}>
+      <OffReason />
+      <button type="submit" class="button is-primary" disabled={isBusy.value || !store.isLive.value}>
         {isBusy.value ? "Making a token…" : "Make a token"}
       </button>
     </form>

@@ -3,17 +3,24 @@ import { clockWords } from "../lib/time.ts";
 
 const WIDTH = 360;
 const HEIGHT = 64;
+const MINUTE_MS = 60_000;
+
+interface AlertsChartOptions {
+  alerts: { from: string; per_minute: number[] };
+  nowMs: number;
+  /** Its end is not the present. */
+  isPast: boolean;
+}
 
 /** Alerts a minute of the last hour, as bars; the same in one sentence for those who do not see them. */
-export function AlertsChart({ alerts, nowMs }: { alerts: { from: string; per_minute: number[] }; nowMs: number }) {
+export function AlertsChart({ alerts, nowMs, isPast }: AlertsChartOptions) {
   const { from, per_minute: minutes } = alerts;
   const most = Math.max(1, ...minutes);
   const sum = minutes.reduce((total, one) => total + one, 0);
   const width = WIDTH / Math.max(1, minutes.length);
-  const words =
-    sum === 0
-      ? "No alerts within the last hour"
-      : `${counted(sum, "alert")} within the last hour, ${most} a minute at most`;
+  const fromMs = Date.parse(from);
+  const hour = isPast ? "within this hour" : "within the last hour";
+  const words = sum === 0 ? `No alerts ${hour}` : `${counted(sum, "alert")} ${hour}, ${most} a minute at most`;
   return (
     <figure class="alerts-chart">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={words}>
@@ -26,10 +33,14 @@ export function AlertsChart({ alerts, nowMs }: { alerts: { from: string; per_min
         })}
       </svg>
       <figcaption>
-        <span>{clockWords(from, nowMs).replace(/:\d\d(?=\D*$)/, "")}</span>
+        <span>{minuteWords(fromMs, nowMs)}</span>
         <span>{words}</span>
-        <span>now</span>
+        <span>{isPast ? minuteWords(fromMs + minutes.length * MINUTE_MS, nowMs) : "now"}</span>
       </figcaption>
     </figure>
   );
+}
+
+function minuteWords(ms: number, nowMs: number): string {
+  return clockWords(new Date(ms).toISOString(), nowMs).replace(/:\d\d(?=\D*$)/, "");
 }

@@ -3,11 +3,12 @@ import { useMemo } from "preact/hooks";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { IncidentList } from "../data/incident-list.ts";
-import type { IncidentStatus } from "../data/model.ts";
+import type { IncidentChanges, IncidentStatus } from "../data/model.ts";
 import { counted } from "../lib/text.ts";
+import { OffReason } from "./states.tsx";
 
-/** So many are asked for side by side: a browser opens six connections, of which the stream has one. */
-const SIDE_BY_SIDE = 4;
+/** One question is about so many at most, and takes a fraction of a second. */
+const AT_ONCE_MAX = 200;
 
 /** Incidents that somebody ticked. It stays while rows come and go. */
 export interface Selection {
@@ -64,22 +65,24 @@ export function BulkBar({ list, selection }: { list: IncidentList; selection: Se
   const progress = useSignal<string | null>(null);
   const ids = [...selection.ids.value];
 
+  /** Those that did not change. */
+  async function change(some: number[], status: IncidentStatus): Promise<Failure[]> {
+    try {
+      const { refused } = await api.send<IncidentChanges>("PATCH", "/v1/incidents", { ids: some, status });
+      return refused.map(({ id, code, detail }) => ({ id, words: wordsOf(new ApiProblem(409, code, detail)) }));
+    } catch (error) {
+      if (!(error instanceof ApiProblem)) throw error;
+      return some.map((id) => ({ id, words: wordsOf(error) }));
+    }
+  }
+
   async function run({ status }: (typeof BULK)[number]): Promise<void> {
     if (progress.value !== null) return;
-    const left = [...ids];
     const failed: Failure[] = [];
-    const work = async () => {
-      for (let id = left.shift(); id !== undefined; id = left.shift()) {
-        progress.value = `${ids.length - left.length} of ${ids.length}`;
-        try {
-          await api.send("PATCH", `/v1/incidents/${id}`, { status });
-        } catch (error) {
-          if (!(error instanceof ApiProblem)) throw error;
-          failed.push({ id, words: wordsOf(error) });
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, work));
+    for (let at = 0; at < ids.length; at += AT_ONCE_MAX) {
+      progress.value = `${at} of ${ids.length}`;
+      failed.push(...(await change(ids.slice(at, at + AT_ONCE_MAX), status)));
+    }
     progress.value = null;
     failures.value = failed;
     selection.clear();
@@ -113,6 +116,7 @@ export function BulkBar({ list, selection }: { list: IncidentList; selection: Se
           </button>
         </div>
       )}
+      {ids.length > 0 && <OffReason />}
       {failures.value.length > 0 && (
         <div class="bulk-failures" role="alert">
           <p>{counted(failures.value.length, "incident")} did not change:</p>

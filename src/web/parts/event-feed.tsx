@@ -17,8 +17,8 @@ export function EventFeed() {
   useEffect(() => {
     const closing = new AbortController();
     const add = (fresh: readonly EventRow[]) => {
-      const all = new Map([...fresh, ...rows.peek()].map((row) => [String(row.id), row]));
-      rows.value = [...all.values()].sort((a, b) => Number(b.id) - Number(a.id)).slice(0, SHOWN);
+      const all = new Map([...rows.peek(), ...fresh].map((row) => [row.id, row]));
+      rows.value = [...all.values()].sort(compare).slice(0, SHOWN);
     };
     const load = async () => {
       try {
@@ -55,6 +55,11 @@ export function EventFeed() {
       ))}
     </ol>
   );
+}
+
+/** Newest first; of one moment what followed from an incident stands above that it opened. */
+function compare(a: EventRow, b: EventRow): number {
+  return b.at.localeCompare(a.at) || b.id - a.id;
 }
 
 function EventLine({ row }: { row: EventRow }) {

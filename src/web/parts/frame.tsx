@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useApp } from "../app-context.ts";
-import { clockWords } from "../lib/time.ts";
+import { clockWords, durationWords } from "../lib/time.ts";
 import { Brand, Icon, type IconName } from "./icons.tsx";
 
 const PLACES: readonly { href: string; name: string; icon: IconName }[] = [
@@ -12,12 +12,12 @@ const PLACES: readonly { href: string; name: string; icon: IconName }[] = [
 
 /** What stands around every view: the places, how it stands with the server, words in passing. */
 export function Frame({ children }: { children: ComponentChildren }) {
-  const { router } = useApp();
+  const { router, store } = useApp();
   const { path } = router.place.value;
   const isAt = (href: string) => (href === "/app" ? path === href : path.startsWith(href));
   const isDetail = /^\/app\/incidents\/./.test(path);
   return (
-    <div class={isDetail ? "frame is-detail" : "frame"}>
+    <div class={`frame${isDetail ? " is-detail" : ""}${store.isKnown.value ? "" : " is-unknown"}`}>
       <a class="skip" href="#main">
         Skip to the content
       </a>
@@ -69,9 +69,10 @@ function CriticalCount() {
 function ConnectionWord() {
   const { store } = useApp();
   const { state, lostMs } = store.connection.value;
-  const [kind, words] =
-    state === "live" && !store.isOld.value
-      ? ["live", "Live"]
+  const [kind, words] = store.isKnown.value
+    ? ["live", "Live"]
+    : state === "live"
+      ? ["lost", "No news"]
       : state === "connecting" && lostMs === null
         ? ["quiet", "Connecting"]
         : ["lost", "Not connected"];
@@ -87,7 +88,8 @@ function ConnectionWord() {
 function Banner() {
   const { store, reconnect } = useApp();
   const { state, lostMs, nextTryMs, why } = store.connection.value;
-  if (state === "live" || store.isSignedOut.value || (state === "connecting" && lostMs === null)) return null;
+  if (state === "live") return <NoNewsBanner />;
+  if (store.isSignedOut.value || (state === "connecting" && lostMs === null)) return null;
   return (
     <div class="banner" role="alert">
       <p>
@@ -100,6 +102,20 @@ function Banner() {
       <button type="button" class="button" onClick={reconnect}>
         Try now
       </button>
+    </div>
+  );
+}
+
+/** It is there, and does not know how things are: its database is away. */
+function NoNewsBanner() {
+  const { isOld, oldS } = useApp().store;
+  if (!isOld.value) return null;
+  return (
+    <div class="banner" role="alert">
+      <p>
+        <b>The server has no news.</b>{" "}
+        <span aria-live="off">What you see is {durationWords(oldS.value ?? 0)} old: its database may not answer.</span>
+      </p>
     </div>
   );
 }

@@ -1,3 +1,5 @@
+import { useComputed } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { useApp } from "../app-context.ts";
 import type { Series } from "../data/model.ts";
 import { FiguresChart } from "./figures-chart.tsx";
@@ -5,6 +7,8 @@ import { FailedState } from "./states.tsx";
 import { useRemote } from "./use-remote.ts";
 
 const HOUR_S = 3_600;
+/** What goes on is drawn anew for each point that is drawn of it: of three hours each minute. */
+const POINTS = 180;
 const SPANS = [
   { word: "3 h", hours: 3 },
   { word: "24 h", hours: 24 },
@@ -18,14 +22,14 @@ export function HostCharts({ agentId }: { agentId: string }) {
   const hours = SPANS.find(({ word }) => word === query.get("span"))?.hours ?? SPANS[0].hours;
   const atMs = Date.parse(query.get("at") ?? "");
   const atS = Number.isNaN(atMs) ? null : Math.floor(atMs / 1000);
-  const nowS = Math.floor(store.now.peek() / 1000);
+  const stepS = (hours * HOUR_S) / POINTS;
+  const nowS = useComputed(() => Math.floor(store.now.value / 1000 / stepS) * stepS).value;
   const to = atS === null ? nowS : Math.min(nowS, atS + (hours * HOUR_S) / 2);
   const from = to - hours * HOUR_S;
-  // By the minute, so that drawing anew asks for nothing new.
-  const minute = (seconds: number) => Math.floor(seconds / 60) * 60;
-  const path = `/v1/agents/${agentId}/metrics?from=${minute(from)}&to=${minute(to)}`;
+  const path = `/v1/agents/${agentId}/metrics?from=${from}&to=${to}`;
   const { state, reload } = useRemote<Series>(path);
-  const { value, problem } = state.value;
+  const { problem } = state.value;
+  const value = useLast(`${agentId} ${hours} ${atS}`, state.value.value);
   const names =
     value === null ? [] : Object.keys(value.series).filter((name) => value.series[name]?.some((one) => one !== null));
   return (
@@ -57,4 +61,11 @@ export function HostCharts({ agentId }: { agentId: string }) {
       )}
     </section>
   );
+}
+
+/** What was there last stays while what follows it is loaded; of another subject nothing stays. */
+function useLast<T>(subject: string, value: T | null): T | null {
+  const last = useRef<{ subject: string; value: T | null }>({ subject, value });
+  if (value !== null || last.current.subject !== subject) last.current = { subject, value };
+  return last.current.value;
 }

@@ -17,7 +17,7 @@ import { programOf } from "../lib/programs.ts";
 import { visibleText } from "../lib/text.ts";
 import { secondsWords } from "../lib/time.ts";
 import { Sheet } from "./sheet.tsx";
-import { FailedState } from "./states.tsx";
+import { FailedState, OffReason } from "./states.tsx";
 import { useRemote } from "./use-remote.ts";
 import { Age } from "./words.tsx";
 
@@ -109,6 +109,7 @@ export function HostCommands({ agent }: { agent: Agent }) {
           {isBusy.value ? "Sending…" : "Run"}
         </button>
       </form>
+      <OffReason />
       {name !== "" && why !== undefined && <p class="muted">{why}</p>}
       {problem !== null && commands === null && (
         <FailedState problem={problem} what="its commands" onRetry={remote.reload} />
@@ -130,8 +131,9 @@ export function HostCommands({ agent }: { agent: Agent }) {
         >
           <p>Runs on {agent.hostname ?? "this host"}, by its agent:</p>
           <pre class="command-line">{programOf(command.value, name)}</pre>
+          <OffReason />
           <div class="sheet-actions">
-            <button type="button" class="button is-danger" onClick={() => void run()}>
+            <button type="button" class="button is-danger" disabled={!store.isLive.value} onClick={() => void run()}>
               Run now
             </button>
             <button

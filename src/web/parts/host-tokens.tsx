@@ -4,6 +4,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent } from "../data/model.ts";
 import { InstallCommands } from "./add-host.tsx";
 import { Sheet } from "./sheet.tsx";
+import { OffReason } from "./states.tsx";
 
 type Question = "rotate" | "remove";
 
@@ -54,6 +55,7 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
     <section class="section" aria-labelledby="token-title">
       <h2 id="token-title">Token</h2>
       {token.value !== null && <InstallCommands token={token.value} host={agent.hostname} />}
+      <OffReason />
       <p class="button-line">
         {(["rotate", "remove"] as const).map((what) => (
           <button
@@ -74,8 +76,14 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
           <p>
             <b>{agent.hostname ?? agent.id}</b>: {QUESTIONS[asked].what}
           </p>
+          <OffReason />
           <div class="sheet-actions">
-            <button type="button" class="button is-danger" disabled={isBusy.value} onClick={() => void act(asked)}>
+            <button
+              type="button"
+              class="button is-danger"
+              disabled={isBusy.value || !store.isLive.value}
+              onClick={() => void act(asked)}
+            >
               {QUESTIONS[asked].button}
             </button>
             <button type="button" class="button" onClick={close}>

@@ -20,7 +20,8 @@ const NUMBERED = [calm, one, two, three, four, five, six, seven, eight, nine];
 export function PageTitle() {
   const { store, router } = useApp();
   const count = store.counts.value?.unacknowledged_critical ?? 0;
-  const isOld = store.isOld.value || store.connection.value.lostMs !== null;
+  const isMissing = store.counts.value === null && store.countsProblem.value !== null;
+  const isOld = isMissing || store.isOld.value || store.connection.value.lostMs !== null;
   const { path } = router.place.value;
   useEffect(() => {
     const mark = isOld ? "(?) " : count > 0 ? `(${count}) ` : "";

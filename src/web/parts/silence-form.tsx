@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import { SilencePreview } from "./silence-fit.tsx";
+import { OffReason } from "./states.tsx";
 
 const FIELDS = [
   { name: "agent", label: "Host", hint: "web-*" },
@@ -110,6 +111,7 @@ export function SilenceForm({ initial, onMade }: SilenceFormOptions) {
       </label>
       <SilencePreview patterns={given} />
       <FieldProblem text={problems.value.get("")} />
+      <OffReason />
       <button type="submit" class="button is-primary" disabled={isBusy.value || isEmpty || !store.isLive.value}>
         {isBusy.value ? "Silencing…" : "Silence"}
       </button>

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useApp } from "../app-context.ts";
 import type { ApiProblem } from "../data/api.ts";
 import { wordsOf } from "../data/api.ts";
 
@@ -21,6 +22,12 @@ export function LoadingState({ what, heading }: StateOptions) {
       <span class="off-screen">Loading {what}…</span>
     </div>
   );
+}
+
+/** Why buttons are off, beside them. */
+export function OffReason() {
+  const { store } = useApp();
+  return store.isLive.value ? null : <p class="warning-line">Not connected: nothing can be sent now.</p>;
 }
 
 /** It did not work; what was there before stays. */

@@ -5,8 +5,12 @@ import { type Api, ApiProblem } from "../data/api.ts";
 import type { Agent, News } from "../data/model.ts";
 
 const PAGE_ROWS = 500;
-/** A heartbeat alone is no change: figures are asked for anew after so many signs of life, each 15 s. */
-const ALIVES = 4;
+/** A heartbeat alone is no change: figures that are older are asked for anew with the next sign of life, each 15 s. */
+const FIGURES_MS_MAX = 45_000;
+/** Whoever scrolls past does not ask. */
+const SEE_REST_MS = 250;
+/** The API takes no more at once. */
+const ASKED_MAX = 100;
 
 /** All hosts, kept up to date. */
 export interface AgentList {
@@ -15,6 +19,8 @@ export interface AgentList {
   readonly isWhole: ReadonlySignal<boolean>;
   readonly problem: ReadonlySignal<ApiProblem | null>;
   load(): Promise<void>;
+  /** These are in sight: their figures are kept new. */
+  see(ids: readonly string[]): void;
 }
 
 function createAgentList(api: Api, status: string) {
@@ -22,7 +28,10 @@ function createAgentList(api: Api, status: string) {
   const isWhole = signal(false);
   const problem = signal<ApiProblem | null>(null);
   const closing = new AbortController();
-  let alives = 0;
+  /** When each was told, by this device's clock. */
+  const toldMs = new Map<string, number>();
+  let seen: readonly string[] = [];
+  let seeing: ReturnType<typeof setTimeout> | undefined;
 
   async function load(): Promise<void> {
     try {
@@ -31,6 +40,7 @@ function createAgentList(api: Api, status: string) {
       while (path !== undefined) {
         const page: { rows: Agent[]; next: string | undefined } = await api.list<Agent>(path, closing.signal);
         for (const agent of page.rows) found.set(agent.id, agent);
+        for (const { id } of page.rows) toldMs.set(id, Date.now());
         path = page.next;
         // The first page is shown at once.
         if (!isWhole.value) agents.value = new Map(found);
@@ -45,17 +55,44 @@ function createAgentList(api: Api, status: string) {
     }
   }
 
+  /** Of those in sight whose figures are old; whoever is not told of any more was removed. */
+  async function refresh(): Promise<void> {
+    const old = seen.filter((id) => Date.now() - (toldMs.get(id) ?? 0) >= FIGURES_MS_MAX).slice(0, ASKED_MAX);
+    if (old.length === 0) return;
+    for (const id of old) toldMs.set(id, Date.now());
+    try {
+      const path = `/v1/agents?limit=${ASKED_MAX}&ids=${old.join(",")}`;
+      const { rows } = await api.list<Agent>(path, closing.signal);
+      const others = [...agents.value].filter(([id]) => !old.includes(id));
+      agents.value = new Map([...others, ...rows.map((agent) => [agent.id, agent] as const)]);
+    } catch (error) {
+      // They stay old, and are asked for once more.
+      for (const id of old) toldMs.delete(id);
+      if (!closing.signal.aborted && !(error instanceof ApiProblem)) throw error;
+    }
+  }
+
   return {
     agents,
     isWhole,
     problem,
     load,
+    see(ids: readonly string[]) {
+      seen = ids;
+      clearTimeout(seeing);
+      seeing = setTimeout(() => void refresh(), SEE_REST_MS);
+    },
     hear(news: News) {
       if (news.kind === "reset" || (news.kind === "back" && problem.value !== null)) void load();
-      if (news.kind === "alive" && ++alives % ALIVES === 0 && agents.value.size <= PAGE_ROWS) void load();
-      if (news.kind === "agent") agents.value = new Map(agents.value).set(news.data.id, news.data);
+      if (news.kind === "alive") void refresh();
+      if (news.kind !== "agent") return;
+      toldMs.set(news.data.id, Date.now());
+      agents.value = new Map(agents.value).set(news.data.id, news.data);
     },
-    close: () => closing.abort(),
+    close() {
+      clearTimeout(seeing);
+      closing.abort();
+    },
   };
 }
 

@@ -14,10 +14,12 @@ interface WindowListOptions<T> {
   render: (row: T, at: number) => ComponentChildren;
   /** The reader is near the end. */
   onEnd?: () => void;
+  /** These are in the document. */
+  onShown?: (rows: readonly T[]) => void;
 }
 
 /** A list of which only the rows in sight are in the document; it scrolls with whatever it stands in. */
-export function WindowList<T>({ rows, label, rowRem, keyOf, render, onEnd }: WindowListOptions<T>) {
+export function WindowList<T>({ rows, label, rowRem, keyOf, render, onEnd, onShown }: WindowListOptions<T>) {
   const box = useRef<HTMLDivElement>(null);
   const range = useSignal({ first: 0, last: 24 });
   const rowPx = rowRem * rootFontPx();
@@ -49,6 +51,8 @@ export function WindowList<T>({ rows, label, rowRem, keyOf, render, onEnd }: Win
   useEffect(() => {
     if (isNearEnd) onEnd?.();
   }, [isNearEnd, rows.length]);
+
+  useEffect(() => onShown?.(rows.slice(first, last)), [first, last, rows]);
 
   return (
     <div ref={box} class="window" style={{ height: `${rows.length * rowPx}px` }}>

@@ -14,7 +14,7 @@ import { FailedState, LoadingState, MissingState } from "../parts/states.tsx";
 import { useKeys } from "../parts/use-keys.ts";
 import { useRemote } from "../parts/use-remote.ts";
 import { Age, Clock } from "../parts/words.tsx";
-import { HostState } from "./hosts.tsx";
+import { HostState, ReportWord } from "./hosts.tsx";
 
 /** One host: whether it reports, what it sees, its figures, what went wrong there, and what may be asked of it. */
 export function HostView({ id }: { id: string }) {
@@ -53,7 +53,7 @@ export function HostView({ id }: { id: string }) {
       </div>
       <p class="host-line">
         <HostState status={agent.status} />
-        {agent.status === "online" ? "reporting" : "silent"}, last heard <Age at={agent.last_seen_at} />
+        <ReportWord status={agent.status} />, last heard <Age at={agent.last_seen_at} />
         {agent.last_seen_at === null ? "" : " ago"}
       </p>
       {agent.shared_with.length > 0 && (
@@ -99,7 +99,7 @@ function HostIncidents({ agentId }: { agentId: string }) {
       {problem !== null && value === null && (
         <FailedState problem={problem} what="its incidents" onRetry={remote.reload} />
       )}
-      {value?.length === 0 && <p class="muted">None.</p>}
+      {value?.length === 0 && <p class="muted">{store.isPast.value ? "There were none." : "None."}</p>}
       <ul class="plain-list">
         {value?.map((incident) => (
           <li key={incident.id}>
@@ -163,8 +163,10 @@ function Facts({ agent }: { agent: Agent }) {
 }
 
 const SIGHT_WORDS = { sees: "sees", cannot: "cannot see", absent: "not on this host" } as const;
+const PAST_WORDS = { ...SIGHT_WORDS, sees: "saw" } as const;
 
 function Collectors({ agent }: { agent: Agent }) {
+  const words = useApp().store.isPast.value ? PAST_WORDS : SIGHT_WORDS;
   if (agent.collectors.length === 0) return null;
   return (
     <section class="section" aria-labelledby="collectors-title">
@@ -172,7 +174,7 @@ function Collectors({ agent }: { agent: Agent }) {
       <ul class="plain-list">
         {agent.collectors.map(({ name, state, since, why, gave_up }) => (
           <li key={name} class={`collector is-${state}`}>
-            <b>{name}</b> {SIGHT_WORDS[state]}
+            <b>{name}</b> {words[state]}
             {state === "cannot" && (
               <>
                 {" "}

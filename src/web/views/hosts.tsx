@@ -91,6 +91,7 @@ export function HostsView() {
             label="Hosts, silent ones first"
             rowRem={isWide.value ? ROW_REM.wide : ROW_REM.narrow}
             keyOf={({ id }) => id}
+            onShown={(agents) => list.see(agents.map(({ id }) => id))}
             render={(agent) => <HostRow agent={agent} />}
           />
         </>
@@ -125,7 +126,7 @@ function HostRow({ agent }: { agent: Agent }) {
             {last_seen_at === null ? "" : " ago"}
           </>
         ) : (
-          [meta?.version, meta?.os].filter(Boolean).join(" · ") || "reporting"
+          [meta?.version, meta?.os].filter(Boolean).join(" · ") || <ReportWord status={status} />
         )}
         {blind.length > 0 && <span class="warning-line"> · cannot see: {blind.join(", ")}</span>}
       </span>
@@ -139,14 +140,21 @@ function HostRow({ agent }: { agent: Agent }) {
 /** Whether a host reports, as shape and word; not green while what one sees is old. */
 export function HostState({ status }: Pick<Agent, "status">) {
   const { store } = useApp();
-  const isKnown = store.isLive.value && !store.isOld.value;
-  const mood = status === "offline" ? "offline" : isKnown ? "online" : "unknown";
+  const mood = status === "offline" ? "offline" : store.isKnown.value ? "online" : "unknown";
   return (
     <span class={`host-state is-${mood}`}>
       <span class="dot" aria-hidden="true" />
-      <span class="off-screen">{status === "offline" ? "silent" : "reporting"}</span>
+      <span class="off-screen">
+        <ReportWord status={status} />
+      </span>
     </span>
   );
+}
+
+/** Whether it reports, in a word; in the past where that is all that is known. */
+export function ReportWord({ status }: Pick<Agent, "status">) {
+  const { isPast } = useApp().store;
+  return <>{status === "offline" ? "silent" : isPast.value ? "was reporting" : "reporting"}</>;
 }
 
 /** Collectors that cannot see, though they should. */

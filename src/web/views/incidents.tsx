@@ -46,7 +46,7 @@ function Hint() {
 }
 
 function ListPane({ query, currentId }: { query: string; currentId: number | null }) {
-  const { router } = useApp();
+  const { router, store } = useApp();
   const filter = filterOf(router.place.value.query);
   const list = useIncidents(filter);
   const selection = useSelection(list);
@@ -66,7 +66,7 @@ function ListPane({ query, currentId }: { query: string; currentId: number | nul
       <Filters filter={filter} />
       <BulkBar list={list} selection={selection} />
       {isEmpty ? (
-        <EmptyState title={isFiltered ? "Nothing fits these filters" : "Nothing is open"}>
+        <EmptyState title={emptyWords(isFiltered, store.isPast.value)}>
           {isFiltered && (
             <p>
               <a class="button" href="/app/incidents">
@@ -100,6 +100,11 @@ function ListPane({ query, currentId }: { query: string; currentId: number | nul
       )}
     </section>
   );
+}
+
+function emptyWords(isFiltered: boolean, isPast: boolean): string {
+  if (isFiltered) return isPast ? "Nothing fitted these filters" : "Nothing fits these filters";
+  return isPast ? "Nothing was open" : "Nothing is open";
 }
 
 /** j and k go through the list and bring the row into sight; x selects, Shift+X a range. */

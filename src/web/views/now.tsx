@@ -42,7 +42,7 @@ function NowOverview({ counts, list }: { counts: Counts; list: IncidentList }) {
       <div class="now-main">
         <Sentence counts={counts} />
         {counts.total === 0 && list.rows.value.length === 0 ? (
-          <EmptyState title="Nothing is open">
+          <EmptyState title={store.isPast.value ? "Nothing was open" : "Nothing is open"}>
             <p>
               What was is under <a href="/app/incidents?status=resolved&order=newest">Incidents, resolved</a>.
             </p>
@@ -54,7 +54,7 @@ function NowOverview({ counts, list }: { counts: Counts; list: IncidentList }) {
       <aside class="now-side" aria-label="Beside">
         <section>
           <h2>Alerts a minute</h2>
-          <AlertsChart alerts={counts.alerts} nowMs={store.now.peek()} />
+          <AlertsChart alerts={counts.alerts} nowMs={store.now.peek()} isPast={store.isPast.value} />
         </section>
         {/* What is urgent comes first, also over the wire. */}
         {isListed && <SilentHosts offline={counts.hosts.offline} />}
@@ -72,8 +72,11 @@ function NowOverview({ counts, list }: { counts: Counts; list: IncidentList }) {
 /** The answer in one line; without colour while it is not known to be true. */
 function Sentence({ counts }: { counts: Counts }) {
   const { store } = useApp();
-  const words = useComputed(() => sentenceOf(counts, store.now.value));
-  const isTrue = store.isLive.value && !store.isOld.value;
+  const words = useComputed(() =>
+    store.isPast.value ? pastSentenceOf(counts, store.oldS.value ?? 0) : sentenceOf(counts, store.now.value),
+  );
+  // Changes are told, but how many there are now could not be asked.
+  const isTrue = store.isKnown.value && store.countsProblem.value === null;
   const { by_severity: open, unacknowledged_critical: urgent } = counts;
   const mood = !isTrue
     ? "unknown"
@@ -97,8 +100,28 @@ function sentenceOf(
 ): string {
   if (total === 0) {
     const quiet = since === null ? "All quiet" : `All quiet for ${durationWords((nowMs - Date.parse(since)) / 1000)}`;
-    return `${quiet}; ${counted(hosts.online, "host")} reporting${hosts.offline > 0 ? `, ${hosts.offline} silent` : ""}`;
+    return `${quiet}; ${counted(hosts.online, "host")} reporting${silentWords(hosts)}`;
   }
+  return openWords({ by_severity: open, hosts, hosts_affected: affected });
+}
+
+/** Nobody knows how it is now. */
+function pastSentenceOf(counts: Counts, oldS: number): string {
+  const { total, hosts } = counts;
+  const was =
+    total === 0
+      ? `nothing was open, ${counted(hosts.online, "host")} reported${silentWords(hosts)}`
+      : openWords(counts);
+  return `${durationWords(oldS)} ago: ${was}`;
+}
+
+const silentWords = ({ offline }: Counts["hosts"]) => (offline > 0 ? `, ${offline} silent` : "");
+
+function openWords({
+  by_severity: open,
+  hosts,
+  hosts_affected: affected,
+}: Pick<Counts, "by_severity" | "hosts" | "hosts_affected">): string {
   const parts = [
     part(open.critical, "critical", "critical"),
     part(open.warning, "warning", "warnings"),

@@ -1,8 +1,9 @@
+import { useEffect } from "preact/hooks";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, SESSION_PATH, wordsOf } from "../data/api.ts";
 import type { SetupPart } from "../data/model.ts";
 import { Icon, SeverityShape } from "../parts/icons.tsx";
-import { FailedState, LoadingState } from "../parts/states.tsx";
+import { FailedState, LoadingState, OffReason } from "../parts/states.tsx";
 import { useRemote } from "../parts/use-remote.ts";
 import { Clock } from "../parts/words.tsx";
 
@@ -15,6 +16,14 @@ const STATE_ORDER = ["fail", "warn", "ok", "off"] as const;
 export function SettingsView() {
   const { store } = useApp();
   const { state, reload } = useRemote<SetupPart[]>("/v1/setup");
+  // What is set up now may fail in a minute.
+  useEffect(
+    () =>
+      store.listen(({ kind }) => {
+        if (kind === "alive") reload();
+      }),
+    [reload],
+  );
   const { value, problem } = state.value;
   const parts = value?.toSorted((a, b) => STATE_ORDER.indexOf(a.state) - STATE_ORDER.indexOf(b.state));
   return (
@@ -28,7 +37,7 @@ export function SettingsView() {
       </p>
       {problem !== null && <FailedState problem={problem} what="what is set up" onRetry={reload} />}
       {value === null && problem === null && <LoadingState what="what is set up" />}
-      <ul class="setup">
+      <ul class={problem === null ? "setup" : "setup is-unknown"}>
         {parts?.map(({ part, state: one, text, todo }) => (
           <li key={part} class={`setup-part is-${one}`}>
             <span class="setup-state">
@@ -72,7 +81,8 @@ function SessionPart() {
             {session.expires_at === null ? "" : " until "}
             {session.expires_at !== null && <Clock at={session.expires_at} />}.
           </p>
-          <button type="button" class="button" onClick={() => void signOut()}>
+          <OffReason />
+          <button type="button" class="button" disabled={!store.isLive.value} onClick={() => void signOut()}>
             Sign out
           </button>
         </>

@@ -9,7 +9,7 @@ import { Icon } from "../parts/icons.tsx";
 import { Sheet } from "../parts/sheet.tsx";
 import { HeldBack } from "../parts/silence-fit.tsx";
 import { SilenceForm } from "../parts/silence-form.tsx";
-import { EmptyState, FailedState, LoadingState } from "../parts/states.tsx";
+import { EmptyState, FailedState, LoadingState, OffReason } from "../parts/states.tsx";
 import { useRemote } from "../parts/use-remote.ts";
 import { Age } from "../parts/words.tsx";
 
@@ -58,6 +58,7 @@ export function SilencesView() {
           <p class="muted">A silence mutes messages; incidents are recorded and explained all the same.</p>
         </EmptyState>
       )}
+      {silences?.some(({ ended_at }) => ended_at === null) && <OffReason />}
       <ul class="cards">
         {silences?.map((silence) => (
           <li key={silence.id}>

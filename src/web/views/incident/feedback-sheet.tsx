@@ -4,6 +4,7 @@ import { useApp } from "../../app-context.ts";
 import { ApiProblem, wordsOf } from "../../data/api.ts";
 import type { Feedback, Incident } from "../../data/model.ts";
 import { Sheet } from "../../parts/sheet.tsx";
+import { OffReason } from "../../parts/states.tsx";
 
 const TEXT_CHARS_MAX = 2_000;
 
@@ -92,6 +93,7 @@ export function FeedbackSheet({ incident, verdict, onSaid, onClose }: FeedbackSh
             {problem.value}
           </span>
         )}
+        <OffReason />
         <button type="submit" class="button is-primary" disabled={isBusy.value || !store.isLive.value}>
           {verdict === "wrong" ? "It was wrong" : "Keep it"}
         </button>

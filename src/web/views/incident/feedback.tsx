@@ -6,6 +6,7 @@ import { ApiProblem, wordsOf } from "../../data/api.ts";
 import type { Feedback, Incident } from "../../data/model.ts";
 import { personOf } from "../../lib/event-words.ts";
 import { visibleText } from "../../lib/text.ts";
+import { OffReason } from "../../parts/states.tsx";
 import { Clock } from "../../parts/words.tsx";
 import type { FeedbackSheetOptions } from "./feedback-sheet.tsx";
 import type { Story } from "./use-story.ts";
@@ -57,6 +58,7 @@ export function FeedbackButtons({ story, incident }: { story: Story; incident: I
     <span class="feedback-buttons">
       {isExplained ? button("That was it", "right", right) : button("Say what it was", "right", () => ask("right"))}
       {isExplained && button("That was wrong", "wrong", () => ask("wrong"))}
+      <OffReason />
       {open && (
         <open.Sheet
           incident={incident}

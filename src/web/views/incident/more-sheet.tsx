@@ -2,6 +2,7 @@ import type { IgnoreVariant } from "../../../protocol/actions.ts";
 import { useApp } from "../../app-context.ts";
 import type { Incident } from "../../data/model.ts";
 import { Sheet } from "../../parts/sheet.tsx";
+import { OffReason } from "../../parts/states.tsx";
 
 const IGNORING: readonly { variant: IgnoreVariant; words: string; what: string }[] = [
   { variant: "1h", words: "Ignore for an hour", what: "then people are told again, if it goes on" },
@@ -32,7 +33,7 @@ export function MoreSheet(options: MoreSheetOptions) {
   });
   return (
     <Sheet title="More" onClose={onClose}>
-      {!isLive && <p class="warning-line">Not connected: nothing can be sent now.</p>}
+      <OffReason />
       <ul class="choices">
         {canIgnore &&
           IGNORING.map(({ variant, words, what }) => (

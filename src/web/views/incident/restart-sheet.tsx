@@ -4,6 +4,7 @@ import type { Agent, Decision, History, Incident, PastIncident } from "../../dat
 import { personOf } from "../../lib/event-words.ts";
 import { programOf } from "../../lib/programs.ts";
 import { Sheet } from "../../parts/sheet.tsx";
+import { OffReason } from "../../parts/states.tsx";
 import type { RemoteState } from "../../parts/use-remote.ts";
 import { Age } from "../../parts/words.tsx";
 import { lastDecision, saidOf } from "./outcome.tsx";
@@ -34,6 +35,7 @@ export function RestartSheet({ incident, agent, history, onPress, onClose }: Res
         <p class="warning-line">{host} is not connected now. It is waited for 30 s, then nothing runs.</p>
       )}
       <p class="last-time">{last ? <LastTime decision={last} /> : unknownWords(history)}</p>
+      <OffReason />
       <div class="sheet-actions">
         <button type="button" class="button is-danger" disabled={!store.isLive.value} onClick={onPress}>
           Restart now
