@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import type { ClientAddress } from "../lib/addresses.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
+import { ROLE_FIELD } from "../protocol/roles.ts";
 
 /** What a socket calls. Elysia passes each event on to the function of this name in the socket's `data`. */
 export interface SocketEvents {
@@ -33,6 +34,9 @@ export interface Peer {
   readonly address: string;
 }
 
+/** Who may open one: its frames prove who it is. */
+const FOR_EVERYBODY = { [ROLE_FIELD]: "everybody" } as const;
+
 /** Past this a peer that takes nothing up is cut off. Above GatewayLimits.sendBufferBytesMax, which only stops reading it. */
 const SEND_BUFFER_BYTES_HARD = 4 * 1024 * 1024;
 
@@ -61,6 +65,7 @@ export function streamRoutes(addressOf: ClientAddress, open: (socket: Socket, pe
         summary: "The agents' stream",
         description: "WebSocket. Agents send heartbeats, alerts and results, and receive commands.",
         tags: ["stream"],
+        ...FOR_EVERYBODY,
       },
       open(ws) {
         open(ws.raw as unknown as Socket, ws.data.peer);

@@ -41,7 +41,7 @@ const NewAgent = api.input({
 
 /** The hosts' agents: who there is, and their tokens. */
 export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf: ActorOf }) {
-  const describe = api.describing("agents");
+  const { viewer, admin } = api.describing("agents");
   return new Elysia({ name: "agents", prefix: "/v1/agents", normalize: false })
     .get(
       "/",
@@ -51,7 +51,7 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         const { agents: page, nextCursor } = await agents.list({ limit: api.limitOf(query), ...meant });
         return api.pageOf(page, nextCursor, { request, set });
       },
-      describe(
+      viewer(
         "All agents, newest first",
         {
           query: api.pageQuery(api.Uuid, {
@@ -69,14 +69,14 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         set.status = 201;
         return { ...api.onWire(agent), token };
       },
-      describe("A new agent and its token", { body: NewAgent }, api.answers(201, AgentWithToken)),
+      admin("A new agent and its token", { body: NewAgent }, api.answers(201, AgentWithToken)),
     )
     .get(
       "/:id",
       async ({ params }) => {
         return api.onWire(existing("agent", await agents.get(params.id)));
       },
-      describe("One agent", { params: api.UUID_PARAMS }, api.answers(200, Agent, 404)),
+      viewer("One agent", { params: api.UUID_PARAMS }, api.answers(200, Agent, 404)),
     )
     .delete(
       "/:id",
@@ -84,7 +84,7 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         existing("agent", await agents.remove(params.id, actorOf(request, server)));
         set.status = 204;
       },
-      describe(
+      admin(
         "Removes an agent: its token is revoked; its incidents stay",
         { params: api.UUID_PARAMS },
         api.answers(204, Type.Void(), 404),
@@ -96,7 +96,7 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         const { agent, token } = existing("agent", await agents.rotateToken(params.id, actorOf(request, server)));
         return { ...api.onWire(agent), token };
       },
-      describe(
+      admin(
         "A new token in place of the old one, which is revoked",
         { params: api.UUID_PARAMS },
         api.answers(200, AgentWithToken, 404),

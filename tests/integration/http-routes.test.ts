@@ -224,6 +224,27 @@ const CASES: Case[] = [
   { request: ["GET", `/v1/agents/${AGENT}/commands`], status: 200 },
   { request: ["GET", `/v1/agents/${UNKNOWN}/commands`], status: 404, code: "agent_not_found" },
 
+  { request: ["GET", "/v1/tokens"], status: 200 },
+  { request: ["GET", "/v1/tokens?cursor=x"], status: 422, fields: ["cursor"] },
+  { request: ["POST", "/v1/tokens", { name: "ci", role: "operator", expires_at: LATER, more: 1 }], status: 201 },
+  { request: ["POST", "/v1/tokens", { name: "Jo Ann", role: "viewer", expires_at: null }], status: 201 },
+  { request: ["POST", "/v1/tokens", { name: "the admin", role: "viewer" }], status: 409, code: "name_taken" },
+  { request: ["POST", "/v1/tokens", { name: "ci", role: "root" }], status: 422, fields: ["role"] },
+  { request: ["POST", "/v1/tokens", {}], status: 422, fields: ["name", "role"] },
+  ...["", " ", "a@b", "a:b", "x".repeat(65), "-a", "a\n", "ä"].map((name) => ({
+    request: ["POST", "/v1/tokens", { name, role: "viewer" }] as [string, string, unknown],
+    status: 422,
+    fields: ["name"],
+  })),
+  ...["2001-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "tomorrow", "2030-01-01", 5].map((at) => ({
+    request: ["POST", "/v1/tokens", { name: "ci", role: "viewer", expires_at: at }] as [string, string, unknown],
+    status: 422,
+    fields: ["expires_at"],
+  })),
+  { request: ["DELETE", `/v1/tokens/${uuid(700)}`], status: 204 },
+  { request: ["DELETE", `/v1/tokens/${UNKNOWN}`], status: 404, code: "token_not_found" },
+  { request: ["DELETE", "/v1/tokens/x"], status: 422, fields: ["id"] },
+
   { request: ["GET", "/nothing"], status: 404, code: "not_found" },
   { request: ["GET", "/v1/agents/a/b/c"], status: 404, code: "not_found" },
   { request: ["PUT", "/v1/agents"], status: 405, code: "method_not_allowed" },

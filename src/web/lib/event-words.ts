@@ -1,3 +1,5 @@
+import { readActor } from "../../protocol/actors.ts";
+
 /** What happened, as one short line: for timelines and the feed of all hosts. */
 export interface Happening {
   readonly kind: string;
@@ -76,11 +78,12 @@ function pressWords(action: string, variant: string): string {
 const exitWords = (code: unknown) => (typeof code === "number" ? `, exit ${code}` : "");
 const capital = (text: string) => (text[0] ?? "").toUpperCase() + text.slice(1);
 
-/** A person's name where one is known: actors are "api:127.0.0.1", "slack:U012AB3CD", "agent", "system". */
+/** A person's name where one is known: actors are as protocol/actors.ts has them. */
 export function personOf(actor: string, name = ""): string {
   if (name !== "" && name !== actor) return name;
   if (actor === "agent") return "the host";
   if (actor === "system") return "the server";
-  const [outlet, who = ""] = actor.split(/:(.*)/s);
-  return outlet === "api" ? `somebody at ${who}` : outlet === "slack" ? `${who} (Slack)` : actor;
+  const { way, name: who, address } = readActor(actor);
+  if (way === "api") return who ?? `somebody at ${address}`;
+  return way === "slack" ? `${who} (Slack)` : actor;
 }
