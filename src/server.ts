@@ -101,6 +101,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     ...access,
     events: live.streams,
     agents: agents.fleet.agents,
+    enrolments: agents.fleet.enrolments,
     commands: agents.commands,
     figures: intake.figures,
     gatewayRoutes: intake.routes,

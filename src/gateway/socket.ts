@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import type { ClientAddress } from "../lib/addresses.ts";
+import { ENROLMENT_HEADER } from "../protocol/frames.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 import { ROLE_FIELD } from "../protocol/roles.ts";
 
@@ -31,6 +32,8 @@ export interface Socket {
 export interface Peer {
   /** The token of its Authorization header, or "". */
   readonly bearer: string;
+  /** The enrolment token that it brings, or "". */
+  readonly enrolment: string;
   readonly address: string;
 }
 
@@ -58,7 +61,11 @@ export const WEBSOCKET_OPTIONS = {
 export function streamRoutes(addressOf: ClientAddress, open: (socket: Socket, peer: Peer) => void) {
   return new Elysia({ name: "gateway" })
     .resolve(({ request, server }) => ({
-      peer: { bearer: bearerOf(request.headers.get("authorization")), address: addressOf(request, server) },
+      peer: {
+        bearer: bearerOf(request.headers.get("authorization")),
+        enrolment: request.headers.get(ENROLMENT_HEADER) ?? "",
+        address: addressOf(request, server),
+      },
     }))
     .ws("/v1/stream", {
       detail: {

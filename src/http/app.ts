@@ -9,7 +9,7 @@ import type { DecisionService } from "../decisions/model.ts";
 import type { SetupService } from "../doctor/setup.ts";
 import type { FeedbackService } from "../feedback/model.ts";
 import type { FigureService } from "../figures/model.ts";
-import type { AgentService } from "../fleet/model.ts";
+import type { AgentService, EnrolmentService } from "../fleet/model.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -23,6 +23,7 @@ import { agentRoutes } from "./agents.ts";
 import { commandRoutes } from "./commands.ts";
 import { compress } from "./compress.ts";
 import { createCredentials } from "./credentials.ts";
+import { enrolmentRoutes } from "./enrolments.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import type { EventStreams } from "./event-streams.ts";
 import { type AccessWatch, eventRoutes } from "./events.ts";
@@ -51,6 +52,7 @@ export interface AppDeps {
   clock: Clock;
   version: string;
   agents: AgentService;
+  enrolments: EnrolmentService;
   incidents: IncidentService;
   analysis: AnalysisService;
   commands: CommandService;
@@ -127,6 +129,7 @@ export function createApp(deps: AppDeps) {
     .use(feedbackRoutes(deps.feedback, actorOf))
     .use(figureRoutes(deps.figures, agents))
     .use(commandRoutes(commands, agents, actorOf))
+    .use(enrolmentRoutes(deps.enrolments, actorOf, clock))
     .use(tokenRoutes(tokens, actorOf, clock))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))

@@ -109,6 +109,7 @@ export function createIntake(deps: IntakeDeps) {
     deletions: [
       deps.commandStore.deleteOld,
       lostStore.deleteOutages,
+      fleet.deleteOldEnrolments,
       figures.deleteOld,
       (retentionMs: number) => deleteQuarantined(database.sql, retentionMs),
     ],

@@ -224,6 +224,21 @@ const CASES: Case[] = [
   { request: ["GET", `/v1/agents/${AGENT}/commands`], status: 200 },
   { request: ["GET", `/v1/agents/${UNKNOWN}/commands`], status: 404, code: "agent_not_found" },
 
+  { request: ["POST", `/v1/agents/${AGENT}/rotate-token`, { grace_s: 3600 }], status: 200 },
+  ...[-1, 604_801, 1.5, "1h"].map((grace_s) => ({
+    request: ["POST", `/v1/agents/${AGENT}/rotate-token`, { grace_s }] as [string, string, unknown],
+    status: 422,
+    fields: ["grace_s"],
+  })),
+  { request: ["GET", "/v1/enrolments"], status: 200 },
+  { request: ["POST", "/v1/enrolments", { uses: 50, until: LATER }], status: 201 },
+  { request: ["POST", "/v1/enrolments", {}], status: 422, fields: ["uses", "until"] },
+  { request: ["POST", "/v1/enrolments", { uses: 0, until: LATER }], status: 422, fields: ["uses"] },
+  { request: ["POST", "/v1/enrolments", { uses: 10_001, until: LATER }], status: 422, fields: ["uses"] },
+  { request: ["POST", "/v1/enrolments", { uses: 1, until: "2001-01-01T00:00:00Z" }], status: 422, fields: ["until"] },
+  { request: ["POST", "/v1/enrolments", { uses: 1, until: null }], status: 422, fields: ["until"] },
+  { request: ["DELETE", `/v1/enrolments/${UNKNOWN}`], status: 404, code: "enrolment_not_found" },
+
   { request: ["GET", "/v1/tokens"], status: 200 },
   { request: ["GET", "/v1/tokens?cursor=x"], status: 422, fields: ["cursor"] },
   { request: ["POST", "/v1/tokens", { name: "ci", role: "operator", expires_at: LATER, more: 1 }], status: 201 },

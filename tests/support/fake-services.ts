@@ -5,7 +5,7 @@ import type { Decision, DecisionService } from "../../src/decisions/model.ts";
 import type { FeedbackService } from "../../src/feedback/model.ts";
 import type { FigureService, Figures } from "../../src/figures/model.ts";
 import { planOf } from "../../src/figures/reader.ts";
-import type { Agent, AgentService } from "../../src/fleet/model.ts";
+import type { Agent, AgentService, Enrolment, EnrolmentService } from "../../src/fleet/model.ts";
 import type {
   AuditLine,
   DecidedStatus,
@@ -342,6 +342,27 @@ const FIT = {
   is_exact: true,
   newest: [{ id: 3, agent_id: uuid(1), host: "web-1", type: "systemd", source: "nginx" }],
 };
+
+/** Enrolment tokens in memory. */
+export function fakeEnrolments(): EnrolmentService {
+  const enrolments: Enrolment[] = [];
+  return {
+    async list({ limit, cursor }) {
+      const { page, nextCursor } = pageOf(enrolments, limit, cursor);
+      return { enrolments: page, ...(nextCursor === undefined ? {} : { nextCursor: String(nextCursor) }) };
+    },
+    async create({ uses, until }, actor) {
+      const id = uuid(900 + enrolments.length);
+      const enrolment = { id, uses, uses_left: uses, until, created_at: AT, created_by: actor };
+      enrolments.push(enrolment);
+      return { enrolment, token: "ope_new" };
+    },
+    async revoke(id) {
+      const at = enrolments.findIndex((one) => one.id === id);
+      return at >= 0 && enrolments.splice(at, 1).length === 1;
+    },
+  };
+}
 
 /** A token of the API, with its secret. */
 export interface FakeToken {
