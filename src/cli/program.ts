@@ -188,6 +188,7 @@ function withServerSettings(command: Command): Command {
     .option("--server <url>", "the server, such as wss://ops.example.com (OPSPILOT_SERVER)")
     .option("--token <token>", "for a try only, since others on this host can see it (OPSPILOT_TOKEN)")
     .option("--token-file <path>", "a file that holds the token (OPSPILOT_TOKEN_FILE)")
+    .option("--enrol-token <token>", "in place of a token: by this the host makes itself known (OPSPILOT_ENROL_TOKEN)")
     .option("--allow <list>", "what the server may have done here (OPSPILOT_ALLOW)")
     .option("--ca <path>", "the authority of the server's certificate, in PEM (OPSPILOT_CA)");
 }

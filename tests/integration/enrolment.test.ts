@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ENROLMENT_HEADER } from "../../src/protocol/frames.ts";
+import { HostAgent } from "../support/host-agent.ts";
 import { ADMIN_TOKEN } from "../support/http-app.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -105,6 +109,38 @@ describe("an enrolment token", () => {
     const rows = await database.database.sql`select * from enrolments`;
     expect(JSON.stringify(rows)).not.toContain(token);
     for (const node of nodes) expect(node.log.join("")).not.toContain(token);
+  });
+});
+
+describe("hosts of one image", () => {
+  const imageOf = (token: string) => ({ OPSPILOT_TOKEN: "", OPSPILOT_ENROL_TOKEN: token });
+  const idIn = (agent: HostAgent) => /"agent":"([0-9a-f-]{36})".*"msg":"connected"/.exec(agent.log.join(""))?.[1];
+
+  async function startHost(dir: string, token: string): Promise<{ agent: HostAgent; id: string }> {
+    const agent = await HostAgent.start(nodes[0].url.replace("http", "ws"), { dir, env: imageOf(token) });
+    return { agent, id: await until(() => idIn(agent), { ms: 20_000, what: "the host is connected" }) };
+  }
+
+  test("make tokens of their own, keep them, and so are hosts of their own", async () => {
+    const { id: enrolment, token } = await post("/v1/enrolments", {
+      uses: 2,
+      until: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    const folder = mkdtempSync(join(tmpdir(), "opspilot-image-"));
+    const [first, second] = [await startHost(join(folder, "1"), token), await startHost(join(folder, "2"), token)];
+    expect(first.id).not.toBe(second.id);
+    await first.agent.stop();
+    await nodes[0].api(`/v1/enrolments/${enrolment}`, { method: "DELETE", token: ADMIN_TOKEN });
+    const again = await startHost(join(folder, "1"), token);
+    expect(again.id).toBe(first.id);
+    const file = join(folder, "1", "agent", "token");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    for (const { agent } of [again, second]) {
+      expect(agent.log.join("")).not.toContain(readFileSync(file, "utf8").trim());
+      expect(agent.log.join("")).not.toContain(token);
+      await agent.stop();
+    }
+    rmSync(folder, { recursive: true });
   });
 });
 
