@@ -10,6 +10,7 @@ import type { SetupService } from "../doctor/setup.ts";
 import type { FeedbackService } from "../feedback/model.ts";
 import type { FigureService } from "../figures/model.ts";
 import type { AgentService, EnrolmentService } from "../fleet/model.ts";
+import type { AuditTrail } from "../incidents/audit-store.ts";
 import type { IncidentService } from "../incidents/model.ts";
 import { createClientAddress } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -20,6 +21,7 @@ import type { SilenceService } from "../silences/model.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
 import { createAccessCheck, createAuthorization, pathOf } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
+import { auditRoutes } from "./audit.ts";
 import { commandRoutes } from "./commands.ts";
 import { compress } from "./compress.ts";
 import { createCredentials } from "./credentials.ts";
@@ -63,6 +65,7 @@ export interface AppDeps {
   sessions: SessionService;
   access: AccessService;
   accessAudit: AccessAudit;
+  trail: AuditTrail;
   countGuesses: CountGuesses;
   setup: SetupService;
   events: EventStreams;
@@ -129,6 +132,7 @@ export function createApp(deps: AppDeps) {
     .use(feedbackRoutes(deps.feedback, actorOf))
     .use(figureRoutes(deps.figures, agents))
     .use(commandRoutes(commands, agents, actorOf))
+    .use(auditRoutes(deps.trail))
     .use(enrolmentRoutes(deps.enrolments, actorOf, clock))
     .use(tokenRoutes(tokens, actorOf, clock))
     .use(silenceRoutes(silences, actorOf, clock))

@@ -2,6 +2,7 @@ import { createAccessAudit } from "../access/audit.ts";
 import { createGuesses } from "../access/guesses.ts";
 import { createAccess } from "../access/service.ts";
 import { createAccessStore } from "../access/store.ts";
+import { createAuditTrail } from "../incidents/audit-store.ts";
 import { createSessions } from "../sessions/service.ts";
 import { createSessionStore } from "../sessions/store.ts";
 import type { ServerParts } from "./agents.ts";
@@ -20,6 +21,7 @@ export function createAccessSide(deps: ServerParts) {
   return {
     access,
     accessAudit,
+    trail: createAuditTrail(sql),
     countGuesses: createGuesses({ ...deps, audit: accessAudit }),
     sessions: createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "" }),
     deletions: [store.deleteOld, sessionStore.deleteOver],

@@ -173,4 +173,78 @@ describe("the audit trail", () => {
       needed: "admin",
     });
   });
+
+  test("tells who did what, when and from where, by whatever filter, page by page", async () => {
+    await database.database.sql`delete from events`;
+    const [node] = nodes;
+    const alice = await make("alice", "admin");
+    const agent = (await node.api("/v1/agents", { method: "POST", body: { hostname: "web-1" }, token: alice.token }))
+      .body;
+    await node.api(`/v1/agents/${agent.id}/rotate-token`, { method: "POST", token: ADMIN_TOKEN });
+    const silence = { source: "nginx*", until: later() };
+    await node.api("/v1/silences", { method: "POST", body: silence, token: alice.token });
+    await database.database.sql`
+      insert into events (kind, actor) values ('explained_by_model', 'system'), ('agent.enrolled', 'agent'),
+        ('decided', 'slack:U012AB3CD'), ('agent.created', 'cli:root'), ('command', 'model')`;
+    const audit = async (query = "") => {
+      const { status, body } = await node.api(`/v1/audit${query}`, { token: alice.token });
+      expect(status).toBe(200);
+      return body as { kind: string; actor: string; name: string | null; address: string | null; at: string }[];
+    };
+    const kinds = async (query: string) => (await audit(query)).map(({ kind }) => kind);
+    const all = await audit();
+    expect(all.map(({ kind, name, address }) => [kind, name, address])).toEqual([
+      ["command", null, null],
+      ["agent.created", "root", null],
+      ["decided", "U012AB3CD", null],
+      ["silence.created", "alice", "127.0.0.1"],
+      ["agent.token_rotated", "ADMIN_TOKEN", "127.0.0.1"],
+      ["agent.created", "alice", "127.0.0.1"],
+      ["token.created", "ADMIN_TOKEN", "127.0.0.1"],
+    ]);
+    expect(all[5]).toMatchObject({ host: "web-1", agent_id: agent.id, actor: "api:alice@127.0.0.1" });
+    expect(await kinds("?who=alice")).toEqual(["silence.created", "agent.created"]);
+    expect(await kinds("?who=U012AB3CD")).toEqual(["decided"]);
+    expect(await kinds("?who=cli:root")).toEqual(["agent.created"]);
+    expect(await kinds("?who=model")).toEqual(["command"]);
+    expect(await kinds("?who=system")).toEqual(["explained_by_model"]);
+    expect(await kinds("?who=al%25")).toEqual([]);
+    expect(await kinds("?what=agent.*")).toEqual(["agent.created", "agent.token_rotated", "agent.created"]);
+    expect(await kinds("?what=decided")).toEqual(["decided"]);
+    expect(await kinds("?from=127.0.0.1&who=alice&what=silence.*")).toEqual(["silence.created"]);
+    expect(await kinds("?from=10.0.0.1")).toEqual([]);
+    expect(await kinds(`?agent_id=${agent.id}`)).toEqual(["agent.token_rotated", "agent.created"]);
+    expect(await kinds(`?since=${later()}`)).toEqual([]);
+    expect(await kinds(`?until=${later()}`)).toHaveLength(7);
+    const pages: string[] = [];
+    for (let path: string | undefined = "/v1/audit?limit=3"; path !== undefined; ) {
+      const headers = { authorization: `Bearer ${alice.token}`, connection: "close" };
+      const answer: Response = await fetch(node.url + path, { headers });
+      pages.push(...((await answer.json()) as { kind: string }[]).map(({ kind }) => kind));
+      path = /<(.+)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+    }
+    expect(pages).toEqual(all.map(({ kind }) => kind));
+  });
+
+  test("has one line of an address that guesses, and the metrics count each guess", async () => {
+    await database.database.sql`delete from events`;
+    const [node] = nodes;
+    const statuses: number[] = [];
+    for (let n = 0; n < 110; n++) statuses.push((await node.api("/v1/agents", { token: `guess-${n}` })).status);
+    expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(5);
+    await until(async () => (await kinds()).includes("access.guessed"));
+    expect(await kinds()).toEqual(["access.guessed"]);
+    expect(node.log.filter((line) => line.includes("too many wrong credentials"))).toHaveLength(1);
+    const metrics = await fetch(`${node.url}/metrics`, {
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, connection: "close" },
+    });
+    const text = await metrics.text();
+    const count = (outcome: string) =>
+      Number(new RegExp(`credentials_refused_total\\{way="api",outcome="${outcome}"\\} (\\d+)`).exec(text)?.[1] ?? 0);
+    expect(count("refused")).toBeGreaterThanOrEqual(100 - 10);
+    expect(count("limited")).toBe(statuses.filter((status) => status === 429).length);
+    // Others from there are let in.
+    const { token } = await make("neighbour", "viewer");
+    expect((await node.api("/v1/agents", { token })).status).toBe(200);
+  });
 });

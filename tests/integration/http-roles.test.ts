@@ -46,6 +46,7 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "POST /v1/silences": "operator",
   "DELETE /v1/silences/:id": "operator",
   "GET /v1/setup": "viewer",
+  "GET /v1/audit": "viewer",
   "GET /v1/enrolments": "admin",
   "POST /v1/enrolments": "admin",
   "DELETE /v1/enrolments/:id": "admin",

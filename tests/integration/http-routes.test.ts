@@ -230,6 +230,19 @@ const CASES: Case[] = [
     status: 422,
     fields: ["grace_s"],
   })),
+  { request: ["GET", "/v1/audit"], status: 200 },
+  { request: ["GET", "/v1/audit?who=alice&what=token.*&from=10.0.0.7&incident_id=3&cursor=9&limit=5"], status: 200 },
+  {
+    request: ["GET", `/v1/audit?agent_id=${AGENT}&since=2026-01-01T00:00:00Z&until=2026-02-01T00:00:00Z`],
+    status: 200,
+  },
+  ...["who=", "what=", "from=", "agent_id=x", "incident_id=x", "since=yesterday", "until=2026-01-01", "cursor=x"].map(
+    (query) => ({
+      request: ["GET", `/v1/audit?${query}`] as [string, string],
+      status: 422,
+      fields: [query.split("=")[0] ?? ""],
+    }),
+  ),
   { request: ["GET", "/v1/enrolments"], status: 200 },
   { request: ["POST", "/v1/enrolments", { uses: 50, until: LATER }], status: 201 },
   { request: ["POST", "/v1/enrolments", {}], status: 422, fields: ["uses", "until"] },

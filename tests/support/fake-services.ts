@@ -139,7 +139,8 @@ const COUNTS: IncidentCounts = {
   quiet_since: null,
 };
 
-const LINE: AuditLine = {
+/** A line of the audit trail. */
+export const LINE: AuditLine = {
   id: 7,
   at: AT,
   kind: "agent.created",

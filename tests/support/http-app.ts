@@ -23,6 +23,7 @@ import {
   fakeSessions,
   fakeSilences,
   incidentOf,
+  LINE,
   uuid,
 } from "./fake-services.ts";
 
@@ -75,6 +76,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     sessions: fakeSessions(tokens),
     access: fakeAccess(tokens),
     accessAudit: audit,
+    trail: { find: async ({ limit }) => ({ lines: [LINE].slice(0, limit) }) },
     countGuesses: createGuesses({ clock, log, registry, audit }),
     setup: {
       look: async ({ probe }) => [{ part: "server", state: "ok", text: probe ? "called" : "known", todo: null }],
