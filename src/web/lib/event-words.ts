@@ -10,7 +10,7 @@ export interface Happening {
 /** A line of a timeline in words; kinds of a later version are shown by their name. */
 export function eventWords({ kind, actor, data }: Happening): string {
   const text = (name: string) => (typeof data?.[name] === "string" ? (data[name] as string) : "");
-  const who = personOf(actor, text("name"));
+  const who = personOf(actor, kind.startsWith("token.") ? "" : text("name"));
   switch (kind) {
     case "opened":
       return withWhy("Opened", "", [text("severity"), text("source")].filter(Boolean).join(" "));
@@ -62,6 +62,24 @@ export function eventWords({ kind, actor, data }: Happening): string {
       return `A host was removed by ${who}`;
     case "agent.token_rotated":
       return `A host got a new token from ${who}`;
+    case "token.created":
+      return `${who} made the token ${text("name")} (${text("role")})`;
+    case "token.revoked":
+      return `${who} revoked the token ${text("name")}`;
+    case "enrolment.created":
+      return `${who} made a token for hosts to enrol with`;
+    case "enrolment.revoked":
+      return `${who} revoked a token for hosts to enrol with`;
+    case "session.started":
+      return `${who} signed in`;
+    case "session.ended":
+      return `${who} signed out`;
+    case "session.refused":
+      return `${capital(who)} could not sign in`;
+    case "access.refused":
+      return `${who} may not ${text("route")}`;
+    case "access.guessed":
+      return `${capital(who)} gives many wrong credentials`;
     default:
       return capital(kind.replaceAll(/[._]/g, " "));
   }
