@@ -9,6 +9,12 @@ const CHUNK_ROWS = 1_000;
 /** The enrolment token has no use left: nothing of the transaction is kept. */
 class NoUseLeft extends Error {}
 
+async function findAgent(tx: TransactionSql, tokenHash: string): Promise<string | undefined> {
+  const [known] = await tx<{ id: string }[]>`
+    select id from agents where token_hash = ${tokenHash} and deleted_at is null`;
+  return known?.id;
+}
+
 /** The SQL of enrolment tokens; `audit` keeps who made or revoked them, and which hosts came by them. */
 export function createEnrolmentStore(sql: Sql, audit: Pick<IncidentWriter, "note">) {
   const begin = <T>(work: (tx: TransactionSql) => Promise<T>) => sql.begin(work) as Promise<T>;
@@ -23,14 +29,14 @@ export function createEnrolmentStore(sql: Sql, audit: Pick<IncidentWriter, "note
       return new Set(rows.map(({ hash }) => hash));
     },
 
-    /** Makes the agent by one use of the enrolment token; undefined where none is left, or the agent's token is taken. */
+    /** Makes the agent by one use of the enrolment token, unless another node has just done so; undefined where no use is left. */
     async enrol(agent: { id: string; tokenHash: string }, enrolmentHash: string): Promise<string | undefined> {
       try {
         return await begin(async (tx) => {
           const [made] = await tx<{ id: string }[]>`
             insert into agents (id, token_hash) values (${agent.id}, ${agent.tokenHash})
             on conflict (token_hash) do nothing returning id`;
-          if (!made) return undefined;
+          if (!made) return await findAgent(tx, agent.tokenHash);
           const [used] = await tx<{ id: string }[]>`
             update enrolments set uses = uses + 1 where token_hash = ${enrolmentHash} and ${isGood} returning id`;
           if (!used) throw new NoUseLeft();

@@ -2,7 +2,7 @@ import type { AccessAudit, Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
 import { type ActorOf, type ClientAddress, isLoopbackHost, type PeerLookup } from "../lib/addresses.ts";
 import { apiActor } from "../protocol/actors.ts";
-import { isEnough } from "../protocol/roles.ts";
+import { isEnough, type RouteRole } from "../protocol/roles.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Route } from "./errors.ts";
 import { isPagePath } from "./page/routes.ts";
@@ -57,6 +57,16 @@ export function createAuthorization(deps: {
   audit: Pick<AccessAudit, "refused">;
 }) {
   const identities = new WeakMap<Request, Identity>();
+  /** By method and path, of routes alone. */
+  const needs = new Map<string, RouteRole>();
+
+  function need(request: Request, path: string): RouteRole {
+    const key = `${request.method} ${path}`;
+    const known = needs.get(key) ?? neededRole(deps.routes(), request, path);
+    needs.set(key, known);
+    return known;
+  }
+
   const actorOf: ActorOf = (request, server) =>
     apiActor(identities.get(request)?.name ?? null, deps.addressOf(request, server));
 
@@ -65,7 +75,7 @@ export function createAuthorization(deps: {
     actorOf,
     /** Throws the refusal. `path` is the route's, with its parameters' names. */
     authorize(request: Request, server: PeerLookup | null, path: string): void {
-      const needed = neededRole(deps.routes(), request, path);
+      const needed = need(request, path);
       const role = identities.get(request)?.role;
       if (needed === "everybody" || (role !== undefined && isEnough(role, needed))) return;
       const data = { route: `${request.method} ${path.replace(/(.)\/$/, "$1")}`, role: role ?? "none", needed };

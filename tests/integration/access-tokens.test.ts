@@ -243,6 +243,14 @@ describe("the audit trail", () => {
       Number(new RegExp(`credentials_refused_total\\{way="api",outcome="${outcome}"\\} (\\d+)`).exec(text)?.[1] ?? 0);
     expect(count("refused")).toBeGreaterThanOrEqual(100 - 10);
     expect(count("limited")).toBe(statuses.filter((status) => status === 429).length);
+    // At the agents' stream they are counted for themselves.
+    const agent = await node.connect();
+    agent.send({ ver: "1.1", token: "a-guess-at-the-stream" });
+    await agent.ended();
+    const after = await fetch(`${node.url}/metrics`, {
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, connection: "close" },
+    });
+    expect(await after.text()).toContain('opspilot_credentials_refused_total{way="stream",outcome="refused"} 1');
     // Others from there are let in.
     const { token } = await make("neighbour", "viewer");
     expect((await node.api("/v1/agents", { token })).status).toBe(200);

@@ -77,6 +77,15 @@ describe("an enrolment token", () => {
     expect(greetings.filter((one) => one === REFUSED)).toHaveLength(7);
   });
 
+  test("is used once by a host that comes to two nodes at the same time", async () => {
+    for (let round = 0; round < 10; round++) {
+      const { id, token } = await post("/v1/enrolments", { uses: 5, until: later() });
+      const host = own();
+      const greetings = await Promise.all(nodes.map((node) => greeting(host, enrolling(token), node)));
+      expect([greetings, await usesLeft(id)]).toEqual([["welcome", "welcome"], 4]);
+    }
+  });
+
   test("is good until its end, or until somebody revokes it; hosts that came by it stay", async () => {
     const [over, revoked] = [
       await post("/v1/enrolments", { uses: 5, until: later() }),

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { type DescribedRoute, methodOf, pathOf } from "../../src/http/openapi.ts";
 import { roleOf } from "../../src/http/roles.ts";
 import { ROLES, type RouteRole } from "../../src/protocol/roles.ts";
-import { uuid } from "../support/fake-services.ts";
+import { fakeAccess, uuid } from "../support/fake-services.ts";
 import { ADMIN_TOKEN, call, TOKEN_ACCESS, TOKENS, testApp } from "../support/http-app.ts";
 
 /** Every route, and the role that it needs. */
@@ -126,6 +126,16 @@ describe("role by route", () => {
     expect(session).toMatchObject({ signed_in: true, role: "viewer", name: "the viewer" });
     expect((await call(app, "GET", "/v1/agents", { headers })).status).toBe(200);
     expect((await call(app, "POST", "/v1/agents", { headers })).json.code).toBe("role_too_low");
+  });
+
+  test("cannot be told while the database is away, but for the administrator", async () => {
+    const find = async () => {
+      throw Object.assign(new Error("no connection"), { code: "ECONNREFUSED" });
+    };
+    const app = testApp({ access: { ...fakeAccess([]), find } }, { access: TOKEN_ACCESS });
+    const { status, json } = await call(app, "GET", "/v1/agents", { headers: bearer("opt_viewer") });
+    expect([status, json.code]).toEqual([503, "database_unavailable"]);
+    expect((await call(app, "GET", "/v1/agents", { headers: bearer(ADMIN_TOKEN) })).status).toBe(200);
   });
 
   test("is not asked for under open access", async () => {
