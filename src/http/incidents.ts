@@ -229,7 +229,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
             })),
           };
         },
-        describe(
+        operator(
           "A person's decision on several incidents at once; each that does not change is named",
           { body: ManyInput },
           api.answers(200, ChangesSchema),

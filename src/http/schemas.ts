@@ -91,6 +91,9 @@ export const AnyObject = Type.Unsafe<Record<string, unknown>>(
   Type.Object({}, { additionalProperties: true, description: "an object" }),
 );
 
+/** A row's number in a URL, of a table that may have more rows than incidents can. */
+export const RowIdText = numberText("^[1-9]\\d{0,15}$", Number.MAX_SAFE_INTEGER);
+
 /** A page's size in a URL. */
 export const Limit = Type.Optional(numberText("^([1-9]\\d{0,2}|1000)$", PAGE.max));
 

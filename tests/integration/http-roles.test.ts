@@ -29,6 +29,7 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "GET /v1/incidents": "viewer",
   "GET /v1/incidents/counts": "viewer",
   "GET /v1/incidents/:id": "viewer",
+  "PATCH /v1/incidents": "operator",
   "PATCH /v1/incidents/:id": "operator",
   "POST /v1/incidents/:id/decisions": "operator",
   "POST /v1/incidents/:id/analyze": "operator",
