@@ -6,6 +6,7 @@ export default defineConfig({
     "./src/db/schema.ts",
     "./src/db/fleet-schema.ts",
     "./src/db/session-schema.ts",
+    "./src/db/access-schema.ts",
     "./src/db/figures-schema.ts",
     "./src/db/feedback-schema.ts",
   ],

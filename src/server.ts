@@ -29,6 +29,7 @@ import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import { createLoops } from "./lib/loops.ts";
+import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
 import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
@@ -83,12 +84,13 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   cleanups.add("notifications", notifications.close, HEARING_STOP_MS);
 
   const shared = { ...options, registry, loops, writer, database, notifications, cleanups };
+  const access = createAccessSide(shared);
   const agents = createFleetSide(shared);
   const isBusy = () => intake.ingest.queuedBytes() > 0;
   const { isAlone } = agents.fleet.presence;
   const people = createPeopleSide({ ...shared, commands: agents.commands, isBusy, isAlone });
   const { opened, decisions } = people;
-  const intake = createIntake({ ...shared, ...agents, opened, commandChanged: decisions.wake });
+  const intake = createIntake({ ...shared, ...agents, ...access, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
   const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
   const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
@@ -96,8 +98,10 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const app = createApp({
     ...options,
     ...people,
+    ...access,
     events: live.streams,
     agents: agents.fleet.agents,
+    enrolments: agents.fleet.enrolments,
     commands: agents.commands,
     figures: intake.figures,
     gatewayRoutes: intake.routes,
@@ -110,7 +114,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
 
   await people.start();
   await intake.start();
-  startAgeing([...people.deletions, ...intake.deletions]);
+  access.start();
+  startAgeing([...people.deletions, ...intake.deletions, ...access.deletions]);
   notifications.start();
   const listening = listen(app, config);
   cleanups.add("listener", listening.stop, HEARING_STOP_MS);

@@ -13,6 +13,7 @@ import type { Executor } from "./executor.ts";
 import { createHostFacts } from "./facts.ts";
 import { commandOfResult } from "./frames.ts";
 import type { Collector } from "./model.ts";
+import { credentialsOf } from "./own-token.ts";
 import { keepConnected } from "./server-connection.ts";
 import { createSocketOpener } from "./socket.ts";
 import { openSpool, type Spool } from "./spool.ts";
@@ -71,7 +72,7 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   });
   const skew = createClockSkew({ server: config.server, clock, log });
   const connection = keepConnected({
-    openSocket: createSocketOpener({ ...config, version: deps.version, clock }),
+    openSocket: createSocketOpener({ ...config, ...credentialsOf(config), version: deps.version, clock }),
     serverUrl: config.server.url,
     status: createConnectionStatus(statePaths(config.stateDir).connection, clock, log),
     delivery,

@@ -135,7 +135,8 @@ export function createReconnectPolicy(clock: Clock): (end: SessionEnd) => NextTr
 }
 
 const REFUSED =
-  "the server does not accept this agent's token: make one by `opspilot token create` on the server, and set OPSPILOT_TOKEN";
+  "the server does not accept this agent's token: make one by `opspilot token create` on the server, and set OPSPILOT_TOKEN " +
+  "(or OPSPILOT_ENROL_TOKEN to a new enrolment token)";
 
 /** Whole minutes would bring the agents of a fleet back in step. */
 function refusedWaitMs(): number {

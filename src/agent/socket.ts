@@ -1,6 +1,7 @@
 import type { ServerAddress } from "../config/agent.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorCode, errorMessage } from "../lib/errors.ts";
+import { ENROLMENT_HEADER } from "../protocol/frames.ts";
 
 /** A connection attempt that has not ended after this is given up: firewalls drop packets without a word. */
 const OPEN_LIMIT_MS = 30_000;
@@ -45,6 +46,8 @@ type BunSocket = WebSocket & Pick<Socket, "ping" | "terminate">;
 interface SocketDeps {
   readonly server: ServerAddress;
   readonly token: string;
+  /** An enrolment token, by which an unknown token becomes known. */
+  readonly enrolment?: string | null;
   readonly version: string;
   readonly clock: Clock;
 }
@@ -54,9 +57,10 @@ export function createSocketOpener(deps: SocketDeps): OpenSocket {
   return (events) => open(deps, events);
 }
 
-function open({ server, token, version, clock }: SocketDeps, events: SocketEvents): Socket {
+function open({ server, token, enrolment = null, version, clock }: SocketDeps, events: SocketEvents): Socket {
+  const enrolling: Record<string, string> = enrolment === null ? {} : { [ENROLMENT_HEADER]: enrolment };
   const options = {
-    headers: { authorization: `Bearer ${token}`, "user-agent": `opspilot/${version}` },
+    headers: { authorization: `Bearer ${token}`, "user-agent": `opspilot/${version}`, ...enrolling },
     ...networkOptions(server),
   };
   const socket = new WebSocket(server.url, options as never) as BunSocket;

@@ -14,6 +14,7 @@ export function statePaths(stateDir: string) {
     inbox: join(stateDir, "inbox"),
     collectors: join(stateDir, "collectors"),
     connection: join(stateDir, "connection.json"),
+    ownToken: join(stateDir, "token"),
   };
 }
 

@@ -9,7 +9,7 @@ import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 
 /** Flags of `agent install`, with those of the agent's settings. */
-interface InstallFlags extends Pick<AgentFlags, "server" | "token" | "tokenFile" | "allow" | "ca"> {
+interface InstallFlags extends Pick<AgentFlags, "server" | "token" | "tokenFile" | "enrolToken" | "allow" | "ca"> {
   readonly docker?: boolean;
   readonly group?: readonly string[];
   readonly user?: string;
@@ -59,8 +59,9 @@ function settingsOf(flags: InstallFlags, surroundings: Surroundings): Record<str
     Object.entries(raw).filter(([name]) => /^OPSPILOT_|_PROXY$/i.test(name) && name !== "OPSPILOT_DATA_DIR"),
   );
   if (settings.OPSPILOT_CA) settings.OPSPILOT_CA = resolve(surroundings.cwd, settings.OPSPILOT_CA);
-  // The token itself is copied: the agent's user could not read the file.
-  return settings.OPSPILOT_TOKEN ? { ...settings, OPSPILOT_TOKEN_FILE: "" } : settings;
+  // Tokens themselves are copied: the agent's user could not read the files.
+  for (const name of ["OPSPILOT_TOKEN", "OPSPILOT_ENROL_TOKEN"]) if (settings[name]) settings[`${name}_FILE`] = "";
+  return settings;
 }
 
 function placeOf({ root, dryRun }: Pick<InstallFlags, "root" | "dryRun">, { cwd }: Surroundings) {

@@ -5,6 +5,7 @@ import { createDockerApi } from "../agent/docker-api.ts";
 import { createExecutor } from "../agent/executor.ts";
 import { becomeAgent, readInstalledAgent } from "../agent/install/installed.ts";
 import { openLedger } from "../agent/ledger.ts";
+import { credentialsOf } from "../agent/own-token.ts";
 import { createProcessRunner } from "../agent/run-process.ts";
 import { createSocketOpener } from "../agent/socket.ts";
 import { cannotUse, claimStateDir, runningAgentPid, StateDirTakenError, statePaths } from "../agent/state-dir.ts";
@@ -66,10 +67,10 @@ export async function agentOnce(flags: AgentFlags, stop: AbortSignal): Promise<n
 /** The agent that runs here would be thrown out by another connection with its token: then it sends the alert. */
 async function send(config: AgentConfig, stop: AbortSignal): Promise<OnceOutcome> {
   const clock = createSystemClock();
-  const { server, token } = config;
+  const { server } = config;
   try {
     const claim = claimStateDir(config.stateDir);
-    const openSocket = createSocketOpener({ server, token, version: VERSION, clock });
+    const openSocket = createSocketOpener({ server, ...credentialsOf(config), version: VERSION, clock });
     return await sendOnce({ openSocket, version: VERSION, clock }, stop).finally(claim.release);
   } catch (error) {
     if (!(error instanceof StateDirTakenError)) throw error;
@@ -126,9 +127,10 @@ export async function checkAgent(flags: AgentFlags): Promise<number> {
   return failures === 0 ? ExitCode.ok : ExitCode.failure;
 }
 
-function serverFindings({ server, token, stateDir }: AgentConfig): Promise<Finding[]> {
+function serverFindings(config: AgentConfig): Promise<Finding[]> {
+  const { server, stateDir } = config;
   const clock = createSystemClock();
-  const openSocket = createSocketOpener({ server, token, version: VERSION, clock });
+  const openSocket = createSocketOpener({ server, ...credentialsOf(config), version: VERSION, clock });
   const statusPath = statePaths(stateDir).connection;
   return checkServer({ server, openSocket, clock, runningPid: runningAgentPid(stateDir), statusPath });
 }

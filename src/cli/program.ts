@@ -3,6 +3,7 @@ import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
 import type { EvalFlags } from "./eval.ts";
+import type { CreateFlags } from "./token.ts";
 import { VERSION } from "./version.ts";
 
 /** The command when none is given. */
@@ -93,22 +94,39 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
 
 function addTokenCommands(program: Command, run: Run): void {
   const load = () => import("./token.ts");
-  const token = program.command("token").description("agents and their tokens");
+  const token = program
+    .command("token")
+    .description("tokens: of agents, of people and programs, and for hosts to enrol");
   withSettings(token.command("create"))
-    .description("make an agent, and print its token, this once")
+    .description("make an agent, and print its token, this once; or a token of another kind")
     .option("--hostname <name>", "the host's name; its agent tells it, too")
+    .option("--role <role>", "a token of the API and the page in place of an agent's: viewer, operator or admin")
+    .option("--name <name>", "whose it is, as the audit trail names it; with --role")
+    .option("--enrol", "a token by which hosts make themselves known, in place of an agent's")
+    .option("--uses <number>", "how many hosts; with --enrol (default: 1)")
+    .option("--expires <duration>", "such as 90d; with --role (default: never) or --enrol (default: 1d)")
     .option("--json", "as JSON")
-    .action((flags: Flags & { hostname?: string; json?: true }) =>
-      run(load(), ({ createToken }) => createToken(flags)),
-    );
+    .action((flags: CreateFlags) => run(load(), ({ createToken }) => createToken(flags)));
   withSettings(token.command("list"))
-    .description("list the agents")
+    .description("list the agents, or tokens of another kind")
+    .option("--access", "tokens of the API, and when they were used last")
+    .option("--enrol", "tokens by which hosts make themselves known")
     .option("--json", "as JSON")
-    .action((flags: Flags & { json?: true }) => run(load(), ({ listTokens }) => listTokens(flags)));
-  withSettings(token.command("revoke"))
-    .description("remove an agent: its token is no longer good, its incidents stay")
+    .action((flags: Flags & { access?: true; enrol?: true; json?: true }) =>
+      run(load(), ({ listTokens }) => listTokens(flags)),
+    );
+  withSettings(token.command("rotate"))
+    .description("give an agent another token, and print it, this once")
     .argument("<agent-id>", "as `token list` shows it")
-    .action((agentId: string, flags: Flags) => run(load(), ({ revokeToken }) => revokeToken(agentId, flags)));
+    .option("--grace <duration>", "for how long the old one stays good beside it, such as 1h (default: not at all)")
+    .option("--json", "as JSON")
+    .action((agentId: string, flags: Flags & { grace?: string; json?: true }) =>
+      run(load(), ({ rotateToken }) => rotateToken(agentId, flags)),
+    );
+  withSettings(token.command("revoke"))
+    .description("remove an agent: its token is no longer good, its incidents stay; or revoke another token")
+    .argument("<id>", "as `token list` shows it")
+    .action((id: string, flags: Flags) => run(load(), ({ revokeToken }) => revokeToken(id, flags)));
 }
 
 function addSlackCommands(program: Command, run: Run): void {
@@ -188,6 +206,7 @@ function withServerSettings(command: Command): Command {
     .option("--server <url>", "the server, such as wss://ops.example.com (OPSPILOT_SERVER)")
     .option("--token <token>", "for a try only, since others on this host can see it (OPSPILOT_TOKEN)")
     .option("--token-file <path>", "a file that holds the token (OPSPILOT_TOKEN_FILE)")
+    .option("--enrol-token <token>", "in place of a token: by this the host makes itself known (OPSPILOT_ENROL_TOKEN)")
     .option("--allow <list>", "what the server may have done here (OPSPILOT_ALLOW)")
     .option("--ca <path>", "the authority of the server's certificate, in PEM (OPSPILOT_CA)");
 }

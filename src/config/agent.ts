@@ -18,6 +18,7 @@ const FLAGS = {
   server: "OPSPILOT_SERVER",
   token: "OPSPILOT_TOKEN",
   tokenFile: "OPSPILOT_TOKEN_FILE",
+  enrolToken: "OPSPILOT_ENROL_TOKEN",
   allow: "OPSPILOT_ALLOW",
   ca: "OPSPILOT_CA",
 } as const;
@@ -35,10 +36,13 @@ export function loadAgentConfig(flags: AgentFlags = {}, surroundings: Surroundin
   const raw = readKind(AGENT_SETTINGS, { given: givenBy(flags), envFile: flags.envFile }, surroundings, mistakes);
   const read = readerOf(AGENT_SETTINGS, raw, mistakes);
   const url = serverUrlOf(raw, mistakes);
-  mistakes.need("OPSPILOT_TOKEN", raw.OPSPILOT_TOKEN, TOKEN_MISSING);
+  if (raw.OPSPILOT_ENROL_TOKEN === undefined && !mistakes.concern("OPSPILOT_ENROL_TOKEN"))
+    mistakes.need("OPSPILOT_TOKEN", raw.OPSPILOT_TOKEN, TOKEN_MISSING);
   const config = {
     server: serverOf(raw, url, surroundings.cwd, mistakes),
+    /** Empty: the agent makes its own, and makes it known by `enrolToken`. */
     token: raw.OPSPILOT_TOKEN ?? "",
+    enrolToken: raw.OPSPILOT_ENROL_TOKEN ?? null,
     allow: allowOf(raw, mistakes),
     /** The agent's own directory: its spool, and what it has run. One agent at a time uses it. */
     stateDir: join(dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes), "agent"),
@@ -72,7 +76,7 @@ export function givenBy(flags: AgentFlags): Record<string, string | undefined> {
 const SERVER_MISSING = "must be set: the server's URL, such as wss://ops.example.com (or give --server)";
 const TOKEN_MISSING =
   "must be set: what `opspilot token create` or POST /v1/agents on the server gives (or OPSPILOT_TOKEN_FILE, the " +
-  "path of a file that holds it)";
+  "path of a file that holds it); or OPSPILOT_ENROL_TOKEN, by which a host makes itself known";
 
 /** Of http and https people may think as well; the stream's path goes without saying. */
 function serverUrlOf(raw: RawAgentSettings, mistakes: Mistakes): URL | null {
@@ -134,6 +138,7 @@ const RawAgentSettings = Type.Partial(
   Type.Object({
     OPSPILOT_SERVER: setting("^(wss?|https?)://", "the server's URL, such as wss://ops.example.com"),
     OPSPILOT_TOKEN: setting("^[\\x21-\\x7e]{8,256}$", "8 to 256 printable characters without spaces"),
+    OPSPILOT_ENROL_TOKEN: setting("^ope_[A-Za-z0-9_-]{43}$", "an enrolment token, which begins with ope_"),
     OPSPILOT_ALLOW: text("commands with what they may be run on, such as restart_service:nginx,get_logs:*"),
     OPSPILOT_CA: text("the path of a PEM file"),
     OPSPILOT_SPOOL: size("a size such as 64MiB, from 1MiB to 1GiB"),
@@ -148,6 +153,6 @@ type RawAgentSettings = Static<typeof RawAgentSettings>;
 
 /** The agent's. */
 export const AGENT_SETTINGS = describeSettings<keyof RawAgentSettings>(RawAgentSettings, {
-  secrets: ["OPSPILOT_TOKEN", "OPSPILOT_PATTERNS"],
+  secrets: ["OPSPILOT_TOKEN", "OPSPILOT_ENROL_TOKEN", "OPSPILOT_PATTERNS"],
   unquoted: ["OPSPILOT_SERVER", "HTTPS_PROXY", "HTTP_PROXY"],
 });

@@ -13,6 +13,7 @@ import figures from "../../drizzle/0008_figures.sql" with { type: "text" };
 import urgency from "../../drizzle/0009_urgency.sql" with { type: "text" };
 import feedback from "../../drizzle/0010_feedback.sql" with { type: "text" };
 import history from "../../drizzle/0011_history.sql" with { type: "text" };
+import access from "../../drizzle/0012_access.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -140,6 +141,7 @@ const FILES: Readonly<Record<string, string>> = {
   "0009_urgency": urgency,
   "0010_feedback": feedback,
   "0011_history": history,
+  "0012_access": access,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

@@ -30,6 +30,9 @@ const rowId = () => bigint("id", { mode: "number" }).primaryKey().generatedAlway
 export const agents = pgTable("agents", {
   id: uuid("id").primaryKey(),
   tokenHash: varchar("token_hash", { length: 64 }).notNull().unique(),
+  /** The token before, which is good until then, and from then on as revoked as those of `revoked_tokens`. */
+  previousTokenHash: varchar("previous_token_hash", { length: 64 }).unique(),
+  previousUntil: at("previous_until"),
   hostname: varchar("hostname", { length: 255 }),
   status: varchar("status", { length: 20 }).notNull().default("offline"),
   lastSeenAt: at("last_seen_at"),
@@ -199,6 +202,8 @@ export const events = pgTable(
   (table) => [
     index("events_incident").on(table.incidentId).where(sql`incident_id is not null`),
     index("events_at").using("brin", table.at),
+    // What people, programs and models did, among many more lines of hosts and of the server.
+    index("events_people").on(table.id).where(sql`actor not in ('agent', 'system')`),
   ],
 );
 

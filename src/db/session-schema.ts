@@ -1,4 +1,4 @@
-import { index, pgTable, timestamp, varchar } from "drizzle-orm/pg-core";
+import { index, pgTable, timestamp, uuid, varchar } from "drizzle-orm/pg-core";
 
 const at = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -8,6 +8,8 @@ export const sessions = pgTable(
   {
     /** The cookie's HMAC-SHA256 by ADMIN_TOKEN: with another ADMIN_TOKEN it is not found. */
     secretHash: varchar("secret_hash", { length: 64 }).primaryKey(),
+    /** Of the access token that one signed in with: without it, or once it is no longer good, the session is over. Null: ADMIN_TOKEN. */
+    tokenId: uuid("token_id"),
     createdAt: at("created_at").notNull().defaultNow(),
     expiresAt: at("expires_at").notNull(),
   },

@@ -11,8 +11,8 @@ import { LockKey } from "./lock-keys.ts";
 import { DECLARED } from "./tables.ts";
 
 /** Rightly in the future: they keep their distance. */
-const DUE = ["due_at", "next_attempt_at", "expires_at"];
-/** A person names the end of a silence by the clock; a lease is renewed, or ends as one that was given now. Else a moment beyond now is now. */
+const DUE = ["due_at", "next_attempt_at", "expires_at", "previous_until"];
+/** A person names the end of a silence, or of a token, by the clock; a lease is renewed, or ends as one that was given now. Else a moment beyond now is now. */
 const APART = ["until", "lease_until"];
 
 /** A table with millions of rows is read from its beginning to its end. */

@@ -1,3 +1,4 @@
+import * as accessSchema from "./access-schema.ts";
 import * as feedbackSchema from "./feedback-schema.ts";
 import * as figuresSchema from "./figures-schema.ts";
 import * as fleetSchema from "./fleet-schema.ts";
@@ -5,4 +6,11 @@ import * as schema from "./schema.ts";
 import * as sessionSchema from "./session-schema.ts";
 
 /** All that the files of the schema declare: for whoever must leave none out. */
-export const DECLARED = { ...schema, ...fleetSchema, ...figuresSchema, ...sessionSchema, ...feedbackSchema };
+export const DECLARED = {
+  ...schema,
+  ...accessSchema,
+  ...fleetSchema,
+  ...figuresSchema,
+  ...sessionSchema,
+  ...feedbackSchema,
+};

@@ -10,6 +10,8 @@ import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { createCollectorStore } from "./collector-store.ts";
+import { createEnrolmentStore } from "./enrolment-store.ts";
+import { createEnrolments } from "./enrolments.ts";
 import type { AgentService, AgentSockets } from "./model.ts";
 import { createPresence, LEASE_SECONDS, type Presence } from "./presence.ts";
 import { createSightings } from "./sightings.ts";
@@ -48,7 +50,8 @@ export function createFleet(deps: FleetDeps) {
     for (const listener of listeners) listener(agentIds);
   };
   const notices = createNotices(database.sql, nodeId);
-  const tokens = createTokenService({ store, enrollment: config.enrollment, clock, log });
+  const enrolments = createEnrolmentStore(database.sql, deps.writer);
+  const tokens = createTokenService({ store, enrolments, enrollment: config.enrollment, clock, log });
   let aheadS = 0;
   let bringing: Loop | undefined;
   const twinStore = createTwinStore(database.sql);
@@ -110,6 +113,8 @@ export function createFleet(deps: FleetDeps) {
     tokens,
     presence,
     agents: createAgentService({ store, revoked: notices.revoked }),
+    enrolments: createEnrolments(enrolments),
+    deleteOldEnrolments: enrolments.deleteOld,
     /** For whoever shows agents as they change. */
     find: store.find,
     findChanged: store.findChanged,
@@ -155,7 +160,9 @@ const AGENTS_CHANNEL = "opspilot_agents";
 /** PostgreSQL refuses payloads of 8,000 bytes: 200 ids of 36 characters and their quotes stay below. */
 const IDS_PER_NOTICE = 200;
 
-type Notice = { kind: "claimed"; node: string; agents: string[] } | { kind: "deleted" | "revoked"; agents: string[] };
+type Notice = { kind: "claimed"; node: string; agents: string[] } | { kind: Revocation; agents: string[] };
+/** Why a token is no longer what it was; `rotated`: it stays good for a grace time. */
+type Revocation = "deleted" | "revoked" | "rotated";
 
 /** What this node says. */
 export function createNotices(sql: Sql, nodeId: string) {
@@ -165,8 +172,8 @@ export function createNotices(sql: Sql, nodeId: string) {
       for (let at = 0; at < agentIds.length; at += IDS_PER_NOTICE)
         await say({ kind: "claimed", node: nodeId, agents: agentIds.slice(at, at + IDS_PER_NOTICE) });
     },
-    /** The agents' old tokens and sockets are no longer good. */
-    revoked: (agentId: string, why: "deleted" | "revoked") => say({ kind: why, agents: [agentId] }),
+    /** The agents' old tokens, and but for a rotation with a grace time their sockets, are no longer good. */
+    revoked: (agentId: string, why: Revocation) => say({ kind: why, agents: [agentId] }),
   };
 }
 
@@ -188,6 +195,9 @@ export function createNoticeReader(deps: {
         if (notice.node === deps.nodeId) return;
         deps.presence.reconcile(notice.agents).catch(failed);
         deps.returned(notice.agents);
+        return;
+      case "rotated":
+        for (const agentId of notice.agents) deps.tokens.forget(agentId);
         return;
       case "deleted":
       case "revoked":
@@ -234,11 +244,11 @@ export function createAgentService(deps: {
       await revoked(id, "deleted");
       return true;
     },
-    async rotateToken(id, actor) {
+    async rotateToken(id, actor, graceMs = 0) {
       const token = newToken();
-      const agent = await store.revoke(id, sha256Hex(token), actor);
+      const agent = await store.revoke(id, sha256Hex(token), actor, graceMs);
       if (!agent) return undefined;
-      await revoked(id, "revoked");
+      await revoked(id, graceMs > 0 ? "rotated" : "revoked");
       return { agent, token };
     },
   };

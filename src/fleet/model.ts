@@ -44,8 +44,8 @@ export interface EnrolmentTurn {
 export interface TokenService {
   /** The agent of a token that was checked less than 30 s ago; undefined means: ask `authenticate`. */
   cached(token: string): string | undefined;
-  /** Looks the token up, and enrols an unknown one where enrolment is open: at once, or in its turn. Never rejects. */
-  authenticate(token: string): Promise<Authentication | EnrolmentTurn>;
+  /** Looks the token up, and enrols an unknown one: by an enrolment token, or, where enrolment is open, at once or in its turn. Never rejects. */
+  authenticate(token: string, enrolment?: string): Promise<Authentication | EnrolmentTurn>;
 }
 
 /** Which socket holds an agent, and when it was last heard of. */
@@ -84,8 +84,32 @@ export interface AgentService {
   create(input: { hostname?: string }, actor: string): Promise<{ agent: Agent; token: string }>;
   /** Revokes the token and closes the agent's sockets on every node; false when there is no such agent. */
   remove(id: string, actor: string): Promise<boolean>;
-  /** A new token in place of the old one, which is revoked; undefined when there is no such agent. */
-  rotateToken(id: string, actor: string): Promise<{ agent: Agent; token: string } | undefined>;
+  /**
+   * A new token in place of the old one, which is revoked at once, or stays good for a grace time beside the new one; undefined when
+   * there is no such agent.
+   */
+  rotateToken(id: string, actor: string, graceMs?: number): Promise<{ agent: Agent; token: string } | undefined>;
+}
+
+/** What hosts enrol with, as people see it. */
+export interface Enrolment {
+  id: string;
+  /** How often in all. */
+  uses: number;
+  uses_left: number;
+  until: Date;
+  created_at: Date;
+  created_by: string;
+}
+
+/** Tokens by which hosts make themselves known: a limited number of times, until an end. */
+export interface EnrolmentService {
+  /** Those that are good, newest first. */
+  list(page: { limit: number; cursor?: string | undefined }): Promise<{ enrolments: Enrolment[]; nextCursor?: string }>;
+  /** A new one and its token, which is shown this once. */
+  create(input: { uses: number; until: Date }, actor: string): Promise<{ enrolment: Enrolment; token: string }>;
+  /** False when there is no good one. Hosts that came by it stay. */
+  revoke(id: string, actor: string): Promise<boolean>;
 }
 
 /** Declared here, implemented by the gateway: this node's own sockets. */

@@ -22,6 +22,8 @@ const CONNECTED_MARGIN = "30 s";
 /** What is known of tokens' hashes. */
 export interface KnownTokens {
   agents: Map<string, string>;
+  /** For how many milliseconds the token before the present one is still good. */
+  leaving: Map<string, number>;
   revoked: Set<string>;
 }
 
@@ -72,13 +74,18 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
 
   return {
     async findTokens(hashes: string[]): Promise<KnownTokens> {
-      const rows = await sql<{ token_hash: string; id: string | null }[]>`
-        select token_hash, id from agents where token_hash = any(${hashes}) and deleted_at is null
-        union all select token_hash, null from revoked_tokens where token_hash = any(${hashes})`;
-      const known: KnownTokens = { agents: new Map(), revoked: new Set() };
+      const rows = await sql<{ token_hash: string; id: string | null; left_ms: number | null }[]>`
+        select token_hash, id, null::float8 as left_ms from agents
+        where token_hash = any(${hashes}) and deleted_at is null
+        union all select previous_token_hash, case when previous_until > now() then id end,
+          extract(epoch from previous_until - now())::float8 * 1000 from agents
+        where previous_token_hash = any(${hashes}) and deleted_at is null
+        union all select token_hash, null, null from revoked_tokens where token_hash = any(${hashes})`;
+      const known: KnownTokens = { agents: new Map(), leaving: new Map(), revoked: new Set() };
       for (const row of rows) {
         if (row.id === null) known.revoked.add(row.token_hash);
         else known.agents.set(row.token_hash, row.id);
+        if (row.left_ms !== null) known.leaving.set(row.token_hash, row.left_ms);
       }
       return known;
     },
@@ -149,23 +156,34 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       });
     },
 
-    /** Revokes the token of an agent and, with `newHash`, gives it another; without, the agent is gone. */
-    async revoke(id: string, newHash: string | null, actor: string): Promise<Agent | undefined> {
+    /**
+     * Revokes the token of an agent and, with `newHash`, gives it another; without, the agent is gone. For a grace time the old one
+     * stays good beside the new; only one does, so that the one before it is revoked.
+     */
+    async revoke(id: string, newHash: string | null, actor: string, graceMs = 0): Promise<Agent | undefined> {
+      const isKept = newHash !== null && graceMs > 0;
       return begin(async (tx) => {
         const [agent] = await tx<Agent[]>`
-          with old as (select id, token_hash from agents where id = ${id} and deleted_at is null for update),
+          with old as (
+            select id, token_hash, previous_token_hash from agents where id = ${id} and deleted_at is null for update),
           revoked as (
-            insert into revoked_tokens (token_hash, agent_id) select token_hash, id from old on conflict do nothing),
+            insert into revoked_tokens (token_hash, agent_id)
+            select hash, id from old, unnest(array[case when not ${isKept}::boolean then token_hash end, previous_token_hash]) hash
+            where hash is not null on conflict do nothing),
           forgotten as (
             delete from token_hosts where ${newHash}::text is null and agent_id in (select id from old))
           update agents set token_hash = coalesce(${newHash}, token_hash),
-            shared_until = case when shared_since is not null then coalesce(shared_until, date_trunc('milliseconds', now())) end,
+            previous_token_hash = case when ${isKept}::boolean then token_hash end,
+            previous_until = case when ${isKept}::boolean then now() + ${graceMs} * interval '1 ms' end,
+            shared_until = case when ${isKept}::boolean then shared_until
+              when shared_since is not null then coalesce(shared_until, date_trunc('milliseconds', now())) end,
             deleted_at = case when ${newHash}::text is null then now() end,
             status = case when ${newHash}::text is null then 'offline' else status end
           where id in (select id from old) returning ${shown(tx)}`;
         if (!agent) return undefined;
         const kind = newHash === null ? "agent.deleted" : "agent.token_rotated";
-        await audit.note(tx, [{ kind, actor, agentId: id }]);
+        const data = isKept ? { grace_s: Math.round(graceMs / 1000) } : null;
+        await audit.note(tx, [{ kind, actor, agentId: id, data }]);
         await tellChanged(tx, "agents", [id]);
         return agent;
       });

@@ -3,6 +3,8 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
+import type { EnrolmentStore } from "./enrolment-store.ts";
+import { enrolBearers } from "./enrolments.ts";
 import type { Authentication, EnrolmentTurn, TokenService } from "./model.ts";
 import type { FleetStore } from "./store.ts";
 
@@ -20,6 +22,18 @@ const TURN_MS = 100;
 const OVERLOADED = { ok: false, reason: "overloaded", message: "the token cannot be checked now, try again" } as const;
 const TOO_MANY = { ok: false, reason: "rate_limited", message: "too many new agents at once, try again" } as const;
 
+const NO_ENROLMENT: Authentication = {
+  ok: false,
+  reason: "unauthorized",
+  message: "the enrolment token is unknown, revoked, over or used up",
+};
+
+/** A token to be checked, with the enrolment token that comes along; "" for none. */
+interface Asked {
+  readonly token: string;
+  readonly enrolment: string;
+}
+
 /** One that waits to enrol itself; sockets of one token wait together. */
 interface Newcomer extends EnrolmentTurn {
   readonly token: string;
@@ -28,6 +42,7 @@ interface Newcomer extends EnrolmentTurn {
 
 export interface TokenDeps {
   store: FleetStore;
+  enrolments: EnrolmentStore;
   enrollment: "open" | "closed";
   clock: Clock;
   log: Log;
@@ -42,18 +57,27 @@ export function createTokenService(deps: TokenDeps): TokenService & { forget(age
   const newcomers = new Map<string, Newcomer>();
   const lookUp = createBatcher(checkAll, { max: 500 });
 
-  async function checkAll(tokens: readonly string[]): Promise<(Authentication | EnrolmentTurn)[]> {
-    const hashes = tokens.map(sha256Hex);
+  async function checkAll(all: readonly Asked[]): Promise<(Authentication | EnrolmentTurn)[]> {
+    const hashes = all.map(({ token }) => sha256Hex(token));
     const known = await deps.store.findTokens(hashes);
-    const strangers = [...new Set(hashes.filter((hash) => !known.agents.has(hash) && !known.revoked.has(hash)))];
+    const isStranger = (hash: string) => !known.agents.has(hash) && !known.revoked.has(hash);
+    const brought = all
+      .map(({ enrolment }, at) => ({ tokenHash: hashes[at] as string, enrolment }))
+      .filter(({ tokenHash, enrolment }) => enrolment !== "" && isStranger(tokenHash));
+    const made = await enrolBearers(deps.enrolments, brought);
+    for (const [hash, agentId] of made) known.agents.set(hash, agentId);
+    const bearers = new Set(brought.map(({ tokenHash }) => tokenHash));
+    const strangers = [...new Set(hashes.filter((hash) => isStranger(hash) && !bearers.has(hash)))];
     const isOpen = deps.enrollment === "open";
     const enrolling = isOpen && newcomers.size === 0 ? allowance.take(strangers.length) : 0;
     const enrolled = await enrol(strangers.slice(0, enrolling));
     const delayed = new Set(isOpen ? strangers.slice(enrolling) : []);
     return hashes.map((hash, at) => {
       const agentId = known.agents.get(hash) ?? enrolled.get(hash);
-      if (agentId !== undefined) return remember(tokens[at] as string, agentId);
-      if (delayed.has(hash)) return waitInTurn(hash, tokens[at] as string);
+      const { token } = all[at] as Asked;
+      if (agentId !== undefined) return remember(token, agentId, known.leaving.get(hash));
+      if (delayed.has(hash)) return waitInTurn(hash, token);
+      if (bearers.has(hash)) return NO_ENROLMENT;
       return { ok: false, reason: "unauthorized", message: refusal(known.revoked.has(hash)) };
     });
   }
@@ -117,11 +141,11 @@ export function createTokenService(deps: TokenDeps): TokenService & { forget(age
     return "unknown token, and enrolment is closed: create the agent first";
   }
 
-  function remember(token: string, agentId: string): Authentication {
+  function remember(token: string, agentId: string, leftMs = CACHE_MS): Authentication {
     const [oldest] = cache.keys();
     if (oldest !== undefined && cache.size >= CACHE_ENTRIES) cache.delete(oldest);
     cache.delete(token);
-    cache.set(token, { agentId, untilMs: clock.monotonicMs() + CACHE_MS });
+    cache.set(token, { agentId, untilMs: clock.monotonicMs() + Math.min(CACHE_MS, leftMs) });
     return { ok: true, agentId };
   }
 
@@ -130,9 +154,9 @@ export function createTokenService(deps: TokenDeps): TokenService & { forget(age
       const entry = cache.get(token);
       return entry && entry.untilMs > clock.monotonicMs() ? entry.agentId : undefined;
     },
-    async authenticate(token) {
+    async authenticate(token, enrolment = "") {
       try {
-        return await lookUp(token);
+        return await lookUp({ token, enrolment });
       } catch (error) {
         log.warn({ error: errorMessage(error) }, "a token could not be checked");
         return OVERLOADED;

@@ -63,7 +63,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
     if (connection.agentId === undefined && deps.failures.heldFor(connection.peer.address, token) > 0)
       return NOT_SO_FAST;
     const askedAtMs = clock.monotonicMs();
-    const answer = await authenticate(token);
+    const answer = await authenticate(token, connection.peer.enrolment);
     if (answer.ok) return accept(connection, token, answer.agentId, askedAtMs);
     if (answer.reason === "unauthorized") return refuse(connection, token, answer);
     if (connection.agentId === undefined) {
@@ -94,11 +94,11 @@ export function createAuthentication(deps: AuthenticationDeps) {
     deps.proved(connection, agentId);
   }
 
-  async function authenticate(token: string): Promise<Authentication> {
+  async function authenticate(token: string, enrolment: string): Promise<Authentication> {
     const failed = (error: unknown) => log.warn({ error: errorMessage(error) }, "a token could not be checked");
     try {
       const answer = await withDeadline(
-        tokens.authenticate(token),
+        tokens.authenticate(token, enrolment),
         limits.authenticationMs,
         "checking a token",
         failed,

@@ -4,7 +4,7 @@ import type { IngestService } from "../ingest/model.ts";
 import type { ClientAddress } from "../lib/addresses.ts";
 import { backoffMs, type Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
-import { createFailureCounter, FAILURE_LIMITS } from "../lib/failure-counter.ts";
+import type { FailureCounter } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { createAuthentication } from "./authentication.ts";
@@ -33,6 +33,8 @@ interface GatewayDeps {
   figures: FigureIntake;
   ingest: IngestService;
   addressOf: ClientAddress;
+  /** Counts wrong tokens. */
+  failures: FailureCounter;
   clock: Clock;
   loops: Loops;
   log: Log;
@@ -49,7 +51,7 @@ export function createGateway(deps: GatewayDeps) {
   const buffers = createBuffers({ connections, limits, metrics, log });
   const authentication = createAuthentication({
     tokens: deps.tokens,
-    failures: createFailureCounter(clock, FAILURE_LIMITS),
+    failures: deps.failures,
     clock,
     log,
     limits,

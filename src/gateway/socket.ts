@@ -1,6 +1,8 @@
 import { Elysia } from "elysia";
 import type { ClientAddress } from "../lib/addresses.ts";
+import { ENROLMENT_HEADER } from "../protocol/frames.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
+import { ROLE_FIELD } from "../protocol/roles.ts";
 
 /** What a socket calls. Elysia passes each event on to the function of this name in the socket's `data`. */
 export interface SocketEvents {
@@ -30,8 +32,13 @@ export interface Socket {
 export interface Peer {
   /** The token of its Authorization header, or "". */
   readonly bearer: string;
+  /** The enrolment token that it brings, or "". */
+  readonly enrolment: string;
   readonly address: string;
 }
+
+/** Who may open one: its frames prove who it is. */
+const FOR_EVERYBODY = { [ROLE_FIELD]: "everybody" } as const;
 
 /** Past this a peer that takes nothing up is cut off. Above GatewayLimits.sendBufferBytesMax, which only stops reading it. */
 const SEND_BUFFER_BYTES_HARD = 4 * 1024 * 1024;
@@ -54,13 +61,18 @@ export const WEBSOCKET_OPTIONS = {
 export function streamRoutes(addressOf: ClientAddress, open: (socket: Socket, peer: Peer) => void) {
   return new Elysia({ name: "gateway" })
     .resolve(({ request, server }) => ({
-      peer: { bearer: bearerOf(request.headers.get("authorization")), address: addressOf(request, server) },
+      peer: {
+        bearer: bearerOf(request.headers.get("authorization")),
+        enrolment: request.headers.get(ENROLMENT_HEADER) ?? "",
+        address: addressOf(request, server),
+      },
     }))
     .ws("/v1/stream", {
       detail: {
         summary: "The agents' stream",
         description: "WebSocket. Agents send heartbeats, alerts and results, and receive commands.",
         tags: ["stream"],
+        ...FOR_EVERYBODY,
       },
       open(ws) {
         open(ws.raw as unknown as Socket, ws.data.peer);

@@ -1,14 +1,25 @@
+import type { AccessAudit, Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
-import { isLoopbackHost } from "../lib/addresses.ts";
+import { type ActorOf, type ClientAddress, isLoopbackHost, type PeerLookup } from "../lib/addresses.ts";
+import { apiActor } from "../protocol/actors.ts";
+import { isEnough, type RouteRole } from "../protocol/roles.ts";
 import type { Credentials } from "./credentials.ts";
+import type { Route } from "./errors.ts";
 import { isPagePath } from "./page/routes.ts";
 import { checkBody, HttpProblem } from "./problems.ts";
+import { neededRole } from "./roles.ts";
 import { SESSION_PATH } from "./session.ts";
 import { isSlackCallback } from "./slack.ts";
 
+/** Under open access everybody who gets here is this. */
+const ANYBODY: Identity = { role: "admin", name: null, tokenId: null };
+
+/** Whether a request may go on, and as whom; nobody in particular where the path is for everybody. */
+export type Admission = { ok: true; identity: Identity | undefined } | { ok: false; problem: HttpProblem };
+
 /**
- * Who may do what, in one place, asked once for every request and upgrade before a route is looked for: a route that
- * somebody adds is closed until it is named as public. Says what keeps a request out.
+ * Who may come in, in one place, asked once for every request and upgrade before a route is looked for: a route that
+ * somebody adds is closed until it is named as public. What who came in may do there is `createAuthorization`'s.
  */
 export function createAccessCheck(
   config: Pick<Config, "access" | "publicUrl">,
@@ -16,17 +27,61 @@ export function createAccessCheck(
 ) {
   const checkPage = createPageRules(config);
 
-  async function checkCredential(request: Request, path: string, address: string): Promise<HttpProblem | undefined> {
-    if (config.access.mode === "open" || isPublic(path)) return undefined;
-    return credentials.judge(request, address);
+  async function admit(request: Request, path: string, address: string): Promise<Admission> {
+    if (config.access.mode === "open") return { ok: true, identity: ANYBODY };
+    return isPublic(path) ? { ok: true, identity: undefined } : credentials.judge(request, address);
   }
 
-  return async (request: Request, address: string): Promise<HttpProblem | undefined> => {
+  return async (request: Request, address: string): Promise<Admission> => {
     const path = pathOf(request.url);
-    if (path === undefined) return new HttpProblem(400, "bad_host", "the Host header is missing or malformed");
+    if (path === undefined) return refused(new HttpProblem(400, "bad_host", "the Host header is missing or malformed"));
     // Slack's servers call by whatever name and proxy leads here, with a form; their signature says more than these rules.
-    if (isSlackCallback(request.method, path)) return undefined;
-    return checkPage(request, path) ?? (await checkCredential(request, path, address)) ?? checkBody(request);
+    if (isSlackCallback(request.method, path)) return { ok: true, identity: undefined };
+    const foreign = checkPage(request, path);
+    if (foreign) return refused(foreign);
+    const admission = await admit(request, path, address);
+    const unreadable = admission.ok ? checkBody(request) : undefined;
+    return unreadable ? refused(unreadable) : admission;
+  };
+}
+
+const refused = (problem: HttpProblem): Admission => ({ ok: false, problem });
+
+/**
+ * What who came in may do: the route that was found names the role that it needs, and one that names none needs the highest. Also who
+ * that is, for whatever keeps it.
+ */
+export function createAuthorization(deps: {
+  routes: () => readonly Route[];
+  addressOf: ClientAddress;
+  audit: Pick<AccessAudit, "refused">;
+}) {
+  const identities = new WeakMap<Request, Identity>();
+  /** By method and path, of routes alone. */
+  const needs = new Map<string, RouteRole>();
+
+  function need(request: Request, path: string): RouteRole {
+    const key = `${request.method} ${path}`;
+    const known = needs.get(key) ?? neededRole(deps.routes(), request, path);
+    needs.set(key, known);
+    return known;
+  }
+
+  const actorOf: ActorOf = (request, server) =>
+    apiActor(identities.get(request)?.name ?? null, deps.addressOf(request, server));
+
+  return {
+    admit: (request: Request, identity: Identity): void => void identities.set(request, identity),
+    actorOf,
+    /** Throws the refusal. `path` is the route's, with its parameters' names. */
+    authorize(request: Request, server: PeerLookup | null, path: string): void {
+      const needed = need(request, path);
+      const role = identities.get(request)?.role;
+      if (needed === "everybody" || (role !== undefined && isEnough(role, needed))) return;
+      const data = { route: `${request.method} ${path.replace(/(.)\/$/, "$1")}`, role: role ?? "none", needed };
+      deps.audit.refused({ kind: "access.refused", actor: actorOf(request, server), data });
+      throw new HttpProblem(403, "role_too_low", `this needs the role ${needed}; the credential has the role ${role}`);
+    },
   };
 }
 

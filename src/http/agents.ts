@@ -5,6 +5,9 @@ import type { ActorOf } from "../lib/addresses.ts";
 import { existing } from "./problems.ts";
 import * as api from "./schemas.ts";
 
+/** A week: longer, and the old token is one that nobody thinks of any more. */
+const GRACE_S_MAX = 604_800;
+
 const Collector = api.resource("Collector", {
   name: Type.String({ description: "systemd, docker, host, kernel, logs, or what an agent calls it" }),
   state: Type.Unsafe<CollectorView["state"]>({
@@ -39,9 +42,19 @@ const NewAgent = api.input({
   hostname: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "1 to 255 characters" })),
 });
 
+const ROTATION = api.input({
+  grace_s: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: GRACE_S_MAX,
+      description: `a whole number of seconds, 0 to ${GRACE_S_MAX}; 0 when absent`,
+    }),
+  ),
+});
+
 /** The hosts' agents: who there is, and their tokens. */
 export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf: ActorOf }) {
-  const describe = api.describing("agents");
+  const { viewer, admin } = api.describing("agents");
   return new Elysia({ name: "agents", prefix: "/v1/agents", normalize: false })
     .get(
       "/",
@@ -51,7 +64,7 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         const { agents: page, nextCursor } = await agents.list({ limit: api.limitOf(query), ...meant });
         return api.pageOf(page, nextCursor, { request, set });
       },
-      describe(
+      viewer(
         "All agents, newest first",
         {
           query: api.pageQuery(api.Uuid, {
@@ -69,14 +82,14 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         set.status = 201;
         return { ...api.onWire(agent), token };
       },
-      describe("A new agent and its token", { body: NewAgent }, api.answers(201, AgentWithToken)),
+      admin("A new agent and its token", { body: NewAgent }, api.answers(201, AgentWithToken)),
     )
     .get(
       "/:id",
       async ({ params }) => {
         return api.onWire(existing("agent", await agents.get(params.id)));
       },
-      describe("One agent", { params: api.UUID_PARAMS }, api.answers(200, Agent, 404)),
+      viewer("One agent", { params: api.UUID_PARAMS }, api.answers(200, Agent, 404)),
     )
     .delete(
       "/:id",
@@ -84,7 +97,7 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         existing("agent", await agents.remove(params.id, actorOf(request, server)));
         set.status = 204;
       },
-      describe(
+      admin(
         "Removes an agent: its token is revoked; its incidents stay",
         { params: api.UUID_PARAMS },
         api.answers(204, Type.Void(), 404),
@@ -92,13 +105,15 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
     )
     .post(
       "/:id/rotate-token",
-      async ({ params, request, server }) => {
-        const { agent, token } = existing("agent", await agents.rotateToken(params.id, actorOf(request, server)));
+      async ({ params, body, request, server }) => {
+        const graceMs = (body.grace_s ?? 0) * 1_000;
+        const rotation = await agents.rotateToken(params.id, actorOf(request, server), graceMs);
+        const { agent, token } = existing("agent", rotation);
         return { ...api.onWire(agent), token };
       },
-      describe(
-        "A new token in place of the old one, which is revoked",
-        { params: api.UUID_PARAMS },
+      admin(
+        "A new token in place of the old one, which is revoked, or stays good for grace_s seconds",
+        { params: api.UUID_PARAMS, body: ROTATION },
         api.answers(200, AgentWithToken, 404),
       ),
     );

@@ -1,5 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Registry } from "prom-client";
+import type { CountGuesses } from "../access/guesses.ts";
+import type { AccessAudit, AccessService } from "../access/model.ts";
 import type { AnalysisService } from "../analysis/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
@@ -7,20 +9,23 @@ import type { DecisionService } from "../decisions/model.ts";
 import type { SetupService } from "../doctor/setup.ts";
 import type { FeedbackService } from "../feedback/model.ts";
 import type { FigureService } from "../figures/model.ts";
-import type { AgentService } from "../fleet/model.ts";
+import type { AgentService, EnrolmentService } from "../fleet/model.ts";
+import type { AuditTrail } from "../incidents/audit-store.ts";
 import type { IncidentService } from "../incidents/model.ts";
-import { createClientAddress, type PeerLookup } from "../lib/addresses.ts";
+import { createClientAddress } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import { FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { SessionService } from "../sessions/model.ts";
 import type { SilenceService } from "../silences/model.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
-import { createAccessCheck, pathOf } from "./access.ts";
+import { createAccessCheck, createAuthorization, pathOf } from "./access.ts";
 import { agentRoutes } from "./agents.ts";
+import { auditRoutes } from "./audit.ts";
 import { commandRoutes } from "./commands.ts";
 import { compress } from "./compress.ts";
 import { createCredentials } from "./credentials.ts";
+import { enrolmentRoutes } from "./enrolments.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import type { EventStreams } from "./event-streams.ts";
 import { type AccessWatch, eventRoutes } from "./events.ts";
@@ -38,6 +43,7 @@ import { setupRoutes } from "./setup.ts";
 import { silenceRoutes } from "./silences.ts";
 import { SLACK_BODY_BYTES_MAX, slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
+import { tokenRoutes } from "./tokens.ts";
 
 /** Above the longest wait for a command (25 s, and a few until it is sent): Bun cuts off requests that are idle for longer. */
 const IDLE_TIMEOUT_SECONDS = 60;
@@ -48,6 +54,7 @@ export interface AppDeps {
   clock: Clock;
   version: string;
   agents: AgentService;
+  enrolments: EnrolmentService;
   incidents: IncidentService;
   analysis: AnalysisService;
   commands: CommandService;
@@ -56,6 +63,10 @@ export interface AppDeps {
   feedback: FeedbackService;
   silences: SilenceService;
   sessions: SessionService;
+  access: AccessService;
+  accessAudit: AccessAudit;
+  trail: AuditTrail;
+  countGuesses: CountGuesses;
   setup: SetupService;
   events: EventStreams;
   /** Takes Slack's callbacks; null without a signing secret: then there is no such route. */
@@ -73,17 +84,18 @@ export interface AppDeps {
 /** Everything that is answered over HTTP, not listening yet. */
 export function createApp(deps: AppDeps) {
   const { config, log, clock, version, agents, incidents, analysis, commands, decisions, silences, sessions } = deps;
-  const { failureLimits = FAILURE_LIMITS } = deps;
-  const credentials = createCredentials({ access: config.access, clock, failureLimits, sessions });
+  const { failureLimits = FAILURE_LIMITS, access: tokens, accessAudit: audit } = deps;
+  const failures = deps.countGuesses("api", failureLimits);
+  const credentials = createCredentials({ access: config.access, tokens, failures, sessions });
   const check = createAccessCheck(config, credentials);
   const addressOf = createClientAddress(config.trustedProxies);
-  const actorOf = (request: Request, server: PeerLookup | null) => `api:${addressOf(request, server)}`;
+  const routes = () => app.routes as unknown as DescribedRoute[];
+  const { admit, authorize, actorOf } = createAuthorization({ routes, addressOf, audit });
   // What Bun gives is gone once it is answered.
   const watchAccess: AccessWatch = (request, server) => {
     const [asked, address] = [new Request(request.url, { headers: [...request.headers] }), addressOf(request, server)];
-    return async () => (await check(asked, address)) === undefined;
+    return async () => (await check(asked, address)).ok;
   };
-  const routes = () => app.routes as unknown as DescribedRoute[];
   const handleError = createErrorHandler({ log, missed: createMissedRoutes(routes) });
 
   const app = new Elysia({
@@ -100,15 +112,18 @@ export function createApp(deps: AppDeps) {
     .onRequest(async ({ request, server, set }) => {
       const path = pathOf(request.url);
       Object.assign(set.headers, SAFE_HEADERS, path !== undefined && isPagePath(path) ? PAGE_HEADERS : {});
-      const problem = await check(request, addressOf(request, server));
-      if (problem) return problemResponse(problem);
+      const admission = await check(request, addressOf(request, server));
+      if (!admission.ok) return problemResponse(admission.problem);
+      if (admission.identity) admit(request, admission.identity);
     })
+    // Of all routes, once it is known which: before what the request brings is looked at.
+    .onTransform(({ request, server, route }) => authorize(request, server, route))
     .onError((failed) => handleError(failed))
     // Elysia tells by the word alone that it is to wait.
     .mapResponse(async ({ responseValue, request, set }) => compress(responseValue, request, set))
     .use(systemRoutes(version, deps.registry, deps.readiness))
     .use(pageRoutes(deps.findPage))
-    .use(sessionRoutes({ config, credentials, sessions, addressOf, log }))
+    .use(sessionRoutes({ config, credentials, sessions, addressOf, audit, log }))
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf }))
     .use(incidentListRoutes(incidents))
@@ -117,6 +132,9 @@ export function createApp(deps: AppDeps) {
     .use(feedbackRoutes(deps.feedback, actorOf))
     .use(figureRoutes(deps.figures, agents))
     .use(commandRoutes(commands, agents, actorOf))
+    .use(auditRoutes(deps.trail))
+    .use(enrolmentRoutes(deps.enrolments, actorOf, clock))
+    .use(tokenRoutes(tokens, actorOf, clock))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))
     .use(eventRoutes(deps.events, watchAccess))

@@ -50,7 +50,7 @@ const ExecInput = api.input({
 
 /** What is asked of the hosts, and what came of it. */
 export function commandRoutes(commands: CommandService, agents: AgentService, actorOf: ActorOf) {
-  const describe = api.describing("commands");
+  const { viewer, operator } = api.describing("commands");
   return new Elysia({ name: "commands", prefix: "/v1", normalize: false })
     .post(
       "/admin/exec",
@@ -61,7 +61,7 @@ export function commandRoutes(commands: CommandService, agents: AgentService, ac
         if (!outcome.ok) throw refusal(outcome);
         return execution(outcome.command);
       },
-      describe(
+      operator(
         "Sends a command to an agent, and waits for its result up to wait_s seconds",
         { body: ExecInput },
         api.answers(200, Execution, 404, 409),
@@ -70,7 +70,7 @@ export function commandRoutes(commands: CommandService, agents: AgentService, ac
     .get(
       "/commands/:id",
       async ({ params }) => api.onWire(existing("command", await commands.get(params.id))),
-      describe("One command and its result", { params: api.UUID_PARAMS }, api.answers(200, CommandSchema, 404)),
+      viewer("One command and its result", { params: api.UUID_PARAMS }, api.answers(200, CommandSchema, 404)),
     )
     .get(
       "/agents/:id/commands",
@@ -80,7 +80,7 @@ export function commandRoutes(commands: CommandService, agents: AgentService, ac
         const { commands: found, nextCursor } = await commands.list(page);
         return api.pageOf(found, nextCursor, { request, set });
       },
-      describe(
+      viewer(
         "An agent's commands, newest first",
         { params: api.UUID_PARAMS, query: api.pageQuery(api.Uuid, {}) },
         api.answers(200, Type.Array(CommandSchema), 404),

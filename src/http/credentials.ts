@@ -1,13 +1,13 @@
 /**
- * Under token access a request proves who sends it by `Authorization: Bearer` with ADMIN_TOKEN, or, from a browser that signed in
- * with it, by a cookie. A cookie comes along by itself, whichever page made the browser ask; so, beside SameSite=Strict and the
- * rules for all pages, what changes something under a cookie must name its page, and have a type that no form has.
+ * Under token access a request proves who sends it by `Authorization: Bearer` with a token or ADMIN_TOKEN, or, from a browser that
+ * signed in with one, by a cookie. A cookie comes along by itself, whichever page made the browser ask; so, beside SameSite=Strict and
+ * the rules for all pages, what changes something under a cookie must name its page, and have a type that no form has.
  */
 import { timingSafeEqual } from "node:crypto";
+import { type AccessService, ADMIN_NAME, type Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
-import type { Clock } from "../lib/clock.ts";
-import { createFailureCounter, type FailureLimits } from "../lib/failure-counter.ts";
-import type { SessionService } from "../sessions/model.ts";
+import type { FailureCounter } from "../lib/failure-counter.ts";
+import type { Session, SessionService } from "../sessions/model.ts";
 import { HttpProblem, isJsonBody } from "./problems.ts";
 
 /** The cookie of a browser that is signed in. */
@@ -17,56 +17,81 @@ const COOKIE_VALUE = new RegExp(`(?:^|;)\\s*${SESSION_COOKIE}=([A-Za-z0-9_-]{43}
 
 const CHALLENGE = { "www-authenticate": 'Bearer realm="opspilot"' };
 
+const ADMIN: Identity = { role: "admin", name: ADMIN_NAME, tokenId: null };
+
+/** Who it is, or what keeps it out. */
+export type Judgement = { ok: true; identity: Identity } | { ok: false; problem: HttpProblem };
+
 export interface CredentialDeps {
   access: Config["access"];
-  clock: Clock;
-  failureLimits: FailureLimits;
+  tokens: Pick<AccessService, "find" | "used">;
   sessions: SessionService;
+  /** One count for all ways in. */
+  failures: FailureCounter;
 }
 
-/** Makes the one judge of credentials, with one count of failures for all ways in. */
-export function createCredentials({ access: { adminToken }, clock, failureLimits, sessions }: CredentialDeps) {
-  const failures = createFailureCounter(clock, failureLimits);
+/** Makes the one judge of credentials. */
+export function createCredentials({ access: { adminToken }, tokens, sessions, failures }: CredentialDeps) {
   const expected = digest(adminToken ?? "");
 
-  /** What is wrong with it: nothing when it is ADMIN_TOKEN, however often others failed from that address. */
-  function judgeToken(token: string, address: string): HttpProblem | undefined {
-    if (adminToken !== null && timingSafeEqual(digest(token), expected)) return undefined;
-    return refuse(token, address);
+  /** A good token is let in however often others failed from that address. */
+  async function judgeToken(token: string, address: string): Promise<Judgement> {
+    if (adminToken !== null && timingSafeEqual(digest(token), expected)) return { ok: true, identity: ADMIN };
+    // Who repeats a wrong one need not be looked up again.
+    const waitS = failures.heldFor(address, token);
+    const identity = waitS > 0 ? undefined : await tokens.find(token);
+    if (identity === undefined) return refuse(token, address);
+    return used(identity, address);
   }
 
-  function refuse(credential: string, address: string): HttpProblem {
+  function used(identity: Identity, address: string): Judgement {
+    if (identity.tokenId !== null) tokens.used(identity.tokenId, address);
+    return { ok: true, identity };
+  }
+
+  function refuse(credential: string, address: string): Judgement {
     const waitS = failures.note(address, credential);
     if (waitS === 0) return unauthorized("the credential is wrong");
     const headers = { "retry-after": String(waitS) };
-    return new HttpProblem(429, "rate_limited", "too many wrong credentials; try again later", { headers });
+    const problem = new HttpProblem(429, "rate_limited", "too many wrong credentials; try again later", { headers });
+    return { ok: false, problem };
   }
 
-  function judgeHeader(header: string, address: string): HttpProblem | undefined {
+  async function judgeHeader(header: string, address: string): Promise<Judgement> {
     const token = /^Bearer +(\S+)$/i.exec(header)?.[1];
     return token === undefined ? refuse(header, address) : judgeToken(token, address);
   }
 
-  /** Until when the request's session lasts; undefined without one. */
-  async function sessionEnd({ headers }: Request): Promise<Date | undefined> {
+  /** The request's session; undefined without one. */
+  async function sessionOf({ headers }: Request): Promise<Session | undefined> {
     const secret = secretOf(headers);
     return secret === undefined ? undefined : sessions.find(secret);
   }
 
+  async function judgeCookie(request: Request, address: string): Promise<Judgement> {
+    const session = await sessionOf(request);
+    if (session === undefined) return unauthorized("a credential is needed");
+    const problem = judgeIntent(request);
+    return problem ? { ok: false, problem } : used(identityOf(session), address);
+  }
+
   return {
     judgeToken,
-    sessionEnd,
-    /** What keeps the request from what is not public. */
-    async judge(request: Request, address: string): Promise<HttpProblem | undefined> {
+    sessionOf,
+    /** Who sends the request, or what keeps it from what is not public. */
+    judge(request: Request, address: string): Promise<Judgement> {
       const header = request.headers.get("authorization");
-      if (header !== null) return judgeHeader(header, address);
-      if ((await sessionEnd(request)) === undefined) return unauthorized("a credential is needed");
-      return judgeIntent(request);
+      return header === null ? judgeCookie(request, address) : judgeHeader(header, address);
     },
   };
 }
 
 export type Credentials = ReturnType<typeof createCredentials>;
+
+/** Who signed in. */
+export function identityOf({ token }: Session): Identity {
+  return token === null ? ADMIN : { role: token.role, name: token.name, tokenId: token.id };
+}
 
 /** The secret of the request's cookie, if it has one that can be. */
 export function secretOf(headers: Headers): string | undefined {
@@ -83,8 +108,8 @@ function judgeIntent({ method, headers }: Request): HttpProblem | undefined {
   return new HttpProblem(415, "unsupported_media_type", "a change under a cookie must have the type application/json");
 }
 
-function unauthorized(detail: string): HttpProblem {
-  return new HttpProblem(401, "unauthorized", detail, { headers: CHALLENGE });
+function unauthorized(detail: string): Judgement {
+  return { ok: false, problem: new HttpProblem(401, "unauthorized", detail, { headers: CHALLENGE }) };
 }
 
 /** Of equal length, whatever the text: so that comparing takes equal time. */

@@ -24,11 +24,9 @@ export function eventRoutes(streams: EventStreams, watchAccess: AccessWatch) {
   const query = api.input({
     after: Type.Optional(Type.String({ maxLength: CURSOR_CHARS_MAX, description: "the last event's id" })),
   });
-  const described = api.describing("events")(
-    "Changes of incidents, agents and commands as they happen",
-    { query },
-    api.answers(200, Events),
-  );
+  const described = api
+    .describing("events")
+    .viewer("Changes of incidents, agents and commands as they happen", { query }, api.answers(200, Events));
   return new Elysia({ name: "events", prefix: "/v1", normalize: false }).get(
     "/events",
     async ({ query, request, server }) => {

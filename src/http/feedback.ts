@@ -3,6 +3,7 @@ import { Elysia } from "elysia";
 import { CATEGORIES } from "../analysis/model.ts";
 import type { FeedbackService } from "../feedback/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
+import { actorName } from "../protocol/actors.ts";
 import { VERDICTS } from "../protocol/feedback.ts";
 import { cleanText } from "../protocol/text.ts";
 import { invalid, notFound } from "./problems.ts";
@@ -59,7 +60,7 @@ export function feedbackRoutes(feedback: FeedbackService, actorOf: ActorOf) {
         ...textsOf(body),
         category,
         actor,
-        actorName: actor,
+        actorName: actorName(actor),
         outlet: "api",
       };
       const outcome = await feedback.give(said);
@@ -67,11 +68,13 @@ export function feedbackRoutes(feedback: FeedbackService, actorOf: ActorOf) {
       if (outcome.reason === "not_found") throw notFound("incident");
       throw invalid([{ field: outcome.field, message: outcome.message }]);
     },
-    api.describing("incidents")(
-      "Says whether an incident's explanation was right; a second word replaces the first",
-      { params: api.NUMBER_PARAMS, body: FeedbackInput },
-      api.answers(200, FeedbackSchema, 404),
-    ),
+    api
+      .describing("incidents")
+      .operator(
+        "Says whether an incident's explanation was right; a second word replaces the first",
+        { params: api.NUMBER_PARAMS, body: FeedbackInput },
+        api.answers(200, FeedbackSchema, 404),
+      ),
   );
 }
 

@@ -42,7 +42,7 @@ const step = Type.Optional(
 
 /** What hosts measured. */
 export function figureRoutes(figures: FigureService, agents: AgentService) {
-  const describe = api.describing("figures");
+  const { viewer } = api.describing("figures");
   return new Elysia({ name: "figures", prefix: "/v1", normalize: false })
     .get(
       "/agents/:id/metrics",
@@ -53,7 +53,7 @@ export function figureRoutes(figures: FigureService, agents: AgentService) {
         if (!outcome.ok) throw invalid([outcome]);
         return outcome.figures;
       },
-      describe(
+      viewer(
         `A host's figures over time, at most ${POINTS_MAX} steps: by minutes for 3 hours, by 5 minutes for 24, by hours for RETENTION; without a step the finest that is kept for as long`,
         { params: api.UUID_PARAMS, query: api.input({ from: moment, to: moment, step }) },
         api.answers(200, FiguresSchema, 404),
@@ -62,7 +62,7 @@ export function figureRoutes(figures: FigureService, agents: AgentService) {
     .get(
       "/incidents/:id/metrics",
       async ({ params }) => existing("incident", await figures.ofIncident(params.id)),
-      describe(
+      viewer(
         "The host's figures around an incident: by minutes, from 30 before its first alert to 30 after, kept with it",
         { params: api.NUMBER_PARAMS },
         api.answers(200, FiguresSchema, 404),

@@ -38,14 +38,14 @@ export type HistoryView = Static<typeof HistorySchema>;
 
 /** When the same problem was there before, and what helped. */
 export function incidentHistoryRoutes(incidents: Pick<IncidentService, "history">) {
-  const describe = api.describing("incidents");
+  const { viewer } = api.describing("incidents");
   return new Elysia({ name: "incident history", prefix: "/v1", normalize: false }).get(
     "/incidents/:id/history",
     async ({ params }) => {
       const { here, elsewhere } = existing("incident", await incidents.history(params.id));
       return { here: here.map(api.onWire), elsewhere: elsewhere.map(api.onWire) };
     },
-    describe(
+    viewer(
       "The last few times that the same problem was there before, newest first: when, what was done, and what came of it",
       { params: api.NUMBER_PARAMS },
       api.answers(200, HistorySchema, 404),

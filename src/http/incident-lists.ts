@@ -173,7 +173,7 @@ export type AuditLine = Static<typeof AuditLineSchema>;
 
 /** How many incidents there are, and what happened last. */
 export function incidentListRoutes(incidents: IncidentService) {
-  const describe = api.describing("incidents");
+  const { viewer } = api.describing("incidents");
   return new Elysia({ name: "incident lists", prefix: "/v1", normalize: false })
     .get(
       "/incidents/counts",
@@ -181,7 +181,7 @@ export function incidentListRoutes(incidents: IncidentService) {
         const counts = await incidents.counts(filterOf(query));
         return { ...api.onWire(counts), alerts: api.onWire(counts.alerts) };
       },
-      describe(
+      viewer(
         "How many incidents there are, of open ones when no status is named; the hosts, and the alerts of the last hour",
         { query: Filters },
         api.answers(200, Counts),
@@ -194,7 +194,7 @@ export function incidentListRoutes(incidents: IncidentService) {
         const { lines, nextCursor } = await incidents.audit({ limit, before: query.before });
         return api.pageOf(lines, nextCursor, { request, set }, "before");
       },
-      describe(
+      viewer(
         "What happened last, on all hosts",
         { query: api.input({ limit: api.Limit, before: Type.Optional(TimelineCursor) }) },
         api.answers(200, Type.Array(AuditLineSchema)),

@@ -6,6 +6,7 @@ import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
 import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
+import { actorName } from "../protocol/actors.ts";
 import { FeedbackSchema } from "./feedback.ts";
 import { Cursor, checkListing, FILTERS, filterOf, LISTING, ShortIncidentSchema } from "./incident-lists.ts";
 import { existing, HttpProblem, invalid, notFound } from "./problems.ts";
@@ -149,7 +150,7 @@ interface IncidentRoutesDeps {
 
 /** What went wrong on the hosts, what explains it, and what people decided. */
 export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf }: IncidentRoutesDeps) {
-  const describe = api.describing("incidents");
+  const { viewer, operator } = api.describing("incidents");
 
   async function list(query: Static<typeof ListQuery>, answer: Parameters<typeof api.pageOf>[2]) {
     checkListing(query);
@@ -171,7 +172,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           existing("agent", await agents.get(params.id));
           return list({ ...query, agent_id: params.id }, { request, set });
         },
-        describe(
+        viewer(
           "An agent's incidents, newest first",
           { params: api.UUID_PARAMS, query: api.pageQuery(Cursor, LIST) },
           api.answers(200, List, 404),
@@ -180,7 +181,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
       .get(
         "/incidents",
         ({ query, request, set }) => list(query, { request, set }),
-        describe("All incidents, newest first", { query: ListQuery }, api.answers(200, List)),
+        viewer("All incidents, newest first", { query: ListQuery }, api.answers(200, List)),
       )
       .get(
         "/incidents/:id",
@@ -195,7 +196,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
             earlier_feedback: incident.earlier_feedback.map(api.onWire),
           };
         },
-        describe(
+        viewer(
           "One incident with its whole story: its timeline, what people decided and said of it, and where they were told",
           { params: api.NUMBER_PARAMS },
           api.answers(200, IncidentWithTimeline, 404),
@@ -209,7 +210,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           if (change.reason === "not_found") throw notFound("incident");
           throw new HttpProblem(409, change.reason, change.message);
         },
-        describe(
+        operator(
           "A person's decision on an incident; resolved is final",
           { params: api.NUMBER_PARAMS, body: api.input({ status: api.oneOf(DECIDED_STATUSES) }) },
           api.answers(200, IncidentSchema, 404, 409),
@@ -228,7 +229,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
             })),
           };
         },
-        describe(
+        operator(
           "A person's decision on several incidents at once; each that does not change is named",
           { body: ManyInput },
           api.answers(200, ChangesSchema),
@@ -244,7 +245,14 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           }
           const actor = actorOf(request, server);
           const ignoring = action === "ignore" ? (variant ?? "until_resolved") : null;
-          const press = { incidentId: params.id, action, variant: ignoring, actor, actorName: actor, outlet: "api" };
+          const press = {
+            incidentId: params.id,
+            action,
+            variant: ignoring,
+            actor,
+            actorName: actorName(actor),
+            outlet: "api",
+          };
           const outcome = await decisions.press(press);
           if (!outcome.ok && outcome.reason === "not_found") throw notFound("incident");
           if (!outcome.ok) throw new HttpProblem(409, outcome.reason, outcome.text);
@@ -252,7 +260,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           set.status = 202;
           return api.onWire(decision);
         },
-        describe(
+        operator(
           "Decides about an incident as a button does; what comes of it is told by the incident's decisions",
           { params: api.NUMBER_PARAMS, body: DecisionInput },
           api.answers(202, DecisionSchema, 404, 409),
@@ -265,7 +273,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           set.status = 202;
           return { status: "queued" as const };
         },
-        describe(
+        operator(
           "Explain an incident again, by the heuristics and by a model",
           { params: api.NUMBER_PARAMS },
           api.answers(202, Request, 404),
@@ -277,7 +285,7 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           const view = existing("incident", await analysis.view(params.id));
           return { ...view, calls: view.calls.map(api.onWire) };
         },
-        describe(
+        viewer(
           "What explains an incident: what was asked of whom, and what each answered",
           { params: api.NUMBER_PARAMS },
           api.answers(200, AnalysisSchema, 404),

@@ -1,8 +1,10 @@
 import { STATUS_CODES } from "node:http";
 import { CloneType, type TSchema, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
+import { ROLE_FIELD, type RouteRole } from "../protocol/roles.ts";
 import { SESSION_COOKIE } from "./credentials.ts";
 import type { Route } from "./errors.ts";
+import type { RoleDetail } from "./roles.ts";
 import { AnyObject, answers } from "./schemas.ts";
 
 /** A JSON object of the description. */
@@ -11,7 +13,13 @@ type Json = Record<string, unknown>;
 /** A route with what it declares, as Elysia keeps it. */
 export interface DescribedRoute extends Route {
   readonly hooks: {
-    readonly detail?: { summary?: string; description?: string; tags?: string[]; security?: Json[]; hide?: boolean };
+    readonly detail?: RoleDetail & {
+      summary?: string;
+      description?: string;
+      tags?: string[];
+      security?: Json[];
+      hide?: boolean;
+    };
     readonly params?: TSchema;
     readonly query?: TSchema;
     readonly body?: TSchema;
@@ -20,10 +28,12 @@ export interface DescribedRoute extends Route {
 }
 
 const SECURITY_SCHEMES = {
-  adminToken: {
+  token: {
     type: "http",
     scheme: "bearer",
-    description: "ADMIN_TOKEN of the server's settings; not asked for under open access",
+    description:
+      "a token (POST /v1/tokens), or ADMIN_TOKEN of the server's settings, whose role is admin; not asked for under open access. " +
+      "An operation names the role that it needs: viewer, operator or admin, each of which may do what those before it may",
   },
   session: {
     type: "apiKey",
@@ -53,7 +63,7 @@ function describeApi(routes: readonly DescribedRoute[], version: string): Json {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    security: [{ adminToken: [] }, { session: [] }],
+    security: securityFor("admin"),
     paths,
     components: { schemas, securitySchemes: SECURITY_SCHEMES },
   };
@@ -70,16 +80,21 @@ export function methodOf({ method }: Route): string {
 }
 
 function operationOf(route: DescribedRoute, schemas: Json): Json {
-  const { detail = {}, params, query, body } = route.hooks;
+  const { detail: { [ROLE_FIELD]: role = "admin", ...detail } = {}, params, query, body } = route.hooks;
   const parameters = [...parametersOf(params, "path", schemas), ...parametersOf(query, "query", schemas)];
   return {
     operationId: operationIdOf(route),
     ...detail,
-    ...(route.method === "WS" ? { security: [] } : {}),
+    security: detail.security ?? securityFor(role),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: bodyOf(body, schemas) } : {}),
     responses: route.method === "WS" ? WEBSOCKET_RESPONSES : responsesOf(route, schemas),
   };
+}
+
+/** OpenAPI 3.1 has names of roles where OAuth has scopes. */
+function securityFor(role: RouteRole): Json[] {
+  return role === "everybody" ? [] : [{ token: [role] }, { session: [role] }];
 }
 
 function operationIdOf(route: DescribedRoute): string {
@@ -106,7 +121,7 @@ function bodyOf(schema: TSchema, schemas: Json): Json {
 function responsesOf({ hooks }: DescribedRoute, schemas: Json): Json {
   const { cursor, before } = hooks.query?.properties ?? {};
   const isList = (cursor ?? before) !== undefined;
-  const isPublic = hooks.detail?.security?.length === 0;
+  const isPublic = hooks.detail?.[ROLE_FIELD] === "everybody" && hooks.detail.security === undefined;
   const answers = Object.entries(hooks.response ?? {}).filter(
     ([status, { title }]) => !(isPublic && title === "Problem" && NOT_OF_PUBLIC_ROUTES.includes(status)),
   );
@@ -161,7 +176,7 @@ export function openapiRoutes(routes: () => readonly DescribedRoute[], version: 
   return new Elysia({ name: "openapi", normalize: false })
     .get("/openapi/json", described, {
       response: answers(200, CloneType(AnyObject)),
-      detail: { tags, summary: "This description" },
+      detail: { tags, summary: "This description", [ROLE_FIELD]: "viewer" as const },
     })
     .get(
       "/openapi",
@@ -171,19 +186,22 @@ export function openapiRoutes(routes: () => readonly DescribedRoute[], version: 
         // A proxy in front may show all this below a path of its own.
         return openapiPage(described(), version, path.endsWith("/") ? "json" : "openapi/json");
       },
-      { response: answers(200, Page), detail: { tags, summary: "The API on one page" } },
+      {
+        response: answers(200, Page),
+        detail: { tags, summary: "The API on one page", [ROLE_FIELD]: "viewer" as const },
+      },
     );
 }
 
 /** What is used of the API's description. */
-type Paths = Record<string, Record<string, { summary?: string }>>;
+type Paths = Record<string, Record<string, { summary?: string; security?: { token?: string[] }[] }>>;
 
 /** One plain page that lists the API, without a script: nothing is loaded from elsewhere. */
 function openapiPage(document: Record<string, unknown>, version: string, jsonHref: string): string {
   const rows = Object.entries(document.paths as Paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(
-      ([method, { summary = "" }]) =>
-        `<tr><td>${method.toUpperCase()}</td><td><code>${Bun.escapeHTML(path)}</code></td><td>${Bun.escapeHTML(summary)}</td></tr>`,
+      ([method, { summary = "", security }]) =>
+        `<tr><td>${method.toUpperCase()}</td><td><code>${Bun.escapeHTML(path)}</code></td><td>${security?.[0]?.token?.[0] ?? ""}</td><td>${Bun.escapeHTML(summary)}</td></tr>`,
     ),
   );
   return `<!doctype html>

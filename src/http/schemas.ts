@@ -8,7 +8,8 @@ import {
   Type,
 } from "@sinclair/typebox";
 import { UUID } from "../lib/uuid.ts";
-import { Problem, parseJson } from "./problems.ts";
+import { ROLE_FIELD, type RouteRole } from "../protocol/roles.ts";
+import { invalid, Problem, parseJson } from "./problems.ts";
 
 /** A page's size when nothing is said, and at most: an incident has up to 4 KiB in a list. */
 const PAGE = { default: 100, max: 1_000 } as const;
@@ -44,6 +45,25 @@ export const Instant = Type.String({ format: "date-time" });
 /** An instant in a request, as RFC 3339 has it: with an offset, since what people mean must not be an hour off. */
 export const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$/;
 
+/** When something ends, in a request; null or absent where it never does. */
+export const FutureText = Type.Union([Type.String(), Type.Null()], {
+  description: "a time in the future such as 2026-01-31T18:00:00Z, or null",
+});
+/** What is meant to last longer has no end. */
+const FUTURE_DAYS_MAX = 3_650;
+const DAY_MS = 86_400_000;
+
+/** The moment of such a text. Throws the refusal of one that is none, or over, or too far away. */
+export function futureOf(text: string | null | undefined, field: string, nowMs: number): Date | null {
+  if (text === undefined || text === null) return null;
+  const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms)) throw invalid([{ field, message: "expected a time such as 2026-01-31T18:00:00Z" }]);
+  if (ms <= nowMs) throw invalid([{ field, message: "is in the past" }]);
+  if (ms > nowMs + FUTURE_DAYS_MAX * DAY_MS)
+    throw invalid([{ field, message: `is more than ${FUTURE_DAYS_MAX} days away` }]);
+  return new Date(ms);
+}
+
 /** The largest PostgreSQL integer. */
 const SERIAL_MAX = 2_147_483_647;
 
@@ -71,6 +91,9 @@ export const AnyObject = Type.Unsafe<Record<string, unknown>>(
   Type.Object({}, { additionalProperties: true, description: "an object" }),
 );
 
+/** A row's number in a URL, of a table that may have more rows than incidents can. */
+export const RowIdText = numberText("^[1-9]\\d{0,15}$", Number.MAX_SAFE_INTEGER);
+
 /** A page's size in a URL. */
 export const Limit = Type.Optional(numberText("^([1-9]\\d{0,2}|1000)$", PAGE.max));
 
@@ -84,7 +107,7 @@ export const UUID_PARAMS = input({ id: Uuid });
 /** A path with the number `id`. */
 export const NUMBER_PARAMS = input({ id: IncidentIdText });
 
-/** Refusals that routes have in common: no credential, a web page or proxy, too many wrong ones, a surprise, no database. */
+/** Refusals that routes have in common: no credential, a web page, a proxy or too low a role, too many wrong ones, a surprise, no database. */
 const COMMON_PROBLEMS = [401, 403, 429, 500, 503];
 
 /**
@@ -109,13 +132,24 @@ interface Taken {
   body?: TSchema;
 }
 
-/** The options of the routes with this tag: what each takes and answers, and how the API describes it. */
+/** The options of the routes with this tag: who may use each, what it takes and answers, and how the API describes it. */
 export function describing(tag: string) {
-  return <const T extends Taken, const A extends Record<number, TSchema>>(summary: string, taken: T, answered: A) => {
-    const copies = Object.fromEntries(Object.entries(taken).map(([part, schema]) => [part, CloneType(schema)])) as T;
-    const wrong = taken.body ? [400, 413, 415, 422] : Object.keys(taken).length > 0 ? [422] : [];
-    const response = { ...refusals(wrong), ...answered } as A;
-    return { ...(taken.body ? { parse: parseJson } : {}), ...copies, response, detail: { tags: [tag], summary } };
+  const optionsFor =
+    (role: RouteRole) =>
+    <const T extends Taken, const A extends Record<number, TSchema>>(summary: string, taken: T, answered: A) => {
+      const copies = Object.fromEntries(Object.entries(taken).map(([part, schema]) => [part, CloneType(schema)])) as T;
+      const wrong = taken.body ? [400, 413, 415, 422] : Object.keys(taken).length > 0 ? [422] : [];
+      const response = { ...refusals(wrong), ...answered } as A;
+      // A credential may come along, and need not.
+      const security = role === "everybody" ? { security: [{}] } : {};
+      const detail = { tags: [tag], summary, [ROLE_FIELD]: role, ...security };
+      return { ...(taken.body ? { parse: parseJson } : {}), ...copies, response, detail };
+    };
+  return {
+    everybody: optionsFor("everybody"),
+    viewer: optionsFor("viewer"),
+    operator: optionsFor("operator"),
+    admin: optionsFor("admin"),
   };
 }
 

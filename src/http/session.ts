@@ -1,10 +1,13 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
+import type { AccessAudit, Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
 import type { ClientAddress } from "../lib/addresses.ts";
 import type { Log } from "../lib/log.ts";
+import { apiActor } from "../protocol/actors.ts";
+import { ROLES } from "../protocol/roles.ts";
 import type { SessionService } from "../sessions/model.ts";
-import { type Credentials, SESSION_COOKIE, secretOf } from "./credentials.ts";
+import { type Credentials, identityOf, SESSION_COOKIE, secretOf } from "./credentials.ts";
 import { HttpProblem } from "./problems.ts";
 import * as api from "./schemas.ts";
 
@@ -17,11 +20,16 @@ const SessionSchema = api.resource("Session", {
   access: api.oneOf(["open", "token"]),
   signed_in: Type.Boolean({ description: "whether this browser may use the API; always so under open access" }),
   expires_at: api.nullable(api.Instant),
+  role: api.nullable(api.oneOf(ROLES)),
+  name: api.nullable(Type.String({ description: "of the token; null where no credential is asked for" })),
 });
 
 const TOKEN_CHARS_MAX = 512;
 const BODY = api.input({
-  token: Type.String({ maxLength: TOKEN_CHARS_MAX, description: `ADMIN_TOKEN, at most ${TOKEN_CHARS_MAX} characters` }),
+  token: Type.String({
+    maxLength: TOKEN_CHARS_MAX,
+    description: `a token or ADMIN_TOKEN, at most ${TOKEN_CHARS_MAX} characters`,
+  }),
 });
 
 export interface SessionRouteDeps {
@@ -29,38 +37,39 @@ export interface SessionRouteDeps {
   credentials: Credentials;
   sessions: SessionService;
   addressOf: ClientAddress;
+  audit: AccessAudit;
   log: Log;
 }
 
 /** Signing in and out by a browser. */
-export function sessionRoutes({ config, credentials, sessions, addressOf, log }: SessionRouteDeps) {
-  const describe = api.describing("session");
-  /** A credential may come along, and need not. */
-  const publicly = <T extends { detail: object }>(options: T) => ({
-    ...options,
-    detail: { ...options.detail, security: [{}] },
-  });
+export function sessionRoutes({ config, credentials, sessions, addressOf, audit, log }: SessionRouteDeps) {
+  const { everybody } = api.describing("session");
 
-  async function endOldSession({ headers }: Request): Promise<void> {
-    const secret = secretOf(headers);
+  /** Whose session it was that ends; undefined without one. */
+  async function endOldSession(request: Request): Promise<Identity | undefined> {
+    const session = await credentials.sessionOf(request);
+    const secret = secretOf(request.headers);
     if (secret !== undefined) await sessions.end(secret);
+    return session && identityOf(session);
+  }
+
+  async function viewOf(request: Request, address: string): Promise<SessionView> {
+    const { mode } = config.access;
+    if (mode === "open") return viewFor(mode, { role: "admin", name: null });
+    if (request.headers.has("authorization")) {
+      const judgement = await credentials.judge(request, address);
+      if (!judgement.ok) throw judgement.problem;
+      return viewFor(mode, judgement.identity);
+    }
+    const session = await credentials.sessionOf(request);
+    return viewFor(mode, session && identityOf(session), session?.endsAt);
   }
 
   return new Elysia({ name: "session", normalize: false })
     .get(
       SESSION_PATH,
-      async ({ request, server }) => {
-        const { mode } = config.access;
-        if (mode === "open") return { access: mode, signed_in: true, expires_at: null };
-        if (request.headers.has("authorization")) {
-          const problem = await credentials.judge(request, addressOf(request, server));
-          if (problem) throw problem;
-          return { access: mode, signed_in: true, expires_at: null };
-        }
-        const end = await credentials.sessionEnd(request);
-        return { access: mode, signed_in: end !== undefined, expires_at: end?.toISOString() ?? null };
-      },
-      publicly(describe("Whether a credential is needed, and given", {}, api.answers(200, SessionSchema))),
+      ({ request, server }) => viewOf(request, addressOf(request, server)),
+      everybody("Whether a credential is needed, and given, and its role", {}, api.answers(200, SessionSchema)),
     )
     .post(
       SESSION_PATH,
@@ -69,30 +78,34 @@ export function sessionRoutes({ config, credentials, sessions, addressOf, log }:
           throw new HttpProblem(409, "open_access", "there is nothing to sign in to: no credential is asked for");
         }
         const address = addressOf(request, server);
-        const problem = credentials.judgeToken(body.token, address);
-        if (problem) throw problem;
+        const judgement = await credentials.judgeToken(body.token, address);
+        if (!judgement.ok) {
+          audit.refused({ kind: "session.refused", actor: apiActor(null, address), data: {} });
+          throw judgement.problem;
+        }
+        const { name, role, tokenId } = judgement.identity;
         await endOldSession(request);
-        const { secret, lifetimeMs } = await sessions.create();
+        const { secret, lifetimeMs } = await sessions.create(tokenId);
         set.headers["set-cookie"] = cookie(secret, lifetimeMs / 1000, isSecure(request));
         set.status = 204;
-        log.info({ address }, "a browser signed in");
+        log.info({ address, name, role }, "a browser signed in");
+        await audit.session("session.started", apiActor(name, address));
       },
-      publicly(
-        describe(
-          "Signs a browser in: the answer sets a cookie that stands for the token",
-          { body: BODY },
-          api.answers(204, Type.Void(), 409),
-        ),
+      everybody(
+        "Signs a browser in: the answer sets a cookie that stands for the token",
+        { body: BODY },
+        api.answers(204, Type.Void(), 409),
       ),
     )
     .delete(
       SESSION_PATH,
-      async ({ request, set }) => {
-        await endOldSession(request);
+      async ({ request, server, set }) => {
+        const ended = await endOldSession(request);
         set.headers["set-cookie"] = cookie("", 0, isSecure(request));
         set.status = 204;
+        if (ended) await audit.session("session.ended", apiActor(ended.name, addressOf(request, server)));
       },
-      publicly(describe("Signs the browser out", {}, api.answers(204, Type.Void()))),
+      everybody("Signs the browser out", {}, api.answers(204, Type.Void())),
     );
 
   /** As the browser sees the way to the server, which may have TLS from a proxy; a secure cookie on another way is not kept. */
@@ -100,6 +113,15 @@ export function sessionRoutes({ config, credentials, sessions, addressOf, log }:
     const page = headers.get("origin") ?? config.publicUrl;
     return config.tls !== null || page?.startsWith("https:") === true;
   }
+}
+
+function viewFor(
+  access: SessionView["access"],
+  who: Pick<Identity, "role" | "name"> | undefined,
+  endsAt?: Date,
+): SessionView {
+  const { role = null, name = null } = who ?? {};
+  return { access, signed_in: who !== undefined, expires_at: endsAt?.toISOString() ?? null, role, name };
 }
 
 /** No script can read it, and no other site's page can make use of it. */

@@ -14,11 +14,11 @@ const SetupPartSchema = api.resource("SetupPart", {
 
 /** What is set up and what is missing, as `opspilot doctor` says it. */
 export function setupRoutes(setup: SetupService) {
-  const describe = api.describing("system");
+  const { viewer } = api.describing("system");
   return new Elysia({ name: "setup", prefix: "/v1", normalize: false }).get(
     "/setup",
     ({ query }) => setup.look({ probe: query.probe === "true" }),
-    describe(
+    viewer(
       "What is set up and what is missing; with probe=true Slack, the webhook's host and the model are called, too",
       { query: api.input({ probe: Type.Optional(api.oneOf(["true", "false"])) }) },
       api.answers(200, Type.Array(SetupPartSchema)),

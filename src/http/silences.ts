@@ -85,7 +85,7 @@ const BODY = api.input({
 
 /** What is recorded and explained, but not announced. */
 export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock: Clock) {
-  const describe = api.describing("silences");
+  const { viewer, operator } = api.describing("silences");
   return new Elysia({ name: "silences", prefix: "/v1", normalize: false })
     .get(
       "/silences",
@@ -94,7 +94,7 @@ export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock:
         const page = await silences.list({ cursor, limit: api.limitOf(query), ended: ended === "true" });
         return api.pageOf(page.silences, page.nextCursor, { request, set });
       },
-      describe(
+      viewer(
         "Silences, newest first; those that are over with ended=true",
         { query: api.pageQuery(api.IncidentIdText, { ended: Type.Optional(api.oneOf(["true", "false"])) }) },
         api.answers(200, Type.Array(SilenceSchema)),
@@ -108,7 +108,7 @@ export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock:
         set.status = 201;
         return api.onWire(made);
       },
-      describe(
+      operator(
         "A new silence: incidents that fit all its patterns are not announced",
         { body: BODY },
         api.answers(201, SilenceSchema, 409),
@@ -122,7 +122,7 @@ export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock:
         if (fields.length > 0) throw invalid(fields);
         return silences.fit(patterns);
       },
-      describe(
+      viewer(
         "Which open incidents a silence by these patterns would speak of",
         { query: PATTERNS },
         api.answers(200, SilenceFitSchema),
@@ -131,7 +131,7 @@ export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock:
     .get(
       "/silences/:id/fit",
       async ({ params }) => existing("silence", await silences.fitOf(params.id)),
-      describe(
+      viewer(
         "Which open incidents an open silence speaks of",
         { params: api.NUMBER_PARAMS },
         api.answers(200, SilenceFitSchema, 404),
@@ -143,7 +143,7 @@ export function silenceRoutes(silences: SilenceService, actorOf: ActorOf, clock:
         existing("silence", await silences.end(params.id, actorOf(request, server)));
         set.status = 204;
       },
-      describe(
+      operator(
         "Ends a silence; what it held back and is still open is announced",
         { params: api.NUMBER_PARAMS },
         api.answers(204, Type.Void(), 404),

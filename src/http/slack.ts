@@ -1,5 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
+import { ROLE_FIELD } from "../protocol/roles.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
 import { HttpProblem } from "./problems.ts";
 import { answers } from "./schemas.ts";
@@ -35,7 +36,7 @@ export function slackRoutes(callback: NonNullable<SlackReceiver["callback"]>) {
         tags: ["slack"],
         summary: "Slack's callbacks",
         description: "A form with `payload`, signed by Slack (version 0); only with SLACK_SIGNING_SECRET.",
-        security: [],
+        [ROLE_FIELD]: "everybody" as const,
       },
     },
   );

@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { Registry } from "prom-client";
 import { qualityOf } from "../lib/accept.ts";
+import { ROLE_FIELD } from "../protocol/roles.ts";
 import { PAGE_PATH } from "./page/pack.ts";
 import { answers, oneOf, resource } from "./schemas.ts";
 
@@ -26,7 +27,7 @@ const MetricsText = Type.String({ contentMediaType: "text/plain" });
 /** What other programs ask about the server itself. */
 export function systemRoutes(version: string, registry: Registry, readiness: () => Promise<Readiness>) {
   const tags = ["system"];
-  const publicly = (summary: string) => ({ tags, summary, security: [] });
+  const publicly = (summary: string) => ({ tags, summary, [ROLE_FIELD]: "everybody" as const });
   const alive = { status: "ok" } as const;
   const about = { service: "opspilot", version, ...alive } as const;
   return new Elysia({ name: "system", normalize: false })
@@ -58,7 +59,10 @@ export function systemRoutes(version: string, registry: Registry, readiness: () 
         set.headers["content-type"] = registry.contentType;
         return registry.metrics();
       },
-      { response: answers(200, MetricsText), detail: { tags, summary: "Figures for Prometheus" } },
+      {
+        response: answers(200, MetricsText),
+        detail: { tags, summary: "Figures for Prometheus", [ROLE_FIELD]: "viewer" as const },
+      },
     );
 }
 

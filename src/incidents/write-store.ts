@@ -7,6 +7,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import { noticesOf, tellOfLines } from "../db/changes.ts";
 import { lockAgents } from "../db/lock-keys.ts";
+import { actorName } from "../protocol/actors.ts";
 import { attachToCauses, holdForExplaining } from "./cause-store.ts";
 import type { CauseLink, ExplainedIncident, IncidentWriter, Note, StatusSetting } from "./model.ts";
 
@@ -178,7 +179,7 @@ async function setStatus(tx: TransactionSql, settings: readonly StatusSetting[])
   await lockAgents(tx, agentIds);
   const locked = await lockIncidents(tx, ids, ids);
   const wanted = [...byId.values()];
-  const reasons = wanted.map(({ reason, actor }) => reason ?? `resolved by ${actor}`);
+  const reasons = wanted.map(({ reason, actor }) => reason ?? `resolved by ${actorName(actor)}`);
   const rows = await tx<{ id: number }[]>`
     update incidents i set status = s.status, revision = i.revision + 1, updated_at = now(),
       resolved_at = case when s.status = 'resolved' then now() end,

@@ -15,12 +15,13 @@ export type FailureLimits = typeof FAILURE_LIMITS;
 
 /**
  * Counts failures only: a right credential is never held back, whoever shares its address. Guessing is hopeless by the
- * token's length; this keeps it, and programs that repeat themselves, cheap and visible.
+ * token's length; this keeps it, and programs that repeat themselves, cheap and visible. `limited` hears of an address once a window,
+ * when it, or before that one credential of it, goes beyond what is allowed.
  */
-export function createFailureCounter(clock: Clock, limits: FailureLimits) {
+export function createFailureCounter(clock: Clock, limits: FailureLimits, limited: (address: string) => void = ignore) {
   const windows = new Map<string, { count: number; endsMs: number }>();
 
-  function count(key: string, max: number): number {
+  function count(key: string, max: number, exceeded: () => void): number {
     const nowMs = clock.monotonicMs();
     let window = windows.get(key);
     if (!window || window.endsMs <= nowMs) window = { count: 0, endsMs: nowMs + limits.windowMs };
@@ -29,6 +30,7 @@ export function createFailureCounter(clock: Clock, limits: FailureLimits) {
     windows.set(key, window);
     const [oldest] = windows.keys();
     if (oldest !== undefined && windows.size > limits.entriesMax) windows.delete(oldest);
+    if (window.count === max + 1) exceeded();
     return window.count > max ? Math.ceil((window.endsMs - nowMs) / 1000) : 0;
   }
 
@@ -44,11 +46,14 @@ export function createFailureCounter(clock: Clock, limits: FailureLimits) {
     /** Notes one failure. Returns for how many seconds its sender should wait, 0 when it is within the limits. */
     note(address: string, credential: string): number {
       const network = networkOf(address);
-      const byAddress = count(network, limits.perAddress);
-      return Math.max(byAddress, count(credentialKey(network, credential), limits.perCredential));
+      const byAddress = count(network, limits.perAddress, () => limited(address));
+      const exceeded = byAddress > 0 ? ignore : () => limited(address);
+      return Math.max(byAddress, count(credentialKey(network, credential), limits.perCredential, exceeded));
     },
   };
 }
+
+function ignore(): void {}
 
 /** An IPv6 host has a whole /64 to itself. */
 function networkOf(address: string): string {

@@ -2,6 +2,9 @@ import { type Static, Type } from "@sinclair/typebox";
 import { UUID } from "../lib/uuid.ts";
 import { MESSAGE_ID_CHARS_MAX, TOKEN_CHARS } from "./limits.ts";
 
+/** Where an agent's upgrade request brings an enrolment token: with it, an unknown token of its own becomes known. */
+export const ENROLMENT_HEADER = "opspilot-enrolment";
+
 /** "1.0": fire and forget. "1.1": a frame with an `id` is acknowledged once its effect is durable. */
 export const PROTOCOL_VERSIONS = ["1.0", "1.1"] as const;
 export type ProtocolVersion = (typeof PROTOCOL_VERSIONS)[number];

@@ -1,5 +1,6 @@
 import type { TransactionSql } from "postgres";
 import type { Registry } from "prom-client";
+import type { CountGuesses } from "../access/guesses.ts";
 import { createCommandService, createResultRecorder } from "../commands/service.ts";
 import { COMMANDS_CHANNEL, createCommandStore } from "../commands/store.ts";
 import type { Config } from "../config.ts";
@@ -22,6 +23,7 @@ import { createIngestService } from "../ingest/service.ts";
 import { createClientAddress } from "../lib/addresses.ts";
 import type { Cleanups } from "../lib/cleanups.ts";
 import type { Clock } from "../lib/clock.ts";
+import { FAILURE_LIMITS } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
 
@@ -56,6 +58,7 @@ export function createFleetSide(deps: ServerParts) {
 }
 
 export interface IntakeDeps extends ServerParts, ReturnType<typeof createFleetSide> {
+  countGuesses: CountGuesses;
   /** What follows from incidents that opened, in the transaction that opened them. */
   opened: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   /** A command changed, here or on another node. */
@@ -92,6 +95,7 @@ export function createIntake(deps: IntakeDeps) {
     figures,
     ingest,
     addressOf: createClientAddress(config.trustedProxies),
+    failures: deps.countGuesses("stream", FAILURE_LIMITS),
     metrics: createGatewayMetrics(registry, connections),
   });
   const watches = [lostWatch, blindWatch, twinWatch];
@@ -105,6 +109,7 @@ export function createIntake(deps: IntakeDeps) {
     deletions: [
       deps.commandStore.deleteOld,
       lostStore.deleteOutages,
+      fleet.deleteOldEnrolments,
       figures.deleteOld,
       (retentionMs: number) => deleteQuarantined(database.sql, retentionMs),
     ],

@@ -21,8 +21,6 @@ import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
 import { createJobs } from "../jobs/jobs.ts";
 import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
-import { createSessions } from "../sessions/service.ts";
-import { createSessionStore } from "../sessions/store.ts";
 import { createFitStore } from "../silences/fit-store.ts";
 import { createSilences } from "../silences/service.ts";
 import { createSilenceStore } from "../silences/store.ts";
@@ -56,9 +54,6 @@ export function createPeopleSide(deps: PeopleDeps) {
   const silences = createSilences({ ...deps, sql, store: silenceStore, fits: createFitStore(sql) });
 
   const feedbackStore = createFeedbackStore(sql);
-
-  const sessionStore = createSessionStore(sql);
-  const sessions = createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "" });
 
   const via: ProxyOf = (url) => proxyOf(config.proxies, url);
   const slack = createSlack({ settings: config.slack, redact: redacted, clock, log, proxyOf: via });
@@ -128,7 +123,6 @@ export function createPeopleSide(deps: PeopleDeps) {
     decisions,
     feedback,
     silences,
-    sessions,
     slackCallback: receiver?.callback ?? null,
     deletions: [
       analysisStore.deleteOld,
@@ -136,7 +130,6 @@ export function createPeopleSide(deps: PeopleDeps) {
       decisions.deleteOld,
       announcements.deleteOld,
       feedbackStore.deleteOld,
-      sessionStore.deleteOver,
     ],
     /** The beginning of a stop: outlets may be led by other nodes while this one still writes what it accepted. */
     stopFollowers,

@@ -1,5 +1,5 @@
 import { createBatcher } from "../lib/batcher.ts";
-import type { SessionService } from "./model.ts";
+import type { Session, SessionService } from "./model.ts";
 import type { SessionStore } from "./store.ts";
 
 /** A shift: who comes back the next day signs in again. */
@@ -9,7 +9,7 @@ const SECRET_BYTES = 32;
 const LOOK_UP_MAX = 500;
 
 /**
- * Makes the sessions of this node; `adminToken` is what people sign in with. A row's key is made of both secrets, so that neither
+ * Makes the sessions of this node. A row's key is made of the cookie and of ADMIN_TOKEN, so that neither
  * follows from it, and none is found after ADMIN_TOKEN has changed. Nothing is remembered: a session that is ended on one node is
  * over on all of them at once. Look-ups go together, so that cookies of strangers keep one connection busy at most.
  */
@@ -17,16 +17,16 @@ export function createSessions({ store, adminToken }: { store: SessionStore; adm
   const hashOf = (secret: string) => new Bun.CryptoHasher("sha256", adminToken).update(secret).digest("hex");
   const lookUp = createBatcher(findAll, { max: LOOK_UP_MAX });
 
-  async function findAll(secrets: readonly string[]): Promise<(Date | undefined)[]> {
+  async function findAll(secrets: readonly string[]): Promise<(Session | undefined)[]> {
     const hashes = secrets.map(hashOf);
     const found = await store.find([...new Set(hashes)]);
     return hashes.map((hash) => found.get(hash));
   }
 
   return {
-    async create() {
+    async create(tokenId) {
       const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(SECRET_BYTES))).toString("base64url");
-      await store.create(hashOf(secret), LIFETIME_MS);
+      await store.create(hashOf(secret), LIFETIME_MS, tokenId);
       return { secret, lifetimeMs: LIFETIME_MS };
     },
     find: lookUp,

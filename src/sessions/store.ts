@@ -1,4 +1,6 @@
 import type { Sql } from "postgres";
+import type { Role } from "../protocol/roles.ts";
+import type { Session } from "./model.ts";
 
 /** Rows of one DELETE. */
 const CHUNK_ROWS = 1_000;
@@ -6,17 +8,25 @@ const CHUNK_ROWS = 1_000;
 /** The SQL of sessions. Their time is the database's, which is the same for all nodes. */
 export function createSessionStore(sql: Sql) {
   return {
-    async create(secretHash: string, lifetimeMs: number): Promise<void> {
+    async create(secretHash: string, lifetimeMs: number, tokenId: string | null): Promise<void> {
       await sql`
-        insert into sessions (secret_hash, expires_at) values (${secretHash}, now() + ${lifetimeMs} * interval '1 ms')`;
+        insert into sessions (secret_hash, expires_at, token_id)
+        values (${secretHash}, now() + ${lifetimeMs} * interval '1 ms', ${tokenId})`;
     },
 
-    /** When each of those that are not over ends. */
-    async find(secretHashes: string[]): Promise<Map<string, Date>> {
-      const rows = await sql<{ secretHash: string; expiresAt: Date }[]>`
-        select secret_hash as "secretHash", expires_at as "expiresAt" from sessions
-        where secret_hash = any(${secretHashes}) and expires_at > now()`;
-      return new Map(rows.map(({ secretHash, expiresAt }) => [secretHash, expiresAt]));
+    /** Those that are not over, and whose token is good. */
+    async find(secretHashes: string[]): Promise<Map<string, Session>> {
+      const rows = await sql<{ hash: string; endsAt: Date; id: string | null; name: string; role: Role }[]>`
+        select s.secret_hash as hash, least(s.expires_at, t.until) as "endsAt", s.token_id as id, t.name, t.role
+        from sessions s left join access_tokens t on t.id = s.token_id
+        where s.secret_hash = any(${secretHashes}) and s.expires_at > now() and (s.token_id is null
+          or t.id is not null and t.revoked_at is null and (t.until is null or t.until > now()))`;
+      return new Map(
+        rows.map(({ hash, endsAt, id, name, role }) => [
+          hash,
+          { endsAt, token: id === null ? null : { id, name, role } },
+        ]),
+      );
     },
 
     async end(secretHash: string): Promise<void> {

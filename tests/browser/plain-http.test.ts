@@ -25,7 +25,7 @@ describe("by a name and plain http, where a browser gives a page less than by lo
   const rowOf = (page: Page, source: string) => page.locator("a.row", { hasText: source });
 
   async function signIn(page: Page): Promise<void> {
-    await page.getByLabel("Admin token").fill(ADMIN_TOKEN);
+    await page.getByLabel("Token").fill(ADMIN_TOKEN);
     await page.keyboard.press("Enter");
     await live(page);
   }

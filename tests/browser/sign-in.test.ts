@@ -16,10 +16,10 @@ describe("signing in", () => {
     const { page } = opened;
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     expect(await page.getByText("web-1").count()).toBe(0);
-    await page.getByLabel("Admin token").fill("not-the-right-token");
+    await page.getByLabel("Token").fill("not-the-right-token");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByText("That is not the token.").waitFor();
-    await page.getByLabel("Admin token").fill(ADMIN_TOKEN);
+    await page.getByLabel("Token").fill(ADMIN_TOKEN);
     await page.keyboard.press("Enter");
     await page.getByRole("link", { name: "web-1" }).waitFor();
     expect(new URL(page.url()).pathname + new URL(page.url()).search).toBe("/app/hosts?q=web");
@@ -29,7 +29,7 @@ describe("signing in", () => {
   browserTest("keeps the place, and what was typed, when the session ends in mid-work", async () => {
     await using opened = await world.open("/app");
     const { page } = opened;
-    await page.getByLabel("Admin token").fill(ADMIN_TOKEN);
+    await page.getByLabel("Token").fill(ADMIN_TOKEN);
     await page.keyboard.press("Enter");
     await live(page);
     await page.goto(`${world.server.url}/app/silences?new&source=nginx`);
@@ -37,7 +37,7 @@ describe("signing in", () => {
     await page.context().clearCookies();
     await page.getByRole("button", { name: "Silence", exact: true }).click();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    await page.getByLabel("Admin token").fill(ADMIN_TOKEN);
+    await page.getByLabel("Token").fill(ADMIN_TOKEN);
     await page.keyboard.press("Enter");
     const why = page.getByLabel("Why, for the others");
     await why.waitFor();
@@ -49,7 +49,7 @@ describe("signing in", () => {
   browserTest("ends with signing out, in every tab", async () => {
     await using opened = await world.open("/app/settings");
     const { page } = opened;
-    await page.getByLabel("Admin token").fill(ADMIN_TOKEN);
+    await page.getByLabel("Token").fill(ADMIN_TOKEN);
     await page.keyboard.press("Enter");
     await live(page);
     const other = await page.context().newPage();

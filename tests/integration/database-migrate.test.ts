@@ -29,12 +29,14 @@ describe("migrations", () => {
     const tables = await own.database
       .sql`select tablename as name from pg_tables where schemaname = 'public' order by 1`;
     const names = [
+      "access_tokens",
       "agents",
       "alerts",
       "announcements",
       "collectors",
       "commands",
       "decisions",
+      "enrolments",
       "events",
       "feedback",
       "figure_windows",

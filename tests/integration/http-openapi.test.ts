@@ -30,7 +30,7 @@ test("the description has every route, its refusals and its credential", async (
   }
   const count = Object.values<object>(json.paths).flatMap((operations) => Object.keys(operations)).length;
   expect(count).toBe(routes.length);
-  expect(json.components.securitySchemes.adminToken).toMatchObject({ type: "http", scheme: "bearer" });
+  expect(json.components.securitySchemes.token).toMatchObject({ type: "http", scheme: "bearer" });
 });
 
 test("parts of the description", async () => {

@@ -85,6 +85,8 @@ describe("signing in", () => {
       access: "open",
       signed_in: true,
       expires_at: null,
+      role: "admin",
+      name: null,
     });
     const answer = await signIn(testApp(), ADMIN_TOKEN);
     expect([answer.status, answer.json.code, answer.headers.get("set-cookie")]).toEqual([409, "open_access", null]);
@@ -130,12 +132,15 @@ describe("a browser that is signed in", () => {
   test("is told so, and until when", async () => {
     const app = tokenApp();
     const { json } = await call(app, "GET", "/v1/session", { headers: await cookieOf(app) });
-    expect(json).toEqual({ access: "token", signed_in: true, expires_at: expect.any(String) });
+    const who = { role: "admin", name: "ADMIN_TOKEN" };
+    expect(json).toEqual({ access: "token", signed_in: true, expires_at: expect.any(String), ...who });
     expect(Date.parse(json.expires_at) - Date.now()).toBeWithin(3_500_000, 3_600_001);
     expect((await call(app, "GET", "/v1/session")).json).toEqual({
       access: "token",
       signed_in: false,
       expires_at: null,
+      role: null,
+      name: null,
     });
   });
 

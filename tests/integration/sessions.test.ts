@@ -61,6 +61,8 @@ test("a session ends when ADMIN_TOKEN changes", async () => {
     access: "token",
     signed_in: false,
     expires_at: null,
+    role: null,
+    name: null,
   });
 });
 

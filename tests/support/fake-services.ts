@@ -1,10 +1,11 @@
+import type { AccessService, AccessToken } from "../../src/access/model.ts";
 import type { AnalysisService } from "../../src/analysis/model.ts";
 import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
 import type { Decision, DecisionService } from "../../src/decisions/model.ts";
 import type { FeedbackService } from "../../src/feedback/model.ts";
 import type { FigureService, Figures } from "../../src/figures/model.ts";
 import { planOf } from "../../src/figures/reader.ts";
-import type { Agent, AgentService } from "../../src/fleet/model.ts";
+import type { Agent, AgentService, Enrolment, EnrolmentService } from "../../src/fleet/model.ts";
 import type {
   AuditLine,
   DecidedStatus,
@@ -16,7 +17,8 @@ import type {
   TimelineEntry,
 } from "../../src/incidents/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
-import type { SessionService } from "../../src/sessions/model.ts";
+import type { Role } from "../../src/protocol/roles.ts";
+import type { Session, SessionService } from "../../src/sessions/model.ts";
 import type { Silence, SilenceService } from "../../src/silences/model.ts";
 
 const AT = new Date("2026-01-02T03:04:05.678Z");
@@ -137,7 +139,8 @@ const COUNTS: IncidentCounts = {
   quiet_since: null,
 };
 
-const LINE: AuditLine = {
+/** A line of the audit trail. */
+export const LINE: AuditLine = {
   id: 7,
   at: AT,
   kind: "agent.created",
@@ -341,20 +344,79 @@ const FIT = {
   newest: [{ id: 3, agent_id: uuid(1), host: "web-1", type: "systemd", source: "nginx" }],
 };
 
+/** Enrolment tokens in memory. */
+export function fakeEnrolments(): EnrolmentService {
+  const enrolments: Enrolment[] = [];
+  return {
+    async list({ limit, cursor }) {
+      const { page, nextCursor } = pageOf(enrolments, limit, cursor);
+      return { enrolments: page, ...(nextCursor === undefined ? {} : { nextCursor: String(nextCursor) }) };
+    },
+    async create({ uses, until }, actor) {
+      const id = uuid(900 + enrolments.length);
+      const enrolment = { id, uses, uses_left: uses, until, created_at: AT, created_by: actor };
+      enrolments.push(enrolment);
+      return { enrolment, token: "ope_new" };
+    },
+    async revoke(id) {
+      const at = enrolments.findIndex((one) => one.id === id);
+      return at >= 0 && enrolments.splice(at, 1).length === 1;
+    },
+  };
+}
+
+/** A token of the API, with its secret. */
+export interface FakeToken {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly token: string;
+}
+
+/** Tokens in memory: these, and those that are made. */
+export function fakeAccess(tokens: FakeToken[]): AccessService {
+  const shown = ({ id, name, role }: FakeToken): AccessToken => {
+    const rest = { created_by: "cli:root", expires_at: null, last_used_at: null, last_used_from: null };
+    return { id, name, role, created_at: AT, ...rest };
+  };
+  return {
+    async find(token) {
+      const found = tokens.find((one) => one.token === token);
+      return found && { role: found.role, name: found.name, tokenId: found.id };
+    },
+    used: () => undefined,
+    async list({ limit, cursor }) {
+      const { page, nextCursor } = pageOf(tokens, limit, cursor);
+      return { tokens: page.map(shown), ...(nextCursor === undefined ? {} : { nextCursor: String(nextCursor) }) };
+    },
+    async create({ name, role }) {
+      if (tokens.some((one) => one.name === name)) return { ok: false, reason: "name_taken", message: "taken" };
+      const made = { id: uuid(800 + tokens.length), name, role, token: `opt_${name}` };
+      tokens.push(made);
+      return { ok: true, made: shown(made), token: made.token };
+    },
+    async revoke(id) {
+      const at = tokens.findIndex((one) => one.id === id);
+      return at >= 0 && tokens.splice(at, 1).length === 1;
+    },
+  };
+}
+
 /** Sessions in memory, an hour long. */
-export function fakeSessions(): SessionService {
-  const ends = new Map<string, Date>();
+export function fakeSessions(tokens: readonly FakeToken[] = []): SessionService {
+  const sessions = new Map<string, Session>();
   let made = 0;
   return {
-    async create() {
+    async create(tokenId) {
+      const token = tokens.find(({ id }) => id === tokenId) ?? null;
       const secret = `${made++}`.padStart(43, "s");
       const lifetimeMs = 3_600_000;
-      ends.set(secret, new Date(Date.now() + lifetimeMs));
+      sessions.set(secret, { endsAt: new Date(Date.now() + lifetimeMs), token });
       return { secret, lifetimeMs };
     },
-    find: async (secret) => ends.get(secret),
+    find: async (secret) => sessions.get(secret),
     async end(secret) {
-      ends.delete(secret);
+      sessions.delete(secret);
     },
   };
 }

@@ -13,6 +13,7 @@ import type { AlertRecorder, ResultRecorder } from "../../src/ingest/model.ts";
 import { createIngestService } from "../../src/ingest/service.ts";
 import { createClientAddress } from "../../src/lib/addresses.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
+import { createFailureCounter, FAILURE_LIMITS } from "../../src/lib/failure-counter.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import { TestAgent } from "./agent.ts";
 import { quiet } from "./log.ts";
@@ -66,6 +67,7 @@ export async function startFleetServer({ database }: TestDatabase, options: Flee
     figures: { heard: () => undefined },
     ingest,
     addressOf: createClientAddress([]),
+    failures: createFailureCounter(clock, FAILURE_LIMITS),
     clock,
     loops,
     log: quiet,

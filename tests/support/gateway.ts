@@ -9,6 +9,7 @@ import { WEBSOCKET_OPTIONS } from "../../src/gateway/socket.ts";
 import type { IngestService, OfferedAlert, OfferedResult } from "../../src/ingest/model.ts";
 import { createClientAddress } from "../../src/lib/addresses.ts";
 import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
+import { createFailureCounter, FAILURE_LIMITS } from "../../src/lib/failure-counter.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import type { HeartbeatPayload } from "../../src/protocol/frames.ts";
@@ -125,6 +126,7 @@ export function startGateway(
     figures: { heard: () => undefined },
     ingest,
     addressOf: createClientAddress([]),
+    failures: createFailureCounter(clock, FAILURE_LIMITS),
     clock,
     loops: createLoops(clock, log),
     log,

@@ -1,22 +1,30 @@
 import { Elysia } from "elysia";
 import { Registry } from "prom-client";
+import { createGuesses } from "../../src/access/guesses.ts";
+import type { Refusal } from "../../src/access/model.ts";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
 import { findPage } from "../../src/http/page/pack.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
+import { ROLE_FIELD, ROLES } from "../../src/protocol/roles.ts";
 import {
   agentOf,
   commandOf,
+  type FakeToken,
+  fakeAccess,
   fakeAgents,
   fakeAnalysis,
   fakeCommands,
   fakeDecisions,
+  fakeEnrolments,
   fakeFeedback,
   fakeFigures,
   fakeIncidents,
   fakeSessions,
   fakeSilences,
   incidentOf,
+  LINE,
+  uuid,
 } from "./fake-services.ts";
 
 /** Long enough to be an ADMIN_TOKEN. */
@@ -25,6 +33,14 @@ export const ADMIN_TOKEN = "a-token-of-the-administrator";
 /** Settings of open access that nobody set, as on a fresh server. */
 export const OPEN_ACCESS = { mode: "open", explicit: false, adminToken: null } as const;
 export const TOKEN_ACCESS = { mode: "token", explicit: false, adminToken: ADMIN_TOKEN } as const;
+
+/** One of each role. */
+export const TOKENS: readonly FakeToken[] = ROLES.map((role, at) => ({
+  id: uuid(700 + at),
+  name: `the ${role}`,
+  role,
+  token: `opt_${role}`,
+}));
 
 /** The app over services in memory: two agents (the second is offline), three incidents, two commands. */
 export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps["config"]> = {}) {
@@ -37,12 +53,19 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
   const commands = [commandOf(101, { command: "host_report" }), commandOf(102, { status: "done", exit_code: 0 })];
   const agents = fakeAgents(all);
   const logged: string[] = [];
+  const tokens = [...TOKENS];
+  const refusals: Refusal[] = [];
+  const registry = changes.registry ?? new Registry();
+  const log = createLog({ level: "debug", readable: false, destination: { write: (line) => void logged.push(line) } });
+  const clock = createSystemClock();
+  const audit = { refused: (one: Refusal) => void refusals.push(one), session: async () => undefined };
   const app = createApp({
     config: { access: OPEN_ACCESS, publicUrl: null, tls: null, trustedProxies: [], ...config },
-    log: createLog({ level: "debug", readable: false, destination: { write: (line) => void logged.push(line) } }),
-    clock: createSystemClock(),
+    log,
+    clock,
     version: "1.2.3",
     agents,
+    enrolments: fakeEnrolments(),
     incidents: fakeIncidents(incidents),
     analysis: fakeAnalysis(incidents),
     commands: fakeCommands(commands, all),
@@ -50,23 +73,27 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     feedback: fakeFeedback(incidents),
     figures: fakeFigures(incidents),
     silences: fakeSilences(),
-    sessions: fakeSessions(),
+    sessions: fakeSessions(tokens),
+    access: fakeAccess(tokens),
+    accessAudit: audit,
+    trail: { find: async ({ limit }) => ({ lines: [LINE].slice(0, limit) }) },
+    countGuesses: createGuesses({ clock, log, registry, audit }),
     setup: {
       look: async ({ probe }) => [{ part: "server", state: "ok", text: probe ? "called" : "known", todo: null }],
     },
     events: { open: async () => undefined },
     slackCallback: async () => ({ ok: false, reason: "unsigned", message: "Slack's signature is missing" }),
     gatewayRoutes: new Elysia({ name: "fake-gateway" }).ws("/v1/stream", {
-      detail: { summary: "The agents' stream" },
+      detail: { summary: "The agents' stream", ...{ [ROLE_FIELD]: "everybody" } },
       open: (ws) => void ws.send("welcome"),
     }),
     websocket: {},
-    registry: new Registry(),
+    registry,
     readiness: async () => ({ ready: true, checks: { database: "ok" } }),
     findPage,
     ...changes,
   });
-  return { app, agents, logged };
+  return { app, agents, logged, refusals };
 }
 
 /** One request within the process. */

@@ -13,6 +13,7 @@ export interface Violation {
 type Check = (files: Files) => Violation[];
 
 const FEATURES = [
+  "access",
   "fleet",
   "ingest",
   "incidents",
@@ -55,12 +56,14 @@ const SHARED_TYPES: Record<string, readonly string[]> = { web: ["http"] };
 
 /** Which part alone writes a table: everybody else asks that part. */
 const TABLE_OWNERS: Record<string, string> = {
+  access_tokens: "access",
   agents: "fleet",
   alerts: "incidents",
   announcements: "announcements",
   collectors: "fleet",
   commands: "commands",
   decisions: "decisions",
+  enrolments: "fleet",
   events: "incidents",
   feedback: "feedback",
   figure_windows: "figures",

@@ -38,6 +38,16 @@ describe("the agent's settings", () => {
     ]);
   });
 
+  test("do without the token where there is one to enrol with", () => {
+    const enrolToken = `ope_${"x".repeat(43)}`;
+    const env = { OPSPILOT_TOKEN: "", OPSPILOT_ENROL_TOKEN: enrolToken };
+    expect(load(env)).toMatchObject({ token: "", enrolToken });
+    expect(load({}, { enrolToken })).toMatchObject({ token: TOKEN, enrolToken });
+    expect(mistakesOf({ OPSPILOT_TOKEN: "", OPSPILOT_ENROL_TOKEN: "ope_short" })).toEqual([
+      "OPSPILOT_ENROL_TOKEN: expected an enrolment token, which begins with ope_",
+    ]);
+  });
+
   test("have sensible values where nothing is said", () => {
     const config = load({});
     expect(config).toMatchObject({

@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import { qualityOf } from "../../lib/accept.ts";
+import { ROLE_FIELD } from "../../protocol/roles.ts";
 import { HttpProblem } from "../problems.ts";
 import { ENCODINGS, type Encoding, PAGE_PATH, type Page, type PageFile } from "./pack.ts";
 
@@ -61,7 +62,7 @@ export function pageRoutes(findPage: () => Promise<Page>) {
     return send(shell, request, ASK_EACH_TIME);
   }
 
-  const detail = { summary: "The page for people", security: [], hide: true };
+  const detail = { summary: "The page for people", [ROLE_FIELD]: "everybody" as const, hide: true };
   return new Elysia({ name: "page", normalize: false })
     .get(PAGE_PATH, ({ request, path }) => answer(request, path), { detail })
     .get(`${PAGE_PATH}/*`, ({ request, path }) => answer(request, path), { detail });

@@ -1,5 +1,6 @@
 /** What all views share: how it stands with the stream, the counts, who is signed in, and the time. */
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import { isEnough, type Role } from "../../protocol/roles.ts";
 import { type Api, ApiProblem, SESSION_PATH } from "./api.ts";
 import type { Counts, News, Session } from "./model.ts";
 import type { Connection } from "./stream-client.ts";
@@ -33,6 +34,8 @@ export interface Store {
   readonly countsProblem: ReadonlySignal<ApiProblem | null>;
   readonly isSignedOut: ReadonlySignal<boolean>;
   readonly session: ReadonlySignal<Session | null>;
+  /** Whether who is signed in may do what needs this role; so long as nobody knows, the server decides. */
+  may(role: Role): boolean;
   readonly version: ReadonlySignal<string | null>;
   /** The server became another version since this page was loaded: its parts may not be there any more. */
   readonly isOutdated: ReadonlySignal<boolean>;
@@ -129,6 +132,10 @@ export function createStore({ api }: { api: Api }): Store {
     countsProblem,
     isSignedOut,
     session,
+    may(needed) {
+      const role = session.value?.role;
+      return !role || isEnough(role, needed);
+    },
     version,
     isOutdated,
     listen(hear) {

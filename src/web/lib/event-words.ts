@@ -1,3 +1,5 @@
+import { readActor } from "../../protocol/actors.ts";
+
 /** What happened, as one short line: for timelines and the feed of all hosts. */
 export interface Happening {
   readonly kind: string;
@@ -8,7 +10,7 @@ export interface Happening {
 /** A line of a timeline in words; kinds of a later version are shown by their name. */
 export function eventWords({ kind, actor, data }: Happening): string {
   const text = (name: string) => (typeof data?.[name] === "string" ? (data[name] as string) : "");
-  const who = personOf(actor, text("name"));
+  const who = personOf(actor, kind.startsWith("token.") ? "" : text("name"));
   switch (kind) {
     case "opened":
       return withWhy("Opened", "", [text("severity"), text("source")].filter(Boolean).join(" "));
@@ -60,6 +62,24 @@ export function eventWords({ kind, actor, data }: Happening): string {
       return `A host was removed by ${who}`;
     case "agent.token_rotated":
       return `A host got a new token from ${who}`;
+    case "token.created":
+      return `${who} made the token ${text("name")} (${text("role")})`;
+    case "token.revoked":
+      return `${who} revoked the token ${text("name")}`;
+    case "enrolment.created":
+      return `${who} made a token for hosts to enrol with`;
+    case "enrolment.revoked":
+      return `${who} revoked a token for hosts to enrol with`;
+    case "session.started":
+      return `${who} signed in`;
+    case "session.ended":
+      return `${who} signed out`;
+    case "session.refused":
+      return `${capital(who)} could not sign in`;
+    case "access.refused":
+      return `${who} may not ${text("route")}`;
+    case "access.guessed":
+      return `${capital(who)} gives many wrong credentials`;
     default:
       return capital(kind.replaceAll(/[._]/g, " "));
   }
@@ -76,11 +96,12 @@ function pressWords(action: string, variant: string): string {
 const exitWords = (code: unknown) => (typeof code === "number" ? `, exit ${code}` : "");
 const capital = (text: string) => (text[0] ?? "").toUpperCase() + text.slice(1);
 
-/** A person's name where one is known: actors are "api:127.0.0.1", "slack:U012AB3CD", "agent", "system". */
+/** A person's name where one is known: actors are as protocol/actors.ts has them. */
 export function personOf(actor: string, name = ""): string {
   if (name !== "" && name !== actor) return name;
   if (actor === "agent") return "the host";
   if (actor === "system") return "the server";
-  const [outlet, who = ""] = actor.split(/:(.*)/s);
-  return outlet === "api" ? `somebody at ${who}` : outlet === "slack" ? `${who} (Slack)` : actor;
+  const { way, name: who, address } = readActor(actor);
+  if (way === "api") return who ?? `somebody at ${address}`;
+  return way === "slack" ? `${who} (Slack)` : actor;
 }

@@ -3,6 +3,7 @@ import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent } from "../data/model.ts";
 import { CopyButton } from "./copy.tsx";
+import { ForRole } from "./for-role.tsx";
 import { OffReason } from "./states.tsx";
 
 interface AddHostOptions {
@@ -11,7 +12,15 @@ interface AddHostOptions {
 }
 
 /** Makes a token for a host, shows it this once, and says what to run there. */
-export function AddHost({ isFirst = false }: AddHostOptions) {
+export function AddHost(options: AddHostOptions) {
+  return (
+    <ForRole needs="admin">
+      <AddHostForm {...options} />
+    </ForRole>
+  );
+}
+
+function AddHostForm({ isFirst = false }: AddHostOptions) {
   const { api, store } = useApp();
   const name = useSignal("");
   const made = useSignal<{ agent: Agent; token: string } | null>(null);

@@ -5,6 +5,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { IncidentList } from "../data/incident-list.ts";
 import type { IncidentChanges, IncidentStatus } from "../data/model.ts";
 import { counted } from "../lib/text.ts";
+import { ForRole } from "./for-role.tsx";
 import { OffReason } from "./states.tsx";
 
 /** One question is about so many at most, and takes a fraction of a second. */
@@ -95,17 +96,19 @@ export function BulkBar({ list, selection }: { list: IncidentList; selection: Se
       {ids.length > 0 && (
         <div class="bulk-buttons">
           <b role="status">{progress.value ?? `${ids.length} selected`}</b>
-          {BULK.map((one) => (
-            <button
-              key={one.status}
-              type="button"
-              class="button"
-              disabled={progress.value !== null || !store.isLive.value}
-              onClick={() => void run(one)}
-            >
-              {one.word}
-            </button>
-          ))}
+          <ForRole needs="operator">
+            {BULK.map((one) => (
+              <button
+                key={one.status}
+                type="button"
+                class="button"
+                disabled={progress.value !== null || !store.isLive.value}
+                onClick={() => void run(one)}
+              >
+                {one.word}
+              </button>
+            ))}
+          </ForRole>
           {ids.length < list.rows.value.length && (
             <button type="button" class="button is-quiet" onClick={selection.all}>
               All {list.rows.value.length}

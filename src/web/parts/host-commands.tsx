@@ -16,6 +16,7 @@ import { personOf } from "../lib/event-words.ts";
 import { programOf } from "../lib/programs.ts";
 import { visibleText } from "../lib/text.ts";
 import { secondsWords } from "../lib/time.ts";
+import { ForRole } from "./for-role.tsx";
 import { Sheet } from "./sheet.tsx";
 import { FailedState, OffReason } from "./states.tsx";
 import { useRemote } from "./use-remote.ts";
@@ -73,42 +74,44 @@ export function HostCommands({ agent }: { agent: Agent }) {
   return (
     <section class="section" aria-labelledby="commands-title">
       <h2 id="commands-title">Commands</h2>
-      <form class="command-form" onSubmit={submit}>
-        <label class="select">
-          <span class="off-screen">Command</span>
-          <select
-            value={command.value}
-            onChange={(event) => {
-              command.value = event.currentTarget.value as CommandName;
-            }}
-          >
-            {possible.map((one) => (
-              <option key={one} value={one}>
-                {one.replaceAll("_", " ")}
-              </option>
-            ))}
-          </select>
-        </label>
-        {field !== undefined && (
-          <label class="field is-inline">
-            <span class="off-screen">{field === "service" ? "Unit" : "Container"}</span>
-            <input
-              type="text"
-              value={target.value}
-              placeholder={field === "service" ? "unit, such as nginx" : "container"}
-              autocomplete="off"
-              autocapitalize="off"
-              spellcheck={false}
-              onInput={(event) => {
-                target.value = event.currentTarget.value;
+      <ForRole needs="operator">
+        <form class="command-form" onSubmit={submit}>
+          <label class="select">
+            <span class="off-screen">Command</span>
+            <select
+              value={command.value}
+              onChange={(event) => {
+                command.value = event.currentTarget.value as CommandName;
               }}
-            />
+            >
+              {possible.map((one) => (
+                <option key={one} value={one}>
+                  {one.replaceAll("_", " ")}
+                </option>
+              ))}
+            </select>
           </label>
-        )}
-        <button type="submit" class="button" disabled={isBusy.value || !store.isLive.value}>
-          {isBusy.value ? "Sending…" : "Run"}
-        </button>
-      </form>
+          {field !== undefined && (
+            <label class="field is-inline">
+              <span class="off-screen">{field === "service" ? "Unit" : "Container"}</span>
+              <input
+                type="text"
+                value={target.value}
+                placeholder={field === "service" ? "unit, such as nginx" : "container"}
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck={false}
+                onInput={(event) => {
+                  target.value = event.currentTarget.value;
+                }}
+              />
+            </label>
+          )}
+          <button type="submit" class="button" disabled={isBusy.value || !store.isLive.value}>
+            {isBusy.value ? "Sending…" : "Run"}
+          </button>
+        </form>
+      </ForRole>
       <OffReason />
       {name !== "" && why !== undefined && <p class="muted">{why}</p>}
       {problem !== null && commands === null && (

@@ -3,15 +3,19 @@ import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent } from "../data/model.ts";
 import { InstallCommands } from "./add-host.tsx";
+import { ForRole } from "./for-role.tsx";
 import { Sheet } from "./sheet.tsx";
 import { OffReason } from "./states.tsx";
+
+/** So long the old token is good beside the new one. */
+const GRACE_S = 86_400;
 
 type Question = "rotate" | "remove";
 
 const QUESTIONS = {
   rotate: {
     title: "Make a new token?",
-    what: "The old token ends at once: the agent is cut off until it is installed with the new one.",
+    what: "The old token stays good for a day, so that the agent is not cut off before it has the new one.",
     button: "Make a new token",
   },
   remove: {
@@ -27,6 +31,7 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
   const question = useSignal<Question | null>(null);
   const token = useSignal<string | null>(null);
   const isBusy = useSignal(false);
+  const isAtOnce = useSignal(false);
   const close = () => {
     question.value = null;
   };
@@ -36,7 +41,11 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
     isBusy.value = true;
     try {
       if (what === "rotate") {
-        token.value = (await api.send<{ token: string }>("POST", `/v1/agents/${agent.id}/rotate-token`)).token;
+        token.value = (
+          await api.send<{ token: string }>("POST", `/v1/agents/${agent.id}/rotate-token`, {
+            grace_s: isAtOnce.value ? 0 : GRACE_S,
+          })
+        ).token;
       } else {
         await api.send("DELETE", `/v1/agents/${agent.id}`);
         onRemoved();
@@ -56,26 +65,40 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
       <h2 id="token-title">Token</h2>
       {token.value !== null && <InstallCommands token={token.value} host={agent.hostname} />}
       <OffReason />
-      <p class="button-line">
-        {(["rotate", "remove"] as const).map((what) => (
-          <button
-            key={what}
-            type="button"
-            class="button"
-            disabled={!store.isLive.value}
-            onClick={() => {
-              question.value = what;
-            }}
-          >
-            {what === "rotate" ? "Rotate…" : "Remove the host…"}
-          </button>
-        ))}
-      </p>
+      <ForRole needs="admin">
+        <p class="button-line">
+          {(["rotate", "remove"] as const).map((what) => (
+            <button
+              key={what}
+              type="button"
+              class="button"
+              disabled={!store.isLive.value}
+              onClick={() => {
+                question.value = what;
+              }}
+            >
+              {what === "rotate" ? "Rotate…" : "Remove the host…"}
+            </button>
+          ))}
+        </p>
+      </ForRole>
       {asked !== null && (
         <Sheet title={QUESTIONS[asked].title} onClose={close}>
           <p>
             <b>{agent.hostname ?? agent.id}</b>: {QUESTIONS[asked].what}
           </p>
+          {asked === "rotate" && (
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={isAtOnce.value}
+                onChange={(event) => {
+                  isAtOnce.value = event.currentTarget.checked;
+                }}
+              />{" "}
+              End the old one at once: somebody else may know it, or use it
+            </label>
+          )}
           <OffReason />
           <div class="sheet-actions">
             <button

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
+import { ForRole } from "./for-role.tsx";
 import { SilencePreview } from "./silence-fit.tsx";
 import { OffReason } from "./states.tsx";
 
@@ -26,7 +27,15 @@ interface SilenceFormOptions {
 }
 
 /** A silence by patterns, with a look at what fits now. */
-export function SilenceForm({ initial, onMade }: SilenceFormOptions) {
+export function SilenceForm(options: SilenceFormOptions) {
+  return (
+    <ForRole needs="operator">
+      <Fields {...options} />
+    </ForRole>
+  );
+}
+
+function Fields({ initial, onMade }: SilenceFormOptions) {
   const { api, store, notices } = useApp();
   const patterns = useSignal<Patterns>(initial);
   const hours = useSignal<number | null>(1);

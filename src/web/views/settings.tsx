@@ -77,7 +77,8 @@ function SessionPart() {
       ) : (
         <>
           <p>
-            Signed in
+            Signed in{session.name === null ? "" : ` as ${session.name}`}
+            {session.role === null ? "" : ` (${session.role})`}
             {session.expires_at === null ? "" : " until "}
             {session.expires_at !== null && <Clock at={session.expires_at} />}.
           </p>

@@ -4,7 +4,7 @@ import { useApp } from "../app-context.ts";
 import { ApiProblem, SESSION_PATH, wordsOf } from "../data/api.ts";
 import { Brand } from "../parts/icons.tsx";
 
-/** Asks for the admin token; what one was at stays beneath, and is shown again. */
+/** Asks for a token; what one was at stays beneath, and is shown again. */
 export function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
   const { api, router } = useApp();
   const token = useSignal("");
@@ -55,21 +55,22 @@ export function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
           <Brand /> Sign in
         </h1>
         <p class="muted">
-          With the server's <code>ADMIN_TOKEN</code>.{isElsewhere ? " You come back to where you were." : ""}
+          With your token, or the server's <code>ADMIN_TOKEN</code>.
+          {isElsewhere ? " You come back to where you were." : ""}
         </p>
         {/* For password managers, which keep a name with what they keep. */}
         <input
           class="off-screen"
           type="text"
           name="username"
-          value="admin"
+          value="opspilot"
           autocomplete="username"
           tabIndex={-1}
           aria-hidden="true"
           readOnly
         />
         <label class="field">
-          <span>Admin token</span>
+          <span>Token</span>
           <input
             ref={field}
             type="password"

@@ -5,6 +5,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Silence } from "../data/model.ts";
 import { personOf } from "../lib/event-words.ts";
 import { clockWords } from "../lib/time.ts";
+import { ForRole } from "../parts/for-role.tsx";
 import { Icon } from "../parts/icons.tsx";
 import { Sheet } from "../parts/sheet.tsx";
 import { HeldBack } from "../parts/silence-fit.tsx";
@@ -119,9 +120,16 @@ function SilenceCard({ silence, onEnded }: SilenceCardOptions) {
       {silence.comment !== null && <p>“{silence.comment}”</p>}
       {!isOver && <HeldBack silence={silence} />}
       {!isOver && (
-        <button type="button" class="button" disabled={isBusy.value || !store.isLive.value} onClick={() => void end()}>
-          {isBusy.value ? "Ending…" : "End it"}
-        </button>
+        <ForRole needs="operator">
+          <button
+            type="button"
+            class="button"
+            disabled={isBusy.value || !store.isLive.value}
+            onClick={() => void end()}
+          >
+            {isBusy.value ? "Ending…" : "End it"}
+          </button>
+        </ForRole>
       )}
     </article>
   );

@@ -4,8 +4,9 @@ import { useApp } from "../../app-context.ts";
 import { ApiProblem, wordsOf } from "../../data/api.ts";
 import type { History, Incident } from "../../data/model.ts";
 import { keyOf } from "../../data/presses.ts";
+import { ForRole } from "../../parts/for-role.tsx";
 import { Icon } from "../../parts/icons.tsx";
-import { useKeys } from "../../parts/use-keys.ts";
+import { type Keys, useKeys } from "../../parts/use-keys.ts";
 import type { RemoteState } from "../../parts/use-remote.ts";
 import { actionsOf, whyNoRestart } from "./actions.ts";
 import { MoreSheet } from "./more-sheet.tsx";
@@ -53,7 +54,7 @@ export function ActionBar({ story, incident, history }: ActionBarOptions) {
     }
   }
 
-  useKeys({
+  const keys: Keys = {
     r: () => {
       if (can.restart && isLive) sheet.value = "restart";
     },
@@ -69,60 +70,63 @@ export function ActionBar({ story, incident, history }: ActionBarOptions) {
     e: () => {
       if (can.resolve && isLive) void press("resolve");
     },
-  });
+  };
+  useKeys(store.may("operator") ? keys : {});
 
   return (
     <section class="bar" aria-label="Actions">
       {restart && <Outcome decision={restart} command={story.commands.value.get(restart.command_id ?? "")} />}
       {noRestart !== undefined && <p class="bar-reason">{noRestart}</p>}
-      <div class="bar-buttons">
-        {noRestart === undefined && (
+      <ForRole needs="operator">
+        <div class="bar-buttons">
+          {noRestart === undefined && (
+            <button
+              type="button"
+              class="button is-primary"
+              disabled={!can.restart || isBusy("restart")}
+              onClick={() => {
+                sheet.value = "restart";
+              }}
+            >
+              <Icon name="restart" />
+              {isBusy("restart") ? "Sending…" : "Restart"}
+            </button>
+          )}
+          {can.logs || isBusy("logs") || isUnderWay(incident, "logs") ? (
+            <button
+              type="button"
+              class="button"
+              disabled={!isLive || !can.logs || isBusy("logs")}
+              onClick={() => void press("logs")}
+            >
+              <Icon name="logs" />
+              {isBusy("logs") || isUnderWay(incident, "logs") ? "Fetching…" : "Logs"}
+            </button>
+          ) : null}
+          {(can.acknowledge || isBusy("acknowledge")) && (
+            <button
+              type="button"
+              class="button"
+              disabled={!isLive || isBusy("acknowledge") || isUnderWay(incident, "acknowledge")}
+              onClick={() => void press("acknowledge")}
+            >
+              <Icon name="acknowledge" />
+              {isBusy("acknowledge") || isUnderWay(incident, "acknowledge") ? "Sending…" : "Acknowledge"}
+            </button>
+          )}
           <button
             type="button"
-            class="button is-primary"
-            disabled={!can.restart || isBusy("restart")}
+            class="button is-square"
+            aria-label="More: ignore, resolve, explain again"
+            aria-haspopup="dialog"
             onClick={() => {
-              sheet.value = "restart";
+              sheet.value = "more";
             }}
           >
-            <Icon name="restart" />
-            {isBusy("restart") ? "Sending…" : "Restart"}
+            <Icon name="more" />
           </button>
-        )}
-        {can.logs || isBusy("logs") || isUnderWay(incident, "logs") ? (
-          <button
-            type="button"
-            class="button"
-            disabled={!isLive || !can.logs || isBusy("logs")}
-            onClick={() => void press("logs")}
-          >
-            <Icon name="logs" />
-            {isBusy("logs") || isUnderWay(incident, "logs") ? "Fetching…" : "Logs"}
-          </button>
-        ) : null}
-        {(can.acknowledge || isBusy("acknowledge")) && (
-          <button
-            type="button"
-            class="button"
-            disabled={!isLive || isBusy("acknowledge") || isUnderWay(incident, "acknowledge")}
-            onClick={() => void press("acknowledge")}
-          >
-            <Icon name="acknowledge" />
-            {isBusy("acknowledge") || isUnderWay(incident, "acknowledge") ? "Sending…" : "Acknowledge"}
-          </button>
-        )}
-        <button
-          type="button"
-          class="button is-square"
-          aria-label="More: ignore, resolve, explain again"
-          aria-haspopup="dialog"
-          onClick={() => {
-            sheet.value = "more";
-          }}
-        >
-          <Icon name="more" />
-        </button>
-      </div>
+        </div>
+      </ForRole>
       {sheet.value === "restart" && (
         <RestartSheet
           incident={incident}

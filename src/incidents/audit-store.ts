@@ -1,0 +1,65 @@
+import type { Sql } from "postgres";
+import { auditColumns } from "./list-store.ts";
+import type { AuditLine } from "./model.ts";
+
+/** What of the audit trail is asked for; all that is named must fit. */
+export interface AuditQuery {
+  readonly limit: number;
+  /** Lines before this one. */
+  readonly cursor?: number | undefined;
+  /** An actor, or the name in it. Without it people, programs and models are meant, not hosts and the server. */
+  readonly who?: string | undefined;
+  /** A kind, in which * stands for any characters. */
+  readonly what?: string | undefined;
+  readonly address?: string | undefined;
+  readonly agentId?: string | undefined;
+  readonly incidentId?: number | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+}
+
+/** Who did what, newest first. */
+export interface AuditTrail {
+  find(query: AuditQuery): Promise<{ lines: AuditLine[]; nextCursor?: number }>;
+}
+
+/** Who is no person, program or model: their lines are the most by far. */
+const OWN = ["agent", "system"];
+
+/** The SQL of the audit trail as people search it. */
+export function createAuditTrail(sql: Sql): AuditTrail {
+  const when = (condition: boolean, fragment: () => ReturnType<typeof sql>) => (condition ? fragment() : sql`true`);
+
+  function whoFits(who: string | undefined) {
+    // In these words the index of people's lines has it.
+    const isPerson = sql`e.actor not in ('agent', 'system')`;
+    if (who === undefined) return isPerson;
+    if (OWN.includes(who)) return sql`e.actor = ${who}`;
+    const name = literal(who);
+    return sql`${isPerson} and (e.actor = ${who} or e.actor like ${`%:${name}`} or e.actor like ${`api:${name}@%`})`;
+  }
+
+  return {
+    async find({ limit, cursor, who, what, address, agentId, incidentId, since, until }) {
+      const place = literal(address ?? "");
+      const found = await sql<AuditLine[]>`
+        select ${auditColumns(sql)} from events e left join agents a on a.id = e.agent_id
+        where ${whoFits(who)}
+          and ${when(cursor !== undefined, () => sql`e.id < ${cursor ?? null}`)}
+          and ${when(what !== undefined, () => sql`e.kind like ${literal(what ?? "").replaceAll("*", "%")}`)}
+          and ${when(address !== undefined, () => sql`(e.actor = ${`api:${address}`} or e.actor like ${`api:%@${place}`})`)}
+          and ${when(agentId !== undefined, () => sql`e.agent_id = ${agentId ?? null}`)}
+          and ${when(incidentId !== undefined, () => sql`e.incident_id = ${incidentId ?? null}`)}
+          and ${when(since !== undefined, () => sql`e.at >= ${since ?? null}`)}
+          and ${when(until !== undefined, () => sql`e.at < ${until ?? null}`)}
+        order by e.id desc limit ${limit + 1}`;
+      const lines = found.slice(0, limit);
+      const last = lines.at(-1);
+      return found.length > limit && last ? { lines, nextCursor: last.id } : { lines };
+    },
+  };
+}
+
+function literal(text: string): string {
+  return text.replaceAll(/[\\%_]/g, "\\$&");
+}

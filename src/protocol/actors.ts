@@ -1,0 +1,32 @@
+/**
+ * Who did something, as it is written wherever that is kept: `agent`, `system`, `model`, or a person or program by the way in
+ * which it came: `slack:U012AB3CD`, `cli:root`, `api:alice@10.0.0.7` (the name of the token, and the address), `api:10.0.0.7`
+ * (where no credential is asked for, or a wrong one was given).
+ */
+export interface Actor {
+  /** `api`, `cli`, `slack`; or the whole of an actor that is no person. */
+  readonly way: string;
+  /** A token's, a user's; null where nobody is named. */
+  readonly name: string | null;
+  readonly address: string | null;
+}
+
+/** Names have no @ (access/model.ts), so that the parts come apart again. */
+export function apiActor(name: string | null, address: string): string {
+  return name === null ? `api:${address}` : `api:${name}@${address}`;
+}
+
+/** The parts of an actor. */
+export function readActor(actor: string): Actor {
+  const [way = "", rest] = actor.split(/:(.*)/s);
+  if (rest === undefined) return { way, name: null, address: null };
+  if (way !== "api") return { way, name: rest, address: null };
+  const at = rest.lastIndexOf("@");
+  return at < 0 ? { way, name: null, address: rest } : { way, name: rest.slice(0, at), address: rest.slice(at + 1) };
+}
+
+/** As others are told who it was: by the token's name, where there is one. */
+export function actorName(actor: string): string {
+  const { way, name } = readActor(actor);
+  return way === "api" && name !== null ? name : actor;
+}

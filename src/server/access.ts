@@ -1,0 +1,30 @@
+import { createAccessAudit } from "../access/audit.ts";
+import { createGuesses } from "../access/guesses.ts";
+import { createAccess } from "../access/service.ts";
+import { createAccessStore } from "../access/store.ts";
+import { createAuditTrail } from "../incidents/audit-store.ts";
+import { createSessions } from "../sessions/service.ts";
+import { createSessionStore } from "../sessions/store.ts";
+import type { ServerParts } from "./agents.ts";
+
+const LAST_USES_STOP_MS = 1_000;
+
+/** Who may use the API and the page: tokens, sessions, and what is kept of those who tried. */
+export function createAccessSide(deps: ServerParts) {
+  const { config, database, writer, cleanups } = deps;
+  const { sql } = database;
+  const store = createAccessStore(sql, writer);
+  const access = createAccess({ ...deps, store });
+  cleanups.add("last uses of tokens", access.stop, LAST_USES_STOP_MS);
+  const sessionStore = createSessionStore(sql);
+  const accessAudit = createAccessAudit({ ...deps, note: (line) => writer.note(sql, [line]) });
+  return {
+    access,
+    accessAudit,
+    trail: createAuditTrail(sql),
+    countGuesses: createGuesses({ ...deps, audit: accessAudit }),
+    sessions: createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "" }),
+    deletions: [store.deleteOld, sessionStore.deleteOver],
+    start: access.start,
+  };
+}

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import type { Page } from "playwright-core";
+import { findBarriers } from "../support/axe.ts";
+import { browserTest } from "../support/browser.ts";
+import { ADMIN_TOKEN } from "../support/http-app.ts";
+import { live, type PageWorld, startPageWorld, unitAlert } from "../support/page-world.ts";
+
+describe("the page by role", () => {
+  let world: PageWorld;
+  const tokens = new Map<string, string>();
+  beforeAll(async () => {
+    world = await startPageWorld({ ADMIN_TOKEN, ACCESS: "token", AGENT_ENROLLMENT: "open" });
+    const host = await world.host("web-1");
+    await host.fail(unitAlert("nginx"));
+    for (const role of ["viewer", "operator", "admin"]) {
+      const body = { name: `the ${role}`, role };
+      const made = await world.server.api("/v1/tokens", { method: "POST", body, token: ADMIN_TOKEN });
+      tokens.set(role, made.body.token);
+    }
+  }, 60_000);
+  afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
+
+  async function signInAs(page: Page, role: string): Promise<void> {
+    await page.getByLabel("Token").fill(tokens.get(role) ?? "");
+    await page.keyboard.press("Enter");
+    await live(page);
+  }
+
+  browserTest("a viewer sees all, and what it may not press is off and says why", async () => {
+    await using opened = await world.open("/app/incidents");
+    const { page, problems } = opened;
+    await signInAs(page, "viewer");
+    await page.getByRole("link", { name: "nginx" }).first().click();
+    const actions = page.getByRole("region", { name: "Actions" });
+    await actions.getByText("You are signed in as viewer: this needs the role operator.").waitFor();
+    for (const name of ["Restart", "Acknowledge", /^More/])
+      expect(await actions.getByRole("button", { name }).isDisabled()).toBe(true);
+    // Neither do keys.
+    await page.keyboard.press("a");
+    await page.keyboard.press("i");
+    expect(await page.getByRole("dialog").count()).toBe(0);
+    expect(await findBarriers(page)).toEqual([]);
+    await page.goto(`${world.server.url}/app/hosts?q=web-1`);
+    await page.getByRole("link", { name: "web-1" }).click();
+    await page.getByText("You are signed in as viewer: this needs the role admin.").waitFor();
+    for (const name of ["Run", "Rotate…", "Remove the host…"])
+      expect(await page.getByRole("button", { name }).isDisabled()).toBe(true);
+    await page.goto(`${world.server.url}/app/settings`);
+    await page.getByText("Signed in as the viewer (viewer)").waitFor();
+    expect(problems.filter((one) => !one.includes("401"))).toEqual([]);
+    const { body } = await world.server.api("/v1/incidents", { token: ADMIN_TOKEN });
+    expect(body.map(({ status }: { status: string }) => status)).not.toContain("acknowledged");
+  });
+
+  browserTest("an operator decides, and makes no tokens", async () => {
+    await using opened = await world.open("/app/hosts?q=web-1");
+    const { page } = opened;
+    await signInAs(page, "operator");
+    await page.getByRole("link", { name: "web-1" }).click();
+    await page.getByText("You are signed in as operator: this needs the role admin.").waitFor();
+    expect(await page.getByRole("button", { name: "Run" }).isDisabled()).toBe(false);
+    await page.getByRole("link", { name: "nginx" }).first().click();
+    await page.getByRole("button", { name: "Acknowledge" }).click();
+    await page
+      .getByText(/Acknowledged by the operator|acknowledged by the operator/)
+      .first()
+      .waitFor();
+  });
+
+  browserTest("an admin makes a token anew, with the old one good for a day, or ended at once", async () => {
+    await using opened = await world.open("/app/hosts?q=web-1");
+    const { page } = opened;
+    await signInAs(page, "admin");
+    await page.getByRole("link", { name: "web-1" }).click();
+    const rotations = async () => {
+      const { body } = await world.server.api("/v1/audit?what=agent.token_rotated", { token: ADMIN_TOKEN });
+      return body.map(({ data }: { data: object | null }) => data);
+    };
+    await page.getByRole("button", { name: "Rotate…" }).click();
+    await page.getByRole("button", { name: "Make a new token" }).click();
+    await page.getByText(/agent install --server ws:.* --token \S+/).waitFor();
+    expect(await rotations()).toEqual([{ grace_s: 86_400 }]);
+    await page.getByRole("button", { name: "Rotate…" }).click();
+    await page.getByLabel(/End the old one at once/).check();
+    await page.getByRole("button", { name: "Make a new token" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    expect(await rotations()).toEqual([null, { grace_s: 86_400 }]);
+  });
+});
