@@ -297,7 +297,7 @@ describe("a storm", () => {
   test("lasts while incidents keep coming, and ends after a minute within the limit; the next has its own message", async () => {
     const { sql } = database.database;
     await node().decide(await many(25));
-    await sql`update announcements set created_at = created_at - interval '59 s', decided_at = decided_at - interval '59 s'`;
+    await sql`update announcements set created_at = created_at - interval '40 s', decided_at = decided_at - interval '40 s'`;
     await node().decide(await many(1));
     expect(await kinds()).toEqual({ messages: 20, storms: 1, members: 6 });
     await sql`update announcements set created_at = created_at - interval '61 s', decided_at = decided_at - interval '61 s'`;
