@@ -2,6 +2,7 @@ import { keepHead } from "../protocol/text.ts";
 import { factsOf, plain } from "./facts.ts";
 import type { Category, Evidence, HeuristicAnswer } from "./model.ts";
 import { RULES } from "./rules/all.ts";
+import { TIERS } from "./rules/rule.ts";
 import { compileRules, type Found, type Hit, type RuleBook, scan } from "./scan.ts";
 import { causeText, fixText } from "./template.ts";
 
@@ -93,7 +94,7 @@ const scoreOf = (
   const late = factor >= FATAL_FACTOR && line >= 0 ? (FATAL_LATE_BONUS * line) / Math.max(1, lineCount) : 0;
   const repeated = Math.min(REPEAT_BONUS_MAX, Math.log2(lines) / 2);
   const passed = line >= 0 && line < recoveredAt && PASSING.has(rule.category) ? RECOVERED_FACTOR : 1;
-  return (rule.weight * factor + exit + late + repeated) * passed;
+  return (TIERS[rule.tier] * factor + exit + late + repeated) * passed;
 };
 
 /** Of equals the first log line counts; the message, which repeats what the logs say, comes after them. */

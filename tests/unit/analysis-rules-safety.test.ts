@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { RULES } from "../../src/analysis/rules/all.ts";
 import { compileRules, RULE_LINES_MAX, scan } from "../../src/analysis/scan.ts";
+import { TIERS } from "../../src/analysis/rules/rule.ts";
 import { fixText } from "../../src/analysis/template.ts";
 
 const expressions = RULES.flatMap(({ id, when, not }) =>
@@ -22,13 +23,13 @@ describe("every rule", () => {
   test("has an id of its own, a category's weight, literals in lower case and a fix that names the service", () => {
     expect(RULES.length).toBeGreaterThan(200);
     expect(new Set(RULES.map(({ id }) => id)).size).toBe(RULES.length);
-    for (const { id, any, weight, fix, cause } of RULES) {
+    for (const { id, any, tier, fix, cause } of RULES) {
       expect({ id, kebab: /^[a-z\d]+(-[a-z\d]+)*$/.test(id) }).toEqual({ id, kebab: true });
       expect({
         id,
         literals: any.length > 0 && any.every((one) => one === one.toLowerCase() && one.length > 2),
       }).toEqual({ id, literals: true });
-      expect({ id, weight: weight > 0 && weight <= 100 }).toEqual({ id, weight: true });
+      expect({ id, tier: tier in TIERS }).toEqual({ id, tier: true });
       expect({ id, named: fix.includes("{source}") && cause.endsWith(".") }).toEqual({ id, named: true });
     }
   });

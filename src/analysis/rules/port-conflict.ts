@@ -9,20 +9,20 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
     id: "address-in-use",
     any: words(`address already in use | address in use | eaddrinuse | addrinuse`),
     when: /(?:EADDRINUSE|address (?:already )?in use|AddrInUse)/i,
-    weight: 90,
+    tier: "root",
     cause: "{source} could not listen: the address or port {port|it wants} is already taken by another program.",
   },
   {
     id: "docker-port-allocated",
     any: words(`port is already allocated | ports are not available | address already allocated`),
-    weight: 92,
+    tier: "root",
     cause: "Docker could not publish port {port|of the container}: another container or program on the host has it.",
     fix: "See who has port {port|in question} with `docker ps` and `ss -ltnp`. Stop that one or publish {source} on another host port, then {restart}.",
   },
   {
     id: "kubernetes-node-port",
     any: words(`provided port is already allocated | didn't have free ports for the requested pod ports`),
-    weight: 90,
+    tier: "root",
     cause: "The node has no free port of the kind that {source} asks for: port {port|it wants} is taken.",
     fix: "List what uses the port with `kubectl get services,pods -A -o wide`, then give {source} another hostPort or nodePort.",
   },
@@ -30,7 +30,7 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
     id: "java-address-in-use",
     any: words(`java.net.bindexception | port already in use | bindexception: address`),
     not: /permission denied|cannot assign/i,
-    weight: 88,
+    tier: "cause",
     cause: "{source} could not bind port {port|it wants}: it is already in use.",
   },
   {
@@ -40,7 +40,7 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
     `),
     when: /\b(?:web server failed to start\. )?(?:port|address|socket|listener|bind|endpoint|url)\b.{0,80}?(?:already (?:in use|being used|listening)|in use by another)/i,
     not: /name "?\/|container name|user|email|namespace|export|mount/i,
-    weight: 84,
+    tier: "cause",
     cause: "{source} cannot have port {port|it wants}: something else already uses it.",
   },
   {
@@ -49,27 +49,27 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
       something is already running on port | already running on port | already listening on port
       already listening on a port
     `),
-    weight: 86,
+    tier: "cause",
     cause: "Another program already listens on port {port|that {source} wants}.",
   },
   {
     id: "bind-errno-98",
     any: words(`errno=98 | errno 98 | (98) | error 98 | errno: 98 | errno = 98`),
     when: /bind|listen|socket|address/i,
-    weight: 86,
+    tier: "cause",
     cause: "{source} could not bind: the system answered that the address is in use (error 98).",
   },
   {
     id: "possible-port-in-use",
     any: words(`port already in use | port is in use | port in use | port is already in use | port is already used`),
     not: /check if|make sure|if the/i,
-    weight: 82,
+    tier: "cause",
     cause: "{source} cannot listen because port {port|it wants} is already in use.",
   },
   {
     id: "gunicorn-connection-in-use",
     any: words(`connection in use: (`),
-    weight: 90,
+    tier: "root",
     cause: "gunicorn found its listen address (port {port|configured}) in use by another program.",
   },
   {
@@ -80,7 +80,7 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
       can't start server: bind on tcp/ip port | cannot bind socket | can't bind to
     `),
     not: /permission denied|cannot assign|\(13\)|\(99\)|no such file|not permitted|name or service|getaddrinfo|nodename/i,
-    weight: 78,
+    tier: "likely",
     cause: "{source} could not bind port {port|it wants}; as a rule another program has it.",
   },
   {
@@ -88,13 +88,13 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
     any: words(`
       do you already have another mysqld server running on port | do you already have another server running on
     `),
-    weight: 86,
+    tier: "cause",
     cause: "Port {port|of the database} is taken: another mysqld, or another program, already listens there.",
   },
   {
     id: "another-postmaster-on-port",
     any: words(`is another postmaster already running on port`),
-    weight: 88,
+    tier: "cause",
     cause: "Another program, probably a second PostgreSQL, already listens on port {port|of the database}.",
   },
   {
@@ -102,7 +102,7 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
     any: words(`cannot bind socket (address already in use) | starting frontend | starting proxy`),
     when: /cannot bind/i,
     not: /permission denied|cannot assign/i,
-    weight: 86,
+    tier: "cause",
     cause: "HAProxy cannot bind one of its listeners (port {port|see the line}): it is taken.",
   },
 ]);
