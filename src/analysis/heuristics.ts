@@ -51,9 +51,9 @@ const QUOTED_BYTES = 400;
 
 function explain(book: RuleBook, evidence: Evidence): HeuristicAnswer {
   const found = scan(book, evidence);
-  const ranked = found.hits
-    .map((hit) => ({ hit, score: scoreOf(hit, found, evidence) }))
-    .sort((a, b) => b.score - a.score || orderOf(a.hit) - orderOf(b.hit));
+  const ranked = decisive(found.hits.map((hit) => ({ hit, score: scoreOf(hit, found, evidence) }))).sort(
+    (a, b) => b.score - a.score || orderOf(a.hit) - orderOf(b.hit),
+  );
   const [best] = ranked;
   if (best === undefined || best.score < SCORE_MIN) return unknown(evidence, best);
   const rival = ranked.find(({ hit }) => hit.rule.category !== best.hit.rule.category);
@@ -67,34 +67,57 @@ interface Ranked {
 
 /** Below this nothing was said that a cause can be read from. */
 const SCORE_MIN = 38;
+/** Words of a failure in a line that does not say that anything failed; those of a root mean nothing else. */
+const MENTIONED_FACTOR = 0.5;
 /** The exit code that goes with the rule's words. */
 const EXIT_CODE_BONUS = 5;
 /** A fatal line counts the more the later it stands: what ended the program stands last. */
-const FATAL_FACTOR = 1.1;
 const FATAL_LATE_BONUS = 3;
 /** What is said again and again is no accident. */
 const REPEAT_BONUS_MAX = 2;
+/** In one line the innermost message decides: it stands last. */
+const INNERMOST_BONUS = 6;
 /** A connection that came back afterwards was not what the program failed of. */
-const RECOVERED_FACTOR = 0.6;
+const RECOVERED_FACTOR = 0.5;
+/** The program was up and went on after it. */
+const WENT_ON_FACTOR = 0.88;
 const PASSING: ReadonlySet<Category> = new Set<Category>([
   "connection_refused",
   "dns_failure",
   "timeout",
   "lock_conflict",
+  "authentication",
+  "resource_limit",
 ]);
 /** By this much the best must lead for full confidence. */
-const LEAD_FULL = 25;
+const LEAD_FULL = 16;
 
-const scoreOf = (
-  { rule, line, factor, lines }: Hit,
-  { lineCount, recoveredAt }: Found,
-  { exitCode }: Evidence,
-): number => {
+const scoreOf = (hit: Hit, found: Found, { exitCode }: Evidence): number => {
+  const { rule, line, factor, isFailing, isFatal, lines } = hit;
+  const said = isFailing || rule.tier === "root" ? 1 : MENTIONED_FACTOR;
   const exit = exitCode !== null && rule.exitCodes?.includes(exitCode) ? EXIT_CODE_BONUS : 0;
-  const late = factor >= FATAL_FACTOR && line >= 0 ? (FATAL_LATE_BONUS * line) / Math.max(1, lineCount) : 0;
+  const late = isFatal && line >= 0 ? (FATAL_LATE_BONUS * line) / Math.max(1, found.lineCount) : 0;
   const repeated = Math.min(REPEAT_BONUS_MAX, Math.log2(lines) / 2);
-  const passed = line >= 0 && line < recoveredAt && PASSING.has(rule.category) ? RECOVERED_FACTOR : 1;
-  return (TIERS[rule.tier] * factor + exit + late + repeated) * passed;
+  return (TIERS[rule.tier] * factor * said + exit + late + repeated) * passedFactor(hit, found);
+};
+
+const passedFactor = ({ rule, line, isFatal }: Hit, { recoveredAt, readyAt }: Found): number => {
+  if (line < 0 || isFatal) return 1;
+  if (line < recoveredAt && PASSING.has(rule.category)) return RECOVERED_FACTOR;
+  return line < readyAt ? WENT_ON_FACTOR : 1;
+};
+
+/** Of what fits one line only what decides there: a rule that another one beats is left out, then the innermost counts. */
+const decisive = (ranked: readonly Ranked[]): Ranked[] => {
+  const byLine = new Map<number, Ranked[]>();
+  for (const one of ranked) byLine.set(one.hit.line, [...(byLine.get(one.hit.line) ?? []), one]);
+  return [...byLine.values()].flatMap((those) => {
+    const beaten = new Set(those.flatMap(({ hit }) => hit.rule.beats ?? []));
+    const inner = ({ hit, score }: Ranked) => score + INNERMOST_BONUS * hit.depth;
+    const left = those.filter(({ hit }) => !beaten.has(hit.rule.id)).sort((a, b) => inner(b) - inner(a));
+    const [first] = left;
+    return first === undefined ? [] : [first, ...left.slice(1).map((one) => ({ ...one, score: Math.min(one.score, first.score - 1) }))];
+  });
 };
 
 /** Of equals the first log line counts; the message, which repeats what the logs say, comes after them. */
@@ -105,7 +128,7 @@ const answer = (evidence: Evidence, { hit, score }: Ranked, rival: Ranked | unde
   const facts = factsOf(text, named);
   return {
     category: rule.category,
-    confidence: confidenceOf(score, rival?.score ?? 0),
+    confidence: confidenceOf(hit, score, rival?.score ?? 0),
     decisive: text,
     rule: rule.id,
     why: whyText(hit, rival),
@@ -114,10 +137,12 @@ const answer = (evidence: Evidence, { hit, score }: Ranked, rival: Ranked | unde
   };
 };
 
-const confidenceOf = (score: number, rival: number): number => {
-  const strength = Math.min(1, score / 100);
+/** How often a tier's words are right when nothing contradicts them. */
+const CONFIDENCE = { root: 0.92, cause: 0.84, likely: 0.68, symptom: 0.55, wrapper: 0.4 } as const;
+
+const confidenceOf = ({ rule, factor }: Hit, score: number, rival: number): number => {
   const lead = Math.min(1, Math.max(0, score - rival) / LEAD_FULL);
-  return Math.round(Math.min(0.98, strength * (0.7 + 0.3 * lead)) * 100) / 100;
+  return Math.round(Math.min(0.98, CONFIDENCE[rule.tier] * Math.min(1.05, factor) * (0.7 + 0.3 * lead)) * 100) / 100;
 };
 
 const whyText = ({ rule, line, lines }: Hit, rival: Ranked | undefined): string => {

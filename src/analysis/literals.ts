@@ -18,22 +18,23 @@ interface Trie {
   outputs: Map<number, readonly number[]>;
 }
 
-const CHARS = 128;
+const CHARS = 1 << 16;
 
-/** Each ASCII character's column in the table; 0 for those that no literal has. */
+/** Each character's column in the table; 0 for those that no literal has. */
 const columnsOf = (literals: readonly string[]): Uint8Array => {
   const columns = new Uint8Array(CHARS);
   let width = 1;
-  for (const char of new Set(literals.join(""))) {
+  for (const char of new Set(literals.join("").split(""))) {
     const code = char.charCodeAt(0);
-    if (code < CHARS) columns[code] = width++;
+    columns[code] = width++;
   }
+  assert.ok(width <= 256, "too many different characters for a table of bytes");
   for (let code = 65; code <= 90; code++) columns[code] = columns[code + 32] ?? 0;
   return columns;
 };
 
 const trieOf = (literals: readonly string[], columns: Uint8Array): Trie => {
-  const width = Math.max(...columns) + 1;
+  const width = columns.reduce((most, column) => Math.max(most, column), 0) + 1;
   const cells = (literals.reduce((sum, literal) => sum + literal.length, 0) + 1) * width;
   const trie: Trie = { width, next: new Uint16Array(cells), states: 1, outputs: new Map() };
   for (const [index, literal] of literals.entries()) {
@@ -71,7 +72,7 @@ const link = ({ width, next, states, outputs }: Trie): void => {
   }
 };
 
-/** Prepares a search for these literals: lower-case, ASCII. */
+/** Prepares a search for these literals: lower-case, and of fewer than 256 different characters. */
 export const compileLiterals = (literals: readonly string[]): Literals => {
   const columns = columnsOf(literals);
   const trie = trieOf(literals, columns);
@@ -83,8 +84,7 @@ export const compileLiterals = (literals: readonly string[]): Literals => {
     scan: (text, start, end, found) => {
       let state = 0;
       for (let at = start; at < end; at++) {
-        const code = text.charCodeAt(at);
-        state = code < CHARS ? (next[state * width + (columns[code] ?? 0)] ?? 0) : 0;
+        state = next[state * width + (columns[text.charCodeAt(at)] ?? 0)] ?? 0;
         if (ends[state]) for (const literal of outputs.get(state) ?? []) found(literal);
       }
     },

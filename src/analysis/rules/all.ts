@@ -1,3 +1,4 @@
+import { ERRNO_RULES } from "../codes/errno-rules.ts";
 import { AUTHENTICATION } from "./authentication.ts";
 import { CONFIG_ERROR } from "./config-error.ts";
 import { CONFIG_PROGRAMS } from "./config-programs.ts";
@@ -44,4 +45,5 @@ export const RULES: readonly Rule[] = [
   ...CONNECTION_REFUSED,
   ...CRASH,
   ...TIMEOUT,
+  ...ERRNO_RULES,
 ];

@@ -25,13 +25,19 @@ export interface Rule {
   where: "message" | "logs" | "both";
   /** Lower-case literals; case does not matter in the text. */
   any: readonly string[];
+  /** The alerts' types that it is for; without it all. */
+  types?: readonly string[];
   /** Further condition; its named groups are facts for the templates. No nested quantifier, no unbounded gap. */
   when?: RegExp;
+  /** What must stand in the line too, wherever: the operation that decides with a code what it means. */
+  with?: RegExp;
   /** What must not be in the line. */
   not?: RegExp;
   /** Exit codes that go with it: they strengthen the rule, never replace its words. */
   exitCodes?: readonly number[];
   tier: Tier;
+  /** The ids of rules that are wrong about a line that this one fits too. */
+  beats?: readonly string[];
   /** In plain words; `{fact|otherwise}` is replaced by the fact. */
   cause: string;
   /** What to do; names the service by `{source}`. */
