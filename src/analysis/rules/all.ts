@@ -1,4 +1,10 @@
 import { ERRNO_RULES } from "../codes/errno-rules.ts";
+import { MISSING, MISSING_PARTS } from "../kinds/absences.ts";
+import { TOO_SLOW, UNREACHED, UNRESOLVED } from "../kinds/peers.ts";
+import { CERTIFICATES, FORBIDDEN, UNBELIEVED } from "../kinds/refusals.ts";
+import { NO_MEMORY, NO_ROOM, NO_SPACE, PORT_TAKEN } from "../kinds/resources.ts";
+import { SETTINGS } from "../kinds/settings.ts";
+import { DAMAGED, FAILING_DEVICES, HELD, OWN_FAULTS, UNFIT_VERSIONS } from "../kinds/states.ts";
 import { AUTHENTICATION } from "./authentication.ts";
 import { CONFIG_ERROR } from "./config-error.ts";
 import { CONFIG_PROGRAMS } from "./config-programs.ts";
@@ -46,4 +52,22 @@ export const RULES: readonly Rule[] = [
   ...CRASH,
   ...TIMEOUT,
   ...ERRNO_RULES,
+  ...NO_MEMORY,
+  ...FAILING_DEVICES,
+  ...NO_SPACE,
+  ...PORT_TAKEN,
+  ...NO_ROOM,
+  ...DAMAGED,
+  ...UNFIT_VERSIONS,
+  ...HELD,
+  ...UNRESOLVED,
+  ...CERTIFICATES,
+  ...UNBELIEVED,
+  ...FORBIDDEN,
+  ...MISSING_PARTS,
+  ...SETTINGS,
+  ...MISSING,
+  ...UNREACHED,
+  ...OWN_FAULTS,
+  ...TOO_SLOW,
 ];
