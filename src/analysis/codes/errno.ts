@@ -178,6 +178,7 @@ export const ERRNOS = {
     texts:
       "no route to host | hostunreachable | host is unreachable | keine route zum zielrechner | aucun chemin d'accès pour atteindre l'hôte | no existe ninguna ruta hasta | no hay ruta hasta | não há rota para o host | não existe rota para | ホストへの経路がありません",
   },
+  badMessage: { name: "EBADMSG", number: 74, texts: "bad message | ungültige nachricht" },
   stale: { name: "ESTALE", number: 116, texts: "stale file handle | stale nfs file handle | veralteter nfs-dateizugriff" },
   unclean: {
     name: "EUCLEAN",

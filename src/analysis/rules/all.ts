@@ -1,4 +1,6 @@
 import { ERRNO_RULES } from "../codes/errno-rules.ts";
+import { ERLANG_REASONS, EXCEPTION_CLASSES, NODE_CODES, RUST_KINDS } from "../codes/languages.ts";
+import { CONTAINER_REASONS, CURL_CODES, DIRECTORY_CODES, GRPC_CODES, HTTP_CODES, MYSQL_NUMBERS, OPENSSL_REASONS, OTHER_DATABASES, SQL_STATES, WINDOWS_CODES } from "../codes/services.ts";
 import { MISSING, MISSING_PARTS } from "../kinds/absences.ts";
 import { TOO_SLOW, UNREACHED, UNRESOLVED } from "../kinds/peers.ts";
 import { CERTIFICATES, FORBIDDEN, UNBELIEVED } from "../kinds/refusals.ts";
@@ -52,6 +54,20 @@ export const RULES: readonly Rule[] = [
   ...CRASH,
   ...TIMEOUT,
   ...ERRNO_RULES,
+  ...NODE_CODES,
+  ...RUST_KINDS,
+  ...ERLANG_REASONS,
+  ...EXCEPTION_CLASSES,
+  ...SQL_STATES,
+  ...MYSQL_NUMBERS,
+  ...OTHER_DATABASES,
+  ...GRPC_CODES,
+  ...HTTP_CODES,
+  ...CURL_CODES,
+  ...WINDOWS_CODES,
+  ...DIRECTORY_CODES,
+  ...CONTAINER_REASONS,
+  ...OPENSSL_REASONS,
   ...NO_MEMORY,
   ...FAILING_DEVICES,
   ...NO_SPACE,
