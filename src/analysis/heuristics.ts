@@ -1,8 +1,11 @@
 import { keepHead } from "../protocol/text.ts";
 import { factsOf, plain } from "./facts.ts";
 import type { Category, Evidence, HeuristicAnswer } from "./model.ts";
+import { ownAlertOf, testedHostOf, victimOf } from "./own-alerts.ts";
+import { PLAIN_TEXTS, type PlainText } from "./plain-texts.ts";
+import { isAboutEvidence } from "./program-marks.ts";
 import { RULES } from "./rules/all.ts";
-import { TIERS } from "./rules/rule.ts";
+import { type Rule, TIERS } from "./rules/rule.ts";
 import { compileRules, type Found, type Hit, type RuleBook, scan } from "./scan.ts";
 import { causeText, fixText } from "./template.ts";
 
@@ -16,6 +19,8 @@ import { causeText, fixText } from "./template.ts";
 export function createHeuristics(): (evidence: Evidence) => HeuristicAnswer {
   const book = compileRules(RULES);
   return (evidence) => {
+    const told = ownAnswer(evidence);
+    if (told !== undefined) return told;
     for (const { reading, isAlone } of narrower(evidence)) {
       const answer = explain(book, reading);
       // A line that says only that something crashed leaves the cause to those after it.
@@ -113,7 +118,7 @@ const decisive = (ranked: readonly Ranked[]): Ranked[] => {
   for (const one of ranked) byLine.set(one.hit.line, [...(byLine.get(one.hit.line) ?? []), one]);
   return [...byLine.values()].flatMap((those) => {
     const beaten = new Set(those.flatMap(({ hit }) => hit.rule.beats ?? []));
-    const inner = ({ hit, score }: Ranked) => score + INNERMOST_BONUS * hit.depth;
+    const inner = ({ hit, score }: Ranked) => score + (INNERMOST_BONUS * hit.end) / Math.max(1, hit.text.length);
     const left = those.filter(({ hit }) => !beaten.has(hit.rule.id)).sort((a, b) => inner(b) - inner(a));
     const [first] = left;
     return first === undefined ? [] : [first, ...left.slice(1).map((one) => ({ ...one, score: Math.min(one.score, first.score - 1) }))];
@@ -124,18 +129,59 @@ const decisive = (ranked: readonly Ranked[]): Ranked[] => {
 const orderOf = ({ line }: Hit): number => (line < 0 ? Number.MAX_SAFE_INTEGER : line);
 
 const answer = (evidence: Evidence, { hit, score }: Ranked, rival: Ranked | undefined): HeuristicAnswer => {
-  const { rule, text, named } = hit;
-  const facts = factsOf(text, named);
+  const { rule, text, named, end } = hit;
+  const victim = victimOf(evidence);
+  const of = victim === undefined ? evidence : { ...evidence, ...victim };
+  const facts = { ...factsOf(text, named, end), ...(victim === undefined ? {} : { process: plain(victim.process) }) };
+  const { cause, fix } = wordsOf(rule, of, text);
   return {
     category: rule.category,
     confidence: confidenceOf(hit, score, rival?.score ?? 0),
     decisive: text,
     rule: rule.id,
     why: whyText(hit, rival),
-    cause: causeText(rule.cause, evidence, facts),
-    fix: fixText(rule.fix, evidence, facts),
+    cause: causeText(cause, of, facts),
+    fix: fixText(fix, of, facts),
   };
 };
+
+/** The rule's own words; where these speak of a program that the evidence does not show, the category's. */
+const wordsOf = ({ cause, fix, category }: Rule, evidence: Evidence, line: string): PlainText => {
+  if (category === "unknown") return { cause, fix };
+  const usual = PLAIN_TEXTS[category];
+  return {
+    cause: isAboutEvidence(cause, evidence, line) ? cause : usual.cause,
+    fix: isAboutEvidence(fix, evidence, line) ? fix : usual.fix,
+  };
+};
+
+/** A host's own alert says it all in its message. */
+const ownAnswer = (evidence: Evidence): HeuristicAnswer | undefined => {
+  const tested = testedHostOf(evidence);
+  if (tested !== undefined) return testAnswer(evidence, tested);
+  const own = ownAlertOf(evidence);
+  if (own === undefined) return undefined;
+  const { alert, facts } = own;
+  return {
+    category: alert.category,
+    confidence: CONFIDENCE.root,
+    decisive: evidence.message,
+    rule: alert.id,
+    why: `Rule ${alert.id} fits the message, which is the host's own and says it all.`,
+    cause: causeText(alert.cause, evidence, facts),
+    fix: fixText(alert.fix, evidence, facts),
+  };
+};
+
+const testAnswer = (evidence: Evidence, host: string): HeuristicAnswer => ({
+  category: "unknown",
+  confidence: 0,
+  decisive: null,
+  rule: null,
+  why: "The message says that it is a test.",
+  cause: causeText(`This is a test alert of ${plain(host).replaceAll(/[{}|]/g, "")}: nothing has failed.`, evidence, {}),
+  fix: fixText("Nothing is to be done: the alert shows that {source} alerts of that host arrive.", evidence, {}),
+});
 
 /** How often a tier's words are right when nothing contradicts them. */
 const CONFIDENCE = { root: 0.92, cause: 0.84, likely: 0.68, symptom: 0.55, wrapper: 0.4 } as const;

@@ -12,8 +12,8 @@ export interface PlainText {
  */
 export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainText>> = {
   port_conflict: {
-    cause: "{source} could not listen: port {port|it wants} is already taken by another program.",
-    fix: "Find who has port {port|of {source}} with `{sockets}`. Stop that program, or give {source} another port in its configuration, then {restart}.",
+    cause: "{source} could not listen: {port|its port} is already taken by another program.",
+    fix: "Find who has {port|its port} with `{sockets}`. Stop that program, or give {source} another one in its configuration, then {restart}.",
   },
   permission_denied: {
     cause: "{source} was refused {path|something that it needs}: ownership, mode, a role or a privilege does not allow it.",

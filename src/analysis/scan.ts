@@ -21,8 +21,8 @@ export interface Hit {
   factor: number;
   isFailing: boolean;
   isFatal: boolean;
-  /** Where in the line the words end that the rule fits, 0 to 1. */
-  depth: number;
+  /** Where in the line the words end that the rule fits, in characters. */
+  end: number;
   named: Record<string, string | undefined> | undefined;
   /** How many lines have one of the rule's literals. */
   lines: number;
@@ -170,9 +170,15 @@ const fitOf = (words: Words, line: string): { end: number; named: Hit["named"] }
 const readerOf = (text: string, source: string) => {
   const pieces = piecesOf(text);
   const weights = new Map<number, ReturnType<typeof weighLine>>();
-  const textOf = (piece: number): string => {
+  const texts = new Map<number, { whole: string; masked: string }>();
+  const textOf = (piece: number) => {
+    const known = texts.get(piece);
+    if (known !== undefined) return known;
     const { start, end } = pieces[piece] as Piece;
-    return text.slice(start, end).replace(/\r$/, "");
+    const whole = text.slice(start, text[end - 1] === "\r" ? end - 1 : end);
+    const one = { whole, masked: maskLine(whole) };
+    texts.set(piece, one);
+    return one;
   };
   return {
     pieces,
@@ -180,7 +186,7 @@ const readerOf = (text: string, source: string) => {
     lineOf: (piece: number): number => pieces[piece]?.line ?? 0,
     lengthOf: (piece: number): number => (pieces[piece]?.end ?? 0) - (pieces[piece]?.start ?? 0),
     weightOf(piece: number) {
-      const known = weights.get(piece) ?? weighLine(textOf(piece), source);
+      const known = weights.get(piece) ?? weighLine(textOf(piece).whole, source);
       weights.set(piece, known);
       return known;
     },
@@ -198,19 +204,17 @@ const look = (book: RuleBook, evidence: Evidence, where: "message" | "logs") => 
     if (found.length === 0 || (rule.where !== "both" && rule.where !== where)) continue;
     if (rule.types !== undefined && !rule.types.includes(evidence.type)) continue;
     for (const piece of chosen(found, reader.lengthOf)) {
-      const line = reader.textOf(piece);
-      const fit = fitOf(rule, maskLine(line));
+      const { whole, masked } = reader.textOf(piece);
+      const fit = fitOf(rule, masked);
       if (fit === undefined) continue;
       const place = where === "logs" ? reader.lineOf(piece) : -1;
-      const depth = fit.end / Math.max(1, line.length);
-      const { named } = fit;
-      hits.push({ rule, line: place, text: line, ...reader.weightOf(piece), depth, named, lines: found.length });
+      hits.push({ rule, line: place, text: whole, ...reader.weightOf(piece), ...fit, lines: found.length });
     }
   }
   const lastOf = (sign: number): number => {
     const words = SIGNS[sign] as Words;
     const found = (candidates[book.rules.length + sign] ?? []).slice(-SIGN_LINES_MAX);
-    const last = found.findLast((piece) => fitOf(words, reader.textOf(piece)) !== undefined);
+    const last = found.findLast((piece) => fitOf(words, reader.textOf(piece).masked) !== undefined);
     return last === undefined ? -1 : reader.lineOf(last);
   };
   const lineCount = (reader.pieces.at(-1)?.line ?? 0) + 1;

@@ -377,8 +377,8 @@ const MEANINGS: readonly Meaning[] = [
     of: ERRNOS.addressInUse,
     category: "port_conflict",
     tier: "root",
-    cause: "{source} could not listen: the address or port {port|it wants} is already taken by another program.",
-    fix: "Find who has port {port|of {source}} with `{sockets}`. Stop that program, or give {source} another port in its configuration, then {restart}.",
+    cause: "{source} could not listen: {port|its port} is already taken by another program.",
+    fix: "Find who has {port|its port} with `{sockets}`. Stop that program, or give {source} another one in its configuration, then {restart}.",
   },
   {
     id: "errno-no-local-port",

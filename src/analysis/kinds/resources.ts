@@ -7,7 +7,7 @@ const SPACE_FIX =
 const LIMIT_FIX =
   "See how near {source} is to its limit and why (a leak, a rush, too many clients). Cure that or raise the limit ({limit|the one that the line names}), then {restart}.";
 const PORT_FIX =
-  "Find who has {port|the port} with `{sockets}`. Stop that program, or give {source} another port in its configuration, then {restart}.";
+  "Find who has {port|the port} with `{sockets}`. Stop that program, or give {source} another one in its configuration, then {restart}.";
 
 /** Memory is used up: of the host, of a limit, of a heap, of a graphics card. */
 export const NO_MEMORY = rulesOf("out_of_memory", MEMORY_FIX, [
@@ -72,7 +72,7 @@ export const PORT_TAKEN = rulesOf("port_conflict", PORT_FIX, [
     when: /\b(?:port|address|socket|listener|endpoint|interface:port|addr|:\d{2,5}|(?:tcp|udp)[/: ]\d{1,5})\b.{0,100}(?:already (?:in use|used|taken|bound|allocated|listening|open|claimed|occupied|being used)|(?:is|are) (?:currently )?(?:in use|taken|occupied|used|busy|allocated|being used)|in use by|used by another|being used by|taken by|not free|not available|unavailable|belegt|en uso|em uso)|(?:another|other|different) (?:\w{1,16} )?(?:process|program|application|service|server|instance|daemon|container|something)\b.{0,60}(?:on|using|has|owns|listening on|bound to|listens on) (?:this |that |the |same |tcp |udp )*port|(?:cannot|can't|could not|couldn't|unable to|failed to|failed|error|failure) (?:to )?(?:bind(?:ing)?|listen(?:ing)?)\b.{0,120}(?:in use|taken|used|occupied|98\b|10048)|EADDRINUSE|only one usage of each socket|adresse .{0,30}(?:verwendet|utilisée)|使用中/i,
     not: /permission denied|cannot assign|container name|name "?\/|email|user ?name|export|mount|database|file|lock|subnet|pool overlap|serial port|\/dev\/|usb|not available in|unavailable:/i,
     tier: "root",
-    cause: "{source} could not listen: port {port|it wants} is already taken by another program.",
+    cause: "{source} could not listen: {port|its port} is already taken by another program.",
   },
   {
     id: "bind-failed",
@@ -82,6 +82,6 @@ export const PORT_TAKEN = rulesOf("port_conflict", PORT_FIX, [
     when: /(?:cannot|can't|could not|couldn't|unable to|fail(?:ed|s)?(?: to)?|error) (?:bind(?:ing)?|listen(?:ing)?)\b|\b(?:bind|listen|binding)(?:\(\))?(?: \w{1,10})? ?(?:failed|error|failure)|(?:open|create|start) (?:the )?(?:\w{1,10} )?(?:port|listen\w{0,6})\b.{0,60}fail|creating server .{0,20}listening/i,
     not: /permission denied|not permitted|cannot assign|\(13\)|\(99\)|\b99\b|no such file|name or service|getaddrinfo|nodename|address family|invalid|ldap|key|variable|\bwidget|credential|anonymous|dn\b|not available|no such device|mount|volume|directory|resolve|unknown/i,
     tier: "symptom",
-    cause: "{source} could not listen on port {port|it wants}; as a rule another program has it.",
+    cause: "{source} could not listen on {port|its port}; as a rule another program has it.",
   },
 ]);

@@ -1,5 +1,6 @@
 import { ERRNO_RULES } from "../codes/errno-rules.ts";
 import { ERLANG_REASONS, EXCEPTION_CLASSES, NODE_CODES, RUST_KINDS } from "../codes/languages.ts";
+import { SYSTEMD_CODES } from "../codes/systemd.ts";
 import { CONTAINER_REASONS, CURL_CODES, DIRECTORY_CODES, GRPC_CODES, HTTP_CODES, MYSQL_NUMBERS, OPENSSL_REASONS, OTHER_DATABASES, SQL_STATES, WINDOWS_CODES } from "../codes/services.ts";
 import { MISSING, MISSING_PARTS } from "../kinds/absences.ts";
 import { TOO_SLOW, UNREACHED, UNRESOLVED } from "../kinds/peers.ts";
@@ -53,6 +54,7 @@ export const RULES: readonly Rule[] = [
   ...CONNECTION_REFUSED,
   ...CRASH,
   ...TIMEOUT,
+  ...SYSTEMD_CODES,
   ...ERRNO_RULES,
   ...NODE_CODES,
   ...RUST_KINDS,

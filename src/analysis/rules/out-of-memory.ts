@@ -26,7 +26,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     when: /memory cgroup out of memory|killed as a result of limit|memory: usage .{1,40}limit .{1,40}failcnt/i,
     exitCodes: [137],
     tier: "root",
-    cause: "{source} reached the memory limit of its cgroup, and the kernel killed a process in it.",
+    cause: "{source} reached the memory limit of its cgroup, and the kernel killed {process|a process} in it.",
     fix: LIMIT_FIX,
   },
   {

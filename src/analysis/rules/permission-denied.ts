@@ -28,7 +28,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
     id: "listen-not-permitted",
     any: words(`listen eacces | permission denied: make_sock | socketpermission`),
     tier: "root",
-    cause: "{source} may not listen on port {port|it wants}: ports below 1024 need a privilege.",
+    cause: "{source} may not listen on {port|its port}: ports below 1024 need a privilege.",
     fix: PORT_FIX,
   },
   {
@@ -36,7 +36,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
     any: words(`bind() | bind: | bind to | binding to | listen tcp | bind on | could not bind | cannot bind`),
     when: /(?:permission denied|operation not permitted|access permissions|\b13\b: ?permission)/i,
     tier: "root",
-    cause: "{source} may not bind port {port|it wants}: ports below 1024 need a privilege.",
+    cause: "{source} may not bind {port|its port}: ports below 1024 need a privilege.",
     fix: PORT_FIX,
   },
   {
