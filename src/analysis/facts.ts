@@ -101,16 +101,40 @@ export const plain = (text: string): string =>
 const HEAD =
   /^(?:\w{3} {1,2}\d{1,2} [\d:]{8} |\d{4}-\d\d-\d\d[T ][\d:.,+Z-]{5,32} )?(?:[\w.-]{1,100} )?[\w./@-]{1,60}(?:\[\d{1,10}\])?: /;
 
+interface PathAt {
+  readonly at: number;
+  readonly value: string;
+}
+
 /**
  * The path that the failure is about: the one that stands last before the words of the failure, since an error ends with what it
  * could not do, and begins with where it was asked to; else the first after them.
  */
 const pathOf = (text: string, end: number): string | undefined => {
-  const found = PATHS.flatMap((pattern) =>
-    [...text.matchAll(pattern)].map((match) => ({ at: match.index, value: (match[1] ?? "").replace(/[:.,]$/, "") })),
+  const all: PathAt[] = PATHS.flatMap((pattern) =>
+    [...text.matchAll(pattern)].map((match) => {
+      const value = (match[1] ?? "").replace(/[:.,]$/, "");
+      return { at: match.index + match[0].indexOf(value), value };
+    }),
   ).filter(({ value }) => value.length > 1 && !/^\/{2}|:\/\//.test(value));
+  const isPart = (one: PathAt) => all.some((other) => other !== one && other.at <= one.at && other.at + other.value.length >= one.at + one.value.length && other.value.length > one.value.length);
+  const found = all.filter((one) => !isPart(one));
   const before = found.filter(({ at }) => at < end).sort((a, b) => b.at - a.at);
   return (before[0] ?? found.sort((a, b) => a.at - b.at)[0])?.value;
+};
+
+/** Level, time, thread and the class of an exception before what is said. */
+const PREAMBLE =
+  /^(?:(?:\d{4}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?|\[[^\]]{1,60}\]|\(?(?:FATAL|PANIC|ERROR|ERR|CRITICAL|SEVERE|WARN|WARNING|EMERG|ALERT|INFO|NOTICE|E!|Error|Fatal|fatal|error|panic)\)?:?|Exception in thread "[^"]{1,80}"|Caused by:|-{2,3}>|(?:[\w$]{1,40}\.){1,10}\w{1,60}(?:Exception|Error):|[-|:*#!])\s{1,10}/;
+const SAID_CHARS_MAX = 180;
+
+/** What the program says itself, without what stands before it; of a line of fields its message and its error. */
+const saidIn = (text: string): string => {
+  const fields = [...text.matchAll(/\b(?:msg|message|err|error|reason)"?[=:] ?"((?:[^"\\]|\\.){3,300})"/g)].map((match) => match[1] ?? "");
+  let said = fields.length > 0 ? fields.join(": ") : text.trimStart();
+  for (let cut = 0; cut < 8 && PREAMBLE.test(said); cut++) said = said.replace(PREAMBLE, "");
+  const short = plain(said).slice(0, SAID_CHARS_MAX);
+  return short.length < SAID_CHARS_MAX ? short : `${short.replace(/\s\S{0,40}$/, "")} …`;
 };
 
 const isFact = (name: string, value: string): boolean => {
@@ -133,6 +157,7 @@ export const factsOf = (line: string, named: Record<string, string | undefined> 
   const path = pathOf(text, end - head);
   if (path !== undefined) facts.path = plain(path);
   for (const [name, value] of Object.entries(named ?? {})) if (value) facts[name] = plain(value);
+  facts.said = saidIn(text);
   if (facts.port !== undefined) facts.port = `${/\budp\b|udp[46:]/i.test(text) ? "UDP port" : "port"} ${facts.port}`;
   facts.sockets = /\budp\b|udp[46:]/i.test(text) ? "ss -lunp" : "ss -ltnp";
   return facts;

@@ -28,7 +28,7 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "See what is full with `df -h` and `df -i`, and what fills it with `du -xsh` there. Free or add space, then {restart} ({source}).",
   },
   config_error: {
-    cause: "{source} cannot use its settings: {setting|see the line}.",
+    cause: "{source} cannot use its settings: {said|see the line}.",
     fix: "Correct {setting|what the line names} in {file|the configuration} of {source}; if it worked before, compare with the last change. Then {restart}.",
   },
   missing_file: {
@@ -48,7 +48,7 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "Try the name where {source} runs: `getent hosts {host|<name>}` and `resolvectl status`. Correct the name in the configuration, or the name server, then {restart}.",
   },
   tls_certificate: {
-    cause: "A certificate, its key or the TLS handshake between {source} and {host|the other side} is refused.",
+    cause: "A certificate, its key or the TLS handshake between {source} and {host|the other side} is refused: {said|see the line}.",
     fix: "Look at the certificate that the line speaks of: dates, names, issuer, key. Renew it or give {source} the right authority and key, then {restart}.",
   },
   authentication: {
@@ -60,23 +60,23 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "Find out what {source} waited for ({logs}): is {host|the other side} slow, overloaded or cut off? Cure that; raise the time limit only when the work really needs longer. Then {restart}.",
   },
   crash: {
-    cause: "{source} ended on a fault of its own: {detail|see the line}.",
+    cause: "{source} ended on a fault of its own: {detail|{said|see the line}}.",
     fix: "This is a fault of {source} itself. Keep the lines ({logs}) and the core dump if there is one (`coredumpctl list`), {restart} to have it back, and go to the last version that worked or report the fault with its trace.",
   },
   resource_limit: {
-    cause: "{source} ran into a limit: {limit|see the line}.",
+    cause: "{source} ran into a limit: {said|see the line}.",
     fix: "See how near {source} is to its limit and why (a leak, a rush, too many clients). Cure that or raise the limit, then {restart}.",
   },
   data_corruption: {
-    cause: "Data of {source} ({path|see the line}) are damaged and cannot be read.",
+    cause: "Data of {source} are damaged and cannot be read: {said|see the line}.",
     fix: "Stop {source} and copy its data before anything else. Check the disk (`smartctl -a`, `journalctl -k`), then restore what is damaged from the last good copy, or use the program's own repair on the copy.",
   },
   version_mismatch: {
-    cause: "Versions do not go together: {source}, its data, its runtime or its partner is of another version than the one that is expected.",
+    cause: "Versions do not go together: {said|{source}, its data, its runtime or its partner is of another version than the one that is expected}.",
     fix: "Put the versions together: run the release of {source} that fits its data or its partner, or upgrade the other side by its documented way (for data after a backup). Then {restart}.",
   },
   lock_conflict: {
-    cause: "Something else holds what {source} needs for itself ({path|see the line}).",
+    cause: "Something else holds what {source} needs for itself: {said|see the line}.",
     fix: "Find who holds it with `fuser -v` or `lsof`, and whether another instance of {source} runs (`pgrep -a`). Let that one end properly, then {restart}.",
   },
   image_pull: {
@@ -84,7 +84,7 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "Pull it by hand on the host of {source}. Correct name and tag, or log in to the registry, then create {source} again.",
   },
   hardware_io: {
-    cause: "A device under {source} reports errors: {device|see the line}.",
+    cause: "A device under {source} reports errors: {said|see the line}.",
     fix: "Save the data first. Look at the device with `smartctl -a` and `journalctl -k`, at cable, power and controller; replace what reports errors, then bring {source} back.",
   },
 };

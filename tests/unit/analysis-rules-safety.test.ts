@@ -73,7 +73,7 @@ test("the other expressions that see log text are bounded too", async () => {
 
 test("a rule reads a bounded number of lines, from head and tail", () => {
   let tests = 0;
-  const when = { test: () => ++tests > 0, exec: () => null } as unknown as RegExp;
+  const when = { exec: () => (++tests > 0 ? { 0: "boom", index: 0 } : null) } as unknown as RegExp;
   const rule = {
     ...RULES[0],
     id: "counted",

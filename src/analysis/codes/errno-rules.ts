@@ -283,7 +283,7 @@ const MEANINGS: readonly Meaning[] = [
     beats: ["read-only-file-system", "errno-read-only"],
     not: /\b(?:kernel|sd[a-z]|nvme|remount)/i,
     cause: "{source} may not write to {path|a path}: for its unit that place is read-only (ProtectSystem=, ProtectHome= or ReadOnlyPaths=). Nothing speaks of a disk error.",
-    fix: "See what the unit forbids ({show}) and allow the place with `ReadWritePaths={path|<path>}`, `StateDirectory=` or `CacheDirectory=` by {edit}, then {restart}. If it is read-only for others too (`findmnt`), look at the disk.",
+    fix: "See what the unit of {source} forbids ({show}) and allow the place with `ReadWritePaths={path|<path>}`, `StateDirectory=` or `CacheDirectory=` by {edit}, then {restart}. If it is read-only for others too (`findmnt`), look at the disk.",
   },
   {
     id: "errno-read-only-image",

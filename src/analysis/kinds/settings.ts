@@ -29,7 +29,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
     with: /error|invalid|illegal|unknown|unrecogni[sz]ed|unsupported|malformed|duplicate|\bline \d{1,6} pos|undefined|unexpected|ambiguous|wrong|incorrect|missing|syntax|\bbad\b|\bnot (?:a |an )?(?:valid|allowed|defined|supported|recogni[sz]ed|known|found|permitted|understood)|cannot (?:parse|be parsed|understand)|expected|expecting|\bfail|\bfatal|\bmust\b|\brequires?\b|unable|refus|does ?n[o']t|undeclared|unterminated|unclosed|mismatch|conflict|out of range|too (?:long|large|many|few|small)|no such|fehler|erreur|parse|garbage/i,
     not: /traceback|\bstack\b|at [\w$.]{1,100}\(|File "|\.(?:js|mjs|cjs|ts|py|rb|php|java|kt|scala|rs|cc?|cpp|hh?|hpp|go|erl|ex|exs|pl|pm|cs|lua):\d|No such file|permission denied|already in use|address in use|connection refused|could not resolve|host not found|certificate|password|checksum|corrupt|in \/[\w./-]{1,200}\.php|\bwarn(?:ing)?\b.{0,60}(?:deprecat|obsolete|ignor)|cannot include|cannot open|assert/i,
     tier: "cause",
-    cause: "{source} refuses its configuration: {file|{other|{path|a file}}}{number|} has a line that is not valid.",
+    cause: "{source} refuses a line in {file|{other|{path|its configuration}}}: {said|it is not valid}.",
   },
   {
     id: "errors-in-a-file",
@@ -43,7 +43,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
     ),
     not: /no such file|permission denied|connection refused|\b0 errors|no errors|does not exist|not found/i,
     tier: "cause",
-    cause: "{source} found errors in its configuration ({path|the lines before say where}).",
+    cause: "{source} found errors in its configuration {path|}; the lines before this one say which.",
   },
   {
     id: "unknown-or-bad-setting",
@@ -51,13 +51,13 @@ export const SETTINGS = rulesOf("config_error", FIX, [
       bad | invalid | illegal | unknown | unrecognized | unrecognised | unsupported | malformed | duplicate | undefined | unexpected | ambiguous | wrong | incorrect | misspelled | missing | improper | bogus | nonexistent | conflicting | incomplete
     `),
     when: new RegExp(
-      `\\b${WRONG} (?:[\\w-]{1,20} ){0,2}${THING}s?\\b(?! (?:name or|error|for user))|\\b${THING}s? (?:["'\`<\\[(]?[\\w./:@%$*-]{1,80}["'\`>\\])]?,? ){0,2}(?:is|was|are|has) (?:an? )?(?:not )?${WRONG}\\b`,
+      `\\b${WRONG} (?:[\\w-]{1,20} )?(?:[\\w-]{1,20} )?${THING}s?\\b(?! (?:name or|error|for user))|\\b${THING}s? (?:["'\`<\\[(]?[\\w./:@%$*-]{1,80}["'\`>\\])]?,? )?(?:is|was|are|has) (?:an? )?(?:not )?${WRONG}\\b`,
       "i",
     ),
     with: /config|setting|option|directive|param|\.(?:conf|cfg|cnf|ini|ya?ml|toml|json|xml|properties|hcl)\b|\/etc\/|keyword|section|stanza|flag|argument|statement|attribute|variable|--\w|command.?line|usage|environment|schedule|cron|interval|log ?level|\bline \d|fatal|emerg|url|dsn|listen|definition|directive|key ["'`]|\bin file\b|rule|expression/i,
     not: /request|response|header|cookie|packet|frame|token|password|credential|certificate|\bkey exchange|user(?:name)? or|\bsql|query|column|table|relation|json response|client \d|client:|from client|host key|magic|checksum|crc|signature|version|no such host|lookup|address family|file descriptor|memory|jwt|bearer|unknown host|unknown user|unknown database|unknown error|unexpected eof|end of file|end of json|module|library|class|symbol|image|manifest|instruction|opcode|operand|index out|pointer|unknown (?:ca|issuer|authority)|protocol|session|login|\bmessage\b|partition|block|page|record|superblock|entry point|deprecat|inode|segment|device|duplicate key|state|character at|primary|undefined value at|\.p[lm] line/i,
     tier: "likely",
-    cause: "{source} was given a setting that it does not know or cannot use: {setting|see the line}.",
+    cause: "{source} was given a setting that it does not know or cannot use: {said|see the line}.",
   },
   {
     id: "setting-not-given",
@@ -68,11 +68,11 @@ export const SETTINGS = rulesOf("config_error", FIX, [
       please provide | you must | not provided | not given | no default | unset | undefined variable | unbound variable | parameter not set | parameter null or not set | requires a value | requires an argument | needs an argument | needs a value | expects a value | without a value | missing argument | missing value | missing operand | no listeners | no listen
       no server | no backend | no upstream | no database | no api | no token | no interface | no password | no secret | no url | no host | no config | no zone | no domain | no hostname | no such setting | no network | no subnet | nothing to do | no jobs | no targets | no inputs | no outputs | no sources | no route | no valid | at least one | no subnet | not configured to | no declaration | no definition
     `),
-    when: /\b(?:has|have) not been (?:defined|set|configured|specified|given)\b|\b(?:is|are|was|were) not (?:defined|configured|set|specified|given)\b|\b(?:is|are) (?:a )?(?:mandatory|required|missing|unset|empty|undefined|null)\b|\bmust (?:also )?be (?:set|configured|specified|given|defined|provided|supplied|present|non-?empty|an? |one of|at least|in the range|between|greater|less|positive|absolute|unique)|\bmust (?:specify|set|define|configure|provide|have|contain|start with|not be (?:empty|blank|null))\b|\b(?:cannot|can't|may not|must not) be (?:empty|blank|null|undefined|used together|combined|set together|negative|zero)\b|\bneeds? to be (?:set|configured|specified|defined)\b|\b(?:please|you (?:must|need to|have to)) (?:set|specify|configure|define|provide|supply)\b|\bmissing (?:required|mandatory|value|argument|operand|setting|option|parameter|key|field|configuration)\b|\b(?:required|mandatory) (?:parameter|setting|option|argument|field|key|variable|property|attribute)|\bunbound variable\b|parameter (?:null or )?not set|\b(?:requires|needs|expects|takes) (?:a|an|one|exactly \d) (?:value|argument|parameter)|\bno (?:\w{1,20} ){0,2}(?:is |was |has been |have been |were )?(?:configured|specified|defined|given|provided|set|supplied)\b|\bno (?:\w{1,20} ){0,3}(?:declarations?|definitions?) (?:for|found|in|of)|\bnot configured to\b|\bno (?:value|listeners?|interfaces?|upstreams?|backends?|targets?|zones?|jobs?|inputs?|outputs?|sources?|hostname|domain|api key|server_name) (?:given|for|is|are|was|found|configured|specified|set|defined|in)|\bnot provided\b|\bat least one .{1,60}(?:must|is required|required|needs)|\bdefine (?:the )?(?:env|environment)/i,
+    when: /\b(?:has|have) not been (?:defined|set|configured|specified|given)\b|\b(?:is|are|was|were) not (?:defined|configured|set|specified|given)\b|\b(?:is|are) (?:a )?(?:mandatory|required|missing|unset|empty|undefined|null)\b|\bmust (?:also )?be (?:set|configured|specified|given|defined|provided|supplied|present|non-?empty|an? |one of|at least|in the range|between|greater|less|positive|absolute|unique)|\bmust (?:specify|set|define|configure|provide|have|contain|start with|not be (?:empty|blank|null))\b|\b(?:cannot|can't|may not|must not) be (?:empty|blank|null|undefined|used together|combined|set together|negative|zero)\b|\bneeds? to be (?:set|configured|specified|defined)\b|\b(?:please|you (?:must|need to|have to)) (?:set|specify|configure|define|provide|supply)\b|\bmissing (?:required|mandatory|value|argument|operand|setting|option|parameter|key|field|configuration)\b|\b(?:required|mandatory) (?:parameter|setting|option|argument|field|key|variable|property|attribute)|\bunbound variable\b|parameter (?:null or )?not set|\b(?:requires|needs|expects|takes) (?:a|an|one|exactly \d) (?:value|argument|parameter)|\bno (?:\w{1,20} )?(?:\w{1,20} )?(?:is |was |has been |have been |were )?(?:configured|specified|defined|given|provided|set|supplied)\b|\bno (?:\w{1,20} )?(?:\w{1,20} )?(?:\w{1,20} )?(?:declarations?|definitions?) (?:for|found|in|of)|\bnot configured to\b|\bno (?:value|listeners?|interfaces?|upstreams?|backends?|targets?|zones?|jobs?|inputs?|outputs?|sources?|hostname|domain|api key|server_name) (?:given|for|is|are|was|found|configured|specified|set|defined|in)|\bnot provided\b|\bat least one .{1,60}(?:must|is required|required|needs)|\bdefine (?:the )?(?:env|environment)/i,
     with: /config|setting|option|directive|param|\.(?:conf|cfg|cnf|ini|ya?ml|toml|json|xml|properties|hcl|env)\b|\/etc\/|section|flag|argument|attribute|variable|--\w|command.?line|usage|environ|[A-Z][A-Z0-9]{1,30}_[A-Z0-9_]{2,60}|fatal|error|hostname|passphrase|password|secret|declaration|definition|\bkey\b|\burl\b|listen|interface|domain|zone|backend|upstream|["'`][\w.-]{2,60}["'`]|must be|mandatory|defined|configured|abort|exit/i,
     not: /request|response|\bheader\b|cookie|packet|sql|query|column|relation|http 4\d\d|debconf|locale|TERM environment|JAVA_OPTIONS|is not defined in|referenceerror|\bat .{1,80}\(|\bis not defined$|update|upgrade|version|permission|privilege|root|authenticat|capabilit|driver|module|library|package|plugin|extension|is not set, |not set; |will be|using default|defaulting|warn/i,
     tier: "likely",
-    cause: "{source} misses a setting that it needs: {setting|see the line}.",
+    cause: "{source} misses a setting that it needs: {said|see the line}.",
     fix: MISSING_FIX,
   },
   {
@@ -83,7 +83,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
     when: /\b(?:failed|unable|cannot|could not|couldn't|can't|error|problem|fatal)\b.{0,40}\b(?:pars(?:e|ing)|read(?:ing)?|load(?:ing)?|process(?:ing)?|apply(?:ing)?|interpret|decod(?:e|ing)|validat(?:e|ing)|compil(?:e|ing)|evaluat(?:e|ing)|unmarshal\w{0,5}|understand)\b.{0,60}(?:config\w{0,10}|settings|options|preferences|\.(?:conf|cfg|ini|ya?ml|toml|xml|properties|hcl|rules)\b|command.?line|environment|schema)|\b(?:config\w{0,10}|settings|options) (?:file )?(?:["'`]?[\w./-]{1,120}["'`]? )?(?:is|are|was|were|has|have|contains?) (?:\w{1,12} )?(?:invalid|wrong|broken|malformed|incorrect|incomplete|inconsistent|not valid|unusable|errors?|mistakes?|rejected|refused|syntax)|\b(?:invalid|bad|broken|wrong|malformed|incorrect|illegal) (?:\w{1,16} )?config\w{0,10}\b|\bconfig\w{0,10} (?:\w{1,12} )?(?:error|failure|problem|rejected|invalid)\b|\bmisconfigur|(?:config|settings).{0,30}: (?:syntax|parse|validation) error/i,
     not: /no such file|permission denied|not found|does not exist|connection refused|refused|timed? ?out|unreachable|certificate|x509|unauthorized|forbidden|no space|response|\bfrom (?:server|remote|etcd|consul|api|https?)|server returned|address already|checksum|corrupt|module|plugin|version|using default|default config|no config file specified|decrypt|end of json|end of file/i,
     tier: "likely",
-    cause: "{source} cannot use its configuration {path|file}: the content is not valid.",
+    cause: "{source} cannot use its configuration {path|}: {said|the content is not valid}.",
   },
   {
     id: "settings-conflict",
@@ -93,7 +93,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
     when: /mutually exclusive|(?:cannot|can't|must not|may not) (?:both )?be (?:used|set|specified|combined|given|enabled|defined) ?(?:together|with|at the same time|both|in combination)?|\b(?:option|setting|flag|parameter|directive|argument|--[\w-]{1,40})s?\b.{0,80}(?:conflicts? with|incompatible)|(?:incompatible|conflicting) (?:options|settings|flags|parameters|arguments)|only one of .{1,80}(?:may|can|must|should)|either .{1,60} or .{1,60} (?:must|is required|has to)|\b(?:option|setting|directive|section|zone|interface|backend|server|listener|job|rule|name|host|user|group)\b.{0,60}(?:already|previously|redefined|defined twice|more than once|is a duplicate)/i,
     not: /address already|port|process|instance|running|lock|database|table|relation|\bkey\b|exists in|package|version|username or/i,
     tier: "likely",
-    cause: "Settings of {source} contradict each other: {setting|see the line}.",
+    cause: "Settings of {source} contradict each other: {said|see the line}.",
   },
   {
     id: "wrong-command-line",
@@ -104,7 +104,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
     when: /^.{0,120}(?:unrecogni[sz]ed|unknown|invalid|illegal|bad|unexpected|unsupported|no such) (?:\w{1,12} )?(?:option|flag|switch|arguments?|choice|sub-?command|command)\b|try ['"`].{1,60}--?h(?:elp)?['"`]|--help['"`]? for (?:more|usage)|flag provided but not defined|unknown shorthand|following arguments are required|wasn't expected|option requires an argument|too (?:many|few) arguments|missing operand|unexpected extra argument/i,
     not: /request|http|packet|message|opcode|ioctl|\bwarn/i,
     tier: "cause",
-    cause: "{source} is called with an option or argument that it does not know: {setting|see the line}.",
+    cause: "{source} is called with an option or argument that it does not know: {said|see the line}.",
     fix: "Compare the command of {source} ({show}) with what this version of the program takes (`--help`), correct it, then {restart}.",
   },
   {
@@ -115,7 +115,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
     when: /\b(?:setting|option|parameter|value|directive|argument|variable|property|attribute|field|interval|duration|port|size|level|address|url|path|number|timeout|expression|regex\w{0,8}|pattern|schedule|\w{2,30}_\w{2,40}|--[\w-]{2,40}|["'`][\w.-]{2,60}["'`])\b.{0,100}(?:out of range|must be (?:between|greater|less|at least|at most|positive|an? |one of|in )|not in range|is not (?:a|an) (?:valid |known )?\w|isn't a valid|is too (?:small|large|low|high)|exceeds the maximum|not an absolute path|does not look like|expect(?:ed|ing) )|(?:cannot|could not|couldn't|can't|unable to|failed to|error) pars(?:e|ing) .{0,60}(?:value|setting|option|parameter|duration|interval|address|url|port|schedule|cron|expression|flag|argument|variable|number|integer|boolean|["'`][^"'`]{1,60}["'`] as)|\bis not a valid (?:value|setting|option|port|url|address|path|duration|time|size|number|integer|boolean|log ?level|identifier|host ?name|cron|ip|mode|choice)/i,
     not: /request|response|packet|sql|column|json response|index out of range|slice bounds|array|list index|string index|subscript|blob|jpeg|png|date|timestamp|token|certificate|partition|offset|image|signature|archive|gzip|zip|database file|block|not a valid (?:elf|win32|zip|gzip|archive|json response|data directory|identifier at)|assert|panicked|server version|client version|instruction|\bjdbc:|in this scope/i,
     tier: "likely",
-    cause: "{source} was given a value that it cannot use: {setting|see the line}.",
+    cause: "{source} was given a value that it cannot use: {said|see the line}.",
   },
   {
     id: "language-of-settings",
