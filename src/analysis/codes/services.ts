@@ -47,7 +47,7 @@ export const OTHER_DATABASES = codeRules("database-code", [
 /** gRPC's status codes (google/rpc/code.proto) in the spellings of its languages. */
 export const GRPC_CODES = codeRules("grpc", [
   { category: "authentication", codes: "UNAUTHENTICATED", form: "%|code = Unauthenticated", tier: "cause", not: /user: 'unauthenticated|allow.{0,10}unauthenticated|unauthenticated user/i },
-  { category: "permission_denied", codes: "PERMISSION_DENIED | code = PermissionDenied | StatusCode.PERMISSION_DENIED", tier: "cause", not: /invalid (?:api )?(?:token|key)/i },
+  { category: "permission_denied", codes: "PERMISSION_DENIED | code = PermissionDenied | StatusCode.PERMISSION_DENIED", tier: "cause", not: /invalid (?:api )?(?:token|key)|\/v2\/|from daemon/i },
   { category: "resource_limit", codes: "RESOURCE_EXHAUSTED | code = ResourceExhausted", tier: "cause", not: /memory|\bOOM\b/i },
   { category: "timeout", codes: "DEADLINE_EXCEEDED | code = DeadlineExceeded | context deadline exceeded", tier: "symptom", not: /pull|lock/i },
   { category: "connection_refused", codes: "code = Unavailable | StatusCode.UNAVAILABLE | 14 UNAVAILABLE", tier: "symptom", not: /certificate|handshake|ssl|no such host|lookup|resolution|timed? ?out|deadline/i },

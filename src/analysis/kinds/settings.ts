@@ -48,10 +48,10 @@ export const SETTINGS = rulesOf("config_error", FIX, [
   {
     id: "unknown-or-bad-setting",
     any: words(`
-      bad | invalid | illegal | unknown | unrecognized | unrecognised | unsupported | malformed | duplicate | undefined | unexpected | ambiguous | wrong | incorrect | misspelled | missing | improper | bogus | nonexistent | conflicting | incomplete
+      bad | invalid | illegal | unknown | unrecognized | unrecognised | unsupported | malformed | duplicate | undefined | unexpected | ambiguous | wrong | incorrect | misspelled | missing | improper | bogus | nonexistent | conflicting | incomplete | is not valid | are not valid
     `),
     when: new RegExp(
-      `\\b${WRONG} (?:[\\w-]{1,20} )?(?:[\\w-]{1,20} )?${THING}s?\\b(?! (?:name or|error|for user))|\\b${THING}s? (?:["'\`<\\[(]?[\\w./:@%$*-]{1,80}["'\`>\\])]?,? )?(?:is|was|are|has) (?:an? )?(?:not )?${WRONG}\\b`,
+      `\\b${WRONG} (?:[\\w-]{1,20} )?(?:[\\w-]{1,20} )?${THING}s?\\b(?! (?:name or|error|for user))|\\b${THING}s? (?:["'\`<\\[(]?[\\w./:@%$*-]{1,80}["'\`>\\])]?,? )?(?:is|was|are|has) (?:(?:an? )?(?:not )?${WRONG}|not (?:valid|acceptable))\\b`,
       "i",
     ),
     with: /config|setting|option|directive|param|\.(?:conf|cfg|cnf|ini|ya?ml|toml|json|xml|properties|hcl)\b|\/etc\/|keyword|section|stanza|flag|argument|statement|attribute|variable|--\w|command.?line|usage|environment|schedule|cron|interval|log ?level|\bline \d|fatal|emerg|url|dsn|listen|definition|directive|key ["'`]|\bin file\b|rule|expression/i,
