@@ -136,6 +136,7 @@ const MEANINGS: readonly Meaning[] = [
   },
   {
     id: "errno-exec-format",
+    beats: ["wrong-architecture"],
     of: ERRNOS.execFormat,
     category: "version_mismatch",
     tier: "root",

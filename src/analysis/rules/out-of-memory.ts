@@ -22,6 +22,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
   },
   {
     id: "cgroup-oom",
+    beats: ["kernel-oom-kill"],
     any: words(`memory cgroup out of memory | task in / | memory: usage`),
     when: /memory cgroup out of memory|killed as a result of limit|memory: usage .{1,40}limit .{1,40}failcnt/i,
     exitCodes: [137],
