@@ -31,7 +31,7 @@ const LEVELS: readonly (readonly [RegExp, number])[] = [
   [/"level":\s?40\b|"s":"W"/, WARNING],
   [/"level":\s?30\b|"s":"I"/, 0.85],
   [
-    /\b(?:FATAL|PANIC|EMERG|CRITICAL|SEVERE|ALERT)\b|\[(?:emerg|crit|alert|fatal|critical)\]|\b(?:fatal|panic|critical|emerg)(?: error)?:|\bF\d{4} \d\d:|\bC!/i,
+    /\b(?:FATAL|PANIC|EMERG|CRITICAL|SEVERE|ALERT)\b|\[(?:emerg|crit|alert|fatal|critical)\]|\b(?:fatal|panic|critical|emerg)(?: error)?:|\bF\d{4} \d\d:|\bC!/,
     FATAL,
   ],
   [/\b(?:ERROR|ERR!?)\b|\[(?:error|err)\]|\b[Ee]rror:|\bE\d{4} \d\d:|\bE!|\b\w{0,40}(?:Exception|Error):/, ERROR],

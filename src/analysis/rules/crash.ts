@@ -37,7 +37,7 @@ export const CRASH = rulesOf("crash", FIX, [
       sigfpe | floating point exception | mysqld got signal | realloc(): invalid | failed assertion | assert(
     `),
     when: /sigabrt|6\/abrt|signal [68]\b|assert|core dumped|sigbus|7\/bus|bus error|stack smashing|double free|free\(\)|malloc\(\)|realloc\(\)|munmap_chunk|terminate called|heap corruption|stack overflow|got signal|invariant failure|fassert|buffer overflow|corrupted size|sigfpe|floating point exception/i,
-    not: /user assertion|assertion while executing|signal 15|\bdebug\b|to get signal|got signal (?:15|term|int|hup)|sigterm|stackoverflow\.com/i,
+    not: /watchdog|user assertion|assertion while executing|signal 15|\bdebug\b|to get signal|got signal (?:15|term|int|hup)|sigterm|stackoverflow\.com/i,
     exitCodes: [134],
     tier: "likely",
     cause: "{source} ended itself on a state that must not be (an assertion, an abort or a broken heap).",

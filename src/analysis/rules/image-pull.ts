@@ -41,7 +41,7 @@ export const IMAGE_PULL = rulesOf("image_pull", FIX, [
     id: "registry-unreachable",
     any: words(`
       error response from daemon: get "https:// | error response from daemon: get https://
-      error response from daemon: head "https:// | /v2/": | /v2/: | registry-1.docker.io | auth.docker.io
+      error response from daemon: head "https:// | from daemon: head | from daemon: get | /v2/": | /v2/: | registry-1.docker.io | auth.docker.io
     `),
     when: /(?:\/v2\/|auth\.docker\.io|registry-1\.docker\.io).{0,300}(?:request canceled|timeout|timed out|unauthorized|denied|deadline|forbidden|EOF|reset|TLS handshake)/i,
     not: /no such host|lookup |x509|certificate|connection refused|server gave http response/i,
