@@ -117,7 +117,14 @@ const pathOf = (text: string, end: number): string | undefined => {
       return { at: match.index + match[0].indexOf(value), value };
     }),
   ).filter(({ value }) => value.length > 1 && !/^\/{2}|:\/\//.test(value));
-  const isPart = (one: PathAt) => all.some((other) => other !== one && other.at <= one.at && other.at + other.value.length >= one.at + one.value.length && other.value.length > one.value.length);
+  const isPart = (one: PathAt) =>
+    all.some(
+      (other) =>
+        other !== one &&
+        other.at <= one.at &&
+        other.at + other.value.length >= one.at + one.value.length &&
+        other.value.length > one.value.length,
+    );
   const found = all.filter((one) => !isPart(one));
   const before = found.filter(({ at }) => at < end).sort((a, b) => b.at - a.at);
   return (before[0] ?? found.sort((a, b) => a.at - b.at)[0])?.value;
@@ -130,7 +137,9 @@ const SAID_CHARS_MAX = 180;
 
 /** What the program says itself, without what stands before it; of a line of fields its message and its error. */
 const saidIn = (text: string): string => {
-  const fields = [...text.matchAll(/\b(?:msg|message|err|error|reason)"?[=:] ?"((?:[^"\\]|\\.){3,300})"/g)].map((match) => match[1] ?? "");
+  const fields = [...text.matchAll(/\b(?:msg|message|err|error|reason)"?[=:] ?"((?:[^"\\]|\\.){3,300})"/g)].map(
+    (match) => match[1] ?? "",
+  );
   let said = fields.length > 0 ? fields.join(": ") : text.trimStart();
   for (let cut = 0; cut < 8 && PREAMBLE.test(said); cut++) said = said.replace(PREAMBLE, "");
   const short = plain(said).slice(0, SAID_CHARS_MAX);
@@ -144,7 +153,11 @@ const isFact = (name: string, value: string): boolean => {
 };
 
 /** The facts of a line: those of the rule's expression first. `end` is where its words end. */
-export const factsOf = (line: string, named: Record<string, string | undefined> | undefined, end = line.length): Facts => {
+export const factsOf = (
+  line: string,
+  named: Record<string, string | undefined> | undefined,
+  end = line.length,
+): Facts => {
   const head = HEAD.exec(line)?.[0].length ?? 0;
   const text = line.slice(head);
   const facts: Record<string, string> = {};

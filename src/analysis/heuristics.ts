@@ -121,7 +121,9 @@ const decisive = (ranked: readonly Ranked[]): Ranked[] => {
     const inner = ({ hit, score }: Ranked) => score + (INNERMOST_BONUS * hit.end) / Math.max(1, hit.text.length);
     const left = those.filter(({ hit }) => !beaten.has(hit.rule.id)).sort((a, b) => inner(b) - inner(a));
     const [first] = left;
-    return first === undefined ? [] : [first, ...left.slice(1).map((one) => ({ ...one, score: Math.min(one.score, first.score - 1) }))];
+    return first === undefined
+      ? []
+      : [first, ...left.slice(1).map((one) => ({ ...one, score: Math.min(one.score, first.score - 1) }))];
   });
 };
 
@@ -179,7 +181,11 @@ const testAnswer = (evidence: Evidence, host: string): HeuristicAnswer => ({
   decisive: null,
   rule: null,
   why: "The message says that it is a test.",
-  cause: causeText(`This is a test alert of ${plain(host).replaceAll(/[{}|]/g, "")}: nothing has failed.`, evidence, {}),
+  cause: causeText(
+    `This is a test alert of ${plain(host).replaceAll(/[{}|]/g, "")}: nothing has failed.`,
+    evidence,
+    {},
+  ),
   fix: fixText("Nothing is to be done: the alert shows that {source} alerts of that host arrive.", evidence, {}),
 });
 

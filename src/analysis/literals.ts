@@ -73,7 +73,8 @@ const trieOf = (literals: readonly string[], columns: Uint8Array, width: number)
 /** The states from the root outwards. */
 const byDepth = ({ depths, states }: Trie): Uint16Array => {
   const counts = new Uint32Array(1 + Math.max(...new Set(depths)) + 1);
-  for (let state = 0; state < states; state++) counts[(depths[state] ?? 0) + 1] = (counts[(depths[state] ?? 0) + 1] ?? 0) + 1;
+  for (let state = 0; state < states; state++)
+    counts[(depths[state] ?? 0) + 1] = (counts[(depths[state] ?? 0) + 1] ?? 0) + 1;
   for (let depth = 1; depth < counts.length; depth++) counts[depth] = (counts[depth] ?? 0) + (counts[depth - 1] ?? 0);
   const order = new Uint16Array(states);
   for (let state = 0; state < states; state++) {

@@ -42,7 +42,8 @@ const OWN_ALERTS: readonly OwnAlert[] = [
     id: "host-load",
     category: "resource_limit",
     pattern: /^the load is (?<load>[\d.]{1,12}) per processor: (?<left>[^(]{1,80})/,
-    cause: "The host is overloaded: the load is {load} per processor ({left}). More programs want a processor or a disk than it has.",
+    cause:
+      "The host is overloaded: the load is {load} per processor ({left}). More programs want a processor or a disk than it has.",
     fix: "The log of this alert lists who uses most ({source}: `top`, `iostat -x`). Move or slow down the largest, or give the host more processors.",
   },
   {
@@ -57,7 +58,10 @@ const OWN_ALERTS: readonly OwnAlert[] = [
 const TEST_ALERT = /^Test alert from (\S{1,255}): /;
 
 /** What the message of a host's own alert says; undefined for any other. */
-export function ownAlertOf({ type, message }: Evidence): { alert: OwnAlert; facts: Record<string, string> } | undefined {
+export function ownAlertOf({
+  type,
+  message,
+}: Evidence): { alert: OwnAlert; facts: Record<string, string> } | undefined {
   if (type !== "host") return undefined;
   for (const alert of OWN_ALERTS) {
     const match = alert.pattern.exec(message);

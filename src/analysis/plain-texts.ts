@@ -16,7 +16,8 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "Find who has {port|its port} with `{sockets}`. Stop that program, or give {source} another one in its configuration, then {restart}.",
   },
   permission_denied: {
-    cause: "{source} was refused {path|something that it needs}: ownership, mode, a role or a privilege does not allow it.",
+    cause:
+      "{source} was refused {path|something that it needs}: ownership, mode, a role or a privilege does not allow it.",
     fix: "See who owns {path|what it was refused} (`ls -lZ`) or which right the line names, and as whom {source} runs ({show}). Give it that one right, then {restart}.",
   },
   out_of_memory: {
@@ -48,11 +49,13 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "Try the name where {source} runs: `getent hosts {host|<name>}` and `resolvectl status`. Correct the name in the configuration, or the name server, then {restart}.",
   },
   tls_certificate: {
-    cause: "A certificate, its key or the TLS handshake between {source} and {host|the other side} is refused: {said|see the line}.",
+    cause:
+      "A certificate, its key or the TLS handshake between {source} and {host|the other side} is refused: {said|see the line}.",
     fix: "Look at the certificate that the line speaks of: dates, names, issuer, key. Renew it or give {source} the right authority and key, then {restart}.",
   },
   authentication: {
-    cause: "{host|Something that {source} needs} does not accept its key, token or password: it is wrong, missing or expired.",
+    cause:
+      "{host|Something that {source} needs} does not accept its key, token or password: it is wrong, missing or expired.",
     fix: "Compare the credentials that {source} is given ({show}) with those that {host|the other side} knows; correct or renew them, then {restart}.",
   },
   timeout: {
@@ -72,7 +75,8 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "Stop {source} and copy its data before anything else. Check the disk (`smartctl -a`, `journalctl -k`), then restore what is damaged from the last good copy, or use the program's own repair on the copy.",
   },
   version_mismatch: {
-    cause: "Versions do not go together: {said|{source}, its data, its runtime or its partner is of another version than the one that is expected}.",
+    cause:
+      "Versions do not go together: {said|{source}, its data, its runtime or its partner is of another version than the one that is expected}.",
     fix: "Put the versions together: run the release of {source} that fits its data or its partner, or upgrade the other side by its documented way (for data after a backup). Then {restart}.",
   },
   lock_conflict: {
@@ -80,7 +84,8 @@ export const PLAIN_TEXTS: Readonly<Record<Exclude<Category, "unknown">, PlainTex
     fix: "Find who holds it with `fuser -v` or `lsof`, and whether another instance of {source} runs (`pgrep -a`). Let that one end properly, then {restart}.",
   },
   image_pull: {
-    cause: "The image {image|of {source}} cannot be pulled: it does not exist there, or the registry does not give it to this host.",
+    cause:
+      "The image {image|of {source}} cannot be pulled: it does not exist there, or the registry does not give it to this host.",
     fix: "Pull it by hand on the host of {source}. Correct name and tag, or log in to the registry, then create {source} again.",
   },
   hardware_io: {

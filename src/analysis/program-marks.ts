@@ -3,17 +3,32 @@ import type { Evidence } from "./model.ts";
 /** Programs and languages that a text may speak of, and by what the evidence shows that they are there. */
 const PROGRAMS: readonly (readonly [name: RegExp, mark: RegExp])[] = [
   [/MySQL|MariaDB|mysqld/, /mysql|mariadb|innodb|\baria\b|galera|SQLSTATE|errcode/i],
-  [/PostgreSQL|pg_hba|psql|pg_/, /postgres|\bpg[_ -]|psql|pgbouncer|pgpool|patroni|psycopg|libpq|\bPANIC: {1,2}|FATAL: {1,2}|\bERROR: {2}|LOG: {2}|role "|relation|base\//i],
+  [
+    /PostgreSQL|pg_hba|psql|pg_/,
+    /postgres|\bpg[_ -]|psql|pgbouncer|pgpool|patroni|psycopg|libpq|\bPANIC: {1,2}|FATAL: {1,2}|\bERROR: {2}|LOG: {2}|role "|relation|base\//i,
+  ],
   [/MongoDB|mongod/, /mongo|wiredtiger|\bwt_/i],
   [/Redis|redis/, /redis|valkey|sentinel|\brdb\b|append only|\bAOF\b|NOAUTH|WRONGPASS|MISCONF|dragonfly/i],
   [/Elasticsearch|_cat\//, /elastic|lucene|opensearch|kibana|logstash|\bes\b|shard|node lock|graylog|index/i],
   [/RabbitMQ|rabbitmqctl/, /rabbit|amqp|vhost|mnesia/i],
   [/Kafka|kafka-/, /kafka|zookeeper|broker|topic|sarama/i],
   [/etcd/, /etcd|mvcc|readindex/i],
-  [/Kubernetes|kubectl|The cluster|The node/, /kube|k8s|k3s|\bpods?\b|nodes? (?:is|are|was)|deployment|configmap|secret "|cluster|namespace/i],
-  [/Java |Java's|class path|-Xmx/, /java|\bjvm|\bjar\b|hotspot|kotlin|scala|jdbc|hs_err|bukkit|tomcat|\bGC\b|[a-z]Exception|metaspace/i],
-  [/Node\.js|The Node program|JavaScript|package\.json/, /node|npm|yarn|pnpm|javascript|\.m?[jt]sx?\b|\bv8\b|bun\b|deno|err_|at .{1,80}:\d{1,6}:\d/i],
-  [/Python|pip /, /python|\.py\b|traceback|\bpip\b|modulenotfound|importerror|gunicorn|uwsgi|django|celery|numpy|airflow|wsgi/i],
+  [
+    /Kubernetes|kubectl|The cluster|The node/,
+    /kube|k8s|k3s|\bpods?\b|nodes? (?:is|are|was)|deployment|configmap|secret "|cluster|namespace/i,
+  ],
+  [
+    /Java |Java's|class path|-Xmx/,
+    /java|\bjvm|\bjar\b|hotspot|kotlin|scala|jdbc|hs_err|bukkit|tomcat|\bGC\b|[a-z]Exception|metaspace/i,
+  ],
+  [
+    /Node\.js|The Node program|JavaScript|package\.json/,
+    /node|npm|yarn|pnpm|javascript|\.m?[jt]sx?\b|\bv8\b|bun\b|deno|err_|at .{1,80}:\d{1,6}:\d/i,
+  ],
+  [
+    /Python|pip /,
+    /python|\.py\b|traceback|\bpip\b|modulenotfound|importerror|gunicorn|uwsgi|django|celery|numpy|airflow|wsgi/i,
+  ],
   [/Ruby|bundle install|Gemfile/, /ruby|\bgem\b|gems\b|bundler|rails|puma|sidekiq|\.rb\b|gemnotfound|unicorn/i],
   [/PHP|composer/, /php|composer|\.phar|laravel|symfony|PDO/i],
   [/\.NET/, /\.net\b|dotnet|System\.|aspnet|\.dll\b|Microsoft\./i],

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { RULES } from "../../src/analysis/rules/all.ts";
-import { compileRules, RULE_LINES_MAX, scan } from "../../src/analysis/scan.ts";
 import { TIERS } from "../../src/analysis/rules/rule.ts";
+import { compileRules, RULE_LINES_MAX, scan } from "../../src/analysis/scan.ts";
 import { fixText } from "../../src/analysis/template.ts";
 
 const expressions = RULES.flatMap(({ id, when, not }) =>

@@ -23,11 +23,21 @@ const host = (source: string, message: string): Evidence => ({
 
 describe("a host's own alert says it all", () => {
   test.each<[string, string, Category, string]>([
-    ["/var", "/var is 96 % full: 1.20 GiB of 30.00 GiB left", "disk_full", "/var is 96 % full: 1.20 GiB of 30.00 GiB left"],
+    [
+      "/var",
+      "/var is 96 % full: 1.20 GiB of 30.00 GiB left",
+      "disk_full",
+      "/var is 96 % full: 1.20 GiB of 30.00 GiB left",
+    ],
     ["/srv (inodes)", "/srv has 99 % of its inodes in use: 120 of 65536 left", "disk_full", "99 % of its inodes"],
     ["memory", "memory is 97 % in use: 0.30 GiB of 7.80 GiB available", "out_of_memory", "97 % in use"],
     ["swap", "swap is 91 % in use: 1.80 GiB of 2.00 GiB", "out_of_memory", "91 % in use"],
-    ["load", "the load is 6.2 per processor: 12.40 over 5 minutes with 2 processors", "resource_limit", "6.2 per processor"],
+    [
+      "load",
+      "the load is 6.2 per processor: 12.40 over 5 minutes with 2 processors",
+      "resource_limit",
+      "6.2 per processor",
+    ],
     ["cpu", "the processors are 98 % busy", "resource_limit", "98 % busy"],
   ])("%s", (source, message, category, said) => {
     const answer = explain(host(source, message));
@@ -76,9 +86,24 @@ describe("systemd's own words", () => {
   });
 
   test.each<[string, string, Category, string]>([
-    ["200/CHDIR", "systemd[1]: w.service: Changing to the requested working directory failed: No such file or directory", "missing_file", "WorkingDirectory="],
-    ["217/USER", "systemd[9]: w.service: Failed to determine user credentials: No such process", "config_error", "User="],
-    ["216/GROUP", "systemd[9]: w.service: Failed to determine group credentials: No such process", "config_error", "Group="],
+    [
+      "200/CHDIR",
+      "systemd[1]: w.service: Changing to the requested working directory failed: No such file or directory",
+      "missing_file",
+      "WorkingDirectory=",
+    ],
+    [
+      "217/USER",
+      "systemd[9]: w.service: Failed to determine user credentials: No such process",
+      "config_error",
+      "User=",
+    ],
+    [
+      "216/GROUP",
+      "systemd[9]: w.service: Failed to determine group credentials: No such process",
+      "config_error",
+      "Group=",
+    ],
     ["217/USER", "", "config_error", "does not exist"],
   ])("for what it could not do say what is missing: %s", (status, line, category, said) => {
     const answer = exited("w.service", status, line === "" ? [] : [line]);
@@ -88,14 +113,18 @@ describe("systemd's own words", () => {
   });
 
   test("name the environment file that is missing as such", () => {
-    const logs = "systemd[1]: e.service: Failed to load environment files: No such file or directory\nsystemd[1]: e.service: Failed to run 'start' task: No such file or directory";
-    const answer = explain(unit("e.service", logs, { message: "e.service failed: result 'resources'", exitCode: null }));
+    const logs =
+      "systemd[1]: e.service: Failed to load environment files: No such file or directory\nsystemd[1]: e.service: Failed to run 'start' task: No such file or directory";
+    const answer = explain(
+      unit("e.service", logs, { message: "e.service failed: result 'resources'", exitCode: null }),
+    );
     expect(answer.category).toBe("missing_file");
     expect(answer.cause).toContain("EnvironmentFile=");
   });
 
   test("tell the watchdog's kill as one, not as an assertion", () => {
-    const logs = "systemd[1]: d.service: Watchdog timeout (limit 3s)!\nsystemd[1]: d.service: Killing process 7 (d) with signal SIGABRT.\nsystemd[1]: d.service: Main process exited, code=dumped, status=6/ABRT\nsystemd[1]: d.service: Failed with result 'watchdog'.";
+    const logs =
+      "systemd[1]: d.service: Watchdog timeout (limit 3s)!\nsystemd[1]: d.service: Killing process 7 (d) with signal SIGABRT.\nsystemd[1]: d.service: Main process exited, code=dumped, status=6/ABRT\nsystemd[1]: d.service: Failed with result 'watchdog'.";
     const answer = explain(unit("d.service", logs, { message: "d.service failed: result 'watchdog'", exitCode: 134 }));
     expect(answer.category).toBe("timeout");
     expect(answer.cause).toContain("WatchdogSec=");
@@ -107,7 +136,8 @@ describe("systemd's own words", () => {
   });
 
   test("in a unit's description are no evidence", () => {
-    const logs = "systemd[1]: Starting Retry of timed out and refused connections...\nsystemd[1]: q.service: Failed with result 'exit-code'.";
+    const logs =
+      "systemd[1]: Starting Retry of timed out and refused connections...\nsystemd[1]: q.service: Failed with result 'exit-code'.";
     expect(explain(unit("q.service", logs)).category).toBe("unknown");
   });
 });
@@ -132,11 +162,14 @@ describe("a text speaks only of what the evidence shows", () => {
   });
 
   test("a refused Java option of an unknown program gives no Java advice", () => {
-    expect(words("authd: Error: login failed for account 7: bad passphrase").text).not.toMatch(/PostgreSQL|MySQL|Redis/);
+    expect(words("authd: Error: login failed for account 7: bad passphrase").text).not.toMatch(
+      /PostgreSQL|MySQL|Redis/,
+    );
   });
 
   test("the path is the one that is missing, not the one that names it", () => {
-    const line = "balancer[9]: Error in file /etc/bal/main.conf line 4: cannot include /etc/bal/extra.conf: No such file or directory";
+    const line =
+      "balancer[9]: Error in file /etc/bal/main.conf line 4: cannot include /etc/bal/extra.conf: No such file or directory";
     const { category, text } = words(line);
     expect(category).toBe("missing_file");
     expect(text).toContain("/etc/bal/extra.conf");
@@ -200,10 +233,26 @@ describe("a line is read", () => {
     ["an operation with its number: locked memory", ["mlock: Cannot allocate memory"], "permission_denied"],
     ["an operation with its number: a sandbox", ["mkdir /var/lib/x: read-only file system"], "permission_denied"],
     ["an operation with its number: file watches", ["add watch: No space left on device (inotify)"], "resource_limit"],
-    ["the innermost message of a chain", ["RuntimeError: start failed", "Caused by: java.net.UnknownHostException: db7"], "dns_failure"],
+    [
+      "the innermost message of a chain",
+      ["RuntimeError: start failed", "Caused by: java.net.UnknownHostException: db7"],
+      "dns_failure",
+    ],
     ["the innermost message of a line", ["start: load plugins: open /p: permission denied"], "permission_denied"],
-    ["what is missing and done without as no cause", ["TOKEN is not set, tracing is off", "open /srv/a: permission denied"], "permission_denied"],
-    ["what came back as no cause", ["dial tcp 10.0.0.1:80: connection refused, retry in 2s", "connection established", "panic: index out of range [3]"], "crash"],
+    [
+      "what is missing and done without as no cause",
+      ["TOKEN is not set, tracing is off", "open /srv/a: permission denied"],
+      "permission_denied",
+    ],
+    [
+      "what came back as no cause",
+      [
+        "dial tcp 10.0.0.1:80: connection refused, retry in 2s",
+        "connection established",
+        "panic: index out of range [3]",
+      ],
+      "crash",
+    ],
   ])("%s", (_, lines, category) => {
     const logs = lines.map((line) => `app[9]: ${line}`).join("\n");
     expect(explain(unit("app.service", logs)).category).toBe(category);

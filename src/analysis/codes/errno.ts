@@ -34,7 +34,8 @@ export const ERRNOS = {
   tooLong: {
     name: "E2BIG",
     number: 7,
-    texts: "argument list too long | argumentliste ist zu lang | liste d'arguments trop longue | la lista de argumentos es demasiado larga | lista de argumentos muito longa | 引数リストが長すぎ",
+    texts:
+      "argument list too long | argumentliste ist zu lang | liste d'arguments trop longue | la lista de argumentos es demasiado larga | lista de argumentos muito longa | 引数リストが長すぎ",
   },
   execFormat: {
     name: "ENOEXEC",
@@ -93,7 +94,8 @@ export const ERRNOS = {
   systemFiles: {
     name: "ENFILE",
     number: 23,
-    texts: "too many open files in system | zu viele offene dateien im system | demasiados ficheros abiertos en el sistema",
+    texts:
+      "too many open files in system | zu viele offene dateien im system | demasiados ficheros abiertos en el sistema",
   },
   files: {
     name: "EMFILE",
@@ -105,7 +107,8 @@ export const ERRNOS = {
   fileTooLarge: {
     name: "EFBIG",
     number: 27,
-    texts: "file too large | die datei ist zu groß | fichier trop gros | fichero demasiado grande | arquivo muito grande",
+    texts:
+      "file too large | die datei ist zu groß | fichier trop gros | fichero demasiado grande | arquivo muito grande",
   },
   noSpace: {
     name: "ENOSPC",
@@ -122,12 +125,14 @@ export const ERRNOS = {
   pipe: {
     name: "EPIPE",
     number: 32,
-    texts: "broken pipe | datenübergabe unterbrochen | relais brisé | tubería rota | pipe quebrado | パイプが切断されました",
+    texts:
+      "broken pipe | datenübergabe unterbrochen | relais brisé | tubería rota | pipe quebrado | パイプが切断されました",
   },
   noSystemCall: {
     name: "ENOSYS",
     number: 38,
-    texts: "function not implemented | funktion nicht implementiert | fonction non implantée | función no implementada | função não implementada",
+    texts:
+      "function not implemented | funktion nicht implementiert | fonction non implantée | función no implementada | função não implementada",
   },
   family: {
     name: "EAFNOSUPPORT",
@@ -179,7 +184,11 @@ export const ERRNOS = {
       "no route to host | hostunreachable | host is unreachable | keine route zum zielrechner | aucun chemin d'accès pour atteindre l'hôte | no existe ninguna ruta hasta | no hay ruta hasta | não há rota para o host | não existe rota para | ホストへの経路がありません",
   },
   badMessage: { name: "EBADMSG", number: 74, texts: "bad message | ungültige nachricht" },
-  stale: { name: "ESTALE", number: 116, texts: "stale file handle | stale nfs file handle | veralteter nfs-dateizugriff" },
+  stale: {
+    name: "ESTALE",
+    number: 116,
+    texts: "stale file handle | stale nfs file handle | veralteter nfs-dateizugriff",
+  },
   unclean: {
     name: "EUCLEAN",
     number: 117,
@@ -201,7 +210,19 @@ export const textsOf = ({ texts }: Errno): readonly string[] => texts.split(" | 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
 /** How the number is spelled where its text is not: after a word that says what it is. */
-const NUMBERED = ["errno ", "errno=", "errno: ", "errno -", "errno: -", "os error ", "errcode: ", "err=", "err: -", "error=-", "code: "];
+const NUMBERED = [
+  "errno ",
+  "errno=",
+  "errno: ",
+  "errno -",
+  "errno: -",
+  "os error ",
+  "errcode: ",
+  "err=",
+  "err: -",
+  "error=-",
+  "code: ",
+];
 
 /** The literals to look for, in small letters. */
 export const literalsOf = (errno: Errno): readonly string[] => [

@@ -1,6 +1,7 @@
 import { codeRules } from "./code.ts";
 
-const DEEPER = /caused by|---> |connection refused|permission denied|no such file|timed? ?out|unknown ?host|already in use/i;
+const DEEPER =
+  /caused by|---> |connection refused|permission denied|no such file|timed? ?out|unknown ?host|already in use/i;
 
 /** Node's and Bun's error codes (Node's doc/api/errors.md, libuv's and undici's codes; OpenSSL's reasons as Node spells them). */
 export const NODE_CODES = codeRules("node-code", [
@@ -15,22 +16,29 @@ export const NODE_CODES = codeRules("node-code", [
     tier: "cause",
     not: /NODE_MODULE_VERSION|invalid ELF|wrong ELF|GLIBC|module '\//i,
   },
-  { category: "version_mismatch", codes: "ERR_REQUIRE_ESM | ERR_UNKNOWN_FILE_EXTENSION | ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING", tier: "cause" },
+  {
+    category: "version_mismatch",
+    codes: "ERR_REQUIRE_ESM | ERR_UNKNOWN_FILE_EXTENSION | ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING",
+    tier: "cause",
+  },
   { category: "out_of_memory", codes: "ERR_WORKER_OUT_OF_MEMORY | ERR_MEMORY_ALLOCATION_FAILED" },
   {
     category: "config_error",
-    codes: "ERR_SOCKET_BAD_PORT | ERR_INVALID_URL | ERR_PARSE_ARGS_UNKNOWN_OPTION | ERR_INVALID_PACKAGE_CONFIG | ERR_INVALID_FILE_URL_PATH | ERR_INVALID_PROTOCOL",
+    codes:
+      "ERR_SOCKET_BAD_PORT | ERR_INVALID_URL | ERR_PARSE_ARGS_UNKNOWN_OPTION | ERR_INVALID_PACKAGE_CONFIG | ERR_INVALID_FILE_URL_PATH | ERR_INVALID_PROTOCOL",
     tier: "cause",
   },
   {
     category: "timeout",
-    codes: "UND_ERR_CONNECT_TIMEOUT | UND_ERR_HEADERS_TIMEOUT | UND_ERR_BODY_TIMEOUT | ERR_SOCKET_CONNECTION_TIMEOUT | ESOCKETTIMEDOUT",
+    codes:
+      "UND_ERR_CONNECT_TIMEOUT | UND_ERR_HEADERS_TIMEOUT | UND_ERR_BODY_TIMEOUT | ERR_SOCKET_CONNECTION_TIMEOUT | ESOCKETTIMEDOUT",
     tier: "likely",
   },
   { category: "connection_refused", codes: "UND_ERR_SOCKET | ERR_STREAM_PREMATURE_CLOSE", tier: "symptom" },
   {
     category: "crash",
-    codes: "ERR_ASSERTION | ERR_INVALID_ARG_TYPE | ERR_INVALID_ARG_VALUE | ERR_OUT_OF_RANGE | ERR_INTERNAL_ASSERTION | ERR_INVALID_STATE | ERR_UNHANDLED_ERROR | ERR_METHOD_NOT_IMPLEMENTED | ERR_BUFFER_OUT_OF_BOUNDS",
+    codes:
+      "ERR_ASSERTION | ERR_INVALID_ARG_TYPE | ERR_INVALID_ARG_VALUE | ERR_OUT_OF_RANGE | ERR_INTERNAL_ASSERTION | ERR_INVALID_STATE | ERR_UNHANDLED_ERROR | ERR_METHOD_NOT_IMPLEMENTED | ERR_BUFFER_OUT_OF_BOUNDS",
     tier: "symptom",
   },
 ]);
@@ -70,7 +78,8 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   },
   {
     category: "missing_dependency",
-    codes: "not found in current path | could not find module < | couldn't resolve module/action | could not find application file",
+    codes:
+      "not found in current path | could not find module < | couldn't resolve module/action | could not find application file",
     tier: "cause",
   },
   {
@@ -81,7 +90,8 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   },
   {
     category: "out_of_memory",
-    codes: "OutOfMemoryError | OutOfMemoryException | MemoryError | NoMemoryError | bad_alloc | InsufficientMemoryException | MEMORY_LIMIT_EXCEEDED | STORAGE_ERROR",
+    codes:
+      "OutOfMemoryError | OutOfMemoryException | MemoryError | NoMemoryError | bad_alloc | InsufficientMemoryException | MEMORY_LIMIT_EXCEEDED | STORAGE_ERROR",
     not: /native thread|GC overhead limit \d/i,
   },
   {
@@ -93,7 +103,8 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   },
   {
     category: "connection_refused",
-    codes: "ConnectionResetError | BrokenPipeError | ConnectionAbortedError | EOFError: end of file reached | Errno::EPIPE | Errno::ECONNRESET | ClosedChannelException | ConnectionClosedException | ServerDisconnectedError | RemoteDisconnected",
+    codes:
+      "ConnectionResetError | BrokenPipeError | ConnectionAbortedError | EOFError: end of file reached | Errno::EPIPE | Errno::ECONNRESET | ClosedChannelException | ConnectionClosedException | ServerDisconnectedError | RemoteDisconnected",
     tier: "symptom",
   },
   {
@@ -118,10 +129,16 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   },
   {
     category: "lock_conflict",
-    codes: "OverlappingFileLockException | LockException | LockObtainFailedException | FileLockInterruptionException | DeadlockLoserDataAccessException | CannotAcquireLockException | LockTimeout | AlreadyRunningException | InstanceAlreadyExistsException | LockError | PessimisticLockException | LockTimeoutException",
+    codes:
+      "OverlappingFileLockException | LockException | LockObtainFailedException | FileLockInterruptionException | DeadlockLoserDataAccessException | CannotAcquireLockException | LockTimeout | AlreadyRunningException | InstanceAlreadyExistsException | LockError | PessimisticLockException | LockTimeoutException",
     tier: "cause",
   },
-  { category: "resource_limit", codes: "RejectedExecutionException | TooManyRequestsException | TooManyRequestsError | RateLimitError | RateLimitException | ThrottlingException | ConnectionPoolTimeoutException | PoolExhaustedException | LimitExceededException | RequestLimitExceeded | ProvisionedThroughputExceededException | QuotaExceededException | unable to create new native thread | TOO_MANY_PARTS | TOO_MANY_SIMULTANEOUS_QUERIES", tier: "cause" },
+  {
+    category: "resource_limit",
+    codes:
+      "RejectedExecutionException | TooManyRequestsException | TooManyRequestsError | RateLimitError | RateLimitException | ThrottlingException | ConnectionPoolTimeoutException | PoolExhaustedException | LimitExceededException | RequestLimitExceeded | ProvisionedThroughputExceededException | QuotaExceededException | unable to create new native thread | TOO_MANY_PARTS | TOO_MANY_SIMULTANEOUS_QUERIES",
+    tier: "cause",
+  },
   {
     category: "data_corruption",
     codes:
@@ -155,8 +172,18 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
 export const RUST_KINDS = codeRules("rust-kind", [
   { category: "missing_file", codes: "NotFound", form: "kind: %", tier: "cause" },
   { category: "permission_denied", codes: "PermissionDenied", form: "kind: %", tier: "root" },
-  { category: "connection_refused", codes: "ConnectionRefused | HostUnreachable | NetworkUnreachable", form: "kind: %", tier: "likely" },
-  { category: "connection_refused", codes: "ConnectionReset | ConnectionAborted | NotConnected | BrokenPipe", form: "kind: %", tier: "symptom" },
+  {
+    category: "connection_refused",
+    codes: "ConnectionRefused | HostUnreachable | NetworkUnreachable",
+    form: "kind: %",
+    tier: "likely",
+  },
+  {
+    category: "connection_refused",
+    codes: "ConnectionReset | ConnectionAborted | NotConnected | BrokenPipe",
+    form: "kind: %",
+    tier: "symptom",
+  },
   { category: "port_conflict", codes: "AddrInUse", form: "kind: %" },
   { category: "config_error", codes: "AddrNotAvailable", form: "kind: %", tier: "likely" },
   { category: "timeout", codes: "TimedOut", form: "kind: %", tier: "symptom" },
@@ -168,9 +195,22 @@ export const RUST_KINDS = codeRules("rust-kind", [
 /** Reasons that Erlang's and Elixir's programs end with beside the error numbers (inet, file, gen_server, ssl). */
 export const ERLANG_REASONS = codeRules("erlang-reason", [
   { category: "dns_failure", codes: "nxdomain" },
-  { category: "lock_conflict", codes: "already_registered | duplicate_name | {already_started", tier: "cause", not: /application|supervisor: \{local/i },
+  {
+    category: "lock_conflict",
+    codes: "already_registered | duplicate_name | {already_started",
+    tier: "cause",
+    not: /application|supervisor: \{local/i,
+  },
   { category: "resource_limit", codes: "system_limit", tier: "cause" },
-  { category: "tls_certificate", codes: "bad_certificate | {bad_cert | certificate_expired | unknown_ca | {tls_alert", not: /handshake.{0,40}time/i },
-  { category: "data_corruption", codes: "not_a_log_file | premature_eof | {badmatch,{error,{not_a | bad_chunk | {file_error | corrupt_table", tier: "cause" },
+  {
+    category: "tls_certificate",
+    codes: "bad_certificate | {bad_cert | certificate_expired | unknown_ca | {tls_alert",
+    not: /handshake.{0,40}time/i,
+  },
+  {
+    category: "data_corruption",
+    codes: "not_a_log_file | premature_eof | {badmatch,{error,{not_a | bad_chunk | {file_error | corrupt_table",
+    tier: "cause",
+  },
   { category: "missing_file", codes: "{error,enoent} | ,enoent} | {enoent", tier: "cause" },
 ]);

@@ -21,7 +21,8 @@ const STEPS: readonly Step[] = [
     name: "CHDIR",
     category: "missing_file",
     said: "changing to the requested working directory failed",
-    cause: "The directory {path|} that the unit of {source} names as WorkingDirectory= does not exist, or may not be entered.",
+    cause:
+      "The directory {path|} that the unit of {source} names as WorkingDirectory= does not exist, or may not be entered.",
     fix: "See WorkingDirectory= in {show}. Create the directory for the unit's user or correct the path, then {restart} ({source}).",
   },
   {
@@ -29,7 +30,8 @@ const STEPS: readonly Step[] = [
     name: "EXEC",
     category: "missing_file",
     tier: "symptom",
-    cause: "systemd could not run the program of {source}: as a rule its path does not exist, or it may not be executed.",
+    cause:
+      "systemd could not run the program of {source}: as a rule its path does not exist, or it may not be executed.",
     fix: "See ExecStart= in {show} and whether the program exists and may be executed (`ls -l`), correct one of the two, then {restart} ({source}).",
   },
   {
@@ -54,7 +56,8 @@ const STEPS: readonly Step[] = [
     category: "missing_file",
     tier: "likely",
     said: "failed to set up standard output",
-    cause: "The file that the unit of {source} writes its output to (StandardOutput=) cannot be opened: {path|its directory} is missing or refused.",
+    cause:
+      "The file that the unit of {source} writes its output to (StandardOutput=) cannot be opened: {path|its directory} is missing or refused.",
     fix: "See StandardOutput= in {show}; create the directory or correct the path, then {restart} ({source}).",
   },
   {
@@ -63,7 +66,8 @@ const STEPS: readonly Step[] = [
     category: "missing_file",
     tier: "likely",
     said: "failed to set up mount namespacing",
-    cause: "A path that the unit of {source} hides, binds or makes writable ({path|ReadWritePaths=, BindPaths= and the like}) does not exist.",
+    cause:
+      "A path that the unit of {source} hides, binds or makes writable ({path|ReadWritePaths=, BindPaths= and the like}) does not exist.",
     fix: "See the paths in {show}; create the one that is missing, or put `-` before it, then {restart} ({source}).",
   },
   {
@@ -106,7 +110,14 @@ const STEP_RULES: readonly Rule[] = STEPS.map(({ status, name, category, cause, 
     any: [`status=${status}`, `${status}/${name.toLowerCase()}`, `step ${name.toLowerCase()}`, ...words],
     when: new RegExp(spelled.join("|"), "i"),
     not: /permission denied|not permitted|exec format/i,
-    beats: ["systemd-exec-missing", "systemd-unit-invalid", "status-203", "errno-no-entry", "no-such-file", "data-directory-missing"],
+    beats: [
+      "systemd-exec-missing",
+      "systemd-unit-invalid",
+      "status-203",
+      "errno-no-entry",
+      "no-such-file",
+      "data-directory-missing",
+    ],
     exitCodes: [status],
     tier,
     cause,
@@ -125,7 +136,8 @@ const RESULTS: readonly Rule[] = [
     not: /permission denied/i,
     beats: ["environment-file-missing", "errno-no-entry", "no-such-file"],
     tier: "root",
-    cause: "An environment file that the unit of {source} names (EnvironmentFile=) does not exist; systemd does not say which.",
+    cause:
+      "An environment file that the unit of {source} names (EnvironmentFile=) does not exist; systemd does not say which.",
     fix: "See EnvironmentFile= in {show}. Restore the file, or put `-` before its path if the service does without, then {restart} ({source}).",
   },
   {

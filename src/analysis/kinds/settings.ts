@@ -37,10 +37,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
       error in | errors in | errors found | error found | problem in | problems in | errors were found | problems found | error(s) | errors: | mistakes in | errors while parsing | errors occurred while
       errors detected | error detected | error reading config | issues found in | validation error | validation failed | configuration check | config check | sanity check | syntax check
     `),
-    when: new RegExp(
-      `\\b\\d{1,5} (?:\\w{1,12} )?(?:error|problem|issue|mistake)s?(?:\\(s\\))? (?:\\w{1,10} )?(?:in|while|reading|parsing)\\b.{0,80}(?:config|settings|options|\\/etc\\/|\\.(?:conf|cfg|ini|ya?ml|toml|xml|json)\\b|rules|file)|\\b(?:error|problem|mistake|fault|issue)s?(?:\\(s\\))? (?:(?:was|were) )?(?:found |detected )?(?:in|with|parsing|reading|processing|loading|at) (?:the |your |its )?(?:config\\w{0,10}|settings|options|preferences|rule ?s(?:et)?)(?! server)|(?:config\\w{0,10}|settings|schema|syntax|rules?) (?:file )?(?:check|validation|test|sanity check) (?:has )?(?:failed|error|found)|validation (?:error|failed).{0,60}(?:config|setting|option|schema)|(?:config\\w{0,10}|settings).{0,60}(?:validation|did not validate|failed validation|does not conform|not conform)`,
-      "i",
-    ),
+    when: /\b\d{1,5} (?:\w{1,12} )?(?:error|problem|issue|mistake)s?(?:\(s\))? (?:\w{1,10} )?(?:in|while|reading|parsing)\b.{0,80}(?:config|settings|options|\/etc\/|\.(?:conf|cfg|ini|ya?ml|toml|xml|json)\b|rules|file)|\b(?:error|problem|mistake|fault|issue)s?(?:\(s\))? (?:(?:was|were) )?(?:found |detected )?(?:in|with|parsing|reading|processing|loading|at) (?:the |your |its )?(?:config\w{0,10}|settings|options|preferences|rule ?s(?:et)?)(?! server)|(?:config\w{0,10}|settings|schema|syntax|rules?) (?:file )?(?:check|validation|test|sanity check) (?:has )?(?:failed|error|found)|validation (?:error|failed).{0,60}(?:config|setting|option|schema)|(?:config\w{0,10}|settings).{0,60}(?:validation|did not validate|failed validation|does not conform|not conform)/i,
     not: /no such file|permission denied|connection refused|\b0 errors|no errors|does not exist|not found/i,
     tier: "cause",
     cause: "{source} found errors in its configuration {path|}; the lines before this one say which.",
@@ -133,6 +130,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
     when: /78\/CONFIG|(?:status|exit code|code) 78\b/i,
     exitCodes: [78],
     tier: "symptom",
-    cause: "{source} ended with 78, by which programs say that their configuration is wrong; the lines before may say where.",
+    cause:
+      "{source} ended with 78, by which programs say that their configuration is wrong; the lines before may say where.",
   },
 ]);

@@ -1,7 +1,19 @@
-import { ERRNO_RULES } from "../codes/errno-rules.ts";
+import { ERRNO_NETWORK } from "../codes/errno-network.ts";
+import { ERRNO_SYSTEM } from "../codes/errno-system.ts";
 import { ERLANG_REASONS, EXCEPTION_CLASSES, NODE_CODES, RUST_KINDS } from "../codes/languages.ts";
+import {
+  CONTAINER_REASONS,
+  CURL_CODES,
+  DIRECTORY_CODES,
+  GRPC_CODES,
+  HTTP_CODES,
+  MYSQL_NUMBERS,
+  OPENSSL_REASONS,
+  OTHER_DATABASES,
+  SQL_STATES,
+  WINDOWS_CODES,
+} from "../codes/services.ts";
 import { SYSTEMD_CODES } from "../codes/systemd.ts";
-import { CONTAINER_REASONS, CURL_CODES, DIRECTORY_CODES, GRPC_CODES, HTTP_CODES, MYSQL_NUMBERS, OPENSSL_REASONS, OTHER_DATABASES, SQL_STATES, WINDOWS_CODES } from "../codes/services.ts";
 import { MISSING, MISSING_PARTS } from "../kinds/absences.ts";
 import { TOO_SLOW, UNREACHED, UNRESOLVED } from "../kinds/peers.ts";
 import { CERTIFICATES, FORBIDDEN, UNBELIEVED } from "../kinds/refusals.ts";
@@ -55,7 +67,8 @@ export const RULES: readonly Rule[] = [
   ...CRASH,
   ...TIMEOUT,
   ...SYSTEMD_CODES,
-  ...ERRNO_RULES,
+  ...ERRNO_SYSTEM,
+  ...ERRNO_NETWORK,
   ...NODE_CODES,
   ...RUST_KINDS,
   ...ERLANG_REASONS,

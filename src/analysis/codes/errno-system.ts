@@ -1,21 +1,10 @@
-import type { Category } from "../model.ts";
-import type { Rule, Tier } from "../rules/rule.ts";
-import { ERRNOS, type Errno, literalsOf, patternOf } from "./errno.ts";
-
-/** What an error number means of one operation. */
-interface Meaning extends Pick<Rule, "cause" | "fix">, Partial<Pick<Rule, "with" | "not" | "types" | "beats">> {
-  id: string;
-  of: Errno;
-  category: Category;
-  tier: Tier;
-}
+import { ERRNOS } from "./errno.ts";
+import { meaningRules } from "./errno-meaning.ts";
 
 const OWNER_FIX =
   "See who owns {path|what it was refused} (`ls -lZ`) and which user {source} runs as ({show}). Give that user the access, for instance by `chown` or a group, then {restart}.";
 const FILE_FIX =
   "Check whether {path|the file} exists for the user of {source} (`ls -l`), inside the container for a container. Restore it, create it, mount it or correct the path in the configuration, then {restart}.";
-const REACH_FIX =
-  "Check whether the service behind {host|the address} is up and listens (`{sockets}` there), and that no network or firewall rule is in the way. Start it, then {restart} ({source}).";
 const SPACE_FIX =
   "See what is full with `df -h` and `df -i`, and what fills it with `du -xsh` there. Free or add space, then {restart} ({source}).";
 const FILES_FIX =
@@ -26,14 +15,17 @@ const DEVICE_FIX =
   "Save the data first. Look at the device with `smartctl -a` and `journalctl -k`, at cable and controller; replace what reports errors, then bring {source} back.";
 const HOLDER_FIX =
   "Find who holds {path|it} with `fuser -v` or `lsof`, and whether another instance of {source} runs (`pgrep -a`). Let that one end properly, then {restart}.";
-
-const LIBRARY = /shared (?:object|librar)|\.so\b|\.so\.\d|\bdlopen\b|\.dll\b|\.dylib\b|_load_foreign|load(?:ing)? (?:shared )?librar/i;
-const TASK = /\b(?:v?fork|clone3?|pthread\w{0,20}|threads?|spawn|process(?:es)?|setuid|exec\w{0,3}|start new|goroutine|uv_thread\w{0,10})\b/i;
+const LIBRARY =
+  /shared (?:object|librar)|\.so\b|\.so\.\d|\bdlopen\b|\.dll\b|\.dylib\b|_load_foreign|load(?:ing)? (?:shared )?librar/i;
+const TASK =
+  /\b(?:v?fork|clone3?|pthread\w{0,20}|threads?|spawn|process(?:es)?|setuid|exec\w{0,3}|start new|goroutine|uv_thread\w{0,10})\b/i;
 const LOCK = /\b(?:lock|locking|flock|lockf|fcntl|locked|lockfile|pid ?file)\b|\.(?:lock|lck|pid)\b/i;
-const LOCK_MEMORY = /\bmlock|memlock|lock(?:ing|ed)? (?:all )?(?:\w{1,12} )?(?:memory|pages?)|locked memory|\bRLIMIT_MEMLOCK|\bvirtual lock|\bbpf\b|\bBPF\b/i;
+const LOCK_MEMORY =
+  /\bmlock|memlock|lock(?:ing|ed)? (?:all )?(?:\w{1,12} )?(?:memory|pages?)|locked memory|\bRLIMIT_MEMLOCK|\bvirtual lock|\bbpf\b|\bBPF\b/i;
 const SANDBOXED = /\/(?:home|root|etc|usr|boot|efi|opt|run|tmp|var\/(?:cache|tmp|log|run|spool))(?:\/|\b)/;
 
-const MEANINGS: readonly Meaning[] = [
+/** Error numbers of memory, files, programs, devices and locks. */
+export const ERRNO_SYSTEM = meaningRules([
   {
     id: "errno-locked-memory",
     of: ERRNOS.noMemory,
@@ -41,7 +33,8 @@ const MEANINGS: readonly Meaning[] = [
     tier: "root",
     with: LOCK_MEMORY,
     beats: ["cannot-allocate", "errno-no-memory", "semaphores-exhausted", "map-count"],
-    cause: "{source} may not lock memory: its limit of locked memory is too low, or the privilege for it (CAP_IPC_LOCK) is missing. The host has memory.",
+    cause:
+      "{source} may not lock memory: its limit of locked memory is too low, or the privilege for it (CAP_IPC_LOCK) is missing. The host has memory.",
     fix: "Give {source} the right to lock memory with {edit} (LimitMEMLOCK or CAP_IPC_LOCK in a unit, `--ulimit memlock` or `--cap-add IPC_LOCK` for a container), or switch its locking off, then {restart}.",
   },
   {
@@ -50,7 +43,8 @@ const MEANINGS: readonly Meaning[] = [
     category: "permission_denied",
     tier: "root",
     with: LOCK_MEMORY,
-    cause: "{source} may not lock memory: its limit of locked memory is too low, or the privilege for it (CAP_IPC_LOCK) is missing.",
+    cause:
+      "{source} may not lock memory: its limit of locked memory is too low, or the privilege for it (CAP_IPC_LOCK) is missing.",
     fix: "Give {source} the right to lock memory with {edit} (LimitMEMLOCK or CAP_IPC_LOCK in a unit, `--ulimit memlock` or `--cap-add IPC_LOCK` for a container), or switch its locking off, then {restart}.",
   },
   {
@@ -61,15 +55,6 @@ const MEANINGS: readonly Meaning[] = [
     not: /mlock|memlock|lock(?:ing|ed)? memory|overcommit_memory|killed? process|shared memory segment|out of memory: kill|perhaps|\bmay\b|\bmight\b/i,
     cause: "{source} asked the system for memory and got none.",
     fix: "See who uses the memory (`free -m`, {status}). Give {source} more memory or a lower internal limit, find what grew, then {restart}.",
-  },
-  {
-    id: "errno-listen-refused",
-    of: ERRNOS.access,
-    category: "permission_denied",
-    tier: "root",
-    with: /\b(?:bind|binding|listen|listening)\b/i,
-    cause: "{source} may not listen on {port|its port}: ports below 1024 need a privilege.",
-    fix: "Let {source} have the port: `AmbientCapabilities=CAP_NET_BIND_SERVICE` in a unit, `--cap-add NET_BIND_SERVICE` for a container, or a port above 1023 in its configuration. Then {restart}.",
   },
   {
     id: "errno-access",
@@ -85,7 +70,8 @@ const MEANINGS: readonly Meaning[] = [
     of: ERRNOS.notPermitted,
     category: "permission_denied",
     tier: "cause",
-    cause: "{source} attempted an operation that it is not permitted{path|}: a capability, the ownership or a security profile is in the way.",
+    cause:
+      "{source} attempted an operation that it is not permitted{path|}: a capability, the ownership or a security profile is in the way.",
     fix: "See which operation the line names and what {source} runs as ({show}). Give it the capability or the ownership it needs, then {restart}.",
   },
   {
@@ -96,16 +82,6 @@ const MEANINGS: readonly Meaning[] = [
     with: LIBRARY,
     cause: "{source} cannot load the shared library {module|that it needs}.",
     fix: "See what is missing with `ldd` on the program, install the package that brings {module|the library}, and {restart} ({source}).",
-  },
-  {
-    id: "errno-socket-missing",
-    of: ERRNOS.noEntry,
-    category: "connection_refused",
-    tier: "root",
-    with: /\b(?:connect|connecting|dial|dialing)\b.{0,200}(?:\.sock\b|unix|socket|\/run\/|PGSQL)|(?:unix:|\.sock\b|\.s\.PGSQL).{0,120}\bconnect/i,
-    beats: ["errno-no-entry", "no-such-file", "language-file-not-found"],
-    cause: "{source} could not connect to {path|a socket}: the service behind it does not run.",
-    fix: "Start the service that makes {path|the socket}, or correct the path that {source} uses, then {restart} ({source}).",
   },
   {
     id: "errno-no-entry",
@@ -140,7 +116,8 @@ const MEANINGS: readonly Meaning[] = [
     of: ERRNOS.execFormat,
     category: "version_mismatch",
     tier: "root",
-    cause: "{path|The program} is none that this system can run: it was built for another processor, or it is a script whose first line names no interpreter (`#!`).",
+    cause:
+      "{path|The program} is none that this system can run: it was built for another processor, or it is a script whose first line names no interpreter (`#!`).",
     fix: "See with `file {path|<the program>}` what it is: give a script its first line (such as `#!/bin/sh`), else take the build for this machine (`uname -m`). Then {restart} ({source}).",
   },
   {
@@ -264,16 +241,9 @@ const MEANINGS: readonly Meaning[] = [
     of: ERRNOS.fileTooLarge,
     category: "resource_limit",
     tier: "cause",
-    cause: "{path|A file} of {source} reached the largest size that it may have (a limit of the process or of the file system).",
+    cause:
+      "{path|A file} of {source} reached the largest size that it may have (a limit of the process or of the file system).",
     fix: "See the limit of {source} ({show}: LimitFSIZE, `ulimit -f`) and let it rotate the file or raise the limit, then {restart}.",
-  },
-  {
-    id: "errno-no-buffers",
-    of: ERRNOS.noBuffers,
-    category: "resource_limit",
-    tier: "likely",
-    cause: "The kernel has no buffer left for the sockets of {source}.",
-    fix: "See `ss -s` and the queue of the interface (`ip -s link`); raise net.core.wmem_max and its like by a file in /etc/sysctl.d, or let {source} send less at once.",
   },
   {
     id: "errno-read-only-sandbox",
@@ -283,7 +253,8 @@ const MEANINGS: readonly Meaning[] = [
     types: ["systemd"],
     beats: ["read-only-file-system", "errno-read-only"],
     not: /\b(?:kernel|sd[a-z]|nvme|remount)/i,
-    cause: "{source} may not write to {path|a path}: for its unit that place is read-only (ProtectSystem=, ProtectHome= or ReadOnlyPaths=). Nothing speaks of a disk error.",
+    cause:
+      "{source} may not write to {path|a path}: for its unit that place is read-only (ProtectSystem=, ProtectHome= or ReadOnlyPaths=). Nothing speaks of a disk error.",
     fix: "See what the unit of {source} forbids ({show}) and allow the place with `ReadWritePaths={path|<path>}`, `StateDirectory=` or `CacheDirectory=` by {edit}, then {restart}. If it is read-only for others too (`findmnt`), look at the disk.",
   },
   {
@@ -294,7 +265,8 @@ const MEANINGS: readonly Meaning[] = [
     types: ["docker"],
     with: SANDBOXED,
     beats: ["read-only-file-system", "errno-read-only"],
-    cause: "{source} may not write to {path|a path}: the container's own file system, or that mount, is read-only. Nothing speaks of a disk error.",
+    cause:
+      "{source} may not write to {path|a path}: the container's own file system, or that mount, is read-only. Nothing speaks of a disk error.",
     fix: "See how {source} is run ({show}: read_only, `:ro` mounts) and give it a volume or a tmpfs where it writes, then create it again.",
   },
   {
@@ -303,7 +275,8 @@ const MEANINGS: readonly Meaning[] = [
     category: "hardware_io",
     tier: "likely",
     not: /\/sys\/|\/proc\/|container|--read-only|readOnlyRootFilesystem|sysctl|ProtectSystem|oci runtime|\/etc\/resolv|entrypoint/i,
-    cause: "The file system {path|of {source}} is read-only: after disk errors the kernel makes it so, or it is mounted so.",
+    cause:
+      "The file system {path|of {source}} is read-only: after disk errors the kernel makes it so, or it is mounted so.",
     fix: "See why with `journalctl -k` and `findmnt`: after disk errors check the device with `smartctl -a`; if it is mounted so on purpose, give {source} a place that it may write to. Then {restart}.",
   },
   {
@@ -365,90 +338,4 @@ const MEANINGS: readonly Meaning[] = [
     cause: "{source} needs something of the kernel that this one does not have.",
     fix: "Compare the kernel (`uname -r`) with what {source} asks for: take a newer kernel, or a release of {source} for this one. Then {restart}.",
   },
-  {
-    id: "errno-family",
-    of: ERRNOS.family,
-    category: "config_error",
-    tier: "likely",
-    cause: "{source} is told to use a kind of address (as a rule IPv6) that this host has switched off.",
-    fix: "Let {source} listen on or call an IPv4 address in its settings, or switch IPv6 on for the host. Then {restart}.",
-  },
-  {
-    id: "errno-address-in-use",
-    of: ERRNOS.addressInUse,
-    category: "port_conflict",
-    tier: "root",
-    cause: "{source} could not listen: {port|its port} is already taken by another program.",
-    fix: "Find who has {port|its port} with `{sockets}`. Stop that program, or give {source} another one in its configuration, then {restart}.",
-  },
-  {
-    id: "errno-no-local-port",
-    of: ERRNOS.addressUnknown,
-    category: "resource_limit",
-    tier: "likely",
-    with: /\bconnect|\bdial/i,
-    not: /\b(?:bind|listen)/i,
-    cause: "{source} got no local port for a connection: they are used up, or the address is none of this host's.",
-    fix: "See what opens so many connections (`ss -s`); let {source} keep its connections, or widen net.ipv4.ip_local_port_range by a file in /etc/sysctl.d. Then look at {source} again.",
-  },
-  {
-    id: "errno-address-unknown",
-    of: ERRNOS.addressUnknown,
-    category: "config_error",
-    tier: "cause",
-    not: /\bconnect\b|connecting|dial (?:tcp|udp)/i,
-    cause: "{source} is told to listen on an address ({host|see the line}) that this host does not have.",
-    fix: "Compare the address in the configuration of {source} with those of the host (`ip addr`); correct it, or let {source} start when the network is up. Then {restart}.",
-  },
-  {
-    id: "errno-refused",
-    of: ERRNOS.refused,
-    category: "connection_refused",
-    tier: "likely",
-    not: /(?:readiness|liveness|startup) probe|refused because too many/i,
-    cause: "{source} could not connect to {host|a service that it needs}: nothing listens there (connection refused).",
-    fix: REACH_FIX,
-  },
-  {
-    id: "errno-host-unreachable",
-    of: ERRNOS.hostUnreachable,
-    category: "connection_refused",
-    tier: "cause",
-    cause: "{source} cannot reach {host|a host that it needs}: the network has no way there.",
-    fix: "Check the route and the host (`ip route get`, `ping`) from where {source} runs, and the firewall or network between them; then {restart}.",
-  },
-  {
-    id: "errno-network-unreachable",
-    of: ERRNOS.networkUnreachable,
-    category: "connection_refused",
-    tier: "cause",
-    cause: "{source} cannot reach {host|a host that it needs}: the network has no way there.",
-    fix: "Check the route and the host (`ip route get`, `ping`) from where {source} runs, and the firewall or network between them; then {restart}.",
-  },
-  {
-    id: "errno-reset",
-    of: ERRNOS.reset,
-    category: "connection_refused",
-    tier: "symptom",
-    not: /\binfo\b(?!['"]:)|\bdebug\b|from client|client disconnected|preauth|invalid user/i,
-    cause: "{host|The other side} closed the connection of {source}.",
-    fix: "Look at the log of the other side ({host|the service that {source} talks to}) at that time: it ended the connection. When it is healthy, {restart}.",
-  },
-  {
-    id: "errno-timed-out",
-    of: ERRNOS.timedOut,
-    category: "timeout",
-    tier: "symptom",
-    not: /\b(?:keepalive|idle|client timed out)\b/i,
-    cause: "{host|Something that {source} needs} did not answer in time.",
-    fix: "Find out why {host|the other side} does not answer {source}: is it slow, overloaded or cut off (a firewall that drops)? Cure that, then {restart}.",
-  },
-];
-
-/** The rules of the error numbers: (operation, number) decide together. */
-export const ERRNO_RULES: readonly Rule[] = MEANINGS.map(({ of, ...rest }) => ({
-  where: "both",
-  any: literalsOf(of),
-  when: new RegExp(patternOf(of), "i"),
-  ...rest,
-}));
+]);
