@@ -50,18 +50,13 @@ const DENIED_FACTOR = 0.5;
 
 /** What the program does without: it says so, and goes on. */
 const DOES_WITHOUT =
-  /\b(?:is|are|stays?|remains?|will be|turned|switched) (?:off|disabled|inactive|unavailable for now|left out|written to the log)\b|\bdisabl(?:ed|ing)\b[^:]{0,60}$|\bnot (?:set|configured|found|enabled|installed|available)\b[^:]{0,40}[,;(-]{1,2} ?(?:so |using|use|assuming|defaulting|default|continuing|proceeding|disabl|running without|going on|nothing|fine|ok\b)|\b(?:continuing|proceeding|going on|carrying on|running) without\b|\bwithout it\b|\bno longer (?:supported|needed|used|necessary|has any effect)\b|\bis obsolete\b|\b(?:assuming|defaulting to|using (?:the )?(?:built-?in|fallback|system|internal|in-memory|previous|cached|old|default))\b|\b(?:feature|support|telemetry|metrics|tracing|reporting|analytics|plugin|cache|acceleration) (?:is )?(?:off|disabled|not enabled|unavailable)\b|\bnot critical\b|\bthis is (?:fine|ok|normal|expected|harmless)\b|\bnothing to (?:do|worry)\b|\bcan be (?:safely )?ignored\b|\bnot required\b/i;
+  /\b(?:is|are|stays?|remains?|will be|turned|switched) (?:off|disabled|inactive|unavailable for now|left out|written to the log)\b|\bdisabl(?:ed|ing)\b[^:]{0,60}$|\bnot (?:set|configured|found|enabled|installed|available)\b[^:]{0,40}[,;(-]{1,2} ?(?:so |using|use|assuming|defaulting|default|continuing|proceeding|disabl|running without|going on|nothing|fine|ok\b)|\b(?:continuing|proceeding|going on|carrying on|running) without\b|\bwithout it\b|\bnot found,? (?:so |and )?(?:the )?[\w -]{1,30} (?:is|will be) used|no longer (?:supported|needed|used|necessary|has any effect)\b|\bis obsolete\b|\b(?:assuming|defaulting to|using (?:the )?(?:built-?in|fallback|system|internal|in-memory|previous|cached|old|default))\b|\b(?:feature|support|telemetry|metrics|tracing|reporting|analytics|plugin|cache|acceleration) (?:is )?(?:off|disabled|not enabled|unavailable)\b|\bnot critical\b|\bthis is (?:fine|ok|normal|expected|harmless)\b|\bnothing to (?:do|worry)\b|\bcan be (?:safely )?ignored\b|\bnot required\b/i;
 const DOES_WITHOUT_FACTOR = 0.5;
 
 /** Advice, a question or a guess about what a failure may come of. */
 const ADVICE =
-  /\b(?:hint|tip|note|help|suggestion|advice)s?: |\b(?:please )?(?:check|verify|make sure|ensure|see|try)\b (?:that|if|whether|the|your|for|out|running|to|with)\b|\b(?:maybe|perhaps|possibly|possible causes?|probably|most likely|likely cause)\b|\bis (?:another|the) [\w ]{1,40}\?|\bdid you\b/i;
+  /^.{0,60}(?:\b(?:hint|tip|help|suggestion|advice)s?: |\b(?:please )?(?:check|verify|make sure|ensure|try)\b (?:that|if|whether|the|your|for|out|to)\b)|\b(?:maybe|perhaps|possibly|possible causes?|probably|most likely|likely cause)\b/i;
 const ADVICE_FACTOR = 0.9;
-
-/** It will be tried again: what ends the program is said after the last try. */
-const RETRY =
-  /\bretry(?:ing)?\b|\bre-?connect(?:ing)?\b|\btry(?:ing)? again\b|\battempt \d|\bnext (?:try|attempt)\b|\bwill (?:be )?(?:retried|try)\b|\bbacking off\b/i;
-const RETRY_FACTOR = 0.96;
 
 /** A frame of a trace repeats what its head said. */
 const FRAME =
@@ -74,6 +69,8 @@ const CAUSED_BY_FACTOR = 1.05;
 
 /** `name_1  | text`, as docker compose prefixes what it shows of several containers. */
 const COMPOSE = /^([\w.-]{1,80})\s{0,40}\| /;
+/** Of a log that begins with lines of several: of one alone the name says nothing, it may be called otherwise there. */
+const CONTAINER_LINES_MAX = 200;
 const OTHER_CONTAINER_FACTOR = 0.85;
 /** systemd speaking of another unit. */
 const OTHER_UNIT =
@@ -99,9 +96,9 @@ const alike = (name: string, source: string): boolean => {
   return short === "" || long.includes(short) || short.includes(long.replace(/\.\w{1,10}$/, ""));
 };
 
-const aboutOther = (line: string, source: string): number => {
+const aboutOther = (line: string, source: string, isOneContainer: boolean): number => {
   const container = COMPOSE.exec(line)?.[1];
-  if (container !== undefined && !/^\d{1,6}$/.test(container) && !alike(container, source))
+  if (!isOneContainer && container !== undefined && !/^\d{1,6}$/.test(container) && !alike(container, source))
     return OTHER_CONTAINER_FACTOR;
   const unit = OTHER_UNIT.exec(line)?.[1];
   if (unit !== undefined && source.includes(".") && !alike(unit.replace(/\.\w{1,10}$/, ""), source))
@@ -109,17 +106,23 @@ const aboutOther = (line: string, source: string): number => {
   return 1;
 };
 
+/** Whether a log has lines of several containers. */
+export const hasSeveralContainers = (text: string): boolean => {
+  const names = text.split("\n", CONTAINER_LINES_MAX).flatMap((line) => COMPOSE.exec(line)?.[1] ?? []);
+  return new Set(names).size > 1;
+};
+
 const mannerOf = (line: string): number => {
   const denied = DENIED.test(line) && !NOT_DENIED.test(line) ? DENIED_FACTOR : 1;
   const without = DOES_WITHOUT.test(line) ? DOES_WITHOUT_FACTOR : 1;
-  return Math.min(denied, without) * (ADVICE.test(line) ? ADVICE_FACTOR : 1) * (RETRY.test(line) ? RETRY_FACTOR : 1);
+  return Math.min(denied, without) * (ADVICE.test(line) ? ADVICE_FACTOR : 1);
 };
 
 /** What a log line counts. */
-export const weighLine = (line: string, source: string): LineWeight => {
+export const weighLine = (line: string, source: string, isOneContainer = false): LineWeight => {
   const level = levelOf(line.slice(0, LEVEL_CHARS_MAX));
   const isFailing = level >= ERROR || FAILING.test(line);
   const place = (FRAME.test(line) ? FRAME_FACTOR : 1) * (CAUSED_BY.test(line) ? CAUSED_BY_FACTOR : 1);
-  const factor = level * mannerOf(line) * place * aboutOther(line, source);
+  const factor = level * mannerOf(line) * place * aboutOther(line, source, isOneContainer);
   return { factor, isFailing, isFatal: level >= FATAL };
 };

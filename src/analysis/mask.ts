@@ -3,9 +3,19 @@
  * puts to a program's exit number by a convention that the program knows nothing of, and the descriptions of units.
  */
 export const maskLine = (line: string): string => {
-  if (!line.includes("systemd") && !line.includes("status=")) return line;
-  return line.replace(NUMBER_WORD, blankAfter).replace(DESCRIPTION, blankAfter);
+  const said = line.replace(HOST, blankAfter);
+  if (!line.includes("systemd") && !line.includes("status=")) return said;
+  return said.replace(NUMBER_WORD, blankAfter).replace(DESCRIPTION, blankAfter);
 };
+
+/** A host may be called anything: lock-1, cert-renewal. */
+const HOST = /^(\w{3} {1,2}\d{1,2} \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32} )([\w.-]{1,100} )(?=[\w(])/;
+
+/** The words that somebody watches for: they stand in the alert whether or not they say why. */
+const WATCHED = /(: \d{1,9} lines match )(.{1,200}?)(?= in \d{1,9} s\b)/;
+
+/** The message of an alert, likewise. */
+export const maskMessage = (message: string): string => maskLine(message).replace(WATCHED, blankAfter);
 
 /**
  * LSB's and BSD's words (systemd's src/shared/exit-status.c). 78/CONFIG stays: who ends with it follows BSD's sysexits, since

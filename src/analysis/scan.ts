@@ -1,6 +1,6 @@
-import { weighLine } from "./line-weight.ts";
+import { hasSeveralContainers, weighLine } from "./line-weight.ts";
 import { compileLiterals, type Literals } from "./literals.ts";
-import { maskLine } from "./mask.ts";
+import { maskLine, maskMessage } from "./mask.ts";
 import type { Evidence } from "./model.ts";
 import type { Rule } from "./rules/rule.ts";
 
@@ -24,7 +24,7 @@ export interface Hit {
   /** Where in the line the words end that the rule fits, in characters. */
   end: number;
   named: Record<string, string | undefined> | undefined;
-  /** How many lines have one of the rule's literals. */
+  /** How many of the lines that were read the rule fits. */
   lines: number;
 }
 
@@ -167,8 +167,9 @@ const fitOf = (words: Words, line: string): { end: number; named: Hit["named"] }
 };
 
 /** One text as it is read: its pieces without their line ends, and what each counts, found once. */
-const readerOf = (text: string, source: string) => {
+const readerOf = (text: string, source: string, mask: (line: string) => string) => {
   const pieces = piecesOf(text);
+  const isOneContainer = !hasSeveralContainers(text);
   const weights = new Map<number, ReturnType<typeof weighLine>>();
   const texts = new Map<number, { whole: string; masked: string }>();
   const textOf = (piece: number) => {
@@ -176,7 +177,7 @@ const readerOf = (text: string, source: string) => {
     if (known !== undefined) return known;
     const { start, end } = pieces[piece] as Piece;
     const whole = text.slice(start, text[end - 1] === "\r" ? end - 1 : end);
-    const one = { whole, masked: maskLine(whole) };
+    const one = { whole, masked: mask(whole) };
     texts.set(piece, one);
     return one;
   };
@@ -186,7 +187,7 @@ const readerOf = (text: string, source: string) => {
     lineOf: (piece: number): number => pieces[piece]?.line ?? 0,
     lengthOf: (piece: number): number => (pieces[piece]?.end ?? 0) - (pieces[piece]?.start ?? 0),
     weightOf(piece: number) {
-      const known = weights.get(piece) ?? weighLine(textOf(piece).whole, source);
+      const known = weights.get(piece) ?? weighLine(textOf(piece).whole, source, isOneContainer);
       weights.set(piece, known);
       return known;
     },
@@ -196,20 +197,22 @@ const readerOf = (text: string, source: string) => {
 /** All places where a rule fits in one text. */
 const look = (book: RuleBook, evidence: Evidence, where: "message" | "logs") => {
   const text = evidence[where];
-  const reader = readerOf(text, evidence.source);
+  const reader = readerOf(text, evidence.source, where === "message" ? maskMessage : maskLine);
   const candidates = candidatesOf(book, text, reader.pieces);
   const hits: Hit[] = [];
   for (const [index, rule] of book.rules.entries()) {
     const found = candidates[index] ?? [];
     if (found.length === 0 || (rule.where !== "both" && rule.where !== where)) continue;
     if (rule.types !== undefined && !rule.types.includes(evidence.type)) continue;
+    const fitting: Hit[] = [];
     for (const piece of chosen(found, reader.lengthOf)) {
       const { whole, masked } = reader.textOf(piece);
       const fit = fitOf(rule, masked);
       if (fit === undefined) continue;
       const place = where === "logs" ? reader.lineOf(piece) : -1;
-      hits.push({ rule, line: place, text: whole, ...reader.weightOf(piece), ...fit, lines: found.length });
+      fitting.push({ rule, line: place, text: whole, ...reader.weightOf(piece), ...fit, lines: 1 });
     }
+    for (const hit of fitting) hits.push({ ...hit, lines: fitting.length });
   }
   const lastOf = (sign: number): number => {
     const words = SIGNS[sign] as Words;

@@ -52,7 +52,7 @@ export const ERRNO_SYSTEM = meaningRules([
     of: ERRNOS.noMemory,
     category: "out_of_memory",
     tier: "cause",
-    not: /mlock|memlock|lock(?:ing|ed)? memory|overcommit_memory|killed? process|shared memory segment|out of memory: kill|perhaps|\bmay\b|\bmight\b/i,
+    not: /mlock|memlock|lock(?:ing|ed)? memory|overcommit_memory|killed? process|shared memory segment|out of memory: kill|native thread|perhaps|\bmay\b|\bmight\b/i,
     cause: "{source} asked the system for memory and got none.",
     fix: "See who uses the memory (`free -m`, {status}). Give {source} more memory or a lower internal limit, find what grew, then {restart}.",
   },

@@ -79,7 +79,7 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   {
     category: "missing_dependency",
     codes:
-      "not found in current path | could not find module < | couldn't resolve module/action | could not find application file",
+      "not found in current path | could not find module < | couldn't resolve module/action | could not find application file | as a dependency:",
     tier: "cause",
   },
   {
@@ -162,7 +162,7 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   {
     category: "crash",
     codes:
-      "attempt to index a nil value | attempt to call a nil value | attempt to perform arithmetic | attempt to compare | attempt to concatenate | on an undefined value at | Not a HASH reference | Not an ARRAY reference | Can't call method | Prelude.head: empty list | Non-exhaustive patterns | Prelude.!! | Unexpectedly found nil | Fatal error: exception | Fatal error: Index out of range | reached unreachable code | integer overflow | invalid literal for int() | is not JSON serializable | object is not subscriptable | object is not callable | object has no attribute | not enough values to unpack | too many values to unpack | takes no arguments | missing 1 required positional argument | unexpected keyword argument | list index out of range | string index out of range | local variable",
+      "Can't locate object method | Call to undefined function | attempt to index a nil value | attempt to call a nil value | attempt to perform arithmetic | attempt to compare | attempt to concatenate | on an undefined value at | Not a HASH reference | Not an ARRAY reference | Can't call method | Prelude.head: empty list | Non-exhaustive patterns | Prelude.!! | Unexpectedly found nil | Fatal error: exception | Fatal error: Index out of range | reached unreachable code | integer overflow | invalid literal for int() | is not JSON serializable | object is not subscriptable | object is not callable | object has no attribute | not enough values to unpack | too many values to unpack | takes no arguments | missing 1 required positional argument | unexpected keyword argument | list index out of range | string index out of range | local variable",
     tier: "likely",
     not: /\bdebug\b/i,
   },

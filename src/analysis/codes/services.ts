@@ -187,6 +187,19 @@ export const WINDOWS_CODES = codeRules("windows", [
   { category: "disk_full", codes: "NT_STATUS_DISK_FULL | STATUS_DISK_FULL" },
 ]);
 
+const MQTT_FORM = "connection (?:was )?refused[:,.]? ?(?:return code:?)? ?[\"'`(]{0,2}%";
+
+/** What a broker answers to an MQTT client's CONNECT (MQTT 3.1.1, 3.2.2.3): it is there, and refuses. */
+export const MQTT_CODES = codeRules("mqtt", [
+  {
+    category: "authentication",
+    codes: "not authorised | not authorized | NotAuthorized | bad user name or password | bad username or password | BadUserNamePassword",
+    form: MQTT_FORM,
+  },
+  { category: "lock_conflict", codes: "identifier rejected", form: MQTT_FORM, tier: "cause" },
+  { category: "version_mismatch", codes: "unacceptable protocol version", form: MQTT_FORM },
+]);
+
 /** Result codes of LDAP (RFC 4511) by name, and of Kerberos (RFC 4120). */
 export const DIRECTORY_CODES = codeRules("directory", [
   {

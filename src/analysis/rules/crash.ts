@@ -136,7 +136,7 @@ export const CRASH = rulesOf("crash", FIX, [
     `),
     when: /kernel pid terminated|init terminating|crash dump|terminating during boot|badmatch|function_clause|error in process/i,
     not: /econnrefused|nxdomain|eaddrinuse|eacces|enoent|emfile|failed_to_start_child|timeout/i,
-    tier: "symptom",
+    tier: "wrapper",
     cause: "The Erlang program {source} ended on an internal error.",
   },
   {

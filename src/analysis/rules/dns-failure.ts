@@ -17,7 +17,7 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
       resolution failed | not resolve host | nameresolutionerror | address lookup failed | dns failed
     `),
     when: /name or service not known|failure (?:in name resolution|resolving)|nodename nor servname|no address associated|name (?:does not resolve|resolution (?:failed|failure|error)|could not be resolved)|(?:could not|cannot|can't|unable to|failed to|couldn't|not) (?:resolve|lookup).{0,40}(?:host|address|name|domain|dns|server|peer|'|"|`|:| [\w-]{1,60}\.[\w.-]{1,60})|dns (?:resolution|lookup|error|fail)|hostname resolution failed|no such host is known|getaddrinfo failed|domain name not found|(?:host|name|server|relay|upstream).{0,80}could not be resolved|\bcould not be resolved \(\d|error resolving (?:host|name|address|dns)|NameResolutionError|address lookup failed/i,
-    not: /placeholder|symbol|module|dependenc|reference "|reference:|schema|conflict|type |class|import|package|variable|\bclient\b.{0,30}hostname/i,
+    not: /does not resolve to address|placeholder|symbol|module|dependenc|reference "|reference:|schema|conflict|type |class|import|package|variable|\bclient\b.{0,30}hostname/i,
     tier: "cause",
     cause: "The name {host|of a host that {source} needs} does not resolve.",
   },

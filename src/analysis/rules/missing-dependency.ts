@@ -82,7 +82,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
       class " | class ' | call to undefined function | vendor/autoload.php | could not find driver | requires ext-
       php extension | extension is missing | requires the | interface "
     `),
-    when: /class ['"].{1,160}['"] not found|call to undefined function (?<module>\w{1,80})|vendor\/autoload\.php|could not find driver|requires ext-(?<ext>\w{1,40})|php extension .{0,60}(?:missing|required|not)|extension is missing|requires the .{0,60}extension/i,
+    when: /class ['"].{1,160}['"] not found|call to undefined function (?<module>\w{1,80})\(|vendor\/autoload\.php|could not find driver|requires ext-(?<ext>\w{1,40})|php extension .{0,60}(?:missing|required|not)|extension is missing|requires the .{0,60}extension/i,
     tier: "cause",
     cause: "PHP misses an extension or package that {source} needs: {module|see the line}.",
     fix: "Install the extension or run `composer install` for {source} (in its image), then {restart}.",
@@ -133,13 +133,20 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
   {
     id: "package-manager",
     any: words(`
-      unmet dependencies | unable to locate package | no matching distribution found | nothing provides | no package
+      unmet dependencies | unable to locate package | nothing provides | no package
       required by | dependency problems | pkg_resources.distributionnotfound | packagenotfounderror
       distribution was not found
     `),
-    when: /unmet dependencies|unable to locate package (?<module>\S{1,80})|no matching distribution|nothing provides|no package \S{1,80} available|dependency problems prevent|DistributionNotFound|PackageNotFoundError|distribution was not found|not found \(required by/i,
+    when: /unmet dependencies|unable to locate package (?<module>\S{1,80})|nothing provides|no package \S{1,80} available|dependency problems prevent|DistributionNotFound|PackageNotFoundError|distribution was not found|not found \(required by/i,
     tier: "cause",
     cause: "A package that {source} needs cannot be found: {module|see the line}.",
+  },
+  {
+    // An index that cannot be reached has no package either.
+    id: "package-not-in-index",
+    any: words(`no matching distribution found | could not find a version that satisfies`),
+    tier: "symptom",
+    cause: "The package {module|that {source} needs} is not in the index that it is installed from.",
   },
   {
     id: "kernel-module",

@@ -52,7 +52,7 @@ export const RESOURCE_LIMIT = rulesOf("resource_limit", FIX, [
       uv_thread_create | too many processes
     `),
     when: /fork rejected|(?:fork|clone|thread|spawn|process|setuid|posix_spawn|create|exec).{0,100}(?:resource temporarily unavailable|EAGAIN)|resource temporarily unavailable.{0,80}(?:fork|thread|process)|(?:cannot|can't|unable to|could not) fork|fork failed|native thread|pthread_create|os thread|start new thread|(?:create|creat\w{1,3}) (?:a )?(?:new |worker )?thread|thread creation|no more processes|newosproc|max number of threads \[|(?:nproc|pids|process|thread) limit.{0,40}(?:reached|exceeded|hit)|pids limit|too many processes|start thread/i,
-    not: /cannot allocate memory|could not set limit|recv|read\(|epoll|lock/i,
+    not: /cannot allocate memory|could not set limit|recv|read\(|epoll|\block\b/i,
     tier: "root",
     cause: "{source} may not start another process or thread: a limit on their number is reached.",
     fix: TASKS_FIX,
