@@ -190,11 +190,11 @@ const testAnswer = (evidence: Evidence, host: string): HeuristicAnswer => ({
 });
 
 /** How often a tier's words are right when nothing contradicts them. */
-const CONFIDENCE = { root: 0.92, cause: 0.84, likely: 0.68, symptom: 0.55, wrapper: 0.4 } as const;
+const CONFIDENCE = { root: 0.92, cause: 0.82, likely: 0.62, symptom: 0.5, wrapper: 0.4 } as const;
 
 const confidenceOf = ({ rule, factor }: Hit, score: number, rival: number): number => {
   const lead = Math.min(1, Math.max(0, score - rival) / LEAD_FULL);
-  return Math.round(Math.min(0.98, CONFIDENCE[rule.tier] * Math.min(1.05, factor) * (0.7 + 0.3 * lead)) * 100) / 100;
+  return Math.round(Math.min(0.98, CONFIDENCE[rule.tier] * Math.min(1.05, factor) * (0.55 + 0.45 * lead)) * 100) / 100;
 };
 
 const whyText = ({ rule, line, lines }: Hit, rival: Ranked | undefined): string => {

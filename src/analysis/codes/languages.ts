@@ -12,7 +12,7 @@ export const NODE_CODES = codeRules("node-code", [
   },
   {
     category: "missing_dependency",
-    codes: "ERR_MODULE_NOT_FOUND | ERR_DLOPEN_FAILED | ERR_PACKAGE_PATH_NOT_EXPORTED",
+    codes: "ERR_MODULE_NOT_FOUND | ERR_PACKAGE_PATH_NOT_EXPORTED",
     tier: "cause",
     not: /NODE_MODULE_VERSION|invalid ELF|wrong ELF|GLIBC|module '\//i,
   },
@@ -21,6 +21,7 @@ export const NODE_CODES = codeRules("node-code", [
     codes: "ERR_REQUIRE_ESM | ERR_UNKNOWN_FILE_EXTENSION | ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING",
     tier: "cause",
   },
+  { category: "missing_dependency", codes: "ERR_DLOPEN_FAILED", tier: "symptom" },
   { category: "out_of_memory", codes: "ERR_WORKER_OUT_OF_MEMORY | ERR_MEMORY_ALLOCATION_FAILED" },
   {
     category: "config_error",
@@ -155,7 +156,7 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   {
     category: "crash",
     codes:
-      "NullPointerException | NullReferenceException | ArrayIndexOutOfBoundsException | StringIndexOutOfBoundsException | IndexOutOfBoundsException | IndexOutOfRangeException | ClassCastException | ArithmeticException | ConcurrentModificationException | NegativeArraySizeException | StackOverflowError | StackOverflowException | InvalidCastException | DivideByZeroException | AttributeError | UnboundLocalError | ZeroDivisionError | RecursionError | UnicodeDecodeError | UnicodeEncodeError | NoMethodError | FrozenError | FunctionClauseError | MatchError | UndefinedFunctionError | CaseClauseError | WithClauseError | ArgumentCountError | UninitializedPropertyAccessException | AssertionError | AssertionFailedException | NotImplementedError | NoSuchElementException | NumberFormatException | FormatException | ExceptionInInitializerError | uninitialized constant | undefined local variable or method",
+      "NullPointerException | NullReferenceException | ArrayIndexOutOfBoundsException | StringIndexOutOfBoundsException | IndexOutOfBoundsException | IndexOutOfRangeException | ClassCastException | ArithmeticException | ConcurrentModificationException | NegativeArraySizeException | StackOverflowError | StackOverflowException | InvalidCastException | DivideByZeroException | AttributeError | UnboundLocalError | ZeroDivisionError | RecursionError | UnicodeDecodeError | UnicodeEncodeError | NoMethodError | FrozenError | FunctionClauseError | MatchError | UndefinedFunctionError | CaseClauseError | WithClauseError | ArgumentCountError | UninitializedPropertyAccessException | ReferenceError | RangeError | AssertionError | AssertionFailedException | NotImplementedError | NoSuchElementException | NumberFormatException | FormatException | ExceptionInInitializerError | uninitialized constant | undefined local variable or method",
     tier: "likely",
     not: DEEPER,
   },

@@ -20,7 +20,7 @@ import { TOO_SLOW, UNREACHED, UNRESOLVED } from "../kinds/peers.ts";
 import { CERTIFICATES, FORBIDDEN, UNBELIEVED } from "../kinds/refusals.ts";
 import { NO_MEMORY, NO_ROOM, NO_SPACE, PORT_TAKEN } from "../kinds/resources.ts";
 import { SETTINGS } from "../kinds/settings.ts";
-import { DAMAGED, FAILING_DEVICES, HELD, OWN_FAULTS, UNFIT_VERSIONS } from "../kinds/states.ts";
+import { DAMAGED, FAILING_DEVICES, HELD, OWN_FAULTS, UNFIT_NAMES, UNFIT_VERSIONS } from "../kinds/states.ts";
 import { AUTHENTICATION } from "./authentication.ts";
 import { CONFIG_ERROR } from "./config-error.ts";
 import { CONFIG_PROGRAMS } from "./config-programs.ts";
@@ -92,6 +92,7 @@ export const RULES: readonly Rule[] = [
   ...NO_ROOM,
   ...DAMAGED,
   ...UNFIT_VERSIONS,
+  ...UNFIT_NAMES,
   ...HELD,
   ...UNRESOLVED,
   ...CERTIFICATES,

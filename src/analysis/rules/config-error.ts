@@ -12,7 +12,7 @@ export const CONFIG_ERROR = rulesOf("config_error", FIX, [
       unable to parse | error while parsing | parsing file | failed parsing | unexpected token | malformed
     `),
     when: /config|\.(?:ya?ml|toml|ini|conf|cnf|json|cfg|properties|env|xml|hcl|service)\b|directive|setting|command.?line|\/etc\/|flag|environment|rule/i,
-    not: /sql|query|at character|check the manual|request|response body|no such file|permission denied|not found/i,
+    not: /\/var\/(?:lib|cache|spool)\/|\bstate\b|sql|query|at character|check the manual|request|response body|no such file|permission denied|not found/i,
     tier: "cause",
     cause: "The configuration of {source} ({path|see the line}) cannot be read: its syntax is wrong.",
   },
@@ -54,7 +54,7 @@ export const CONFIG_ERROR = rulesOf("config_error", FIX, [
       failed during configuration | have not found any log file for | restore: line
     `),
     not: /no such file|permission denied|test is successful|connection refused|no space|response|request url|fetch|please correct these errors/i,
-    tier: "likely",
+    tier: "symptom",
     cause: "{source} refuses its configuration: {setting|a setting in it} is not valid.",
   },
   {

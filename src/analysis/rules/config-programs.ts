@@ -50,7 +50,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
       invalid proto | must be a string
     `),
     when: /config option|additional propert|is invalid because|must be a mapping|undefined|invalid (?:compose|reference format|volume|mount config|containerport|proto)|configure the docker daemon|both as a flag|conflicting options|unknown log opt|must be a string/i,
-    not: /source path does not exist|undefined (?:index|variable|method|symbol|reference|local)/i,
+    not: /source path does not exist|certificate|undefined (?:index|variable|method|symbol|reference|local)/i,
     tier: "cause",
     cause: "Docker cannot use the definition of {source} or its own configuration ({path|see the line}).",
     fix: "Correct the setting that the line names (`docker compose config` checks a compose file, `dockerd --validate` the daemon's), then {restart} ({source}).",

@@ -37,7 +37,7 @@ export const CRASH = rulesOf("crash", FIX, [
       sigfpe | floating point exception | mysqld got signal | realloc(): invalid | failed assertion | assert(
     `),
     when: /sigabrt|6\/abrt|signal [68]\b|assert|core dumped|sigbus|7\/bus|bus error|stack smashing|double free|free\(\)|malloc\(\)|realloc\(\)|munmap_chunk|terminate called|heap corruption|stack overflow|got signal|invariant failure|fassert|buffer overflow|corrupted size|sigfpe|floating point exception/i,
-    not: /watchdog|user assertion|assertion while executing|signal 15|\bdebug\b|to get signal|got signal (?:15|term|int|hup)|sigterm|stackoverflow\.com/i,
+    not: /(?:i2c|spi|usb|pcie|scsi|can|d-) ?bus|watchdog|user assertion|assertion while executing|signal 15|\bdebug\b|to get signal|got signal (?:15|term|int|hup)|sigterm|stackoverflow\.com/i,
     exitCodes: [134],
     tier: "likely",
     cause: "{source} ended itself on a state that must not be (an assertion, an abort or a broken heap).",
@@ -85,7 +85,7 @@ export const CRASH = rulesOf("crash", FIX, [
     `),
     when: /(?:type|reference|range|syntax)error: |unhandled ?(?:promise|exception|rejection|'error')|uncaught ?(?:exception|error)|UNHANDLED_REJECTION|cannot read propert|is not a function|is not defined|maximum call stack/i,
     not: /config|\.ya?ml|certificate|environment variable|deprecat|\[DEP|"[A-Z_]{1,60}" is not defined in/i,
-    tier: "symptom",
+    tier: "wrapper",
     cause: "{source} ended on an error in its own code that nothing caught.",
   },
   {
@@ -122,7 +122,7 @@ export const CRASH = rulesOf("crash", FIX, [
       exit signal aborted | exit signal bus | was terminated by signal 11 | was terminated by signal 6
       was terminated by signal 7 | was terminated by signal 4 | terminated by signal sigsegv
       child exited with signal 11 | (sigsegv | sent signal sigsegv | was sent sigsegv | killed with signal 11
-      died on signal 11 | killed by signal 11 | status=11 | terminated by signal 11
+      died on signal 11 | killed by signal 11 | terminated by signal 11
     `),
     not: /startup process/i,
     tier: "cause",

@@ -44,6 +44,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
       exec user process caused | exec: no such file
     `),
     when: /executable file not found|(?:exec|stat) .{0,200}no such file or directory|no such file or directory.{0,10}unknown/i,
+    with: /oci |container|\bexec\b|runc|shim|entrypoint|docker/i,
     not: /mount|rootfs|cgroup/i,
     exitCodes: [127],
     tier: "root",
