@@ -42,7 +42,7 @@ const LEVELS: readonly (readonly [RegExp, number])[] = [
 
 /** The failure is denied, over, or only thought of. */
 const DENIED =
-  /\b(?:no|0|zero|without(?: any)?) (?:\w{1,20} )?(?:errors?|failures?|problems?|issues?)\b|\berrors?[=:] ?(?:0|none|null|nil)\b|\b(?:recovered|succeeded|successfully|resolved itself|reconnected|is back|went well|ended well|worked|(?:is|was) ok)\b|\b(?:may|might|could|can|would) (?:fail|cause|lead|result|happen|run out|be corrupt)|\bin case of\b|\bto (?:avoid|prevent)\b|\bif (?:you see|the|this|there is)\b|\bdeprecat|\bfor example\b|\b(?:ignored|ignoring|skipped|skipping|non-fatal|nonfatal|harmless|optional|falling back|fallback|will retry later|using defaults?)\b/i;
+  /\b(?:no|0|zero|without(?: any)?) (?:\w{1,20} )?(?:errors?|failures?|problems?|issues?)\b|\berrors?[=:] ?(?:0|none|null|nil)\b|\b(?:recovered|succeeded|successfully|resolved itself|reconnected|is back|went well|ended well|worked|(?:is|was) ok|connection (?:was )?kept|went on)\b|\b(?:may|might|could|can|would) (?:fail|cause|lead|result|happen|run out|be corrupt)|\bin case of\b|\bto (?:avoid|prevent)\b|\bif (?:you see|the|this|there is)\b|\bdeprecat|\bfor example\b|\b(?:ignored|ignoring|skipped|skipping|non-fatal|nonfatal|harmless|optional|falling back|fallback|will retry later|using defaults?)\b/i;
 /** These deny only part of what they say, or nothing: the line counts all the same. */
 const NOT_DENIED =
   /\bnot (?:successfully|recovered)\b|\bcannot be (?:ignored|skipped)\b|without success|unsuccessfully|\bis not optional\b/i;
@@ -50,13 +50,17 @@ const DENIED_FACTOR = 0.5;
 
 /** What the program does without: it says so, and goes on. */
 const DOES_WITHOUT =
-  /\b(?:is|are|stays?|remains?|will be|turned|switched) (?:off|disabled|inactive|unavailable for now|left out|written to the log)\b|\bdisabl(?:ed|ing)\b[^:]{0,60}$|\bnot (?:set|configured|found|enabled|installed|available)\b[^:]{0,40}[,;(-]{1,2} ?(?:so |using|use|assuming|defaulting|default|continuing|proceeding|disabl|running without|going on|nothing|fine|ok\b)|\b(?:continuing|proceeding|going on|carrying on|running) without\b|\bwithout it\b|\bnot found,? (?:so |and )?(?:the )?[\w -]{1,30} (?:is|will be) used|no longer (?:supported|needed|used|necessary|has any effect)\b|\bis obsolete\b|\b(?:assuming|defaulting to|using (?:the )?(?:built-?in|fallback|system|internal|in-memory|previous|cached|old|default))\b|\b(?:feature|support|telemetry|metrics|tracing|reporting|analytics|plugin|cache|acceleration) (?:is )?(?:off|disabled|not enabled|unavailable)\b|\brecommended (?:value|setting|minimum|to)\b|\b(?:is|are) (?:strongly )?recommended\b|\bwe recommend\b|\bnot critical\b|\bthis is (?:fine|ok|normal|expected|harmless)\b|\bnothing to (?:do|worry)\b|\bcan be (?:safely )?ignored\b|\bnot required\b/i;
+  /\b(?:is|are|stays?|remains?|will be|turned|switched) (?:off|disabled|inactive|unavailable for now|left out|written to the log)\b|\bdisabl(?:ed|ing)\b[^:]{0,60}$|\bnot (?:set|configured|found|enabled|installed|available)\b[^:]{0,40}[,;(-]{1,2} ?(?:so |using|use|assuming|defaulting|default|continuing|proceeding|disabl|running without|going on|nothing|fine|ok\b)|\b(?:continuing|proceeding|going on|carrying on|running) without\b|\bwithout it\b|\bnot found,? (?:so |and )?(?:the )?[\w -]{1,30} (?:is|will be) used|no longer (?:supported|needed|used|necessary|has any effect)\b|\bis obsolete\b|\b(?:assuming|defaulting to|using (?:the )?(?:built-?in|fallback|system|internal|in-memory|previous|cached|old|default))\b|\b(?:feature|support|telemetry|metrics|tracing|reporting|analytics|plugin|cache|acceleration) (?:is )?(?:off|disabled|not enabled|unavailable)\b|\brecommended (?:value|setting|minimum|to)\b|\b(?:is|are) (?:strongly )?recommended\b|\bwe recommend\b|\bfor (?:better|best|optimal) performance\b|\bnot critical\b|\bthis is (?:fine|ok|normal|expected|harmless)\b|\bnothing to (?:do|worry)\b|\bcan be (?:safely )?ignored\b|\bnot required\b/i;
 const DOES_WITHOUT_FACTOR = 0.5;
 
 /** Advice, a question or a guess about what a failure may come of. */
 const ADVICE =
   /^.{0,60}(?:\b(?:hint|tip|help|suggestion|advice)s?: |\b(?:please )?(?:check|verify|make sure|ensure|try)\b (?:that|if|whether|the|your|for|out|to)\b)|\b(?:maybe|perhaps|possibly|possible causes?|probably|most likely|likely cause)\b/i;
 const ADVICE_FACTOR = 0.9;
+
+/** A probe says that something does not answer, never why. */
+const PROBE = /\b(?:readiness|liveness|startup|health) ?(?:probe|check) (?:failed|errored)/i;
+const PROBE_FACTOR = 0.75;
 
 /** A frame of a trace repeats what its head said. */
 const FRAME =
@@ -115,7 +119,7 @@ export const hasSeveralContainers = (text: string): boolean => {
 const mannerOf = (line: string): number => {
   const denied = DENIED.test(line) && !NOT_DENIED.test(line) ? DENIED_FACTOR : 1;
   const without = DOES_WITHOUT.test(line) ? DOES_WITHOUT_FACTOR : 1;
-  return Math.min(denied, without) * (ADVICE.test(line) ? ADVICE_FACTOR : 1);
+  return Math.min(denied, without) * (ADVICE.test(line) ? ADVICE_FACTOR : 1) * (PROBE.test(line) ? PROBE_FACTOR : 1);
 };
 
 /** What a log line counts. */

@@ -196,6 +196,7 @@ export const RUST_KINDS = codeRules("rust-kind", [
 /** Reasons that Erlang's and Elixir's programs end with beside the error numbers (inet, file, gen_server, ssl). */
 export const ERLANG_REASONS = codeRules("erlang-reason", [
   { category: "dns_failure", codes: "nxdomain" },
+  { category: "missing_dependency", codes: "missing_dependencies" },
   {
     category: "lock_conflict",
     codes: "already_registered | duplicate_name | {already_started",

@@ -53,7 +53,7 @@ export const OTHER_DATABASES = codeRules("database-code", [
   { category: "disk_full", codes: "ORA-01653 | ORA-01654 | ORA-00257 | ORA-19809 | ORA-01688 | SQLITE_FULL" },
   {
     category: "data_corruption",
-    codes: "ORA-01578 | ORA-00600 | SQLITE_CORRUPT | SQLITE_NOTADB | LOCATED PAGE WAS WRONG TYPE",
+    codes: "ORA-01578 | ORA-00600 | SQLITE_CORRUPT | SQLITE_NOTADB | MDB_BAD_TXN | MDB_PAGE_NOTFOUND | LOCATED PAGE WAS WRONG TYPE",
   },
   { category: "out_of_memory", codes: "ORA-04031 | ORA-04030 | SQLITE_NOMEM" },
   { category: "resource_limit", codes: "ORA-00020 | ORA-00018 | ORA-12516 | ORA-12519" },
@@ -219,6 +219,22 @@ export const DIRECTORY_CODES = codeRules("directory", [
     tier: "cause",
     not: /certificate|tls|ssl/i,
   },
+]);
+
+/** D-Bus's errors (org.freedesktop.DBus.Error.*) and what its daemon says. */
+export const DBUS_ERRORS = codeRules("dbus", [
+  {
+    category: "permission_denied",
+    codes: "DBus.Error.AccessDenied | Rejected send message | DBus.Error.AuthFailed | Interactive authentication required",
+    tier: "cause",
+  },
+  { category: "timeout", codes: "DBus.Error.NoReply | DBus.Error.Timeout | DBus.Error.TimedOut", tier: "symptom" },
+  {
+    category: "connection_refused",
+    codes: "DBus.Error.ServiceUnknown | DBus.Error.NameHasNoOwner | DBus.Error.NoServer | DBus.Error.Disconnected",
+    tier: "likely",
+  },
+  { category: "resource_limit", codes: "DBus.Error.LimitsExceeded", tier: "cause" },
 ]);
 
 /** Reasons that Docker, containerd, Podman and Kubernetes give (pkg/kubelet/events, pkg/kubelet/images, moby's errdefs). */

@@ -25,9 +25,9 @@ export const FORBIDDEN = rulesOf("permission_denied", RIGHT_FIX, [
   {
     id: "not-writable",
     any: words(`
-      not writable | not writeable | isn't writable | unwritable | cannot write to | can't write to | unable to write to | no write access | no write permission | write access | not readable | isn't readable | unreadable | no read access | no access to | cannot access | can't access | not accessible | inaccessible | cannot be written | cannot be read
+      readonly | read-only | not writable | not writeable | isn't writable | unwritable | cannot write to | can't write to | unable to write to | no write access | no write permission | write access | not readable | isn't readable | unreadable | no read access | no access to | cannot access | can't access | not accessible | inaccessible | cannot be written | cannot be read
     `),
-    when: /\b(?:is|are|was) ?n[o']t (?:writ|read)e?able\b|\bunwritable\b|\bunreadable\b|\bno (?:write|read|access) (?:access|permissions?)|\bno (?:write |read )?(?:access|permissions?) (?:to|for|on)\b|(?:lacks?|without|need|requires?) (?:write|read|access) (?:access|permissions?)|(?:is|are) not accessible (?:by|for|to) (?:the )?(?:user|process|uid|group)/i,
+    when: /(?:write|modify|update) .{0,30}read-?only (?:database|file|table|replica|transaction|mode)|\b(?:is|are|was) ?n[o']t (?:writ|read)e?able\b|\bunwritable\b|\bunreadable\b|\bno (?:write|read|access) (?:access|permissions?)|\bno (?:write |read )?(?:access|permissions?) (?:to|for|on)\b|(?:lacks?|without|need|requires?) (?:write|read|access) (?:access|permissions?)|(?:is|are) not accessible (?:by|for|to) (?:the )?(?:user|process|uid|group)/i,
     not: /url|http|host|server|network|database is|readable \(yet/i,
     tier: "cause",
     cause: "{source} may not read or write {path|something that it needs}.",
