@@ -59,9 +59,9 @@ export const MISSING_PARTS = rulesOf("missing_dependency", MODULE_FIX, [
   {
     id: "kernel-part-missing",
     any: words(`
-      kernel module | modprobe | not supported by kernel | kernel does not support | kernel support | not compiled into | not built into the kernel | module not found in directory | could not insert | unknown filesystem type | unknown file system | protocol not supported | operation not supported | is not enabled in the kernel | kernel lacks | insmod
+      kernel module | modprobe | not supported by kernel | kernel does not support | no chain/target | kernel support | not compiled into | not built into the kernel | module not found in directory | could not insert | unknown filesystem type | unknown file system | protocol not supported | operation not supported | is not enabled in the kernel | kernel lacks | insmod
     `),
-    when: /kernel module.{0,80}(?:not (?:found|loaded|available)|missing|could not|cannot|failed)|modprobe: (?:FATAL|ERROR)|modprobe.{0,80}(?:not found|failed|could not)|(?:kernel|it) (?:does not|doesn't) (?:support|have)|not (?:supported by|built into|compiled into|enabled in) (?:the |this |your )?(?:running )?kernel|unknown file ?system type|kernel lacks|could not insert|no kernel support/i,
+    when: /kernel module.{0,80}(?:not (?:found|loaded|available)|missing|could not|cannot|failed)|modprobe: (?:FATAL|ERROR)|modprobe.{0,80}(?:not found|failed|could not)|(?:kernel|it) (?:does not|doesn't) (?:support|have)|not (?:supported by|built into|compiled into|enabled in) (?:the |this |your )?(?:running )?kernel|unknown file ?system type|kernel lacks|could not insert|no kernel support|no chain\/target\/match/i,
     not: /version magic|exec format|disagrees|permission denied|operation not permitted|invalid module format|key|signature|you must be root/i,
     tier: "cause",
     cause: "The kernel has no module {module|that {source} needs}, at least not in the version that runs.",

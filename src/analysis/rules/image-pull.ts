@@ -23,6 +23,7 @@ export const IMAGE_PULL = rulesOf("image_pull", FIX, [
       no basic auth credentials | unexpected status from head request | httpreadseeker | short-name | invalid image name | invalidimagename | no unqualified-search registries | errimagepull | couldn't parse image reference
     `),
     when: /manifest (?:unknown|invalid)|manifest for .{1,200} not found|pull access denied|repository does not exist|access to the resource is denied|no such image|image (?:".{1,200}" |not |does )?(?:not found|does not exist)|not found|failed to resolve reference|fail(?:ed)? to pull|error pulling|unable to find image .{1,200}locally|name (?:unknown|not known)|no matching manifest|toomanyrequests|pull rate limit|initializing source|unable to pull|pull failed|reading manifest .{1,200}(?:unauthorized|denied|unknown|error)|unauthorized: authentication|anonymous token|failed to authorize|NeverPull|pull policy of Never|oauth token|register layer|manifests|ImageInspectError|no match for platform|no basic auth|unexpected status from|httpReadSeeker|unqualified-search|InvalidImageName|parse image reference|invalid reference format/i,
+    with: /imag|pull|manifest|registr|docker|repositor|podman|container|blob|layer|reference|\/v2\//i,
     not: /unable to find image .{1,200} locally$|no such host|lookup |x509|certificate|connection refused|no space left|failed to register layer.{0,160}(?:space|operation not permitted)|i\/o timeout.{0,20}$|name resolution|cache key|failed to compute/i,
     tier: "root",
     cause:

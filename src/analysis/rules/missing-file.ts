@@ -79,6 +79,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
       errno: 2 | {error,enoent} | [errno 2] | ,enoent
       errno 2) | error 2)
     `),
+    when: /FileNotFound|NoSuchFile|DirectoryNotFound|Errno::ENOENT|failed to open stream|(?:os error|errcode:|errno:|\[errno|errno|error) 2\b|\benoent\b/i,
     not: /mysqld?\.sock|\.s\.PGSQL|connect/i,
     tier: "cause",
     cause: "{source} looked for {path|a file} and it is not there.",
@@ -93,13 +94,20 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
   {
     id: "script-missing",
     any: words(`
-      can't open file | cannot find module '/ | could not open input file | can't open perl script
-      no such file or directory -- | can't open ' | cannot open ' | can't open " | cannot open "
-      cannot load such file -- / | rails: no such file
+      cannot find module '/ | could not open input file | can't open perl script
+      no such file or directory -- | cannot load such file -- / | rails: no such file
     `),
     not: /permission|can't open perl script .{0,200}permission|corrupt|node_modules|ib_buffer_pool/i,
     tier: "cause",
     cause: "The file {path|that {source} should run or read} does not exist.",
+  },
+  {
+    // Why it cannot be opened stands behind, as a rule; alone it says little.
+    id: "cannot-open",
+    any: words(`can't open file | can't open ' | cannot open ' | can't open " | cannot open "`),
+    not: /permission|corrupt|ib_buffer_pool|denied|busy|locked|too many|errno: 0\b/i,
+    tier: "symptom",
+    cause: "{source} cannot open {path|a file}: as a rule it does not exist.",
   },
   {
     id: "certificate-file-missing",
