@@ -85,7 +85,7 @@ const INNERMOST_BONUS = 6;
 /** A connection that came back afterwards was not what the program failed of. */
 const RECOVERED_FACTOR = 0.5;
 /** The program was up and went on after it. */
-const WENT_ON_FACTOR = 0.88;
+const WENT_ON_FACTOR = 0.8;
 const PASSING: ReadonlySet<Category> = new Set<Category>([
   "connection_refused",
   "dns_failure",
@@ -190,7 +190,7 @@ const testAnswer = (evidence: Evidence, host: string): HeuristicAnswer => ({
 });
 
 /** How often a tier's words are right when nothing contradicts them. */
-const CONFIDENCE = { root: 0.92, cause: 0.82, likely: 0.62, symptom: 0.5, wrapper: 0.4 } as const;
+const CONFIDENCE = { root: 0.9, cause: 0.62, likely: 0.55, symptom: 0.5, wrapper: 0.4 } as const;
 
 const confidenceOf = ({ rule, factor }: Hit, score: number, rival: number): number => {
   const lead = Math.min(1, Math.max(0, score - rival) / LEAD_FULL);

@@ -163,7 +163,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       error authenticating | invalid role or secret
     `),
     when: /password|log(?:in|on)|authenticat|authori[sz](?:ation failed|ed)|auth_failed|auth error|pre-shared|ORA-|security_exception|invalid username|credentials|access key.{0,60}(?:not exist|invalid|denied)/i,
-    not: /failed password for|invalid user |pam_unix|fail2ban|sshd\[\d{1,9}\]: |keystore|challenges|authentication required|too many|rate|timeout|timed out|pull access|certbot|tls|x509|certificate/i,
+    not: /failed password for|invalid user (?!name|or )|pam_unix|fail2ban|sshd\[\d{1,9}\]: |keystore|challenges|authentication required|too many|rate|timeout|timed out|pull access|certbot|tls|x509|certificate/i,
     tier: "likely",
     cause: "The login of {source} at {host|a service that it needs} failed: user or password are not right.",
   },
