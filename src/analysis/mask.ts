@@ -3,13 +3,16 @@
  * puts to a program's exit number by a convention that the program knows nothing of, and the descriptions of units.
  */
 export const maskLine = (line: string): string => {
-  const said = line.replace(HOST, blankAfter);
+  const said = line.replace(HOST, blankAfter).replace(PID, blankAfter);
   if (!line.includes("systemd") && !line.includes("status=")) return said;
   return said.replace(NUMBER_WORD, blankAfter).replace(DESCRIPTION, blankAfter);
 };
 
 /** A host may be called anything: lock-1, cert-renewal. */
 const HOST = /^(\w{3} {1,2}\d{1,2} \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32} )([\w.-]{1,100} )(?=[\w(])/;
+
+/** A process' number is no error number. What systemd says is known by its name with the number. */
+const PID = /^(.{0,160}?(?<!systemd)\[)(\d{1,10})(?=\]: )/;
 
 /** The words that somebody watches for: they stand in the alert whether or not they say why. */
 const WATCHED = /(: \d{1,9} lines match )(.{1,200}?)(?= in \d{1,9} s\b)/;

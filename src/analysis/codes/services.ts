@@ -20,7 +20,7 @@ export const SQL_STATES = codeRules("sqlstate", [
   { category: "hardware_io", codes: "58030", form: "(?:sqlstate|code|state)[^\\w]{1,6}%", tier: "cause" },
 ]);
 
-const MYSQL_FORM = "(?:\\bERROR |\\bGot error:? |mysql.{0,40}error:? ?|\\[|errno:? ?|code:? ?)%(?:\\b|:| \\()";
+const MYSQL_FORM = "\\bERROR %(?=\\b[: (])|\\bGot error:? %(?=\\b[: ])|\\] \\[%\\]|\\berrno:? ?%(?!\\d)|\\(%, [u\"']";
 
 /** MySQL's and MariaDB's numbers (share/messages_to_clients.txt, include/errmsg.h) and their names. */
 export const MYSQL_NUMBERS = codeRules("mysql-number", [
@@ -105,9 +105,9 @@ export const GRPC_CODES = codeRules("grpc", [
 ]);
 
 const STATUS_FORM =
-  "\\b(?:http(?:/\\d(?:\\.\\d)?)?|status(?:[ _]?code)?|statuscode|code|error|response|returned|got|received|responded(?: with)?|with|failed|answered|server)[^\\w]{0,6}(?:a |an |was |of |with |status |code |error |http )?%";
+  "\\b(?:http(?:/\\d(?:\\.\\d)?)?|status(?:[ _]?code)?|statuscode|code|error|response|returned|got|received|responded(?: with)?|with|failed|answered|server)[^\\w]{0,6}(?:a |an |was |of |with |status |code |error |http )?%(?! ?(?:bytes|rows|entries|results|items|ms|records|files|messages|requests|documents|points|lines|seconds|users|jobs)\\b)";
 const ACCESS_LINE =
-  /probe|"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) |\bGET \/|\bPOST \/|pull|manifest|registry|\bimage\b|sqlstate|\bport\b|errno/i;
+  /probe|method=|HTTP\/[12]|"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) |\bGET \/|\bPOST \/|pull|manifest|registry|\bimage\b|sqlstate|\bport\b|errno/i;
 
 /** HTTP's status codes (RFC 9110, 6585, 4918), where a program says that it was answered so; not in access logs. */
 export const HTTP_CODES = codeRules("http-status", [

@@ -102,12 +102,12 @@ const STEPS: readonly Step[] = [
 /** The steps' rules: by the number with its word, by the step's name, or by the executor's own words. */
 const STEP_RULES: readonly Rule[] = STEPS.map(({ status, name, category, cause, fix, said = "", tier = "root" }) => {
   const words = said.split(" | ").filter((each) => each !== "");
-  const spelled = [`status=${status}\\b`, `\\b${status}/${name}\\b`, `step ${name}\\b`, ...words];
+  const spelled = [`code=exited, status=${status}\\b`, `\\b${status}/${name}\\b`, `step ${name}\\b`, ...words];
   return {
     id: `systemd-${name.toLowerCase().replace("_", "-")}`,
     category,
     where: "both",
-    any: [`status=${status}`, `${status}/${name.toLowerCase()}`, `step ${name.toLowerCase()}`, ...words],
+    any: [`code=exited, status=${status}`, `${status}/${name.toLowerCase()}`, `step ${name.toLowerCase()}`, ...words],
     when: new RegExp(spelled.join("|"), "i"),
     not: /permission denied|not permitted|exec format/i,
     beats: [

@@ -7,7 +7,7 @@ const MISSING_FIX =
 
 /** Names that a setting goes by in one program or another. */
 const THING =
-  "(?:option|directive|keyword|setting|param(?:eter)?|argument|statement|section|stanza|property|attribute|flag|switch|key ?word|clause|identifier|token|variable|command|field|entry|value|line|instruction|rule|zone|acl|module name|sub-?command|block|expression|definition|declaration|specification|mode|log ?level|facility|format|scheme|url|uri|dsn|cron\\w{0,6}|schedule|address|subnet|netmask|interface name|host ?name|unit|duration|size|number|integer|boolean|port|cidr|plugin name|driver name|backend name)";
+  "(?:option|key(?! exchange| type| algorithm| id| length| size)|directive|keyword|setting|param(?:eter)?|argument|statement|section|stanza|property|attribute|flag|switch|key ?word|clause|identifier|token|variable|command|field|entry|value|line|instruction|rule|zone|acl|module name|sub-?command|block|expression|definition|declaration|specification|mode|log ?level|facility|format|scheme|url|uri|dsn|cron\\w{0,6}|schedule|address|subnet|netmask|interface name|host ?name|unit|duration|size|number|integer|boolean|port|cidr|plugin name|driver name|backend name)";
 const WRONG =
   "(?:bad|invalid|illegal|unknown|unrecogni[sz]ed|unsupported|malformed|duplicated?|undefined|unexpected|ambiguous|wrong|incorrect|misspelled|obsolete|missing|empty|improper|bogus|garbled|nonexistent|non-existent|unparsable|unparseable|conflicting|incomplete)";
 /** A file that holds settings, by its name. */

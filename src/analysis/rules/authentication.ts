@@ -22,10 +22,10 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
     id: "mysql-access-denied",
     any: words(`
       access denied for user | er_access_denied_error | sqlstate[hy000] [1045] | (using password
-      er_not_supported_auth_mode | caching_sha2_password | [1045] | is not allowed to connect to this mysql server
+      er_not_supported_auth_mode | caching_sha2_password | is not allowed to connect to this mysql server
       is not allowed to connect to this mariadb server
     `),
-    when: /access denied for user '?(?<user>[^'@]{0,64})|ACCESS_DENIED|1045|using password|NOT_SUPPORTED_AUTH|caching_sha2_password.{0,60}(?:cannot|reported error|requires|could)|not allowed to connect/i,
+    when: /access denied for user '?(?<user>[^'@]{0,64})|ACCESS_DENIED|\[HY000\] \[1045\]|using password|NOT_SUPPORTED_AUTH|caching_sha2_password.{0,60}(?:cannot|reported error|requires|could)|not allowed to connect/i,
     not: /to database/i,
     tier: "root",
     cause: "MySQL does not accept the login of {user|the user} for {source}.",
@@ -84,7 +84,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       5.7.8 | 5.7.0 authentication | authentication required | auth: error | password mismatch
       application-specific password
     `),
-    when: /\b53[045][ -]|not accepted|SMTPAuthentication|unsuccessful|authentication (?:required|credentials invalid)|password mismatch|smtp authentication.{0,40}(?:fail|error)|application-specific/i,
+    when: /\b53[045][ -](?:\d\.\d|auth|incorrect|username|invalid|login|error)|not accepted|SMTPAuthentication|unsuccessful|authentication (?:required|credentials invalid)|password mismatch|smtp authentication.{0,40}(?:fail|error)|application-specific/i,
     not: /proxy|\binfo\b(?!['"]:)|interactive authentication|proxy authentication/i,
     tier: "cause",
     cause: "The mail server {host|} does not accept the login of {source}.",

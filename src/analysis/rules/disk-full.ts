@@ -28,7 +28,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     any: words(`
       errcode: 28 | error 28 | errno 28 | errno: 28 | (28) | os error 28 | errno=28 | error: 28 | error number 28
     `),
-    when: /errcode: 28|with error 28|errno[ :=]{1,2}28|os error 28|error 28\b|error number 28|\(28\).{0,4}no space/i,
+    when: /errcode: 28|with error 28|errno[ :=]{1,2}28|os error 28|(?:got|with) error 28\b|error 28 from|error number 28|\(28\).{0,4}no space/i,
     tier: "root",
     cause: "A write of {source} to {path|its files} failed with error 28: no space left.",
   },
