@@ -73,7 +73,7 @@ interface Ranked {
 /** Below this nothing was said that a cause can be read from. */
 const SCORE_MIN = 38;
 /** Words of a failure in a line that does not say that anything failed; those of a root mean nothing else. */
-const MENTIONED_FACTOR = 0.5;
+const MENTIONED_FACTOR = 0.44;
 /** The exit code that goes with the rule's words. */
 const EXIT_CODE_BONUS = 5;
 /** A fatal line counts the more the later it stands: what ended the program stands last. */

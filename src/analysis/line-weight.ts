@@ -51,7 +51,7 @@ const DENIED_FACTOR = 0.5;
 /** What the program does without: it says so, and goes on. */
 const DOES_WITHOUT =
   /\b(?:is|are|stays?|remains?|will be|turned|switched) (?:off|disabled|inactive|unavailable for now|left out|written to the log)\b|\bdisabl(?:ed|ing)\b[^:]{0,60}$|\bnot (?:set|configured|found|enabled|installed|available)\b[^:]{0,40}[,;(-]{1,2} ?(?:so |using|use|assuming|defaulting|default|continuing|proceeding|disabl|running without|going on|nothing|fine|ok\b)|\b(?:continuing|proceeding|going on|carrying on|running) without\b|\bwithout it\b|\bnot found,? (?:so |and )?(?:the )?[\w -]{1,30} (?:is|will be) used|no longer (?:supported|needed|used|necessary|has any effect)\b|\bis obsolete\b|\b(?:assuming|defaulting to|using (?:the )?(?:built-?in|fallback|system|internal|in-memory|previous|cached|old|default))\b|\b(?:feature|support|telemetry|metrics|tracing|reporting|analytics|plugin|cache|acceleration) (?:is )?(?:off|disabled|not enabled|unavailable)\b|\brecommended (?:value|setting|minimum|to)\b|\b(?:is|are) (?:strongly )?recommended\b|\bwe recommend\b|\bfor (?:better|best|optimal) performance\b|\bnot critical\b|\bthis is (?:fine|ok|normal|expected|harmless)\b|\bnothing to (?:do|worry)\b|\bcan be (?:safely )?ignored\b|\bnot required\b/i;
-const DOES_WITHOUT_FACTOR = 0.5;
+const DOES_WITHOUT_FACTOR = 0.44;
 
 /** Advice, a question or a guess about what a failure may come of. */
 const ADVICE =

@@ -12,7 +12,7 @@ export const maskLine = (line: string): string => {
 const HOST = /^(\w{3} {1,2}\d{1,2} \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32} )([\w.-]{1,100} )(?=[\w(])/;
 
 /** A process' number is no error number. What systemd says is known by its name with the number. */
-const PID = /^(.{0,160}?(?<!systemd)\[)(\d{1,10})(?=\]: )/;
+const PID = /^(.{0,160}?(?<!systemd|sqlstate)\[)(\d{1,10})(?=\]: )/i;
 
 /** The words that somebody watches for: they stand in the alert whether or not they say why. */
 const WATCHED = /(: \d{1,9} lines match )(.{1,200}?)(?= in \d{1,9} s\b)/;

@@ -98,7 +98,7 @@ export const EXCEPTION_CLASSES = codeRules("exception-class", [
   {
     category: "connection_refused",
     codes:
-      "ConnectionRefusedError | ConnectException | NoRouteToHostException | PortUnreachableException | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | ClientConnectorError | NoBrokersAvailable | AMQPConnectionError | BrokerUnreachableException | CommunicationsException | MongoNetworkError | NoHostAvailableException | NoNodeAvailableException | RedisConnectionException | ServerSelectionTimeoutError | ServiceUnavailableException",
+      "ConnectionRefusedError | ConnectException | NoRouteToHostException | PortUnreachableException | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | ClientConnectorError | NoBrokersAvailable | AMQPConnectionError | BrokerUnreachableException | CommunicationsException | MongoNetworkError | NoHostAvailableException | NoNodeAvailableException | RedisConnectionException | ServiceUnavailableException",
     tier: "likely",
     not: /timed? ?out|certificate|name or service|nodename|getaddrinfo|ssl|resolve|auth|permission denied/i,
   },

@@ -53,7 +53,8 @@ export const OTHER_DATABASES = codeRules("database-code", [
   { category: "disk_full", codes: "ORA-01653 | ORA-01654 | ORA-00257 | ORA-19809 | ORA-01688 | SQLITE_FULL" },
   {
     category: "data_corruption",
-    codes: "ORA-01578 | ORA-00600 | SQLITE_CORRUPT | SQLITE_NOTADB | MDB_BAD_TXN | MDB_PAGE_NOTFOUND | LOCATED PAGE WAS WRONG TYPE",
+    codes:
+      "ORA-01578 | ORA-00600 | SQLITE_CORRUPT | SQLITE_NOTADB | MDB_BAD_TXN | MDB_PAGE_NOTFOUND | LOCATED PAGE WAS WRONG TYPE",
   },
   { category: "out_of_memory", codes: "ORA-04031 | ORA-04030 | SQLITE_NOMEM" },
   { category: "resource_limit", codes: "ORA-00020 | ORA-00018 | ORA-12516 | ORA-12519" },
@@ -193,7 +194,8 @@ const MQTT_FORM = "connection (?:was )?refused[:,.]? ?(?:return code:?)? ?[\"'`(
 export const MQTT_CODES = codeRules("mqtt", [
   {
     category: "authentication",
-    codes: "not authorised | not authorized | NotAuthorized | bad user name or password | bad username or password | BadUserNamePassword",
+    codes:
+      "not authorised | not authorized | NotAuthorized | bad user name or password | bad username or password | BadUserNamePassword",
     form: MQTT_FORM,
   },
   { category: "lock_conflict", codes: "identifier rejected", form: MQTT_FORM, tier: "cause" },
@@ -225,7 +227,8 @@ export const DIRECTORY_CODES = codeRules("directory", [
 export const DBUS_ERRORS = codeRules("dbus", [
   {
     category: "permission_denied",
-    codes: "DBus.Error.AccessDenied | Rejected send message | DBus.Error.AuthFailed | Interactive authentication required",
+    codes:
+      "DBus.Error.AccessDenied | Rejected send message | DBus.Error.AuthFailed | Interactive authentication required",
     tier: "cause",
   },
   { category: "timeout", codes: "DBus.Error.NoReply | DBus.Error.Timeout | DBus.Error.TimedOut", tier: "symptom" },

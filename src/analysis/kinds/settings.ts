@@ -127,7 +127,7 @@ export const SETTINGS = rulesOf("config_error", FIX, [
   {
     id: "database-not-there",
     any: words(`unknown database | database | unknown catalog`),
-    when: /unknown database ['"\`]|\bdatabase ["'\`][\w.-]{1,64}["'\`] does not exist|cannot open database "[^"]{1,64}" requested by the login/i,
+    when: /unknown database ['"`]|\bdatabase ["'`][\w.-]{1,64}["'`] does not exist|cannot open database "[^"]{1,64}" requested by the login/i,
     tier: "likely",
     cause: "The database that {source} is told to use does not exist on its server: {said|see the line}.",
     fix: "Compare the name in the settings of {source} ({show}) with the databases that the server has; create the database or correct the name, then {restart}.",

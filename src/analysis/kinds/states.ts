@@ -59,7 +59,8 @@ export const UNFIT_NAMES = rulesOf("version_mismatch", VERSION_FIX, [
     when: /attributeerror: module '[\w.]{1,80}' has no attribute|__init__\(\) got an unexpected keyword argument|unexpected token '(?:\?\?=?|\?\.?|\|\|=|&&=|\.)'|\brelation "[\w.]{1,80}" does not exist|no such table: \w|table '[\w.]{1,100}' doesn't exist/i,
     beats: ["node-uncaught", "type-error-fatal", "exception-generic"],
     tier: "likely",
-    cause: "{source} uses a name that this release of its language, library or database schema does not have: {said|see the line}.",
+    cause:
+      "{source} uses a name that this release of its language, library or database schema does not have: {said|see the line}.",
   },
 ]);
 
