@@ -10,9 +10,10 @@ import { compileRules, type Found, type Hit, type RuleBook, scan } from "./scan.
 import { causeText, fixText } from "./template.ts";
 
 /**
- * The heuristics. Every line is looked at by every rule; a fitting line scores the rule's weight (how near to the root it is) times
- * the line's factor (how plainly it says so), and the best one is the cause. So a fatal line beats a warning, the line that names
- * the cause beats the lines that suffer from it wherever these stand, and of equals the first one counts: the others echo it.
+ * The heuristics. Every line is looked at by every rule; a fitting line scores the rule's tier (how near to the root its words are)
+ * times the line's factor (how plainly it says that something failed), and the best one is the cause. So a fatal line beats a
+ * warning, the line that names the cause beats the lines that suffer from it wherever these stand, what the program did without
+ * or what came back counts little, and of equals the first one counts: the others echo it. Within a line the innermost words do.
  *
  * The rules are compiled here, which takes some 40 ms: once for a program.
  */
