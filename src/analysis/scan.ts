@@ -1,3 +1,4 @@
+import { FAILING } from "./failing-words.ts";
 import { hasSeveralContainers, weighLine } from "./line-weight.ts";
 import { compileLiterals, type Literals } from "./literals.ts";
 import { maskLine, maskMessage } from "./mask.ts";
@@ -166,6 +167,16 @@ const fitOf = (words: Words, line: string): { end: number; named: Hit["named"] }
   return end > 0 ? { end, named: undefined } : undefined;
 };
 
+/** So many failing lines are read by the broad rules whatever their literals; in a longer log the literals choose. */
+const FAILING_LINES_MAX = 60;
+
+/** The pieces that say that something failed; none when these are too many. */
+const failingOf = (pieces: readonly Piece[], textOf: (piece: number) => string): readonly number[] => {
+  if (pieces.length > FAILING_LINES_MAX * 5) return [];
+  const failing = pieces.flatMap((_, piece) => (FAILING.test(textOf(piece)) ? piece : []));
+  return failing.length > FAILING_LINES_MAX ? [] : failing;
+};
+
 /** One text as it is read: its pieces without their line ends, and what each counts, found once. */
 const readerOf = (text: string, source: string, mask: (line: string) => string) => {
   const pieces = piecesOf(text);
@@ -200,12 +211,15 @@ const look = (book: RuleBook, evidence: Evidence, where: "message" | "logs") => 
   const reader = readerOf(text, evidence.source, where === "message" ? maskMessage : maskLine);
   const candidates = candidatesOf(book, text, reader.pieces);
   const hits: Hit[] = [];
+  const failing = failingOf(reader.pieces, (piece) => reader.textOf(piece).masked);
   for (const [index, rule] of book.rules.entries()) {
-    const found = candidates[index] ?? [];
+    const named = candidates[index] ?? [];
+    const isWhole = rule.isBroad === true && failing.length > 0;
+    const found = isWhole ? [...new Set([...failing, ...chosen(named, reader.lengthOf)])].sort((a, b) => a - b) : named;
     if (found.length === 0 || (rule.where !== "both" && rule.where !== where)) continue;
     if (rule.types !== undefined && !rule.types.includes(evidence.type)) continue;
     const fitting: Hit[] = [];
-    for (const piece of chosen(found, reader.lengthOf)) {
+    for (const piece of isWhole ? found : chosen(found, reader.lengthOf)) {
       const { whole, masked } = reader.textOf(piece);
       const fit = fitOf(rule, masked);
       if (fit === undefined) continue;

@@ -54,7 +54,7 @@ export const UNFIT_NAMES = rulesOf("version_mismatch", VERSION_FIX, [
   {
     id: "name-of-another-release",
     any: words(`
-      has no attribute | unexpected keyword argument | unexpected token '?? | unexpected token '?' | unexpected token '?. | unexpected token '||= | unexpected token '&&= | unexpected token '.' | no such table | doesn't exist | does not exist | invalid syntax
+      has no attribute | unexpected keyword argument | unexpected token ' | no such table | doesn't exist | does not exist | invalid syntax
     `),
     when: /attributeerror: module '[\w.]{1,80}' has no attribute|__init__\(\) got an unexpected keyword argument|unexpected token '(?:\?\?=?|\?\.?|\|\|=|&&=|\.)'|\brelation "[\w.]{1,80}" does not exist|no such table: \w|table '[\w.]{1,100}' doesn't exist/i,
     beats: ["node-uncaught", "type-error-fatal", "exception-generic"],

@@ -45,6 +45,29 @@ import { TIMEOUT } from "./timeout.ts";
 import { TLS_CERTIFICATE } from "./tls-certificate.ts";
 import { VERSION_MISMATCH } from "./version-mismatch.ts";
 
+/** Kinds of failures in words that no program owns. */
+const KINDS: readonly Rule[] = [
+  ...NO_MEMORY,
+  ...FAILING_DEVICES,
+  ...NO_SPACE,
+  ...PORT_TAKEN,
+  ...NO_ROOM,
+  ...DAMAGED,
+  ...UNFIT_VERSIONS,
+  ...UNFIT_NAMES,
+  ...HELD,
+  ...UNRESOLVED,
+  ...CERTIFICATES,
+  ...UNBELIEVED,
+  ...FORBIDDEN,
+  ...MISSING_PARTS,
+  ...SETTINGS,
+  ...MISSING,
+  ...UNREACHED,
+  ...OWN_FAULTS,
+  ...TOO_SLOW,
+];
+
 /** Every rule. Their order decides only between two that fit one line equally well: the more exact kinds come first. */
 export const RULES: readonly Rule[] = [
   ...OUT_OF_MEMORY,
@@ -87,23 +110,5 @@ export const RULES: readonly Rule[] = [
   ...DIRECTORY_CODES,
   ...CONTAINER_REASONS,
   ...OPENSSL_REASONS,
-  ...NO_MEMORY,
-  ...FAILING_DEVICES,
-  ...NO_SPACE,
-  ...PORT_TAKEN,
-  ...NO_ROOM,
-  ...DAMAGED,
-  ...UNFIT_VERSIONS,
-  ...UNFIT_NAMES,
-  ...HELD,
-  ...UNRESOLVED,
-  ...CERTIFICATES,
-  ...UNBELIEVED,
-  ...FORBIDDEN,
-  ...MISSING_PARTS,
-  ...SETTINGS,
-  ...MISSING,
-  ...UNREACHED,
-  ...OWN_FAULTS,
-  ...TOO_SLOW,
+  ...KINDS.map((rule) => ({ ...rule, isBroad: true })),
 ];

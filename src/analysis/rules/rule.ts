@@ -25,6 +25,8 @@ export interface Rule {
   where: "message" | "logs" | "both";
   /** Lower-case literals; case does not matter in the text. */
   any: readonly string[];
+  /** Its words are those of any program: in a short log each line that says that something failed is read, whatever its literals. */
+  isBroad?: boolean;
   /** The alerts' types that it is for; without it all. */
   types?: readonly string[];
   /** Further condition; its named groups are facts for the templates. No nested quantifier, no unbounded gap. */
