@@ -69,7 +69,7 @@ export const CRASH = rulesOf("crash", FIX, [
       unable to handle kernel | general protection fault: 0000 | rip: 0010 | fatal exception in interrupt
       kernel: oops | internal error: oops
     `),
-    when: /kernel panic|kernel BUG|BUG: |Oops: |unable to handle|general protection|fatal exception/i,
+    when: /kernel panic|kernel BUG|BUG: (?:kernel|unable|sched|soft|spin|Bad)|Oops: \d|unable to handle|general protection|fatal exception/i,
     not: /soft lockup|panic=/i,
     tier: "cause",
     cause: "The kernel itself failed (a bug in it or in a driver).",
