@@ -205,37 +205,52 @@ const readerOf = (text: string, source: string, mask: (line: string) => string) 
   };
 };
 
+type Reader = ReturnType<typeof readerOf>;
+
+/** The pieces that one rule reads: those with its literals; a broad one reads the failing ones as well. */
+const readBy = (rule: Rule, named: readonly number[], failing: readonly number[], { lengthOf }: Reader) => {
+  const own = chosen(named, lengthOf);
+  if (!rule.isBroad || failing.length === 0) return own;
+  return [...new Set([...failing, ...own])].sort((a, b) => a - b);
+};
+
+/** Where one rule fits. */
+const hitsOf = (rule: Rule, pieces: readonly number[], where: "message" | "logs", reader: Reader): Hit[] => {
+  const hits = pieces.flatMap((piece) => {
+    const { whole, masked } = reader.textOf(piece);
+    const fit = fitOf(rule, masked);
+    if (fit === undefined) return [];
+    const line = where === "logs" ? reader.lineOf(piece) : -1;
+    return { rule, line, text: whole, ...reader.weightOf(piece), ...fit };
+  });
+  return hits.map((hit) => ({ ...hit, lines: hits.length }));
+};
+
+/** The last line with one of the signs; -1 for none. */
+const lastOf = (sign: Words, pieces: readonly number[], reader: Reader): number => {
+  const last = pieces
+    .slice(-SIGN_LINES_MAX)
+    .findLast((piece) => fitOf(sign, reader.textOf(piece).masked) !== undefined);
+  return last === undefined ? -1 : reader.lineOf(last);
+};
+
 /** All places where a rule fits in one text. */
-const look = (book: RuleBook, evidence: Evidence, where: "message" | "logs") => {
-  const text = evidence[where];
-  const reader = readerOf(text, evidence.source, where === "message" ? maskMessage : maskLine);
-  const candidates = candidatesOf(book, text, reader.pieces);
-  const hits: Hit[] = [];
+const look = (book: RuleBook, evidence: Evidence, where: "message" | "logs"): Found => {
+  const reader = readerOf(evidence[where], evidence.source, where === "message" ? maskMessage : maskLine);
+  const candidates = candidatesOf(book, evidence[where], reader.pieces);
   const failing = failingOf(reader.pieces, (piece) => reader.textOf(piece).masked);
-  for (const [index, rule] of book.rules.entries()) {
-    const named = candidates[index] ?? [];
-    const isWhole = rule.isBroad === true && failing.length > 0;
-    const found = isWhole ? [...new Set([...failing, ...chosen(named, reader.lengthOf)])].sort((a, b) => a - b) : named;
-    if (found.length === 0 || (rule.where !== "both" && rule.where !== where)) continue;
-    if (rule.types !== undefined && !rule.types.includes(evidence.type)) continue;
-    const fitting: Hit[] = [];
-    for (const piece of isWhole ? found : chosen(found, reader.lengthOf)) {
-      const { whole, masked } = reader.textOf(piece);
-      const fit = fitOf(rule, masked);
-      if (fit === undefined) continue;
-      const place = where === "logs" ? reader.lineOf(piece) : -1;
-      fitting.push({ rule, line: place, text: whole, ...reader.weightOf(piece), ...fit, lines: 1 });
-    }
-    for (const hit of fitting) hits.push({ ...hit, lines: fitting.length });
-  }
-  const lastOf = (sign: number): number => {
-    const words = SIGNS[sign] as Words;
-    const found = (candidates[book.rules.length + sign] ?? []).slice(-SIGN_LINES_MAX);
-    const last = found.findLast((piece) => fitOf(words, reader.textOf(piece).masked) !== undefined);
-    return last === undefined ? -1 : reader.lineOf(last);
+  const hits = book.rules.flatMap((rule, index) => {
+    if (rule.where !== "both" && rule.where !== where) return [];
+    if (rule.types !== undefined && !rule.types.includes(evidence.type)) return [];
+    return hitsOf(rule, readBy(rule, candidates[index] ?? [], failing, reader), where, reader);
+  });
+  const [recovered = [], ready = []] = candidates.slice(book.rules.length);
+  return {
+    hits,
+    lineCount: (reader.pieces.at(-1)?.line ?? 0) + 1,
+    recoveredAt: lastOf(RECOVERY, recovered, reader),
+    readyAt: lastOf(READY, ready, reader),
   };
-  const lineCount = (reader.pieces.at(-1)?.line ?? 0) + 1;
-  return { hits, lineCount, recoveredAt: lastOf(0), readyAt: lastOf(1) };
 };
 
 /** All places where a rule fits, in the message and in the logs. */
