@@ -34,7 +34,7 @@ const LEVELS: readonly (readonly [RegExp, number])[] = [
     /\b(?:FATAL|PANIC|EMERG|CRITICAL|SEVERE|ALERT)\b|\[(?:emerg|crit|alert|fatal|critical)\]|\b(?:fatal|panic|critical|emerg)(?: error)?:|\bF\d{4} \d\d:|\bC!/,
     FATAL,
   ],
-  [/\b(?:ERROR|ERR!?)\b|\[(?:error|err)\]|\b[Ee]rror:|\bE\d{4} \d\d:|\bE!|\b\w{0,40}(?:Exception|Error):/, ERROR],
+  [/\b(?:ERROR|ERR!?)\b|\[(?:error|err)\]|\b[Ee]rror:|\bE\d{4} \d\d:|\bE!|(?:Exception|Error):/, ERROR],
   [/\b(?:WARN|WARNING)\b|\[(?:warn|warning)\]|\b[Ww]arn(?:ing)?:|\bW\d{4} \d\d:|\bW!/, WARNING],
   [/\b(?:INFO|NOTICE)\b|\[(?:info|notice|note)\]|\b(?:info|notice):|\[Note\]|\bI\d{4} \d\d:|\bI!/i, 0.8],
   [/\b(?:DEBUG|TRACE)\b|\[(?:debug|trace)\]|\b(?:debug|trace)\d?:/, 0.6],
@@ -55,7 +55,10 @@ const DOES_WITHOUT_FACTOR = 0.44;
 
 /** Advice, a question or a guess about what a failure may come of. */
 const ADVICE =
-  /^.{0,60}(?:\b(?:hint|tip|help|suggestion|advice)s?: |\b(?:please )?(?:check|verify|make sure|ensure|try)\b (?:that|if|whether|the|your|for|out|to)\b)|\b(?:maybe|perhaps|possibly|possible causes?|probably|most likely|likely cause)\b/i;
+  /\b(?:hint|tip|help|suggestion|advice)s?: |\b(?:please )?(?:check|verify|make sure|ensure|try)\b (?:that|if|whether|the|your|for|out|to)\b/i;
+/** Further on it only follows what failed. */
+const ADVICE_CHARS_MAX = 100;
+const GUESS = /\b(?:maybe|perhaps|possibly|possible causes?|probably|most likely|likely cause)\b/i;
 const ADVICE_FACTOR = 0.9;
 
 /** A probe says that something does not answer, never why. */
@@ -119,7 +122,11 @@ export const hasSeveralContainers = (text: string): boolean => {
 const mannerOf = (line: string): number => {
   const denied = DENIED.test(line) && !NOT_DENIED.test(line) ? DENIED_FACTOR : 1;
   const without = DOES_WITHOUT.test(line) ? DOES_WITHOUT_FACTOR : 1;
-  return Math.min(denied, without) * (ADVICE.test(line) ? ADVICE_FACTOR : 1) * (PROBE.test(line) ? PROBE_FACTOR : 1);
+  return (
+    Math.min(denied, without) *
+    (ADVICE.test(line.slice(0, ADVICE_CHARS_MAX)) || GUESS.test(line) ? ADVICE_FACTOR : 1) *
+    (PROBE.test(line) ? PROBE_FACTOR : 1)
+  );
 };
 
 /** What a log line counts. */

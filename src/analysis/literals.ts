@@ -111,8 +111,7 @@ export const compileLiterals = (literals: readonly string[]): Literals => {
   const trie = trieOf(literals, columns, width);
   const fallback = fallbacksOf(trie);
   const { outputs, next } = trie;
-  const ends = new Uint8Array(trie.states);
-  for (const state of outputs.keys()) ends[state] = 1;
+  const ends: (readonly number[] | undefined)[] = Array.from({ length: trie.states }, (_, state) => outputs.get(state));
   const mustCompare = Uint8Array.from(literals, (literal) => Number(!isAscii(literal)));
   const isThere = (literal: number, text: string, end: number): boolean => {
     const word = literals[literal] ?? "";
@@ -129,8 +128,12 @@ export const compileLiterals = (literals: readonly string[]): Literals => {
         }
         while (state !== 0 && !next[state * width + column]) state = fallback[state] ?? 0;
         state = next[state * width + column] ?? 0;
-        if (ends[state])
-          for (const literal of outputs.get(state) ?? []) if (isThere(literal, text, at + 1)) found(literal);
+        const ended = ends[state];
+        if (ended === undefined) continue;
+        for (let index = 0; index < ended.length; index++) {
+          const literal = ended[index] ?? 0;
+          if (isThere(literal, text, at + 1)) found(literal);
+        }
       }
     },
   };

@@ -10,7 +10,7 @@ export const LINE_CHARS_MAX = 2000;
 /** How much of its candidate lines one rule reads, half of it from the head of the log and half from its tail. */
 export const RULE_CHARS_MAX = 6_400;
 /** And how many of them, for logs of very short lines. */
-export const RULE_LINES_MAX = 32;
+export const RULE_LINES_MAX = 24;
 
 /** A rule that fits a line. */
 export interface Hit {
@@ -129,8 +129,9 @@ const candidatesOf = ({ rules, literals, rulesOf }: RuleBook, text: string, piec
   const candidates: number[][] = Array.from({ length: rules.length + SIGNS.length }, () => []);
   let piece = 0;
   const note = (literal: number) => {
-    for (const index of rulesOf[literal] ?? []) {
-      const found = candidates[index];
+    const rulesHere = rulesOf[literal] ?? [];
+    for (let at = 0; at < rulesHere.length; at++) {
+      const found = candidates[rulesHere[at] ?? 0];
       if (found !== undefined && found[found.length - 1] !== piece) found.push(piece);
     }
   };
