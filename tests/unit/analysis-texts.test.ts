@@ -161,10 +161,10 @@ describe("a text speaks only of what the evidence shows", () => {
     expect(text).not.toMatch(/MySQL|PostgreSQL|MariaDB/);
   });
 
-  test("a refused Java option of an unknown program gives no Java advice", () => {
-    expect(words("authd: Error: login failed for account 7: bad passphrase").text).not.toMatch(
-      /PostgreSQL|MySQL|Redis/,
-    );
+  test("words that one program is known by are another's too, and its name is said only of itself", () => {
+    const line = "Error: header page consists of zero bytes in volume 7";
+    expect(words(`vault-d[9]: ${line}`).text).not.toMatch(/MySQL|MariaDB/);
+    expect(words(`mysqld[9]: ${line}`, "mysql.service").text).toMatch(/MySQL|MariaDB/);
   });
 
   test("the path is the one that is missing, not the one that names it", () => {
