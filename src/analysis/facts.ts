@@ -27,7 +27,8 @@ const READERS: readonly (readonly [string, readonly RegExp[]])[] = [
     [
       /https?:\/\/([\w.-]{1,200}(?::\d{2,5})?)/i,
       /\b((?:\d{1,3}\.){3}\d{1,3}(?::\d{2,5})?)\b/,
-      /\b(?:lookup|resolve|ENOTFOUND|EAI_AGAIN|host|hostname|peer|name) (?:host ?(?:name)? ?)?["'`:]{0,2} ?["'`]?([a-z][\w-]{0,60}(?:\.[\w-]{1,60}){0,6}(?::\d{2,5})?)\b(?! (?:is|was|not|for|to|and|key|name|address|resol))/i,
+      /\b(?:lookup|ENOTFOUND|EAI_AGAIN|UnknownHostException:|resolve host(?:name)?:?|host(?:name)?:) ["'`‘]?([a-z][\w.-]{1,100}(?::\d{2,5})?)\b/i,
+      /\bhost=?['"`‘]{1,2}([a-z][\w.-]{1,100}(?::\d{2,5})?)['"`’]/i,
       /\b(?:host|server|server on|to|at|upstream|broker|node|from|with)[ =:]{1,3}["'`]?([a-z][\w-]{0,60}(?:\.[\w-]{1,60}){1,6}(?::\d{2,5})?)/i,
       /\b(?:to|at|server|reach|connect) ["'`]?([a-z][\w-]{1,60}:\d{2,5})\b/i,
       /\b(localhost(?::\d{2,5})?)\b/,
@@ -146,8 +147,13 @@ const saidIn = (text: string): string => {
   return short.length < SAID_CHARS_MAX ? short : `${short.replace(/\s\S{0,40}$/, "")} …`;
 };
 
+/** Words that stand where a host's name may. */
+const NO_HOST =
+  /^(?:a|address|an|and|error|failed|failure|for|host|hostname|is|key|name|not|on|or|resolution|resolve|server|service|the|to|unknown|was|with)$/i;
+
 const isFact = (name: string, value: string): boolean => {
-  if (name === "host") return !FILE_ENDS.test(value) && !/^(?:java|javax|sun|org|io)\./.test(value);
+  if (name === "host")
+    return !NO_HOST.test(value) && !FILE_ENDS.test(value) && !/^(?:java|javax|sun|org|io)\./.test(value);
   if (name === "port") return Number(value) > 0 && Number(value) < 65_536;
   return true;
 };

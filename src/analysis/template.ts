@@ -50,7 +50,7 @@ const fill = (template: string, value: (name: string) => string | undefined): st
     });
   return text
     .replaceAll(/ {2,}/g, " ")
-    .replaceAll(/ ([.,;:)])/g, "$1")
+    .replaceAll(/ ([.,;:)])(?=\s|$)/g, "$1")
     .trim();
 };
 

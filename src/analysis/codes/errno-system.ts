@@ -212,7 +212,7 @@ export const ERRNO_SYSTEM = meaningRules([
     category: "disk_full",
     tier: "root",
     not: /inotify|\bwatch|semget|shmget|semaphore|accept lock|\/dev\/shm|shared memory segment|no free (?:ip|port)/i,
-    cause: "The file system {path|that {source} writes to} has no space left.",
+    cause: "No space is left on the file system of {path|what {source} writes}.",
     fix: SPACE_FIX,
   },
   {
@@ -304,7 +304,7 @@ export const ERRNO_SYSTEM = meaningRules([
     of: ERRNOS.io,
     category: "hardware_io",
     tier: "cause",
-    not: /\b(?:tty|pty|ptmx|ioctl|console|stdin|terminal)\b|asynchronous i\/o|\bno i\/o error/i,
+    not: /remote i\/o|\b(?:tty|pty|ptmx|ioctl|console|stdin|terminal)\b|asynchronous i\/o|\bno i\/o error/i,
     cause: "{source} got an input/output error from {path|its disk}: the device or its connection fails.",
     fix: DEVICE_FIX,
   },

@@ -13,7 +13,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     `),
     not: /file watchers|inotify|watch(?:es)? limit|system limit for number of|max_user_watches|no free (?:ip|port)|\/dev\/shm|shared memory segment|semget|shmget/i,
     tier: "root",
-    cause: "The file system {path|that {source} writes to} has no space left.",
+    cause: "No space is left on the file system of {path|what {source} writes}.",
   },
   {
     id: "shared-memory-full",

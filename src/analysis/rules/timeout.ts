@@ -9,6 +9,7 @@ const UNIT_FIX =
 export const TIMEOUT = rulesOf("timeout", FIX, [
   {
     id: "systemd-start-timeout",
+    beats: ["deadline-exceeded", "timed-out", "timed-out-in-words"],
     any: words(`
       start operation timed out | start-pre operation timed out | mounting timed out | stop-sigterm' timed out
       job timed out | timed out waiting for device | operation timed out. terminating | unmounting timed out
