@@ -14,12 +14,21 @@ export const MISSING = rulesOf("missing_file", FILE_FIX, [
     any: words(`
       cannot execute | can't execute | could not execute | couldn't execute | unable to execute | failed to execute | cannot exec | failed to exec | can't exec | unable to exec | cannot run | could not run | can't run | unable to run | failed to run | failed to spawn | cannot spawn | could not spawn | unable to spawn | failed to start process | cannot start process | command not found | : not found | not found in path | not found in $path | no such program | no such command | executable not found | executable file not found | executable does not exist | binary not found | cannot find executable | could not find executable | unable to find executable | program not found | no executable | interpreter not found | not an executable | cannot find the java | java_home | java not found | no java | befehl nicht gefunden | kommando nicht gefunden | commande introuvable | orden no encontrada | comando não encontrado | コマンドが見つかりません | is not executable | not executable | could not locate executable | could not find program | unknown terminal program | is it installed | which: no
     `),
-    when: /(?:cannot|can't|could not|couldn't|unable to|failed to) (?:execute|exec|spawn|run|invoke)\b.{0,40}["'`]?(?<path>\/[\w./+-]{2,200})(?!.{0,200}(?:permission|denied|format|memory))|(?<program>[\w./+-]{2,80}): (?:command )?not found\b|(?:command|program|executable|binary|interpreter)s? (?:file )?["'`]?[\w./+-]{0,100}["'`]? ?(?:was |is |could )?(?:not (?:be )?found|does not exist|missing|doesn't exist)|not found in \$?path|no such (?:program|command)|(?:cannot|could not|unable to|can't|couldn't) (?:find|locate) (?:the )?(?:\w{1,12} )?(?:executable|binary|program|command|interpreter)\b|JAVA_HOME.{0,60}(?:not (?:defined|set|found|valid|correct)|invalid|does not|wrong|incorrect)|no java\b|befehl nicht gefunden|kommando nicht gefunden|commande introuvable|(?:orden|comando) no encontrad|comando não encontrado|コマンドが見つかりません|which: no \w/i,
+    when: /(?:cannot|can't|could not|couldn't|unable to|failed to) (?:execute|exec|spawn|run|invoke)\b.{0,40}?["'`]?(?<path>\/[\w./+-]{2,200})(?!.{0,200}(?:permission|denied|format|memory))|(?<program>[\w./+-]{2,80}): (?:command )?not found\b|(?:command|program|executable|binary|interpreter)s? (?:file )?["'`]?[\w./+-]{0,100}["'`]? ?(?:was |is |could )?(?:not (?:be )?found|does not exist|missing|doesn't exist)|not found in \$?path|no such (?:program|command)|(?:cannot|could not|unable to|can't|couldn't) (?:find|locate) (?:the )?(?:\w{1,12} )?(?:executable|binary|program|command|interpreter)\b|befehl nicht gefunden|kommando nicht gefunden|commande introuvable|(?:orden|comando) no encontrad|comando não encontrado|コマンドが見つかりません|which: no \w/i,
     not: /permission denied|format error|not a valid|keine berechtigung|cannot allocate|module|plugin|library|package|\.so\b|http|sql|query|table|page|resource temporarily|container|key not found|user not found|unknown command|no such command '|timed? ?out|jarfile|\.jar|job|task|hook failed|script|config|host not found|url/i,
     exitCodes: [127, 203],
     tier: "cause",
     cause: "The program {program|{path|that {source} calls}} is not where {source} looks for it.",
     fix: PROGRAM_FIX,
+  },
+  {
+    // A start script says so before it says which program it could not run.
+    id: "java-home-wrong",
+    any: words("java_home | no java"),
+    when: /JAVA_HOME.{0,60}(?:not (?:defined|set|found|valid|correct)|invalid|does not|wrong|incorrect)|\bno java\b/i,
+    tier: "likely",
+    cause: "There is no Java where {source} looks for it (JAVA_HOME).",
+    fix: "See which Java is installed (`ls /usr/lib/jvm`) and what JAVA_HOME says for {source} ({show}); install that Java or correct the path, then {restart}.",
   },
   {
     id: "file-missing",
