@@ -1,20 +1,27 @@
 import { keepHead } from "../protocol/text.ts";
 import { factsOf, plain } from "./facts.ts";
 import type { Category, Evidence, HeuristicAnswer } from "./model.ts";
+import { ownAlertOf, testedHostOf, victimOf } from "./own-alerts.ts";
+import { PLAIN_TEXTS, type PlainText } from "./plain-texts.ts";
+import { isAboutEvidence } from "./program-marks.ts";
 import { RULES } from "./rules/all.ts";
+import { type Rule, TIERS } from "./rules/rule.ts";
 import { compileRules, type Found, type Hit, type RuleBook, scan } from "./scan.ts";
 import { causeText, fixText } from "./template.ts";
 
 /**
- * The heuristics. Every line is looked at by every rule; a fitting line scores the rule's weight (how near to the root it is) times
- * the line's factor (how plainly it says so), and the best one is the cause. So a fatal line beats a warning, the line that names
- * the cause beats the lines that suffer from it wherever these stand, and of equals the first one counts: the others echo it.
+ * The heuristics. Every line is looked at by every rule; a fitting line scores the rule's tier (how near to the root its words are)
+ * times the line's factor (how plainly it says that something failed), and the best one is the cause. So a fatal line beats a
+ * warning, the line that names the cause beats the lines that suffer from it wherever these stand, what the program did without
+ * or what came back counts little, and of equals the first one counts: the others echo it. Within a line the innermost words do.
  *
  * The rules are compiled here, which takes some 40 ms: once for a program.
  */
 export function createHeuristics(): (evidence: Evidence) => HeuristicAnswer {
   const book = compileRules(RULES);
   return (evidence) => {
+    const told = ownAnswer(evidence);
+    if (told !== undefined) return told;
     for (const { reading, isAlone } of narrower(evidence)) {
       const answer = explain(book, reading);
       // A line that says only that something crashed leaves the cause to those after it.
@@ -50,9 +57,9 @@ const QUOTED_BYTES = 400;
 
 function explain(book: RuleBook, evidence: Evidence): HeuristicAnswer {
   const found = scan(book, evidence);
-  const ranked = found.hits
-    .map((hit) => ({ hit, score: scoreOf(hit, found, evidence) }))
-    .sort((a, b) => b.score - a.score || orderOf(a.hit) - orderOf(b.hit));
+  const ranked = decisive(found.hits.map((hit) => ({ hit, score: scoreOf(hit, found, evidence) }))).sort(
+    (a, b) => b.score - a.score || orderOf(a.hit) - orderOf(b.hit),
+  );
   const [best] = ranked;
   if (best === undefined || best.score < SCORE_MIN) return unknown(evidence, best);
   const rival = ranked.find(({ hit }) => hit.rule.category !== best.hit.rule.category);
@@ -66,57 +73,129 @@ interface Ranked {
 
 /** Below this nothing was said that a cause can be read from. */
 const SCORE_MIN = 38;
+/** Words of a failure in a line that does not say that anything failed; those of a root mean nothing else. */
+const MENTIONED_FACTOR = 0.44;
 /** The exit code that goes with the rule's words. */
 const EXIT_CODE_BONUS = 5;
 /** A fatal line counts the more the later it stands: what ended the program stands last. */
-const FATAL_FACTOR = 1.1;
 const FATAL_LATE_BONUS = 3;
 /** What is said again and again is no accident. */
 const REPEAT_BONUS_MAX = 2;
+/** In one line the innermost message decides: it stands last. */
+const INNERMOST_BONUS = 6;
 /** A connection that came back afterwards was not what the program failed of. */
-const RECOVERED_FACTOR = 0.6;
+const RECOVERED_FACTOR = 0.5;
+/** The program was up and went on after it. */
+const WENT_ON_FACTOR = 0.8;
 const PASSING: ReadonlySet<Category> = new Set<Category>([
   "connection_refused",
   "dns_failure",
   "timeout",
   "lock_conflict",
+  "authentication",
+  "resource_limit",
 ]);
 /** By this much the best must lead for full confidence. */
-const LEAD_FULL = 25;
+const LEAD_FULL = 16;
 
-const scoreOf = (
-  { rule, line, factor, lines }: Hit,
-  { lineCount, recoveredAt }: Found,
-  { exitCode }: Evidence,
-): number => {
+const scoreOf = (hit: Hit, found: Found, { exitCode }: Evidence): number => {
+  const { rule, line, factor, isFailing, isFatal, lines } = hit;
+  const said = isFailing || rule.tier === "root" ? 1 : MENTIONED_FACTOR;
   const exit = exitCode !== null && rule.exitCodes?.includes(exitCode) ? EXIT_CODE_BONUS : 0;
-  const late = factor >= FATAL_FACTOR && line >= 0 ? (FATAL_LATE_BONUS * line) / Math.max(1, lineCount) : 0;
+  const late = isFatal && line >= 0 ? (FATAL_LATE_BONUS * line) / Math.max(1, found.lineCount) : 0;
   const repeated = Math.min(REPEAT_BONUS_MAX, Math.log2(lines) / 2);
-  const passed = line >= 0 && line < recoveredAt && PASSING.has(rule.category) ? RECOVERED_FACTOR : 1;
-  return (rule.weight * factor + exit + late + repeated) * passed;
+  return (TIERS[rule.tier] * factor * said + exit + late + repeated) * passedFactor(hit, found);
+};
+
+const passedFactor = ({ rule, line, isFatal }: Hit, { recoveredAt, readyAt }: Found): number => {
+  if (line < 0 || isFatal) return 1;
+  if (line < recoveredAt && PASSING.has(rule.category)) return RECOVERED_FACTOR;
+  return line < readyAt ? WENT_ON_FACTOR : 1;
+};
+
+/** Of what fits one line only what decides there: a rule that another one beats is left out, then the innermost counts. */
+const decisive = (ranked: readonly Ranked[]): Ranked[] => {
+  const byLine = new Map<number, Ranked[]>();
+  for (const one of ranked) byLine.set(one.hit.line, [...(byLine.get(one.hit.line) ?? []), one]);
+  return [...byLine.values()].flatMap((those) => {
+    const beaten = new Set(those.flatMap(({ hit }) => hit.rule.beats ?? []));
+    const inner = ({ hit, score }: Ranked) => score + (INNERMOST_BONUS * hit.end) / Math.max(1, hit.text.length);
+    const left = those.filter(({ hit }) => !beaten.has(hit.rule.id)).sort((a, b) => inner(b) - inner(a));
+    const [first] = left;
+    return first === undefined
+      ? []
+      : [first, ...left.slice(1).map((one) => ({ ...one, score: Math.min(one.score, first.score - 1) }))];
+  });
 };
 
 /** Of equals the first log line counts; the message, which repeats what the logs say, comes after them. */
 const orderOf = ({ line }: Hit): number => (line < 0 ? Number.MAX_SAFE_INTEGER : line);
 
 const answer = (evidence: Evidence, { hit, score }: Ranked, rival: Ranked | undefined): HeuristicAnswer => {
-  const { rule, text, named } = hit;
-  const facts = factsOf(text, named);
+  const { rule, text, named, end } = hit;
+  const victim = victimOf(evidence);
+  const of = victim === undefined ? evidence : { ...evidence, ...victim };
+  const facts = { ...factsOf(text, named, end), ...(victim === undefined ? {} : { process: plain(victim.process) }) };
+  const { cause, fix } = wordsOf(rule, of, text);
   return {
     category: rule.category,
-    confidence: confidenceOf(score, rival?.score ?? 0),
+    confidence: confidenceOf(hit, score, rival?.score ?? 0),
     decisive: text,
     rule: rule.id,
     why: whyText(hit, rival),
-    cause: causeText(rule.cause, evidence, facts),
-    fix: fixText(rule.fix, evidence, facts),
+    cause: causeText(cause, of, facts),
+    fix: fixText(fix, of, facts),
   };
 };
 
-const confidenceOf = (score: number, rival: number): number => {
-  const strength = Math.min(1, score / 100);
+/** The rule's own words; where these speak of a program that the evidence does not show, the category's. */
+const wordsOf = ({ cause, fix, category }: Rule, evidence: Evidence, line: string): PlainText => {
+  if (category === "unknown") return { cause, fix };
+  const usual = PLAIN_TEXTS[category];
+  return {
+    cause: isAboutEvidence(cause, evidence, line) ? cause : usual.cause,
+    fix: isAboutEvidence(fix, evidence, line) ? fix : usual.fix,
+  };
+};
+
+/** A host's own alert says it all in its message. */
+const ownAnswer = (evidence: Evidence): HeuristicAnswer | undefined => {
+  const tested = testedHostOf(evidence);
+  if (tested !== undefined) return testAnswer(evidence, tested);
+  const own = ownAlertOf(evidence);
+  if (own === undefined) return undefined;
+  const { alert, facts } = own;
+  return {
+    category: alert.category,
+    confidence: CONFIDENCE.root,
+    decisive: evidence.message,
+    rule: alert.id,
+    why: `Rule ${alert.id} fits the message, which is the host's own and says it all.`,
+    cause: causeText(alert.cause, evidence, facts),
+    fix: fixText(alert.fix, evidence, facts),
+  };
+};
+
+const testAnswer = (evidence: Evidence, host: string): HeuristicAnswer => ({
+  category: "unknown",
+  confidence: 0,
+  decisive: null,
+  rule: null,
+  why: "The message says that it is a test.",
+  cause: causeText(
+    `This is a test alert of ${plain(host).replaceAll(/[{}|]/g, "")}: nothing has failed.`,
+    evidence,
+    {},
+  ),
+  fix: fixText("Nothing is to be done: the alert shows that {source} alerts of that host arrive.", evidence, {}),
+});
+
+/** How often a tier's words are right when nothing contradicts them. */
+const CONFIDENCE = { root: 0.9, cause: 0.62, likely: 0.55, symptom: 0.5, wrapper: 0.4 } as const;
+
+const confidenceOf = ({ rule, factor }: Hit, score: number, rival: number): number => {
   const lead = Math.min(1, Math.max(0, score - rival) / LEAD_FULL);
-  return Math.round(Math.min(0.98, strength * (0.7 + 0.3 * lead)) * 100) / 100;
+  return Math.round(Math.min(0.98, CONFIDENCE[rule.tier] * Math.min(1.05, factor) * (0.55 + 0.45 * lead)) * 100) / 100;
 };
 
 const whyText = ({ rule, line, lines }: Hit, rival: Ranked | undefined): string => {

@@ -1,46 +1,83 @@
+import { FAILING } from "./failing-words.ts";
+
 /**
- * How much a line counts. What it says matters by the rule's weight; this is how it says it: its level, whether it denies or only
- * imagines the failure, and whether it is about something else than the incident's source.
+ * How much a line counts. What it says matters by the rule's tier; this is how it says it: whether it says at all that something
+ * failed, its level, whether it denies or only imagines the failure, and whether it is about something else than the incident's
+ * source.
  */
+export interface LineWeight {
+  /** 1 for a line that says plainly what failed. */
+  readonly factor: number;
+  /** Whether it says that something failed: in other lines a word of a failure is only a word. */
+  readonly isFailing: boolean;
+  /** What is worse than an error: what the program ends of. */
+  readonly isFatal: boolean;
+}
 
 /** A level stands near the start of a line; further on the word is prose. */
 const LEVEL_CHARS_MAX = 240;
+const FATAL = 1.1;
+const ERROR = 1.05;
+const WARNING = 0.92;
 
 const LEVELS: readonly (readonly [RegExp, number])[] = [
-  [/level"?[=:]\s?"?(?:fatal|panic|crit|alert|emerg)|"(?:severity|level|lvl)":\s?"(?:fatal|critical)/i, 1.1],
-  [/level"?[=:]\s?"?err|"(?:severity|level|lvl)":\s?"err/i, 1.05],
-  [/level"?[=:]\s?"?warn|"(?:severity|level|lvl)":\s?"warn/i, 0.94],
+  [/level"?[=:]\s?"?(?:fatal|panic|crit|alert|emerg)|"(?:severity|level|lvl)":\s?"(?:fatal|critical)/i, FATAL],
+  [/level"?[=:]\s?"?err|"(?:severity|level|lvl)":\s?"err/i, ERROR],
+  [/level"?[=:]\s?"?warn|"(?:severity|level|lvl)":\s?"warn/i, WARNING],
   [/level"?[=:]\s?"?(?:info|notice)|"(?:severity|level|lvl)":\s?"(?:info|notice)/i, 0.8],
   [/level"?[=:]\s?"?(?:debug|trace)|"(?:severity|level|lvl)":\s?"(?:debug|trace)|"s":"D\d?"/i, 0.6],
-  [/"s":"F"/, 1.1],
-  [/"s":"E"/, 1.05],
-  [/"s":"I"/, 0.9],
+  [/"level":\s?60\b|"s":"F"/, FATAL],
+  [/"level":\s?50\b|"s":"E"/, ERROR],
+  [/"level":\s?40\b|"s":"W"/, WARNING],
+  [/"level":\s?30\b|"s":"I"/, 0.85],
   [
-    /\b(?:FATAL|PANIC|EMERG|CRITICAL|SEVERE|ALERT)\b|\[(?:emerg|crit|alert|fatal)\]|\b(?:fatal|panic|critical|emerg)(?: error)?:|\bF\d{4} \d\d:/,
-    1.1,
+    /\b(?:FATAL|PANIC|EMERG|CRITICAL|SEVERE|ALERT)\b|\[(?:emerg|crit|alert|fatal|critical)\]|\b(?:fatal|panic|critical|emerg)(?: error)?:|\bF\d{4} \d\d:|\bC!/,
+    FATAL,
   ],
-  [/\b(?:ERROR|ERR!?)\b|\[(?:error|err)\]|\b[Ee]rror:|\bE\d{4} \d\d:|\b\w{0,40}(?:Exception|Error):/, 1.05],
-  [/\b(?:WARN|WARNING)\b|\[(?:warn|warning)\]|\b[Ww]arn(?:ing)?:|\bW\d{4} \d\d:/, 0.94],
-  [/\b(?:INFO|NOTICE)\b|\[(?:info|notice|note)\]|\b(?:info|notice):|\[Note\]|\bI\d{4} \d\d:/i, 0.8],
+  [/\b(?:ERROR|ERR!?)\b|\[(?:error|err)\]|\b[Ee]rror:|\bE\d{4} \d\d:|\bE!|(?:Exception|Error):/, ERROR],
+  [/\b(?:WARN|WARNING)\b|\[(?:warn|warning)\]|\b[Ww]arn(?:ing)?:|\bW\d{4} \d\d:|\bW!/, WARNING],
+  [/\b(?:INFO|NOTICE)\b|\[(?:info|notice|note)\]|\b(?:info|notice):|\[Note\]|\bI\d{4} \d\d:|\bI!/i, 0.8],
   [/\b(?:DEBUG|TRACE)\b|\[(?:debug|trace)\]|\b(?:debug|trace)\d?:/, 0.6],
 ];
 
 /** The failure is denied, over, or only thought of. */
 const DENIED =
-  /\b(?:no|0|zero|without(?: any)?) (?:\w{1,20} )?(?:errors?|failures?|problems?|issues?)\b|\berrors?[=:] ?(?:0|none|null|nil)\b|\b(?:recovered|succeeded|successfully|resolved itself|reconnected|is back)\b|\b(?:may|might|could|can|would) (?:fail|cause|lead|result|happen|run out|be corrupt)|\bin case of\b|\bto (?:avoid|prevent)\b|\bif (?:you see|the|this|there is)\b|\bdeprecat|\bfor example\b|\b(?:ignored|ignoring|skipped|skipping|non-fatal|nonfatal|harmless|optional|falling back|fallback|will retry later|using defaults?)\b/i;
+  /\b(?:no|0|zero|without(?: any)?) (?:\w{1,20} )?(?:errors?|failures?|problems?|issues?)\b|\berrors?[=:] ?(?:0|none|null|nil)\b|\b(?:recovered|succeeded|successfully|resolved itself|reconnected|is back|went well|ended well|worked|(?:is|was) ok|connection (?:was )?kept|went on)\b|\b(?:may|might|could|can|would) (?:fail|cause|lead|result|happen|run out|be corrupt)|\bin case of\b|\bto (?:avoid|prevent)\b|\bif (?:you see|the|this|there is)\b|\bdeprecat|\bfor example\b|\b(?:ignored|ignoring|skipped|skipping|non-fatal|nonfatal|harmless|optional|falling back|fallback|will retry later|using defaults?)\b/i;
 /** These deny only part of what they say, or nothing: the line counts all the same. */
 const NOT_DENIED =
-  /\bnot (?:successfully|recovered)\b|\bcannot be (?:ignored|skipped)\b|without success|unsuccessfully/i;
-const DENIED_FACTOR = 0.55;
+  /\bnot (?:successfully|recovered)\b|\bcannot be (?:ignored|skipped)\b|without success|unsuccessfully|\bis not optional\b/i;
+const DENIED_FACTOR = 0.5;
+
+/** What the program does without: it says so, and goes on. */
+const DOES_WITHOUT =
+  /\b(?:is|are|stays?|remains?|will be|turned|switched) (?:off|disabled|inactive|unavailable for now|left out|written to the log)\b|\bdisabl(?:ed|ing)\b(?! device)[^:]{0,60}$|\bnot (?:set|configured|found|enabled|installed|available)\b[^:]{0,40}[,;(-]{1,2} ?(?:so |using|use|assuming|defaulting|default|continuing|proceeding|disabl|running without|going on|nothing|fine|ok\b)|\b(?:continuing|proceeding|going on|carrying on|running) without\b|\bwithout it\b|\bnot found,? (?:so |and )?(?:the )?[\w -]{1,30} (?:is|will be) used|no longer (?:supported|needed|used|necessary|has any effect)\b|\bis obsolete\b|\b(?:assuming|defaulting to|using (?:the )?(?:built-?in|fallback|system|internal|in-memory|previous|cached|old|default))\b|\b(?:feature|support|telemetry|metrics|tracing|reporting|analytics|plugin|cache|acceleration) (?:is )?(?:off|disabled|not enabled|unavailable)\b|\brecommended (?:value|setting|minimum|to)\b|\b(?:is|are) (?:strongly )?recommended\b|\bwe recommend\b|\bfor (?:better|best|optimal) performance\b|\bnot critical\b|\bthis is (?:fine|ok|normal|expected|harmless)\b|\bnothing to (?:do|worry)\b|\bcan be (?:safely )?ignored\b|\bnot required\b/i;
+const DOES_WITHOUT_FACTOR = 0.44;
+
+/** Advice, a question or a guess about what a failure may come of. */
+const ADVICE =
+  /\b(?:hint|tip|help|suggestion|advice)s?: |\b(?:please )?(?:check|verify|make sure|ensure|try)\b (?:that|if|whether|the|your|for|out|to)\b/i;
+/** Further on it only follows what failed. */
+const ADVICE_CHARS_MAX = 100;
+const GUESS = /\b(?:maybe|perhaps|possibly|possible causes?|probably|most likely|likely cause)\b/i;
+const ADVICE_FACTOR = 0.9;
+
+/** A probe says that something does not answer, never why. */
+const PROBE = /\b(?:readiness|liveness|startup|health) ?(?:probe|check) (?:failed|errored)/i;
+const PROBE_FACTOR = 0.75;
 
 /** A frame of a trace repeats what its head said. */
-const FRAME = /^\s{1,40}(?:at |from |in |File "|#\d{1,3} |\.\.\. \d)|^\S{0,60}\s{0,4}#\d{1,3} /;
+const FRAME =
+  /^\s{1,40}(?:at |from |in |File "|#\d{1,3} |\.\.\. \d)|^\S{0,60}\s{0,4}#\d{1,3} |^\s{0,40}at [\w$.<>/]{3,200}\(|^.{0,120}\]:\s{1,20}at \w/;
 const FRAME_FACTOR = 0.8;
-const CAUSED_BY = /^\s{0,40}(?:[\w.-]{1,60}\s{1,10}\| )?caused by:/i;
-const CAUSED_BY_FACTOR = 1.04;
+/** The innermost message of a chain: what stands around it only carries it. */
+const CAUSED_BY =
+  /^\s{0,40}(?:[\w.-]{1,60}\s{1,10}\| )?(?:caused by|root cause|reason|source|cause|inner exception)\b ?[:=]|\]:\s{0,20}caused by:|^\s{0,20}-{2,3}> |^\s{1,20}\d: /i;
+const CAUSED_BY_FACTOR = 1.05;
 
 /** `name_1  | text`, as docker compose prefixes what it shows of several containers. */
 const COMPOSE = /^([\w.-]{1,80})\s{0,40}\| /;
+/** Of a log that begins with lines of several: of one alone the name says nothing, it may be called otherwise there. */
+const CONTAINER_LINES_MAX = 200;
 const OTHER_CONTAINER_FACTOR = 0.85;
 /** systemd speaking of another unit. */
 const OTHER_UNIT =
@@ -66,9 +103,9 @@ const alike = (name: string, source: string): boolean => {
   return short === "" || long.includes(short) || short.includes(long.replace(/\.\w{1,10}$/, ""));
 };
 
-const aboutOther = (line: string, source: string): number => {
+const aboutOther = (line: string, source: string, isOneContainer: boolean): number => {
   const container = COMPOSE.exec(line)?.[1];
-  if (container !== undefined && !/^\d{1,6}$/.test(container) && !alike(container, source))
+  if (!isOneContainer && container !== undefined && !/^\d{1,6}$/.test(container) && !alike(container, source))
     return OTHER_CONTAINER_FACTOR;
   const unit = OTHER_UNIT.exec(line)?.[1];
   if (unit !== undefined && source.includes(".") && !alike(unit.replace(/\.\w{1,10}$/, ""), source))
@@ -76,10 +113,27 @@ const aboutOther = (line: string, source: string): number => {
   return 1;
 };
 
-/** The factor of a log line: 1 for one that says plainly what failed. */
-export const weighLine = (line: string, source: string): number => {
+/** Whether a log has lines of several containers. */
+export const hasSeveralContainers = (text: string): boolean => {
+  const names = text.split("\n", CONTAINER_LINES_MAX).flatMap((line) => COMPOSE.exec(line)?.[1] ?? []);
+  return new Set(names).size > 1;
+};
+
+const mannerOf = (line: string): number => {
   const denied = DENIED.test(line) && !NOT_DENIED.test(line) ? DENIED_FACTOR : 1;
-  const frame = FRAME.test(line) ? FRAME_FACTOR : 1;
-  const causedBy = CAUSED_BY.test(line) ? CAUSED_BY_FACTOR : 1;
-  return levelOf(line.slice(0, LEVEL_CHARS_MAX)) * denied * frame * causedBy * aboutOther(line, source);
+  const without = DOES_WITHOUT.test(line) ? DOES_WITHOUT_FACTOR : 1;
+  return (
+    Math.min(denied, without) *
+    (ADVICE.test(line.slice(0, ADVICE_CHARS_MAX)) || GUESS.test(line) ? ADVICE_FACTOR : 1) *
+    (PROBE.test(line) ? PROBE_FACTOR : 1)
+  );
+};
+
+/** What a log line counts. */
+export const weighLine = (line: string, source: string, isOneContainer = false): LineWeight => {
+  const level = levelOf(line.slice(0, LEVEL_CHARS_MAX));
+  const isFailing = level >= ERROR || FAILING.test(line);
+  const place = (FRAME.test(line) ? FRAME_FACTOR : 1) * (CAUSED_BY.test(line) ? CAUSED_BY_FACTOR : 1);
+  const factor = level * mannerOf(line) * place * aboutOther(line, source, isOneContainer);
+  return { factor, isFailing, isFatal: level >= FATAL };
 };

@@ -5,6 +5,8 @@ import type { Evidence } from "./model.ts";
 const COMMAND_NAME = /^[\w@][\w@.:/-]{0,199}$/;
 /** A fact of a log may stand in a fix only when nobody can hide a command in it. */
 const FIX_FACT = /^[\w@./:[\]%+=-]{1,200}$/;
+/** A port has a word before it. */
+const PORT_FACT = /^(?:UDP )?port \d{1,5}$/;
 /** What no text of ours advises, even when a log would have us say it. */
 const UNSAFE = /\b(?:rm|kill|chmod|dd|mkfs|shutdown|reboot|curl|wget|sudo)\b|https?:/i;
 
@@ -48,7 +50,7 @@ const fill = (template: string, value: (name: string) => string | undefined): st
     });
   return text
     .replaceAll(/ {2,}/g, " ")
-    .replaceAll(/ ([.,;:)])/g, "$1")
+    .replaceAll(/ ([.,;:)])(?=\s|$)/g, "$1")
     .trim();
 };
 
@@ -65,6 +67,8 @@ export const fixText = (template: string, evidence: Evidence, facts: Facts): str
     const command = commands[name];
     if (command !== undefined) return command;
     const fact = facts[name];
+    if (name === "sockets") return fact ?? "ss -ltnp";
+    if (name === "port") return fact !== undefined && PORT_FACT.test(fact) ? fact : undefined;
     return fact !== undefined && FIX_FACT.test(fact) && !UNSAFE.test(fact) ? fact : undefined;
   });
   // A command names the service already.

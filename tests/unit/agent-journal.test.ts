@@ -123,6 +123,26 @@ describe("the kernel's lines", () => {
     );
   });
 
+  test("tell the kill of a whole group once, and the next kill again", () => {
+    const kill = (pid: number, name: string) => [
+      `${name} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0`,
+      `oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/g1,task_memcg=/system.slice/o-main.service,task=${name},pid=${pid},uid=0`,
+      `Memory cgroup out of memory: Killed process ${pid} (${name}) total-vm:43608kB, anon-rss:40632kB`,
+    ];
+    const group = [
+      ...kill(374, "tail"),
+      "Tasks in /g1 are going to be killed due to memory.oom.group set",
+      "Memory cgroup out of memory: Killed process 374 (tail) total-vm:43608kB, anon-rss:40632kB",
+      "Memory cgroup out of memory: Killed process 375 (sleep) total-vm:2468kB, anon-rss:80kB",
+    ];
+    const reader = createKernelReader();
+    const told = [...group, ...kill(401, "perl")].flatMap((line) => reader.take(line)?.what.slice(0, 60) ?? []);
+    expect(told).toEqual([
+      "the kernel killed tail (process 374) of o-main.service for l",
+      "the kernel killed perl (process 401) of o-main.service for l",
+    ]);
+  });
+
   test("name the unit, on old kernels too", () => {
     const reader = createKernelReader();
     reader.take(

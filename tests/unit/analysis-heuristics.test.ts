@@ -18,7 +18,9 @@ const incident = (logs: string, more: Partial<Evidence> = {}): Evidence => ({
 });
 
 /** Written for these tests, of programs that people run; the decoys hold words of one category in lines of another. */
-const INCIDENTS = ["programs.txt", "services.txt", "practice.txt", "decoys.txt"].flatMap(readIncidents);
+const INCIDENTS = ["programs.txt", "services.txt", "practice.txt", "decoys.txt", "kinds.txt", "harder.txt"].flatMap(
+  readIncidents,
+);
 
 describe("an incident is explained", () => {
   test.each([...INCIDENTS])("$name", ({ category, evidence }) => {

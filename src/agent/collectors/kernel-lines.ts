@@ -21,6 +21,9 @@ interface Rule {
 const KILLED = /(?:Killed process|Kill process) (\d{1,10}),? (?:UID \d{1,10},? ?)?\((.{1,64}?)\)/;
 const OOM_TASK = /^oom-kill:.{0,400}task_memcg=([^,]{1,255}),task=/;
 
+/** All of the group is killed for the one victim that was told: the kernel names it a second time, and then each of the others. */
+const GROUP_KILL = /^Tasks in .{1,400} are going to be killed due to memory\.oom\.group set/;
+
 /** In order: the first that matches counts. All are bounded; a kernel's line is at most about a thousand characters. */
 const RULES: readonly Rule[] = [
   {
@@ -55,10 +58,11 @@ const LINE_CHARS_MAX = 400;
 /** Takes the kernel's lines in their order, and tells what is wrong. */
 export function createKernelReader() {
   let group = "";
+  let isGroupKill = false;
 
   function killed(line: string): KernelTrouble | undefined {
     const [, pid, name] = KILLED.exec(line) ?? [];
-    if (pid === undefined || name === undefined) return undefined;
+    if (pid === undefined || name === undefined || isGroupKill) return undefined;
     const unit = unitOf(group);
     group = "";
     const owner = unit === "" ? "" : ` of ${unit}`;
@@ -70,6 +74,8 @@ export function createKernelReader() {
     take(line: string): KernelTrouble | undefined {
       const [, memoryGroup] = OOM_TASK.exec(line) ?? [];
       if (memoryGroup !== undefined) group = memoryGroup;
+      if (line.includes("invoked oom-killer")) isGroupKill = false;
+      isGroupKill ||= GROUP_KILL.test(line);
       const kill = killed(line);
       if (kill) return kill;
       const rule = RULES.find(({ pattern }) => pattern.test(line));

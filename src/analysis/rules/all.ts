@@ -1,3 +1,27 @@
+import { ERRNO_NETWORK } from "../codes/errno-network.ts";
+import { ERRNO_SYSTEM } from "../codes/errno-system.ts";
+import { ERLANG_REASONS, EXCEPTION_CLASSES, NODE_CODES, RUST_KINDS } from "../codes/languages.ts";
+import {
+  CONTAINER_REASONS,
+  CURL_CODES,
+  DBUS_ERRORS,
+  DIRECTORY_CODES,
+  GRPC_CODES,
+  HTTP_CODES,
+  MQTT_CODES,
+  MYSQL_NUMBERS,
+  OPENSSL_REASONS,
+  OTHER_DATABASES,
+  SQL_STATES,
+  WINDOWS_CODES,
+} from "../codes/services.ts";
+import { SYSTEMD_CODES } from "../codes/systemd.ts";
+import { MISSING, MISSING_PARTS } from "../kinds/absences.ts";
+import { TOO_SLOW, UNREACHED, UNRESOLVED } from "../kinds/peers.ts";
+import { CERTIFICATES, FORBIDDEN, UNBELIEVED } from "../kinds/refusals.ts";
+import { NO_MEMORY, NO_ROOM, NO_SPACE, PORT_TAKEN } from "../kinds/resources.ts";
+import { SETTINGS } from "../kinds/settings.ts";
+import { DAMAGED, FAILING_DEVICES, HELD, OWN_FAULTS, UNFIT_NAMES, UNFIT_VERSIONS } from "../kinds/states.ts";
 import { AUTHENTICATION } from "./authentication.ts";
 import { CONFIG_ERROR } from "./config-error.ts";
 import { CONFIG_PROGRAMS } from "./config-programs.ts";
@@ -20,6 +44,29 @@ import type { Rule } from "./rule.ts";
 import { TIMEOUT } from "./timeout.ts";
 import { TLS_CERTIFICATE } from "./tls-certificate.ts";
 import { VERSION_MISMATCH } from "./version-mismatch.ts";
+
+/** Kinds of failures in words that no program owns. */
+const KINDS: readonly Rule[] = [
+  ...NO_MEMORY,
+  ...FAILING_DEVICES,
+  ...NO_SPACE,
+  ...PORT_TAKEN,
+  ...NO_ROOM,
+  ...DAMAGED,
+  ...UNFIT_VERSIONS,
+  ...UNFIT_NAMES,
+  ...HELD,
+  ...UNRESOLVED,
+  ...CERTIFICATES,
+  ...UNBELIEVED,
+  ...FORBIDDEN,
+  ...MISSING_PARTS,
+  ...SETTINGS,
+  ...MISSING,
+  ...UNREACHED,
+  ...OWN_FAULTS,
+  ...TOO_SLOW,
+];
 
 /** Every rule. Their order decides only between two that fit one line equally well: the more exact kinds come first. */
 export const RULES: readonly Rule[] = [
@@ -44,4 +91,24 @@ export const RULES: readonly Rule[] = [
   ...CONNECTION_REFUSED,
   ...CRASH,
   ...TIMEOUT,
+  ...SYSTEMD_CODES,
+  ...ERRNO_SYSTEM,
+  ...ERRNO_NETWORK,
+  ...NODE_CODES,
+  ...RUST_KINDS,
+  ...ERLANG_REASONS,
+  ...EXCEPTION_CLASSES,
+  ...SQL_STATES,
+  ...MQTT_CODES,
+  ...MYSQL_NUMBERS,
+  ...OTHER_DATABASES,
+  ...GRPC_CODES,
+  ...HTTP_CODES,
+  ...CURL_CODES,
+  ...DBUS_ERRORS,
+  ...WINDOWS_CODES,
+  ...DIRECTORY_CODES,
+  ...CONTAINER_REASONS,
+  ...OPENSSL_REASONS,
+  ...KINDS.map((rule) => ({ ...rule, isBroad: true })),
 ];

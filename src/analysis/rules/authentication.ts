@@ -13,7 +13,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       sasl authentication failed | fe_sendauth | pg_hba.conf rejects connection
     `),
     when: /authentication failed(?: for user "?(?<user>[^"]{1,64})"?)?|no password supplied|no pg_hba\.conf entry|role "(?<role>[^"]{1,64})" does not exist|scram authentication (?:requires|failed)|fe_sendauth|rejects connection/i,
-    weight: 90,
+    tier: "root",
     cause:
       "PostgreSQL does not accept the login of {user|{role|the user}} for {source}: password, role or pg_hba.conf do not fit.",
     fix: "Check user and password that {source} uses against the database (`\\du` in psql; `ALTER ROLE … PASSWORD`), and pg_hba.conf for its address. A password set in the environment counts only when the data directory is first made. Then {restart}.",
@@ -22,12 +22,12 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
     id: "mysql-access-denied",
     any: words(`
       access denied for user | er_access_denied_error | sqlstate[hy000] [1045] | (using password
-      er_not_supported_auth_mode | caching_sha2_password | [1045] | is not allowed to connect to this mysql server
+      er_not_supported_auth_mode | caching_sha2_password | is not allowed to connect to this mysql server
       is not allowed to connect to this mariadb server
     `),
-    when: /access denied for user '?(?<user>[^'@]{0,64})|ACCESS_DENIED|1045|using password|NOT_SUPPORTED_AUTH|caching_sha2_password.{0,60}(?:cannot|reported error|requires|could)|not allowed to connect/i,
+    when: /access denied for user '?(?<user>[^'@]{0,64})|ACCESS_DENIED|\[HY000\] \[1045\]|using password|NOT_SUPPORTED_AUTH|caching_sha2_password.{0,60}(?:cannot|reported error|requires|could)|not allowed to connect/i,
     not: /to database/i,
-    weight: 90,
+    tier: "root",
     cause: "MySQL does not accept the login of {user|the user} for {source}.",
     fix: "Check user, host and password that {source} uses against the database (`SHOW GRANTS FOR …`), correct one of the two, then {restart}.",
   },
@@ -40,7 +40,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
     `),
     when: /authentication ?fail(?:ed|ure)|auth ?failed|AuthError|requires auth/i,
     not: /\bsshd?\b.{0,60}pam_unix|permission denied on|pam_unix\(sshd|rhost=|kdc|invalid user/i,
-    weight: 84,
+    tier: "cause",
     cause: "The login of {source} at {host|a service that it needs} failed: user or password are not right.",
   },
   {
@@ -50,7 +50,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       client sent auth, but no password is set | invalid username-password pair | auth called without any password
       http basic: access denied | authentication token is no longer valid | unable to auth to master | expired password for user
     `),
-    weight: 90,
+    tier: "root",
     cause: "Redis refuses the commands of {source}: the password is missing or wrong.",
     fix: "Compare the password that {source} uses with requirepass or the ACL of Redis (`redis-cli ACL LIST`), correct one of the two, then {restart}.",
   },
@@ -62,7 +62,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       possibleauthenticationfailureexception | user ' | probableauthenticationerror
     `),
     when: /login (?:was )?refused|AuthenticationFailure|invalid credentials|bad ?credentials|(?:Possible|Probable)Authentication/i,
-    weight: 90,
+    tier: "root",
     cause: "The login of {source} was refused: user or password are not right.",
   },
   {
@@ -73,7 +73,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       javax.security.auth.login.loginexception | failed login | failedloginexception
     `),
     when: /sasl|login ?(?:failure|exception)|handshake request|failed ?login/i,
-    weight: 88,
+    tier: "cause",
     cause: "The SASL login of {source} at {host|the server} failed.",
   },
   {
@@ -84,9 +84,9 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       5.7.8 | 5.7.0 authentication | authentication required | auth: error | password mismatch
       application-specific password
     `),
-    when: /\b53[045][ -]|not accepted|SMTPAuthentication|unsuccessful|authentication (?:required|credentials invalid)|password mismatch|smtp authentication.{0,40}(?:fail|error)|application-specific/i,
+    when: /\b53[045][ -](?:\d\.\d|auth|incorrect|username|invalid|login|error)|not accepted|SMTPAuthentication|unsuccessful|authentication (?:required|credentials invalid)|password mismatch|smtp authentication.{0,40}(?:fail|error)|application-specific/i,
     not: /proxy|\binfo\b(?!['"]:)|interactive authentication|proxy authentication/i,
-    weight: 86,
+    tier: "cause",
     cause: "The mail server {host|} does not accept the login of {source}.",
   },
   {
@@ -98,7 +98,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       authentication failed for 'http | could not read username | could not read password
       invalid username or password | invalid username or token | no matching host key
     `),
-    weight: 86,
+    tier: "cause",
     cause: "The SSH or Git login of {source} at {host|the server} was refused.",
     fix: "Check which key {source} offers (`ssh -v` as its user) and whether the server knows it; add the key or the token, then {restart}.",
   },
@@ -112,7 +112,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       ticket expired | ldap: error code 49
     `),
     when: /logon_?(?: )?failure|ACCOUNT_LOCKED|PASSWORD|preauth|KRB5|not found in kerberos|clock skew|invalid credentials|data 5[23]|key table entry|no kerberos|keytab.{0,60}(?:not|fail|invalid)|gss failure|ticket expired|error code 49/i,
-    weight: 90,
+    tier: "root",
     cause: "The directory or file server {host|} refuses the login of {source}.",
   },
   {
@@ -124,7 +124,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
     `),
     when: /\b401\b|unauthorized/i,
     not: /\bGET \/|\bPOST \/|"(?:GET|POST|PUT|HEAD) |pull|manifest|registry|client: \d|unauthorized_client_ip|docker-credential|image/i,
-    weight: 76,
+    tier: "likely",
     cause: "{host|A service that {source} calls} answers 401: the credentials are missing, wrong or expired.",
   },
   {
@@ -144,7 +144,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       token rejected | invalid license
     `),
     not: /unexpected token|csrf|\bGET \/|invalid session token|syntaxerror|unauthenticated user|allow.{0,10}unauthenticated|illegal/i,
-    weight: 84,
+    tier: "cause",
     cause: "{host|A service that {source} calls} does not accept its token or key: it is missing, wrong or expired.",
     fix: "Issue a new token or key, or correct the one that {source} is given ({show}), check the clock with `timedatectl`, then {restart}.",
   },
@@ -163,8 +163,8 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       error authenticating | invalid role or secret
     `),
     when: /password|log(?:in|on)|authenticat|authori[sz](?:ation failed|ed)|auth_failed|auth error|pre-shared|ORA-|security_exception|invalid username|credentials|access key.{0,60}(?:not exist|invalid|denied)/i,
-    not: /failed password for|invalid user |pam_unix|fail2ban|sshd\[\d{1,9}\]: |keystore|challenges|authentication required|too many|rate|timeout|timed out|pull access|certbot|tls|x509|certificate/i,
-    weight: 78,
+    not: /failed password for|invalid user (?!name|or )|pam_unix|fail2ban|sshd\[\d{1,9}\]: |keystore|challenges|authentication required|too many|rate|timeout|timed out|pull access|certbot|tls|x509|certificate/i,
+    tier: "likely",
     cause: "The login of {source} at {host|a service that it needs} failed: user or password are not right.",
   },
 ]);

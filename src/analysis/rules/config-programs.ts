@@ -13,7 +13,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
     `),
     when: /contains errors|invalid value for parameter|pg_hba\.conf|unrecognized configuration/i,
     not: /no pg_hba\.conf entry/i,
-    weight: 84,
+    tier: "cause",
     cause: "PostgreSQL cannot use its configuration {path|file}.",
   },
   {
@@ -24,7 +24,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
       unknown storage engine | collation | unknown collation | unknown character set
     `),
     when: /unknown (?:variable|option|suffix)|ambiguous option|preceding group|defaults handling|(?:unknown|invalid).{0,20}(?:collation|character set)|error in config file/i,
-    weight: 86,
+    tier: "cause",
     cause: "The MySQL or MariaDB server does not know {setting|an option} in its configuration.",
   },
   {
@@ -37,7 +37,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
       initial heap size set to a larger value | unrecognized vm option | default discovery settings are unsuitable
     `),
     not: /invalid value: .{0,60}not enough memory/i,
-    weight: 84,
+    tier: "cause",
     cause: "The Java program {source} cannot use its settings: {setting|see the line}.",
   },
   {
@@ -50,8 +50,8 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
       invalid proto | must be a string
     `),
     when: /config option|additional propert|is invalid because|must be a mapping|undefined|invalid (?:compose|reference format|volume|mount config|containerport|proto)|configure the docker daemon|both as a flag|conflicting options|unknown log opt|must be a string/i,
-    not: /source path does not exist|undefined (?:index|variable|method|symbol|reference|local)/i,
-    weight: 83,
+    not: /source path does not exist|certificate|undefined (?:index|variable|method|symbol|reference|local)/i,
+    tier: "cause",
     cause: "Docker cannot use the definition of {source} or its own configuration ({path|see the line}).",
     fix: "Correct the setting that the line names (`docker compose config` checks a compose file, `dockerd --validate` the daemon's), then {restart} ({source}).",
   },
@@ -63,7 +63,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
       running with swap on is not supported | misconfiguration: kubelet cgroup driver | cgroup driver | no kind "
     `),
     when: /CreateContainerConfigError|couldn't find key|(?:secret|configmap) "[^"]{1,200}" not found|error validating|is invalid: spec|strict decoding|swap on is not supported|cgroup driver:? .{0,80}is different|misconfiguration|no kind "/i,
-    weight: 84,
+    tier: "cause",
     cause: "Kubernetes cannot start {source} as it is defined: a ConfigMap, Secret or field is missing or wrong.",
     fix: "See `kubectl describe pod {source}`; create what the line names or correct the reference to it, then apply again.",
   },
@@ -76,7 +76,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
     `),
     when: /adapting config|loading initial config|traefik error|non-existent|doesn't exist|field not found|config reload|not a recognized/i,
     not: /host not found|listening on|address already|permission denied|certificate/i,
-    weight: 80,
+    tier: "cause",
     cause: "The proxy {source} cannot use its configuration {path|file}.",
   },
   {
@@ -88,7 +88,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
     `),
     when: /fatal: (?:bad|parameter|config|unsupported dictionary|no )|bad (?:boolean|numerical|parameter)|doveconf: fatal|error in configuration file|unsupported dictionary type|loops back to myself/i,
     not: /no such file/i,
-    weight: 84,
+    tier: "cause",
     cause: "The mail server {source} cannot use a setting: {setting|see the line}.",
     fix: "Check with `postfix check` or `doveconf -n`, correct the setting that the line names, then {restart} ({source}).",
   },
@@ -101,7 +101,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
     `),
     when: /loading groups failed|error loading|--config\.file|field \S{1,80} (?:not found in type|already set)|undefined receiver|provisioning error|config is invalid/i,
     not: /no such file|permission denied/i,
-    weight: 84,
+    tier: "cause",
     cause: "{source} cannot load its configuration {path|file}: {setting|see the line}.",
     fix: "Check it with the tool of the program (`promtool check config`, `amtool check-config`), correct what the line names, then {restart} ({source}).",
   },
@@ -115,7 +115,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
       database is not configured | unsupported cipher or incorrect key length
     `),
     not: /\binfo\b(?!['"]:)/i,
-    weight: 82,
+    tier: "cause",
     cause: "The application {source} misses a setting that its framework needs: {setting|see the line}.",
   },
   {
@@ -124,7 +124,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
       bad minute | bad hour | bad day-of-month | errors in crontab file | bad command in crontab
       wrong file owner (/etc/cron | error (syntax error | missing newline before eof
     `),
-    weight: 84,
+    tier: "cause",
     cause: "cron cannot use a line of {path|a crontab}.",
     fix: "Correct the line in {path|the crontab} (`crontab -l`, or the files in /etc/cron.d), then look at {source} again.",
   },
@@ -139,14 +139,14 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
     `),
     when: /failed to prepare|generating config|is invalid|not valid|missing|invalid|required|mismatch|can'?t|couldn't|verifying flags|multiple|inconsistent|already been bootstrapped|must|cannot|requirement failed/i,
     not: /timed? ?out|refused|invalid challenge/i,
-    weight: 78,
+    tier: "likely",
     cause: "The cluster settings of {source} do not fit: {setting|see the line}.",
   },
   {
     id: "config-test-failed",
     any: words(`test failed | config test | configtest | exec format error in config`),
     when: /config(?:uration)?.{0,120}test failed|configtest.{0,30}failed/i,
-    weight: 56,
+    tier: "symptom",
     cause: "{source} refuses its configuration.",
   },
 ]);

@@ -13,7 +13,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     `),
     when: /connection (?:was )?refused|econnrefused|connectionrefused|actively refused|abgelehnt|refusée|errno 111|os error 111|\b(?:connect|mysql|server|redis).{0,120}\(?\b111\b/i,
     not: /readiness probe|liveness probe|startup probe/i,
-    weight: 68,
+    tier: "likely",
     cause: "{source} could not connect to {host|a service that it needs}: nothing listens there (connection refused).",
   },
   {
@@ -23,7 +23,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
       host is unreachable | host is down | ehostdown | destination host unreachable | os error 113 | errno 113
       errno 101 | no route to
     `),
-    weight: 74,
+    tier: "likely",
     cause: "{source} cannot reach {host|a host that it needs}: the network has no way there.",
     fix: "Check the route and the host (`ip route get`, `ping`) from where {source} runs, and the firewall or network between them; then {restart}.",
   },
@@ -36,7 +36,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
       lost connection to mysql server
     `),
     not: /timed out|\(110\)|\(13\)|unknown mysql server host|\(11001\)|"13"/i,
-    weight: 78,
+    tier: "likely",
     cause:
       "{source} cannot reach its MySQL server at {host|the configured address}: it is not running or not reachable.",
     fix: "Check the database first (`systemctl status mysql` or `mariadb`, or `docker ps`), and the address or socket that {source} uses. Start it, then {restart}.",
@@ -51,7 +51,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     `),
     when: /could not connect|is the server running|connection to server .{0,160}(?:refused|no such file|no route|unreachable)|system is (?:shutting|starting)|administrator command|closed the connection|unavailable/i,
     not: /timed out|could not translate|password|no pg_hba|does not exist/i,
-    weight: 66,
+    tier: "symptom",
     cause: "{source} cannot reach its PostgreSQL server at {host|the configured address}.",
     fix: "Check the database first (`systemctl status postgresql`, `pg_isready`, or `docker ps`), and the address or socket that {source} uses. Start it, then {restart}.",
   },
@@ -65,7 +65,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     `),
     when: /\(111|no live upstreams|no server (?:is )?available|prematurely closed|AH01114|AH00957|AH01079|\(104|no healthy upstream|dial (?:tcp|unix) .{0,160}(?:refused|no such file|no route|unreachable|connection reset)|connect\(\) to unix:.{1,160}\(2: no such|no (?:endpoints|upstreams) available|attempt to connect to .{1,120}failed/i,
     not: /lookup|timed ?out/i,
-    weight: 73,
+    tier: "likely",
     cause: "The service behind {source}, {host|its upstream}, is down or does not accept connections.",
     fix: "Check the service that {source} forwards to ({host|see the line}): is it running, does it listen there? Start it; {source} itself then needs nothing more.",
   },
@@ -81,7 +81,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
       keepererrorcode = connectionloss | can't reach database server | can't contact ldap server | connectionloss for
     `),
     not: /authentication|access_refused|timed out|no resolvable|ssl routines|certificate/i,
-    weight: 64,
+    tier: "symptom",
     cause: "{source} cannot reach its message broker at {host|the configured address}.",
   },
   {
@@ -91,7 +91,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
       none of the configured nodes are available | unable to retrieve version information from elasticsearch
       unable to revive connection | elasticsearch unreachable | no alive nodes | host unreachable error
     `),
-    weight: 68,
+    tier: "likely",
     cause: "{source} cannot reach Elasticsearch at {host|the configured address}.",
   },
   {
@@ -105,7 +105,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     `),
     when: /mongo|failed|error|could ?n[o']t|lost|down|refused|unable|no (?:primary|servers|suitable)|exception/i,
     not: /auth|password|timed out$|ENOTFOUND|EAI_AGAIN|name resolution|certificate|timed out after/i,
-    weight: 62,
+    tier: "symptom",
     cause: "{source} cannot reach its database at {host|the configured address}.",
   },
   {
@@ -116,7 +116,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     `),
     when: /docker daemon|docker api|containerd\.sock.{0,120}(?:refused|no such file|unavailable|connect)|failed to dial/i,
     not: /permission denied/i,
-    weight: 78,
+    tier: "likely",
     cause: "{source} cannot reach the container daemon: it is not running.",
     fix: "Look at the daemon with `systemctl status docker containerd` and `journalctl -u docker`, start it with `systemctl start docker`, then {restart} ({source}).",
   },
@@ -129,7 +129,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     `),
     when: /did you specify the right host|unable to connect|contact|refused|unreachable|no route/i,
     not: /x509|i\/o timeout|timed out/i,
-    weight: 66,
+    tier: "symptom",
     cause: "{source} cannot reach the Kubernetes API server at {host|its address}.",
   },
   {
@@ -141,7 +141,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
       server has closed the connection | connection closed unexpectedly | transport is closing | connection lost
     `),
     not: /\binfo\b(?!['"]:)|\bdebug\b|from client|client disconnected|client prematurely|invalid user|preauth/i,
-    weight: 50,
+    tier: "symptom",
     cause: "{host|The other side} closed the connection of {source}.",
     fix: "Look at the log of the other side ({host|the service that {source} talks to}) at that time: it ended the connection. When it is healthy, {restart}.",
   },
@@ -155,7 +155,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
       failed to establish a new connection | connection attempt failed | no connection could be made
     `),
     not: /timed? ?out|certificate|handshake|password|auth|resolve|lookup|unknown host|permission|name or service|\bdebug\b|x509|unreachable code|too many/i,
-    weight: 55,
+    tier: "symptom",
     cause: "{source} cannot reach {host|a service that it needs}.",
   },
   {
@@ -167,7 +167,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     `),
     when: /not responding|refused|no route|not registered|mount error|clnt_create|not supported/i,
     not: /nfs: server .{1,80} OK|version or transport/i,
-    weight: 76,
+    tier: "likely",
     cause: "The file server {host|} does not answer.",
     fix: "Check the file server ({host|see the line}: `showmount -e`, `rpcinfo -p`) and the network to it; {source} goes on when it is back, or after a new mount.",
   },

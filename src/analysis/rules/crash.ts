@@ -15,14 +15,14 @@ export const CRASH = rulesOf("crash", FIX, [
     when: /segfault at|segmentation (?:fault|violation)|SIGSEGV|signal 11\b|11\/SEGV|general protection|access ?violation|EXC_BAD_ACCESS|speicherzugriff|traps:.{1,120}(?:trap|protection)/i,
     not: /invalid opcode/i,
     exitCodes: [139],
-    weight: 80,
+    tier: "cause",
     cause: "{source} crashed: it touched memory that it must not (segmentation fault).",
   },
   {
     id: "illegal-instruction",
     any: words(`illegal instruction | sigill | status=4/ill | invalid opcode | trap invalid opcode`),
     exitCodes: [132],
-    weight: 82,
+    tier: "cause",
     cause: "{source} ended on an instruction that this processor does not know.",
     fix: "As a rule {source} was built for a newer processor: compare `lscpu` with its requirements, take a build for this processor, then {restart}.",
   },
@@ -37,9 +37,9 @@ export const CRASH = rulesOf("crash", FIX, [
       sigfpe | floating point exception | mysqld got signal | realloc(): invalid | failed assertion | assert(
     `),
     when: /sigabrt|6\/abrt|signal [68]\b|assert|core dumped|sigbus|7\/bus|bus error|stack smashing|double free|free\(\)|malloc\(\)|realloc\(\)|munmap_chunk|terminate called|heap corruption|stack overflow|got signal|invariant failure|fassert|buffer overflow|corrupted size|sigfpe|floating point exception/i,
-    not: /user assertion|assertion while executing|signal 15|\bdebug\b|to get signal|got signal (?:15|term|int|hup)|sigterm|stackoverflow\.com/i,
+    not: /(?:i2c|spi|usb|pcie|scsi|can|d-) ?bus|watchdog|user assertion|assertion while executing|signal 15|\bdebug\b|to get signal|got signal (?:15|term|int|hup)|sigterm|stackoverflow\.com/i,
     exitCodes: [134],
-    weight: 70,
+    tier: "likely",
     cause: "{source} ended itself on a state that must not be (an assertion, an abort or a broken heap).",
   },
   {
@@ -51,7 +51,7 @@ export const CRASH = rulesOf("crash", FIX, [
       interface conversion:
     `),
     exitCodes: [2],
-    weight: 82,
+    tier: "cause",
     cause: "The Go program {source} panicked: {detail|a fault in its own code}.",
   },
   {
@@ -59,7 +59,7 @@ export const CRASH = rulesOf("crash", FIX, [
     any: words(`panicked at | option::unwrap() | has overflowed its stack`),
     not: /no such file|os error|permission denied|connection refused|address already in use|addrinuse|notfound|connectionrefused|configerror/i,
     exitCodes: [101],
-    weight: 76,
+    tier: "likely",
     cause: "The Rust program {source} panicked in its own code.",
   },
   {
@@ -69,9 +69,9 @@ export const CRASH = rulesOf("crash", FIX, [
       unable to handle kernel | general protection fault: 0000 | rip: 0010 | fatal exception in interrupt
       kernel: oops | internal error: oops
     `),
-    when: /kernel panic|kernel BUG|BUG: |Oops: |unable to handle|general protection|fatal exception/i,
+    when: /kernel panic|kernel BUG|BUG: (?:kernel|unable|sched|soft|spin|Bad)|Oops: \d|unable to handle|general protection|fatal exception/i,
     not: /soft lockup|panic=/i,
-    weight: 84,
+    tier: "cause",
     cause: "The kernel itself failed (a bug in it or in a driver).",
     fix: "Keep the trace (`journalctl -k -b -1`). Boot the kernel that worked before, update kernel, drivers and firmware of {source}'s host, and test its memory when it comes back.",
   },
@@ -85,7 +85,7 @@ export const CRASH = rulesOf("crash", FIX, [
     `),
     when: /(?:type|reference|range|syntax)error: |unhandled ?(?:promise|exception|rejection|'error')|uncaught ?(?:exception|error)|UNHANDLED_REJECTION|cannot read propert|is not a function|is not defined|maximum call stack/i,
     not: /config|\.ya?ml|certificate|environment variable|deprecat|\[DEP|"[A-Z_]{1,60}" is not defined in/i,
-    weight: 62,
+    tier: "wrapper",
     cause: "{source} ended on an error in its own code that nothing caught.",
   },
   {
@@ -100,7 +100,7 @@ export const CRASH = rulesOf("crash", FIX, [
     `),
     when: /TypeError: |NullPointer|NullReference|AttributeError: |NoMethodError|OutOf(?:Bounds|Range)Exception|ClassCast|undefined method|member function|undefined method|ArgumentCount|UnboundLocal|NameError: |IndexError: |ZeroDivision|RecursionError|StackOverflowError|ConcurrentModification|KeyNotFound|ReferenceError: /,
     not: /\bwarn\b|\binfo\b(?!['"]:)|\bdebug\b|config/i,
-    weight: 67,
+    tier: "symptom",
     cause: "{source} ended on a fault in its own code: {detail|see the line}.",
   },
   {
@@ -112,7 +112,7 @@ export const CRASH = rulesOf("crash", FIX, [
     when: /fatal error has been detected|problematic frame|hs_err_pid|SIGSEGV|exceptionininitializer|could not initialize class/i,
     not: /insufficient memory/i,
     exitCodes: [134],
-    weight: 80,
+    tier: "cause",
     cause: "The Java machine of {source} itself crashed.",
   },
   {
@@ -122,10 +122,10 @@ export const CRASH = rulesOf("crash", FIX, [
       exit signal aborted | exit signal bus | was terminated by signal 11 | was terminated by signal 6
       was terminated by signal 7 | was terminated by signal 4 | terminated by signal sigsegv
       child exited with signal 11 | (sigsegv | sent signal sigsegv | was sent sigsegv | killed with signal 11
-      died on signal 11 | killed by signal 11 | status=11 | terminated by signal 11
+      died on signal 11 | killed by signal 11 | terminated by signal 11
     `),
     not: /startup process/i,
-    weight: 84,
+    tier: "cause",
     cause: "A worker process of {source} crashed.",
   },
   {
@@ -136,7 +136,7 @@ export const CRASH = rulesOf("crash", FIX, [
     `),
     when: /kernel pid terminated|init terminating|crash dump|terminating during boot|badmatch|function_clause|error in process/i,
     not: /econnrefused|nxdomain|eaddrinuse|eacces|enoent|emfile|failed_to_start_child|timeout/i,
-    weight: 52,
+    tier: "wrapper",
     cause: "The Erlang program {source} ended on an internal error.",
   },
   {
@@ -145,7 +145,7 @@ export const CRASH = rulesOf("crash", FIX, [
     when: /fatal error|parse error/i,
     not: /allowed memory size|failed opening required|class ['"]|undefined function|sqlstate|connection refused|maximum execution time|interface/i,
     exitCodes: [255],
-    weight: 66,
+    tier: "symptom",
     cause: "A PHP script of {source} ended on a fatal error in its code.",
   },
   {
@@ -153,7 +153,7 @@ export const CRASH = rulesOf("crash", FIX, [
     any: words(`panic: | thread panicked | panicked | guru meditation`),
     when: /panic/i,
     not: /\bpanic=/i,
-    weight: 48,
+    tier: "wrapper",
     cause: "{source} panicked.",
   },
   {
@@ -166,7 +166,7 @@ export const CRASH = rulesOf("crash", FIX, [
       keyerror: | unicodedecodeerror: | filter error | genserver | undefinedfunctionerror | fatal python error | argumenterror | illegalargumentexception | assertionerror | fatal error in
     `),
     not: /\bat .{1,80}\(.{1,80}:\d|\bwarn\b|\binfo\b(?!['"]:)|\bdebug\b/i,
-    weight: 42,
+    tier: "wrapper",
     cause: "{source} ended on an exception that nothing caught.",
   },
   {
@@ -174,7 +174,7 @@ export const CRASH = rulesOf("crash", FIX, [
     any: words(
       `throw new | throw err | throw er; | raise exception | illegalstateexception | invalidoperationexception | raise runtimeerror`,
     ),
-    weight: 41,
+    tier: "wrapper",
     cause: "{source} ended on an error that its code threw and nothing caught.",
   },
   {
@@ -184,7 +184,7 @@ export const CRASH = rulesOf("crash", FIX, [
       process dumped core
     `),
     exitCodes: [139, 134],
-    weight: 60,
+    tier: "symptom",
     cause: "{source} crashed and left a core dump.",
   },
   {
@@ -194,7 +194,7 @@ export const CRASH = rulesOf("crash", FIX, [
       exited with code 139 | (139) | exit code 139 | status 139 | exited with code 132 | (132) | exit code 132 | (134)
       exited with code 134 | exit code 134
     `),
-    weight: 46,
+    tier: "wrapper",
     cause: "{source} was ended by a signal that means a crash.",
   },
 ]);

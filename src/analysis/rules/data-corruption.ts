@@ -20,7 +20,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
     `),
     when: /valid checkpoint|primary checkpoint|invalid (?:page|checkpoint|resource manager|magic|contents|memory alloc|data in file)|verification failed|could not read block .{0,160}read only|chunk number|zero page|contains (?:unexpected|invalid)|checksum|status of transaction|not satisfied|data beyond EOF|redo location|right sibling|left link|cross page|crc/i,
     not: /input\/output error|permission denied|no space/i,
-    weight: 90,
+    tier: "root",
     cause: "The data files of PostgreSQL are damaged.",
   },
   {
@@ -39,7 +39,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
     `),
     when: /page corruption|due to corruption|corrupt|crashed and|marked as crashed|incorrect (?:key file|information)|in the future|MLOG_CHECKPOINT|FILE_CHECKPOINT|zero bytes|log scan aborted|recovery failed|checksum|wrong block|page number stored|bogus data|CRC|tablespace is missing/i,
     not: /no space|errcode: 28|not corrupt|set innodb_force_recovery/i,
-    weight: 88,
+    tier: "cause",
     cause: "The data files of MySQL or MariaDB are damaged.",
   },
   {
@@ -51,7 +51,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
       rdb crc error | internal error in rdb reading | unknown rdb | corrupt rdb | aof loading
     `),
     when: /bad file format|short read|wrong (?:signature|rdb)|unexpected end of file|crc error|rdb reading|unrecoverable|corrupt|unknown rdb encoding/i,
-    weight: 90,
+    tier: "root",
     cause: "Redis cannot read its data file: it is damaged.",
     fix: "Stop {source} and copy its data directory. Check the file with `redis-check-aof` or `redis-check-rdb`, restore from a backup or repair the copy, then {restart}.",
   },
@@ -64,13 +64,13 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
     `),
     when: /checksum|WiredTiger error.{0,240}(?:corrupt|panic|checksum|fatal|encountered an illegal)|block_read|hardware corruption|wiredtiger\.turtle.{0,160}(?:fail|error|unexpected)|root page|unable to recover/i,
     not: /no space|permission denied|version|operation not permitted|"error":28|handle-write/i,
-    weight: 89,
+    tier: "root",
     cause: "The data files of MongoDB are damaged.",
   },
   {
     id: "wiredtiger-panic",
     any: words(`wt_panic`),
-    weight: 62,
+    tier: "symptom",
     cause: "MongoDB's storage engine gave up; as a rule its files are damaged.",
   },
   {
@@ -81,7 +81,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
       checksum failed (hardware problem | failed to parse state | translog from source | corrupted_
     `),
     when: /corrupt|codec footer|checksum failed|state file|translog from source/i,
-    weight: 90,
+    tier: "root",
     cause: "An index of {source} is damaged.",
     fix: "Look at `GET _cat/shards?v` and the disk. Let a good replica take over or restore the index from a snapshot; keep the damaged directory of {source} until that is done.",
   },
@@ -105,7 +105,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
     `),
     when: /corrupt|crc|checksum|WAL error|found invalid messages|missing-magic|freepages|already freed|freelist|unloadable|load database on disk|bad magic|invalid (?:block header|database|header|tsdb)|CommitLogReplay|hash sum|digest mismatch|truncated|integrity|bolt: .{0,60}invalid|invalid page type|page expected to be|\bunexpected end of json input.{0,200}\/var\/lib|\/var\/lib.{0,200}unexpected end of json/i,
     not: /system\.journal corrupted or uncleanly|renaming and replacing|may be corrupt|possibly corrupted shared memory|not corrupt|heap|double free|size vs|checksumming|getting the checksum|checksum of|\binfo\b(?!['"]:).{0,60}checksum|free\(\)|hostkey|hash sum mismatch on /i,
-    weight: 84,
+    tier: "cause",
     cause: "Data of {source} is damaged: {path|a file} does not fit its checksum or format.",
   },
   {
@@ -114,7 +114,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
       database disk image is malformed | file is not a database | file is encrypted or is not a database
       malformed database schema | sqlite_corrupt | sqlite_notadb | btreeinitpage
     `),
-    weight: 91,
+    tier: "root",
     cause: "The SQLite database {path|of {source}} is damaged.",
     fix: 'Stop {source} and copy the file. Try `sqlite3 <copy> "PRAGMA integrity_check"` and `.recover` into a new file, or restore the last backup, then {restart}.',
   },
@@ -132,7 +132,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
     `),
     when: /corrupt|inconsistency|fsck manually|has errors|needs cleaning|xfs_repair|superblock|transid|csum failed|checksum|EXT4-fs error .{0,200}(?:bad |invalid|inode|deleted|corrupt|iget|bogus|validate|block bitmap)|unrecoverable|permanent errors|fsck.{0,80}(?:failed|error)/i,
     not: /journal_check_start|cannot read|error reading|i\/o error|io error|aborted journal|reading directory|Input\/output/i,
-    weight: 87,
+    tier: "cause",
     cause: "The file system {path|of {source}} is damaged.",
     fix: "Keep the data: unmount the file system and check it with its own tool (`fsck -n`, `xfs_repair -n`, `btrfs scrub`, `zpool status -v`), look at the disk with `smartctl -a`, then repair it or restore. Then look at {source} again.",
   },
@@ -147,7 +147,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
     `),
     when: /unexpected (?:end of file|eof)|corrupt jarfile|zip|loc header|gzip format|EOFError|crc failed|truncated|(?:object file .{0,160} is empty)|corrupt|packfile .{0,160}(?:bad|invalid|cannot)|bad object|read tree|DB_RUNRECOVERY|rpmdb|berkeley/i,
     not: /config|yaml|json|\.conf|while reading|client|websocket|stream|tls|ssl|connection|handshake|response|syntax|expecting|looking for matching/i,
-    weight: 78,
+    tier: "likely",
     cause: "{path|A file that {source} reads} is damaged or cut off.",
     fix: "Fetch or build {path|the file} again and compare its checksum; look at disk space and disk health at the time it was written. Then {restart} ({source}).",
   },
@@ -158,7 +158,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
       last transaction was partial | unreasonable length | snapshot | missing_segment | bad_tree | dets
     `),
     when: /(?:mnesia|dets|msg_store|recovery terms|vhost|segment).{0,200}(?:corrupt|not_a_log_file|badmatch|bad_|premature_eof|not a dets|cannot open|eof)|last transaction was partial|unreasonable length|no snapshot found, but there are log entries|snapshot.{0,80}(?:corrupt|crc|checksum)/i,
-    weight: 86,
+    tier: "cause",
     cause: "The message store of {source} is damaged.",
   },
 ]);

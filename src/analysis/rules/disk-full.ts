@@ -12,14 +12,14 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
       there is not enough space on
     `),
     not: /file watchers|inotify|watch(?:es)? limit|system limit for number of|max_user_watches|no free (?:ip|port)|\/dev\/shm|shared memory segment|semget|shmget/i,
-    weight: 92,
-    cause: "The file system {path|that {source} writes to} has no space left.",
+    tier: "root",
+    cause: "No space is left on the file system of {path|what {source} writes}.",
   },
   {
     id: "shared-memory-full",
     any: words(`could not resize shared memory segment | could not extend shared memory | /dev/shm`),
     when: /no space left/i,
-    weight: 88,
+    tier: "cause",
     cause: "The shared memory file system (/dev/shm) of {source} is full.",
     fix: "Give {source} more shared memory (for a container `--shm-size`), then {restart}.",
   },
@@ -28,8 +28,8 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     any: words(`
       errcode: 28 | error 28 | errno 28 | errno: 28 | (28) | os error 28 | errno=28 | error: 28 | error number 28
     `),
-    when: /errcode: 28|with error 28|errno[ :=]{1,2}28|os error 28|error 28\b|error number 28|\(28\).{0,4}no space/i,
-    weight: 91,
+    when: /errcode: 28|with error 28|errno[ :=]{1,2}28|os error 28|(?:got|with) error 28\b|error 28 from|error number 28|\(28\).{0,4}no space/i,
+    tier: "root",
     cause: "A write of {source} to {path|its files} failed with error 28: no space left.",
   },
   {
@@ -45,7 +45,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     `),
     when: /disk (?:is )?full|(?:filesystem|file system|volume|device) (?:is )?full|the table '?.{1,120}? is full|diskfull|out of (?:disk )?space|out of disk|(?:insufficient|not enough|low on|lack of|too little|no) (?:free )?(?:disk )?space|insufficient (?:system )?storage|no usable temporary directory|free space is low|disk space (?:is )?low|don't have enough free space|filegroup is full|log for database .{1,80} is full|ORA-(?:01653|00257|19809)|unable to extend table/i,
     not: /memory|address space|heap|swap space|code cache/i,
-    weight: 88,
+    tier: "cause",
     cause: "The disk that {source} writes to is full.",
   },
   {
@@ -56,7 +56,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     `),
     when: /disk quota exceeded|edquot|(?:storage|disk|mailbox|mail|user|file|block|inode)\b.{0,60}(?:over ?quota|quota exceeded|is full|quota)|\(errcode: 122|errno 122|over quota/i,
     not: /rate|api|request|exceeded quota: compute|cpu|pods/i,
-    weight: 90,
+    tier: "root",
     cause: "The disk quota of the user of {source} is used up.",
     fix: "See the quota with `quota -s` or `repquota -a`. Free space of that user or raise the quota, then {restart} ({source}).",
   },
@@ -64,7 +64,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     id: "inodes-exhausted",
     any: words(`inode`),
     when: /(?:no|out of|run out of|0) (?:free )?inodes?\b(?: left)?|inodes? (?:usage|used).{0,30}(?:100 ?%|exhausted|above)|inodes exhausted/i,
-    weight: 88,
+    tier: "cause",
     cause: "The file system {path|of {source}} has no inodes left: too many small files.",
   },
   {
@@ -75,7 +75,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
       disk usage exceeded
     `),
     not: /no longer|removing|below/i,
-    weight: 90,
+    tier: "root",
     cause: "Elasticsearch's data disk is above its watermark, so indices stop taking shards or writes.",
     fix: "See `GET _cat/allocation?v`. Free space by removing old indices through their life-cycle policy or add disk; {source} takes writes again when the usage is below the watermark.",
   },
@@ -86,7 +86,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
       disk alarm | free bytes:
     `),
     when: /alarm set|insufficient\. free bytes|disk alarm/i,
-    weight: 88,
+    tier: "cause",
     cause: "RabbitMQ has less free disk than its limit and blocks publishers.",
   },
   {
@@ -98,14 +98,14 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     `),
     when: /disk.?pressure|ephemeral|(?:imagegc|freediskspace)failed|free|garbage collect/i,
     not: /has no disk pressure|sufficient disk|NodeHasNoDiskPressure/i,
-    weight: 88,
+    tier: "cause",
     cause: "The node ran low on disk space, so Kubernetes evicts pods and takes no new ones.",
     fix: "See `kubectl describe node` and `df -h` on the node, free or add space there; {source} is scheduled again when the pressure is gone.",
   },
   {
     id: "etcd-quota",
     any: words(`mvcc: database space exceeded | alarm:nospace | etcdserver: no space | database space exceeded`),
-    weight: 90,
+    tier: "root",
     cause: "The database of etcd has reached its space quota and takes no more writes.",
     fix: "Compact and defragment etcd (`etcdctl compact`, `etcdctl defrag`), raise its quota if need be, then clear the alarm with `etcdctl alarm disarm`. Then look at {source} again.",
   },
@@ -113,14 +113,14 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     id: "postgres-extend",
     any: words(`could not extend file | could not write to file | could not write block`),
     when: /no space|check free disk space|wrote only/i,
-    weight: 91,
+    tier: "root",
     cause: "PostgreSQL could not extend {path|a file}: the disk is full.",
   },
   {
     id: "postfix-queue-space",
     any: words(`insufficient system storage | not enough free space in mail queue | 4.3.1`),
     when: /insufficient system storage|not enough free space/i,
-    weight: 88,
+    tier: "cause",
     cause: "Postfix takes no mail: the disk of its queue has too little space.",
   },
   {
@@ -129,14 +129,14 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
       free data blocks which is less than minimum required | thin pool has | out-of-data-space
       reached low water mark for data device
     `),
-    weight: 88,
+    tier: "cause",
     cause: "The storage pool of Docker or LVM is full.",
   },
   {
     id: "kafka-log-dir-full",
     any: words(`all log dirs in | halting broker`),
     when: /no space/i,
-    weight: 90,
+    tier: "root",
     cause: "Kafka's log directory {path|} is full.",
   },
   {
@@ -147,7 +147,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     `),
     when: /\d{1,3}(?:\.\d)? ?%|(?:below|above) threshold|less than|only \d|\d ?[kmgt]i?b (?:free|left)/i,
     not: /i\/o|latency|read-only/i,
-    weight: 66,
+    tier: "symptom",
     cause: "The disk of {source} is nearly full.",
   },
 ]);

@@ -17,8 +17,8 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
       resolution failed | not resolve host | nameresolutionerror | address lookup failed | dns failed
     `),
     when: /name or service not known|failure (?:in name resolution|resolving)|nodename nor servname|no address associated|name (?:does not resolve|resolution (?:failed|failure|error)|could not be resolved)|(?:could not|cannot|can't|unable to|failed to|couldn't|not) (?:resolve|lookup).{0,40}(?:host|address|name|domain|dns|server|peer|'|"|`|:| [\w-]{1,60}\.[\w.-]{1,60})|dns (?:resolution|lookup|error|fail)|hostname resolution failed|no such host is known|getaddrinfo failed|domain name not found|(?:host|name|server|relay|upstream).{0,80}could not be resolved|\bcould not be resolved \(\d|error resolving (?:host|name|address|dns)|NameResolutionError|address lookup failed/i,
-    not: /placeholder|symbol|module|dependenc|reference "|reference:|schema|conflict|type |class|import|package|variable|\bclient\b.{0,30}hostname/i,
-    weight: 85,
+    not: /does not resolve to address|placeholder|symbol|module|dependenc|reference "|reference:|schema|conflict|type |class|import|package|variable|\bclient\b.{0,30}hostname/i,
+    tier: "cause",
     cause: "The name {host|of a host that {source} needs} does not resolve.",
   },
   {
@@ -26,14 +26,14 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
     any: words(`no such host | server misbehaving | dial tcp: lookup | lookup`),
     when: /no such host|lookup (?<host>[\w.-]{1,200})(?: on \S{1,80})?: (?:no such host|server misbehaving|i\/o timeout|read udp|dial udp|temporary failure|no answer|Try again)|lookup (?<name>[\w.-]{1,200}).{0,80}(?:connection refused|i\/o timeout|timeout)/i,
     not: /no such hosted/i,
-    weight: 88,
+    tier: "cause",
     cause: "The name {host|{name|of a host that {source} needs}} does not resolve.",
   },
   {
     id: "node-dns",
     any: words(`getaddrinfo | enotfound | eai_again | querysrv | eai_noname | eai_nodata | eai_fail`),
     when: /getaddrinfo (?:ENOTFOUND|EAI_\w{2,10}) ?(?<host>[\w.-]{0,200})|ENOTFOUND (?<name>[\w.-]{1,200})|EAI_\w{2,10}|getaddrinfo.{0,60}(?:fail|error|not known|-\d)|query(?:Srv|A|Txt) E\w{3,12}/i,
-    weight: 88,
+    tier: "cause",
     cause: "The name {host|{name|of a host that {source} needs}} does not resolve.",
   },
   {
@@ -43,7 +43,7 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
       dnsnameresolvertimeoutexception | unable to canonicalize address | dns operation timed out
     `),
     when: /UnknownHostException:? ?(?<host>[\w.-]{0,200})|Unresolved|no resolvable|couldn't resolve server (?<name>[\w.:-]{1,200})|DnsNameResolver|canonicalize address (?<addr>[\w.-]{1,120})|DNS operation/i,
-    weight: 88,
+    tier: "cause",
     cause: "The name {host|{name|of a host that {source} needs}} does not resolve.",
   },
   {
@@ -54,7 +54,7 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
     `),
     when: /host not found in (?:upstream|resolver)? ?"?(?<host>[\w.-]{0,200})|could not resolve (?:address|host)/i,
     not: /AH00558/,
-    weight: 89,
+    tier: "root",
     cause: "The name {host|of an upstream} in the configuration of {source} does not resolve.",
   },
   {
@@ -67,7 +67,7 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
     `),
     when: /host or domain name not found|name service error for name=?(?<host>[\w.-]{0,200})|unknown mysql server host '(?<name>[^']{1,200})'|could not translate host name "(?<hostname>[^"]{1,200})"|unknown host|host not found|hostname nor|lookup failure|domain not found|(?:ping|nc|wget|curl|telnet|ssh): bad address|name_?(?: )?not_?(?: )?resolved/i,
     not: /known_hosts|host key|user |localhost.{0,40}(?:deprecated)|unknown host key/i,
-    weight: 87,
+    tier: "cause",
     cause: "The name {host|{name|{hostname|of a host that {source} needs}}} does not resolve.",
   },
   {
@@ -79,7 +79,7 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
     `),
     when: /(?:NXDOMAIN|SERVFAIL)(?! ?[:=] ?0)|no servers could be reached|query failed|returned answer with no data|no (?:working )?nameservers|dns problem/i,
     not: /\binfo\b(?!['"]:).{0,40}nxdomain rate/i,
-    weight: 82,
+    tier: "cause",
     cause: "The name server gives no answer for {host|a name that {source} needs}.",
   },
   {
@@ -89,14 +89,14 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
       epmd reports: node
     `),
     when: /nxdomain|epmd error for host.{0,120}(?:nxdomain|address)/i,
-    weight: 88,
+    tier: "cause",
     cause: "Erlang cannot resolve the host name {host|of the node}.",
   },
   {
     id: "coredns-loop",
     any: words(`loop (127.0.0.1 | plugin/loop | unreachable backend: read udp | [fatal] plugin/loop`),
     when: /loop.{0,60}detected|plugin\/errors: 2 .{1,160}(?:unreachable|timeout)/i,
-    weight: 84,
+    tier: "cause",
     cause: "The cluster's name server forwards to itself, or cannot reach the servers it forwards to.",
     fix: "Look at the forward line of CoreDNS' Corefile and at /etc/resolv.conf of the node: it must not point back to {source}. Correct it, then {restart}.",
   },

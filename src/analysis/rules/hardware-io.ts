@@ -17,7 +17,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     `),
     when: /I\/O error[, ]{1,3}(?:dev|on dev|\(?device)|buffer I\/O error|(?:blk_update_request|end_request|print_req_error): .{0,20}(?:I\/O|critical|error)|critical (?:medium|target)|unrecover(?:ed|able) read|med(?:ium|ia) error|lost (?:async )?page write|uncorrectable (?:ecc |media |error|sector|memory)|hardware error|sense key ?: ?(?:0x3|0x4|medium|hardware)|rejecting I\/O|offlined|DID_(?:BAD_TARGET|NO_CONNECT)|transferring data|card did not respond|mmc\d: timeout|(?:kernel|sd[a-z]|nvme|dm-|md\d|loop).{0,80}(?:I\/O|IO|read) error/i,
     not: /uncorrectable[_ ](?:error_count|sector_ct|errors?)?:? ?0\b|media error.{0,8}: ?0\b|no errors/i,
-    weight: 94,
+    tier: "root",
     cause:
       "The kernel reports I/O errors of the device {device|in the line}: the disk, its cable or its controller fails.",
   },
@@ -28,7 +28,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
       hard resetting link | ata bus error | comreset failed | { unc } | link is slow to respond
       failed command: flush | softreset failed | srst failed
     `),
-    weight: 92,
+    tier: "root",
     cause: "The disk or its SATA link reports errors.",
   },
   {
@@ -40,7 +40,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     `),
     when: /unreadable \(pending\)|uncorrectable sectors|SMART (?:failure|error|status|self-check|health|overall|usage attribute|prefailure)?.{0,60}(?:fail|exceed|bad|back up)|predictive failure|self-test: failed|pending_sector.{0,60}[1-9]|BACK UP DATA|(?:ATA error count increased)/i,
     not: /passed|smartctl not found/i,
-    weight: 92,
+    tier: "root",
     cause: "The disk's own diagnosis (SMART) says that it is failing.",
   },
   {
@@ -48,7 +48,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     any: words(`nvme`),
     when: /controller is down|I\/O \d{1,6}.{0,40}timeout|device not ready|critical warning|failed to set features|removing after probe failure|resetting controller|media_errors.{0,4}[1-9]|Abort status|spare (?:capacity )?(?:below|has fallen)|reliability is degraded|i\/o error|identify controller failed/i,
     not: /no such|permission/i,
-    weight: 90,
+    tier: "root",
     cause: "The NVMe drive {device|} does not answer, or reports errors.",
   },
   {
@@ -60,7 +60,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     `),
     when: /machine check|hardware error|EDAC .{0,80}(?:\bUE\b|\bCE\b|error)|uncorrect|memory failure|ECC error|PCIe Bus Error|memory scrubbing/i,
     not: /edac (?:mc: )?ver|giving out device|corrected error\(s\): 0|machine check: .{0,20}support/i,
-    weight: 90,
+    tier: "root",
     cause: "The host reports errors of its memory, processor or bus.",
     fix: "Look at `ras-mc-ctl --errors` or `journalctl -k`, move the work of {source} to another host, then test and replace the memory module or card that the line names.",
   },
@@ -75,7 +75,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     `),
     when: /read-?only|journal|shutting down file|I\/O error|force.?d? ?_?shutdown|superblock detected|ext[34]-fs error .{0,160}(?:reading|cannot read|journal|io error|i\/o)|btrfs.{0,60}(?:error.{0,10}readonly|errs: wr [1-9]|bdev .{1,60}errs)/i,
     not: /corruption of in-memory/i,
-    weight: 86,
+    tier: "cause",
     cause: "The file system {device|of the host} was switched to read-only after errors below it.",
   },
   {
@@ -86,7 +86,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     `),
     when: /read-?only file ?system|\bEROFS\b|os error 30|errno 30|errcode: 30|filesystem is read-only/i,
     not: /\/sys\/|\/proc\/|container|--read-only|readOnlyRootFilesystem|sysctl|ProtectSystem|oci runtime|\/etc\/resolv|entrypoint/i,
-    weight: 78,
+    tier: "likely",
     cause: "The file system {path|of {source}} is read-only; as a rule the kernel made it so after disk errors.",
     fix: "See why with `journalctl -k` and `findmnt`: after disk errors check the device with `smartctl -a` and the file system while unmounted; if it is mounted so on purpose, give {source} a place that it may write to. Then {restart}.",
   },
@@ -99,7 +99,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     `),
     when: /input\/output error|errno[:= ]{1,2}5\b|error -5\b|os error 5\b|errcode: 5\b|\bEIO\b|ausgabefehler|remote i\/o|jdwp|error = 5\b/i,
     not: /pty|tty|ioctl|ptmx/i,
-    weight: 82,
+    tier: "cause",
     cause: "{source} got an input/output error from {path|its disk}: the device or its connection fails.",
   },
   {
@@ -110,7 +110,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
     `),
     when: /disk failure on|fail ?event|degradedarray|raid.{0,80}(?:degraded|failed|not enough)|kicked|(?:pool|vdev|zpool|device).{0,80}(?:faulted|degraded|unavail|has experienced an (?:unrecoverable )?error|removed)|one or more devices (?:has|could|are)|remaining active paths: 0|not enough operational/i,
     not: /degraded (?:state|performance)|systemd.{0,40}degraded|using degraded feature set|state: online|cluster/i,
-    weight: 86,
+    tier: "cause",
     cause: "A disk of an array or pool failed.",
     fix: "See which disk with `cat /proc/mdstat`, `mdadm --detail` or `zpool status -v`. Replace it and let the array rebuild before you put load on {source} again.",
   },
@@ -123,7 +123,7 @@ export const HARDWARE_IO = rulesOf("hardware_io", FIX, [
       fallen off the bus | xid (
     `),
     when: /descriptor read.{0,40}error|not accepting address|under-?voltage detected|critical temperature|thermal.{0,60}(?:shutdown|critical)|temperature above threshold|(?:host controller not responding|HC died)|unit hang|NETDEV WATCHDOG|fallen off the bus|Xid \(|usb disconnect/i,
-    weight: 72,
+    tier: "likely",
     cause: "The host reports trouble with a device: power, temperature, bus or link.",
   },
 ]);

@@ -14,7 +14,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
       postmaster.pid
     `),
     when: /lock file ".{1,200}" (?:already exists|is empty)|is another post(?:master|gres) \(|another server might be running/i,
-    weight: 92,
+    tier: "root",
     cause: "PostgreSQL found a lock file: another server uses the data directory, or one ended without cleaning up.",
   },
   {
@@ -24,7 +24,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
       can't lock aria control file | another process is using | os_file_get_status
     `),
     when: /unable to lock .{0,80}(?:ibdata|error: 11|ib)|another mysqld process|can't lock aria|unable to lock the/i,
-    weight: 92,
+    tier: "root",
     cause: "Another mysqld already uses these data files.",
   },
   {
@@ -34,7 +34,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
       unable to create/open the lock file | dbpathinuse | mongod.lock
     `),
     when: /unable to lock|another mongod|old lock file|DBPathInUse|mongod\.lock.{0,120}(?:resource temporarily|exists|locked)/i,
-    weight: 92,
+    tier: "root",
     cause: "Another mongod uses the data directory, or one ended without cleaning up.",
   },
   {
@@ -47,7 +47,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
     `),
     when: /(?:server|instance|process|daemon|agent|copy|pid|program|supervisor|another|service|lock|master|unicorn|celery|application|broker|node)\b.{0,80}already (?:running|started|active)|another (?:instance|copy|process|program)\b.{0,80}(?:running|started|exists|using|has|holds)|already running.{0,60}(?:pid|process)|instance is running|in use by another (?:process|instance|program)|already used by another/i,
     not: /port|address|container .{0,80} is already running|\binfo\b(?!['"]:)|running on port|not already/i,
-    weight: 85,
+    tier: "cause",
     cause: "Another instance of {source} is already running, or its PID file says so.",
   },
   {
@@ -55,7 +55,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
     any: words(`pid file | pidfile | server.pid | .pid exists | .pid already | stale pid`),
     when: /(?:pid ?file|\.pid)\b.{0,160}(?:already exists|exists|overwriting|stale|is locked|locked|found|in use)|stale pid|pidfile .{0,80}exist/i,
     not: /no such file|not found|can't open pid file|failed to (?:parse|read)|overwritten|does not exist|permission/i,
-    weight: 82,
+    tier: "cause",
     cause: "The PID file {path|of {source}} exists already: another instance runs, or one ended without cleaning up.",
   },
   {
@@ -65,7 +65,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
       lock held by another program | lock obtain timed out | shardlockobtainfailedexception
       lock held by this virtual machine | nativefslock | obtain shard lock
     `),
-    weight: 91,
+    tier: "root",
     cause: "Another node uses the data directory {path|of {source}}.",
   },
   {
@@ -75,7 +75,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
       unable to lock directory | directory is locked | is locked by another | locked by another process
       locked by another
     `),
-    weight: 91,
+    tier: "root",
     cause: "Another process holds the lock of {path|the data directory} of {source}.",
   },
   {
@@ -99,7 +99,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
     `),
     when: /(?:could(?: not|n't)|unable to|cannot|can't|failed to|failure|error|fatal).{0,80}(?:\block\b|\blocked?\b|lockfile|lock file|locks\b)|lock.{0,60}(?:already held|is held|exists|resource temporarily|held by|timed? ?out|busy)|already locked|locked by|waiting for (?:cache )?lock|xtables lock|state lock|existing lock|LockException|holds the lock|being used by another process|text file busy|resource busy|resource or device busy|target is busy|index\.lock|ETXTBSY|EBUSY|terminated by other getUpdates|failed to get "\w{1,12}" lock/i,
     not: /unlock|lock owner|lock memory|cannot lock memory|mlock|memlock|package-lock|yarn\.lock|Cargo\.lock|composer\.lock|Gemfile\.lock|Pipfile\.lock|poetry\.lock|no space left|permission denied|read-only file system|no such file|accept lock|deadlock|lock wait timeout|\binfo\b(?!['"]:).{0,40}lock owner|account|blocked|not permitted|in the lock ?file|lockfile is|lockfile version|lock file version|lock file is not up|clock/i,
-    weight: 84,
+    tier: "cause",
     cause: "{source} could not take a lock that something else holds: {path|see the line}.",
   },
   {
@@ -112,7 +112,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
       cannotacquirelockexception | lock request time out period exceeded | writeconflict | deadlocked | ora-00054
       process still waiting for
     `),
-    weight: 90,
+    tier: "root",
     cause: "Transactions of {source} block each other in the database (a deadlock or a long lock wait).",
     fix: DATABASE_FIX,
   },
@@ -122,7 +122,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
       database is locked | database table is locked | sqlite_busy | sqlitebusy | sqlite_locked | database locked
       the database file is locked | db is locked
     `),
-    weight: 90,
+    tier: "root",
     cause: "The SQLite database {path|of {source}} is locked by another connection or process.",
     fix: "See who has the file open with `lsof`; let only one process write, keep transactions short, and set WAL mode and a busy timeout in {source}. Then {restart}.",
   },
@@ -135,7 +135,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
     `),
     when: /database: timeout|boltdb.{0,80}timeout|lock|exclusive access/i,
     not: /unlock/i,
-    weight: 82,
+    tier: "cause",
     cause: "Another process has the data file {path|of {source}} open.",
   },
   {
@@ -149,7 +149,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
     `),
     when: /already running|already in use|already_registered|duplicate|conflict|NodeExists|already exists|overlaps/i,
     not: /directory|table |relation|database "|file exists|key value/i,
-    weight: 83,
+    tier: "cause",
     cause: "Another instance already uses the name or identity of {source}.",
     fix: "See who has the name: `docker ps -a` for a container, the cluster's member list for a node. Let the old one end or give {source} another name, then {restart}.",
   },

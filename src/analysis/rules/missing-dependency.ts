@@ -13,14 +13,14 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
     `),
     when: /cannot find (?:module|package) ['"](?<module>(?!\/)[^'"]{1,160})['"]|module not found: error|could not resolve module/i,
     not: /cannot find module '\/(?!.{0,160}node_modules)/i,
-    weight: 90,
+    tier: "root",
     cause: "The Node program {source} cannot find the module {module|that it needs}.",
     fix: "Install the packages of {source} where it runs (`npm ci`), or rebuild its image; {module|the module} must stand in package.json's dependencies. Then {restart}.",
   },
   {
     id: "node-module-code",
     any: words(`module_not_found`),
-    weight: 60,
+    tier: "symptom",
     cause: "The Node program {source} cannot find a module or file that it needs.",
   },
   {
@@ -28,7 +28,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
     any: words(`modulenotfounderror | no module named | importerror`),
     when: /no module named ['"]?(?<module>[\w.-]{1,120})|importerror: (?:cannot import|dll|lib|.{0,120}shared object)|ModuleNotFoundError/i,
     not: /optional|skipping/i,
-    weight: 90,
+    tier: "root",
     cause: "Python cannot import {module|a module} that {source} needs.",
     fix: "Install {module|the module} in the interpreter that {source} uses (`python -m pip install` in its virtual environment, or the image), then {restart}.",
   },
@@ -43,7 +43,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
     not: /glibc|version `|wrong elf class|nvidia-ml.{0,40}skip/i,
     when: /library|shared|symbol|relocating|DllNotFound/i,
     exitCodes: [127],
-    weight: 90,
+    tier: "root",
     cause: "{source} cannot load the shared library {module|that it needs}.",
     fix: "See what is missing with `ldd` on the program, install the package that brings {module|the library} (then `ldconfig`), and {restart} ({source}).",
   },
@@ -55,7 +55,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
     `),
     when: /(?:ClassNotFoundException|NoClassDefFoundError):? (?:could not initialize class )?(?<module>[\w.$/]{1,160})|could not (?:find artifact|resolve dependencies)|ClassNotFound|NoClassDef/i,
     not: /could not initialize class/i,
-    weight: 87,
+    tier: "cause",
     cause: "Java cannot find the class {module|that {source} needs}: a jar is missing from its class path.",
   },
   {
@@ -65,7 +65,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
       could not find | bundler: failed to load command | bundler::loaderror | is not part of the bundle
     `),
     when: /GemNotFound|could not find gem|Gem::(?:Load|MissingSpec)|cannot load such file -- (?<module>[^/\s][\w/.-]{0,120})|could not find \S{1,80} in (?:any of the sources|locally installed gems)|Bundler::LoadError|not part of the bundle/i,
-    weight: 88,
+    tier: "cause",
     cause: "Ruby cannot find a gem or file that {source} needs: {module|see the line}.",
     fix: "Run `bundle install` in the environment of {source} or rebuild its image, so that the gems of its Gemfile.lock are there, then {restart}.",
   },
@@ -73,7 +73,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
     id: "perl-module",
     any: words(`can't locate | you may need to install the`),
     when: /can't locate (?<module>[\w/:]{1,120})(?:\.pm)? in @inc/i,
-    weight: 90,
+    tier: "root",
     cause: "Perl cannot find the module {module|that {source} needs}.",
   },
   {
@@ -82,8 +82,8 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
       class " | class ' | call to undefined function | vendor/autoload.php | could not find driver | requires ext-
       php extension | extension is missing | requires the | interface "
     `),
-    when: /class ['"].{1,160}['"] not found|call to undefined function (?<module>\w{1,80})|vendor\/autoload\.php|could not find driver|requires ext-(?<ext>\w{1,40})|php extension .{0,60}(?:missing|required|not)|extension is missing|requires the .{0,60}extension/i,
-    weight: 84,
+    when: /class ['"].{1,160}['"] not found|call to undefined function (?<module>\w{1,80})\(|vendor\/autoload\.php|could not find driver|requires ext-(?<ext>\w{1,40})|php extension .{0,60}(?:missing|required|not)|extension is missing|requires the .{0,60}extension/i,
+    tier: "cause",
     cause: "PHP misses an extension or package that {source} needs: {module|see the line}.",
     fix: "Install the extension or run `composer install` for {source} (in its image), then {restart}.",
   },
@@ -95,7 +95,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
       no .net sdks were found | typeloadexception
     `),
     when: /assembly '(?<module>[^',]{1,120})|install or update|compatible framework|the framework '|SDKs were found|TypeLoad|assembly/i,
-    weight: 87,
+    tier: "cause",
     cause: ".NET cannot load {module|an assembly or framework} that {source} needs.",
   },
   {
@@ -104,7 +104,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
       no required module provides package | cannot find package " | can't find crate for | missing go.sum entry
       plugin.open(
     `),
-    weight: 85,
+    tier: "cause",
     cause: "{source} misses a package of its build.",
   },
   {
@@ -118,7 +118,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
     `),
     when: /dlopen|cannot load .{0,120}(?:into server|\.so|module)|could not load plugin|failed to load (?:plugin|module|dynamic)|shared library|could not access file ".{1,120}": no such file|plugin (?:"?[\w.-]{0,60}"? )?(?:not found|is not|missing)|unable to load module|module not found|unknown module|no such plugin|extension ".{1,80}" (?:is not available|does not exist)|extension control file|required library/i,
     not: /is not binary compatible|permission denied|\.ko\b|modprobe|optional/i,
-    weight: 84,
+    tier: "cause",
     cause: "{source} cannot load the module or plugin {module|named in the line}.",
   },
   {
@@ -127,19 +127,26 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
       could not open extension control file | type "vector" does not exist | could not load library "
       could not access file "$libdir
     `),
-    weight: 88,
+    tier: "cause",
     cause: "PostgreSQL does not have the extension that {source} needs ({path|see the line}).",
   },
   {
     id: "package-manager",
     any: words(`
-      unmet dependencies | unable to locate package | no matching distribution found | nothing provides | no package
+      unmet dependencies | unable to locate package | nothing provides | no package
       required by | dependency problems | pkg_resources.distributionnotfound | packagenotfounderror
       distribution was not found
     `),
-    when: /unmet dependencies|unable to locate package (?<module>\S{1,80})|no matching distribution|nothing provides|no package \S{1,80} available|dependency problems prevent|DistributionNotFound|PackageNotFoundError|distribution was not found|not found \(required by/i,
-    weight: 80,
+    when: /unmet dependencies|unable to locate package (?<module>\S{1,80})|nothing provides|no package \S{1,80} available|dependency problems prevent|DistributionNotFound|PackageNotFoundError|distribution was not found|not found \(required by/i,
+    tier: "cause",
     cause: "A package that {source} needs cannot be found: {module|see the line}.",
+  },
+  {
+    // An index that cannot be reached has no package either.
+    id: "package-not-in-index",
+    any: words(`no matching distribution found | could not find a version that satisfies`),
+    tier: "symptom",
+    cause: "The package {module|that {source} needs} is not in the index that it is installed from.",
   },
   {
     id: "kernel-module",
@@ -148,7 +155,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
       no such module
     `),
     not: /permission denied|you must be root/i,
-    weight: 82,
+    tier: "cause",
     cause: "The kernel has no module {module|that {source} needs}, at least not for the version that runs.",
     fix: "Compare `uname -r` with /lib/modules; install the kernel's modules (or reboot into the installed kernel), then {restart} ({source}).",
   },
@@ -160,7 +167,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
     `),
     when: /not found in \$?path|no such command|\b(?<module>[\w.@/-]{2,60}) (?:is |was |package )?not installed|please install (?<tool>[\w.@/-]{2,60})/i,
     not: /oci runtime|starting container process|exec: "|update|certificate/i,
-    weight: 68,
+    tier: "likely",
     cause: "{source} needs {module|a program or package} that is not installed.",
   },
 ]);

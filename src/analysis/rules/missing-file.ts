@@ -14,7 +14,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     `),
     when: /no such file or directory|not found/i,
     exitCodes: [203, 200, 226],
-    weight: 90,
+    tier: "root",
     cause: "systemd cannot start {source}: {path|the program or directory of its unit} does not exist.",
     fix: "See the paths of the unit with `systemctl cat {source}`. Install or restore {path|what is missing}, or correct the path, then {restart}.",
   },
@@ -25,14 +25,14 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
       couldn't find env file
     `),
     when: /no such file|environment files|not found|couldn't find/i,
-    weight: 88,
+    tier: "cause",
     cause: "The environment file {path|of {source}} does not exist.",
   },
   {
     id: "unit-missing",
     any: words(`failed to start | unit`),
     when: /unit (?<unit>[\w@.\\-]{1,100}\.(?:service|socket|mount|target|timer)) (?:not found|could not be found|does not exist)/i,
-    weight: 76,
+    tier: "likely",
     cause: "The unit {unit|that is asked for} does not exist on this host.",
     fix: "List units with `systemctl list-unit-files`, install the package that brings {unit|the unit}, or take it from the dependencies of {source}.",
   },
@@ -44,9 +44,10 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
       exec user process caused | exec: no such file
     `),
     when: /executable file not found|(?:exec|stat) .{0,200}no such file or directory|no such file or directory.{0,10}unknown/i,
+    with: /oci |container|\bexec\b|runc|shim|entrypoint|docker/i,
     not: /mount|rootfs|cgroup/i,
     exitCodes: [127],
-    weight: 90,
+    tier: "root",
     cause: "The container {source} cannot start its program {path|}: it does not exist in the image.",
     fix: "Compare command and entrypoint (`docker inspect {source}`) with what the image holds; correct the command or build the image with the program. A script with Windows line ends or without its interpreter gives the same message.",
   },
@@ -59,7 +60,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     `),
     when: /does not exist|no such file|not a directory|not found|hostpath type check/i,
     not: /permission denied|secret "|configmap "|references non-existent secret/i,
-    weight: 88,
+    tier: "cause",
     cause: "A mount of {source} has a source that does not exist: {path|see the line}.",
     fix: "Create {path|the source of the mount} on the host with the right kind (file or directory), or correct the mount of {source}, then {restart}.",
   },
@@ -67,7 +68,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     id: "node-enoent",
     any: words(`enoent: no such file or directory | enoent, | error: enoent`),
     not: /\bpackage\.json.{0,20}warn|npm warn/i,
-    weight: 84,
+    tier: "cause",
     cause: "{source} looked for {path|a file} and it is not there.",
   },
   {
@@ -78,27 +79,35 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
       errno: 2 | {error,enoent} | [errno 2] | ,enoent
       errno 2) | error 2)
     `),
+    when: /FileNotFound|NoSuchFile|DirectoryNotFound|Errno::ENOENT|failed to open stream|(?:os error|errcode:|errno:|\[errno|errno|error) 2\b|\benoent\b/i,
     not: /mysqld?\.sock|\.s\.PGSQL|connect/i,
-    weight: 82,
+    tier: "cause",
     cause: "{source} looked for {path|a file} and it is not there.",
   },
   {
     id: "jar-missing",
     any: words(`unable to access jarfile | could not find or load main class | invalid or corrupt jarfile`),
     when: /unable to access jarfile (?<path>\S{1,200})|could not find or load main class (?<name>\S{1,200})/i,
-    weight: 88,
+    tier: "cause",
     cause: "Java cannot find what it should run: {path|{name|the program}}.",
   },
   {
     id: "script-missing",
     any: words(`
-      can't open file | cannot find module '/ | could not open input file | can't open perl script
-      no such file or directory -- | can't open ' | cannot open ' | can't open " | cannot open "
-      cannot load such file -- / | rails: no such file
+      cannot find module '/ | could not open input file | can't open perl script
+      no such file or directory -- | cannot load such file -- / | rails: no such file
     `),
-    not: /permission|can't open perl script .{0,200}permission|corrupt|node_modules/i,
-    weight: 84,
+    not: /permission|can't open perl script .{0,200}permission|corrupt|node_modules|ib_buffer_pool/i,
+    tier: "cause",
     cause: "The file {path|that {source} should run or read} does not exist.",
+  },
+  {
+    // Why it cannot be opened stands behind, as a rule; alone it says little.
+    id: "cannot-open",
+    any: words(`can't open file | can't open ' | cannot open ' | can't open " | cannot open "`),
+    not: /permission|corrupt|ib_buffer_pool|denied|busy|locked|too many|errno: 0\b/i,
+    tier: "symptom",
+    cause: "{source} cannot open {path|a file}: as a rule it does not exist.",
   },
   {
     id: "certificate-file-missing",
@@ -110,7 +119,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     `),
     when: /no such file|does not exist or is empty|system library:fopen|cannot find|not found/i,
     not: /permission denied/i,
-    weight: 90,
+    tier: "root",
     cause: "The certificate or key file {path|of {source}} does not exist.",
     fix: "Check {path|the certificate's path} (for Let's Encrypt `certbot certificates`), restore or issue the file or correct the path, then {restart} ({source}).",
   },
@@ -119,7 +128,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     any: words(`command not found | : not found`),
     when: /(?:line \d{1,6}|\bsh|bash|env|exec|\d): ?(?:\d{1,5}: ?)?(?<path>[\w./@-]{1,100}): (?:command )?not found|env: .{1,100}no such file/i,
     exitCodes: [127],
-    weight: 80,
+    tier: "cause",
     cause: "The program {path|that a script of {source} calls} is not installed or not in its PATH.",
     fix: "Install {path|the program} where {source} runs, or correct the path in its script, then {restart}.",
   },
@@ -128,7 +137,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     any: words(`bad interpreter | env: | /usr/bin/env`),
     when: /bad interpreter.{0,40}no such file|env: .{1,100}no such file or directory/i,
     exitCodes: [126, 127],
-    weight: 88,
+    tier: "cause",
     cause: "The interpreter that the script of {source} names does not exist ({path|see its first line}).",
   },
   {
@@ -140,13 +149,13 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     `),
     when: /does not exist|not found|no such file|not a (?:database cluster|directory)|doesn't exist|must be a directory|not a valid data directory|could not access directory|nonexistentpath/i,
     not: /permission/i,
-    weight: 84,
+    tier: "cause",
     cause: "The directory {path|that {source} works in} does not exist or is not set up.",
   },
   {
     id: "mongo-dbpath",
     any: words(`nonexistentpath | data directory /data/db not found`),
-    weight: 88,
+    tier: "cause",
     cause: "MongoDB's data directory {path|} does not exist.",
   },
   {
@@ -158,7 +167,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     `),
     when: /no such file or directory|does not exist|not found|could not be found|cannot find|doesn't exist/i,
     not: /host not found|module|user .{0,40}not found|symbol|No such file or directory, using defaults|using default|skip/i,
-    weight: 80,
+    tier: "cause",
     cause: "The configuration file {path|of {source}} does not exist.",
   },
   {
@@ -169,7 +178,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     `),
     when: /no such device|dev-disk-by.{0,160}(?:timed out|not found)|root device|can't find|no medium|no such file/i,
     not: /ioctl|SIOC|reset/i,
-    weight: 74,
+    tier: "likely",
     cause: "A device that {source} needs is not there: {path|see the line}.",
     fix: "List devices with `lsblk -f` and compare with /etc/fstab or the settings of {source}; attach the device or correct the entry (`nofail` lets the boot go on), then {restart}.",
   },
@@ -177,7 +186,7 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     id: "mount-point-missing",
     any: words(`mount point | mountpoint`),
     when: /does not exist|no such file/i,
-    weight: 84,
+    tier: "cause",
     cause: "The mount point {path|} does not exist.",
   },
   {
@@ -192,14 +201,14 @@ export const MISSING_FILE = rulesOf("missing_file", FIX, [
     when: /no such (?:file|directory)|cannot find (?:the )?(?:file|path)|nicht gefunden|aucun fichier|\b(?:file|path|directory)\b.{0,160}(?:not found|does not exist|doesn't exist|could not be found|nonexistent)|not a directory|could not find file/i,
     not: /shared (?:object|librar)|mysqld?\.sock|\.s\.PGSQL|docker\.sock|docker daemon|connect to|connect\(\)|connection|unix:\/|\.so\b|ib_buffer_pool|GET \/|client: |favicon|resolv|skipping|ignoring|stat .{0,120}, ignored|modules\.dep|\.\.\. no such file|HTTP\/1|table|relation|column/i,
     exitCodes: [127],
-    weight: 66,
+    tier: "symptom",
     cause: "{source} needs {path|a file}, and it does not exist.",
   },
   {
     id: "status-203",
     any: words(`status=203/exec | status=200/chdir | status=209/stdout | status=226/namespace`),
     exitCodes: [203, 200],
-    weight: 52,
+    tier: "symptom",
     cause:
       "systemd could not run the program of {source}, or enter its directory: as a rule a path in the unit does not exist.",
     fix: "See the paths with `systemctl cat {source}` and whether they exist and may be executed, correct the unit, then {restart}.",

@@ -17,16 +17,17 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     `),
     when: /out of memory: kill|killed process \d{1,9}(?:, UID \d{1,9},?)? ?\((?<process>.{1,40}?)\).{0,40}(?:vm|rss)|invoked oom-killer|oom-kill:|oom_reaper: reaped|no killable/i,
     exitCodes: [137],
-    weight: 95,
+    tier: "root",
     cause: "The kernel ran out of memory and killed {process|a process of {source}}.",
   },
   {
     id: "cgroup-oom",
+    beats: ["kernel-oom-kill"],
     any: words(`memory cgroup out of memory | task in / | memory: usage`),
     when: /memory cgroup out of memory|killed as a result of limit|memory: usage .{1,40}limit .{1,40}failcnt/i,
     exitCodes: [137],
-    weight: 96,
-    cause: "{source} reached the memory limit of its cgroup, and the kernel killed a process in it.",
+    tier: "root",
+    cause: "{source} reached the memory limit of its cgroup, and the kernel killed {process|a process} in it.",
     fix: LIMIT_FIX,
   },
   {
@@ -34,7 +35,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     any: words(`oomkilled | oom-killed | oom killed | oom_killed`),
     not: /oomkilled"?\s?[:=]\s?"?false/i,
     exitCodes: [137],
-    weight: 95,
+    tier: "root",
     cause: "{source} was killed because it used more memory than its limit allows.",
     fix: LIMIT_FIX,
   },
@@ -44,7 +45,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
       failed with result 'oom-kill' | a process of this unit has been killed by the oom killer | systemd-oomd killed
       result: oom-kill | result 'oom-kill'
     `),
-    weight: 95,
+    tier: "root",
     cause: "A process of {source} was killed for lack of memory.",
     fix: LIMIT_FIX,
   },
@@ -53,7 +54,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     any: words(`java.lang.outofmemoryerror | outofmemoryerror`),
     not: /unable to create (?:new )?native thread/i,
     exitCodes: [3],
-    weight: 93,
+    tier: "root",
     cause: "The Java heap of {source} is exhausted.",
     fix: HEAP_FIX,
   },
@@ -61,7 +62,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     id: "worker-killed-perhaps-memory",
     any: words(`perhaps out of memory | page allocation failure | errno 12 | errno: 12 | os error 12`),
     when: /perhaps out of memory|page allocation failure|errno:? 12\b|os error 12\b/i,
-    weight: 62,
+    tier: "symptom",
     cause: "A process of {source} got no memory, or was killed, probably for lack of it.",
   },
   {
@@ -70,7 +71,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
       there is insufficient memory for the java runtime | native memory allocation ( | could not reserve enough space
       os::commit_memory | gc overhead limit exceeded
     `),
-    weight: 92,
+    tier: "root",
     cause: "Java could not get the memory that it needs from the system.",
     fix: HEAP_FIX,
   },
@@ -81,7 +82,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
       ineffective mark-compacts | err_worker_out_of_memory
     `),
     exitCodes: [134],
-    weight: 94,
+    tier: "root",
     cause: "The JavaScript heap of {source} is exhausted.",
     fix: HEAP_FIX,
   },
@@ -89,7 +90,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     id: "php-memory-limit",
     any: words(`allowed memory size of`),
     when: /allowed memory size of (?<limit>\d{1,15}) bytes exhausted/i,
-    weight: 92,
+    tier: "root",
     cause: "A PHP script of {source} needed more than its memory_limit of {limit|the configured} bytes.",
     fix: "Raise memory_limit for {source} in php.ini or its pool, or find the script that needs so much, then {restart}.",
   },
@@ -99,7 +100,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
       runtime: out of memory | fatal error: out of memory | cannot allocate heap | runtime: cannot allocate memory
     `),
     exitCodes: [2],
-    weight: 93,
+    tier: "root",
     cause: "The Go program {source} could not get more memory.",
   },
   {
@@ -109,7 +110,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
       defaultcpuallocator: can't allocate
     `),
     when: /^.{0,120}\bmemoryerror\b|unable to allocate .{1,40}(?:bytes|[kmgt]i?b)|_ArrayMemoryError|cuda out of memory|can't allocate memory/i,
-    weight: 90,
+    tier: "root",
     cause: "{source} could not allocate the memory that it asked for.",
   },
   {
@@ -121,7 +122,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
       virtual memory exhausted | memory allocation failure | allocation failure
     `),
     not: /overcommit_memory is set to 0|might|may fail|memory allocation of 0|shared memory segment|locked in memory|insufficient memory\.$|nodes are available/i,
-    weight: 86,
+    tier: "cause",
     cause: "{source} asked the system for memory and got none.",
   },
   {
@@ -131,7 +132,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
       system.outofmemoryexception | out of memory exception | eheap_alloc | eheap_alloc: cannot allocate
       binary_alloc: cannot allocate
     `),
-    weight: 90,
+    tier: "root",
     cause: "{source} could not allocate the memory that it needs.",
   },
   {
@@ -139,20 +140,20 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     any: words(`out of memory | out of shared memory`),
     when: /(?:error|fatal|panic|failed|failure|: |^)\s{0,4}out of (?:shared )?memory|out of memory (?:\(|at|in|while|allocating)|ran out of memory|run out of memory/i,
     not: /out of memory: kill/i,
-    weight: 84,
+    tier: "cause",
     cause: "{source} ran out of memory.",
   },
   {
     id: "redis-maxmemory",
     any: words(`oom command not allowed when used memory | command not allowed when used memory >`),
-    weight: 92,
+    tier: "root",
     cause: "Redis has reached its maxmemory and refuses writes.",
     fix: "See `redis-cli info memory`. Raise maxmemory or choose an eviction policy (maxmemory-policy) for {source}, and find out which keys grew.",
   },
   {
     id: "circuit-breaker",
     any: words(`circuitbreakingexception | circuit_breaking_exception | data too large, data for`),
-    weight: 88,
+    tier: "cause",
     cause: "Elasticsearch's circuit breaker refused a request that would have exhausted the heap.",
     fix: HEAP_FIX,
   },
@@ -160,14 +161,14 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     id: "memory-watermark",
     any: words(`memory resource limit alarm set | vm_memory_high_watermark set | memory high watermark`),
     when: /alarm set|watermark set\. memory used|exceeded/i,
-    weight: 82,
+    tier: "cause",
     cause: "RabbitMQ uses more memory than its watermark allows and blocks publishers.",
   },
   {
     id: "pod-evicted-memory",
     any: words(`the node was low on resource: memory | node was low on resource: memory | memorypressure`),
     when: /low on resource: memory|MemoryPressure.{0,20}true/i,
-    weight: 92,
+    tier: "root",
     cause: "The node ran low on memory, and {source} was evicted.",
     fix: "See `kubectl describe node` and `kubectl top pods`. Set requests and limits for {source} that fit the node, or add memory.",
   },
@@ -175,7 +176,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     id: "pod-memory-unschedulable",
     any: words(`insufficient memory`),
     when: /nodes are available.{0,120}insufficient memory/i,
-    weight: 84,
+    tier: "cause",
     cause: "No node has the memory that {source} asks for.",
     fix: "Lower the memory request of {source} or add a node; `kubectl describe nodes` shows what is reserved.",
   },
@@ -184,7 +185,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
     where: "message",
     any: words(`memory usage | memory used | memory at | available memory | swap usage | free memory`),
     when: /\d/,
-    weight: 60,
+    tier: "symptom",
     cause: "The memory of the host or of {source} is nearly used up.",
   },
 ]);

@@ -13,30 +13,30 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
     id: "selinux-denied",
     any: words(`avc:  denied | avc: denied | selinux is preventing`),
     not: /permissive=1/i,
-    weight: 94,
+    tier: "root",
     cause: "SELinux refused {source} an operation.",
     fix: SELINUX_FIX,
   },
   {
     id: "apparmor-denied",
     any: words(`apparmor="denied"`),
-    weight: 93,
+    tier: "root",
     cause: "An AppArmor profile refused {source} access to {path|something that it needs}.",
     fix: "See the profile with `aa-status` and the refusals with `journalctl -k`. Add the rule that {source} needs for {path|the path} to the profile's local file, load it with `apparmor_parser -r`, then {restart}.",
   },
   {
     id: "listen-not-permitted",
     any: words(`listen eacces | permission denied: make_sock | socketpermission`),
-    weight: 90,
-    cause: "{source} may not listen on port {port|it wants}: ports below 1024 need a privilege.",
+    tier: "root",
+    cause: "{source} may not listen on {port|its port}: ports below 1024 need a privilege.",
     fix: PORT_FIX,
   },
   {
     id: "bind-not-permitted",
     any: words(`bind() | bind: | bind to | binding to | listen tcp | bind on | could not bind | cannot bind`),
     when: /(?:permission denied|operation not permitted|access permissions|\b13\b: ?permission)/i,
-    weight: 90,
-    cause: "{source} may not bind port {port|it wants}: ports below 1024 need a privilege.",
+    tier: "root",
+    cause: "{source} may not bind {port|its port}: ports below 1024 need a privilege.",
     fix: PORT_FIX,
   },
   {
@@ -44,7 +44,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
     any: words(`failed at step exec | failed to locate executable | unable to exec | exec: | failed to execute`),
     when: /permission denied/i,
     exitCodes: [126, 203],
-    weight: 91,
+    tier: "root",
     cause:
       "{path|The program of {source}} may not be executed by the user of {source}: a mode, a mount option or a label forbids it.",
     fix: "Check mode and label of {path|the program} (`ls -lZ`) and whether its file system is mounted noexec (`findmnt`). Make it executable for the user of {source} with `chmod u+x`, then {restart}.",
@@ -53,7 +53,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
     id: "socket-permission",
     any: words(`docker daemon socket | docker.sock | docker api at unix`),
     when: /permission denied/i,
-    weight: 92,
+    tier: "root",
     cause: "{source} may not use the Docker socket.",
     fix: "Give the user of {source} access to the Docker socket, for instance by the group docker (`usermod -aG docker`), then {restart}.",
   },
@@ -65,7 +65,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       must be owned by | is group or world readable
     `),
     not: /configuration file .{0,80}marked (?:executable|world-inaccessible)|proceeding anyway/i,
-    weight: 87,
+    tier: "cause",
     cause: "{path|A file that {source} uses} is open to more users than the program accepts, so it refuses to use it.",
     fix: "Take the rights of group and others from {path|the file} (`chmod go-rwx`) and make the user of {source} its owner, then {restart}.",
   },
@@ -76,7 +76,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       could not change permission of | changing ownership of | unable to change ownership | chown:
     `),
     when: /wrong ownership|invalid permissions|should be u=rwx|change (?:permissions?|ownership)|changing ownership|(?:operation not permitted|permission denied)/i,
-    weight: 86,
+    tier: "cause",
     cause: "The owner or mode of {path|a directory} is not what {source} needs, and it may not change it.",
   },
   {
@@ -88,7 +88,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       insufficient permissions | insufficient privileges | insufficient permission | insufficientpermission
       has insufficient permission
     `),
-    weight: 80,
+    tier: "cause",
     cause: "{source} may not write to, or use, {path|something that it needs}.",
   },
   {
@@ -99,7 +99,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       (13)permission denied | errno::eperm | (errcode: 13 | errno: 13 | os error 13 | errno=13
     `),
     not: /s3|status code: 403|aws|avc:/i,
-    weight: 80,
+    tier: "cause",
     cause: "{source} was refused access to {path|a file or directory}.",
   },
   {
@@ -110,7 +110,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
     `),
     when: /denied|not permitted|missing|requires?|needs?|lack|unable|fail/i,
     not: /\binfo\b(?!['"]:)|\bwarn/i,
-    weight: 82,
+    tier: "cause",
     cause: "{source} lacks a capability that it needs.",
     fix: "Give {source} the capability that the line names (`AmbientCapabilities=` in its unit, `cap_add` for a container), then {restart}.",
   },
@@ -122,7 +122,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       only root can | permission denied (you must be root)
     `),
     not: /running (?:as|with).{0,20}root privileges|dropping root privileges|set uid to user/i,
-    weight: 80,
+    tier: "cause",
     cause: "{source} does something that only root may do, and does not run as root.",
     fix: "Run {source} as a user with that right, or give it the one capability that it needs ({show} shows how it runs), then {restart}.",
   },
@@ -134,7 +134,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       please read "security" section of the manual to find out how to run mysqld as root
       running as root without --no-sandbox
     `),
-    weight: 88,
+    tier: "cause",
     cause: "{source} refuses to run as root.",
     fix: "Let {source} run as its own user (`User=` in the unit, `user:` for a container) that owns its data, then {restart}.",
   },
@@ -145,13 +145,13 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       failed to set up credentials | failed to drop capabilities
     `),
     when: /operation not permitted|permission denied|capabilities/i,
-    weight: 86,
+    tier: "cause",
     cause: "systemd could not set up {source} with its user or capabilities: it lacks the right to.",
   },
   {
     id: "container-not-permitted",
     any: words(`operation not permitted`),
-    weight: 70,
+    tier: "likely",
     cause:
       "{source} attempted an operation that the kernel does not permit it: {path|a capability, a mount option or a security profile is in the way}.",
     fix: "See which operation the line names and what {source} runs as ({show}). Give it the capability or the ownership it needs, then {restart}.",
@@ -161,7 +161,7 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
     any: words(`permission denied | keine berechtigung | permiso denegado`),
     not: /\(publickey|permission denied, please try again|mount error|nfs|cifs|(?:0 |no )permission denied/i,
     exitCodes: [126],
-    weight: 72,
+    tier: "likely",
     cause: "{source} was refused access to {path|something that it needs}.",
   },
   {
@@ -170,20 +170,20 @@ export const PERMISSION_DENIED = rulesOf("permission_denied", FIX, [
       access denied by server while mounting | mount.nfs: operation not permitted | mount.nfs4: access denied
       mount.nfs: access denied
     `),
-    weight: 88,
+    tier: "cause",
     cause: "The file server does not let this host mount {path|the export}.",
     fix: "On the file server allow this host in the export (`exportfs -v` shows it), then {restart} ({source}).",
   },
   {
     id: "mount-error-13",
     any: words(`mount error(13) | mount.nfs: permission denied | mount: permission denied`),
-    weight: 66,
+    tier: "symptom",
     cause: "The mount of {path|the share} was refused.",
   },
   {
     id: "git-dubious-ownership",
     any: words(`detected dubious ownership`),
-    weight: 86,
+    tier: "cause",
     cause: "Git refuses {path|the repository}: it belongs to another user than the one of {source}.",
   },
 ]);

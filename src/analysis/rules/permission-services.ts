@@ -11,7 +11,7 @@ export const PERMISSION_SERVICES = rulesOf("permission_denied", FIX, [
       is forbidden: user | forbidden: user "system: | cannot list resource | cannot get resource
       cannot create resource
     `),
-    weight: 88,
+    tier: "cause",
     cause: "Kubernetes' access rules forbid {source} an operation on the API.",
     fix: "See what {source} may do with `kubectl auth can-i --list --as <its service account>`, then bind a role with the missing verb to its service account.",
   },
@@ -22,7 +22,7 @@ export const PERMISSION_SERVICES = rulesOf("permission_denied", FIX, [
       container has runasnonroot and image will run as root
       container has runasnonroot and image has non-numeric user
     `),
-    weight: 90,
+    tier: "root",
     cause: "The cluster's security policy does not let {source} run as it is defined.",
     fix: "Change the securityContext of {source} to what the policy allows (user, capabilities, host access), then apply it again.",
   },
@@ -35,7 +35,7 @@ export const PERMISSION_SERVICES = rulesOf("permission_denied", FIX, [
       not authorized on | noperm | permission denied for function | permission denied for language
       interactive authentication required | is not in the sudoers file | sudo: a password is required | sudo: a terminal is required | must be writable | a password is required | can't be opened in read-write mode
     `),
-    weight: 88,
+    tier: "cause",
     cause: "The database role that {source} uses lacks a privilege for {object|what it tries to do}.",
     fix: "As the database's administrator grant the missing privilege to the role that {source} uses (`GRANT …`), then {restart}.",
   },
@@ -43,7 +43,7 @@ export const PERMISSION_SERVICES = rulesOf("permission_denied", FIX, [
     id: "mysql-access-denied-database",
     any: words(`access denied for user`),
     when: /access denied for user .{1,120}? to database/i,
-    weight: 90,
+    tier: "root",
     cause: "The database user that {source} uses has no rights on its database.",
     fix: "As the database's administrator grant the user of {source} its rights (`GRANT … ON …`), then {restart}.",
   },
@@ -51,7 +51,7 @@ export const PERMISSION_SERVICES = rulesOf("permission_denied", FIX, [
     id: "rabbitmq-access-refused",
     any: words(`access_refused - access to | access refused for user | access to vhost`),
     not: /login was refused/i,
-    weight: 88,
+    tier: "cause",
     cause: "RabbitMQ refuses the user of {source} access to a virtual host or queue.",
     fix: "Look with `rabbitmqctl list_permissions` and give the user of {source} its rights with `rabbitmqctl set_permissions`, then {restart}.",
   },
@@ -61,7 +61,7 @@ export const PERMISSION_SERVICES = rulesOf("permission_denied", FIX, [
       topicauthorizationexception | groupauthorizationexception | clusterauthorizationexception
       topic_authorization_failed | not authorized to access
     `),
-    weight: 88,
+    tier: "cause",
     cause: "The broker's access rules forbid {source} what it tries to do.",
     fix: "List the rules with `kafka-acls --list`, add the missing one for the principal of {source}, then {restart}.",
   },
@@ -73,7 +73,7 @@ export const PERMISSION_SERVICES = rulesOf("permission_denied", FIX, [
     `),
     when: /accessdenied|not authorized to perform|access denied|does not have storage|403 forbidden/i,
     not: /access denied for user|pull access denied|using password|ldap|login|http basic|nt_status_logon/i,
-    weight: 66,
+    tier: "symptom",
     cause: "A service that {source} calls refused the operation: its rights do not allow it.",
     fix: "See as whom {source} calls, and give that identity the right that the line names. Then {restart}.",
   },

@@ -1,7 +1,7 @@
 import { rulesOf, words } from "./rule.ts";
 
 const FIX =
-  "Find who listens on port {port|of {source}} with `ss -ltnp`. Stop that program, or give {source} another port in its configuration, then {restart}.";
+  "Find who listens on {port|its port} with `{sockets}`. Stop that program, or give {source} another one in its configuration, then {restart}.";
 
 /** The address or port is already taken. */
 export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
@@ -9,29 +9,29 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
     id: "address-in-use",
     any: words(`address already in use | address in use | eaddrinuse | addrinuse`),
     when: /(?:EADDRINUSE|address (?:already )?in use|AddrInUse)/i,
-    weight: 90,
-    cause: "{source} could not listen: the address or port {port|it wants} is already taken by another program.",
+    tier: "root",
+    cause: "{source} could not listen: {port|its port} is already taken by another program.",
   },
   {
     id: "docker-port-allocated",
     any: words(`port is already allocated | ports are not available | address already allocated`),
-    weight: 92,
-    cause: "Docker could not publish port {port|of the container}: another container or program on the host has it.",
-    fix: "See who has port {port|in question} with `docker ps` and `ss -ltnp`. Stop that one or publish {source} on another host port, then {restart}.",
+    tier: "root",
+    cause: "Docker could not publish {port|a port of the container}: another container or program on the host has it.",
+    fix: "See who has {port|the port} with `docker ps` and `{sockets}`. Stop that one or publish {source} on another host port, then {restart}.",
   },
   {
     id: "kubernetes-node-port",
     any: words(`provided port is already allocated | didn't have free ports for the requested pod ports`),
-    weight: 90,
-    cause: "The node has no free port of the kind that {source} asks for: port {port|it wants} is taken.",
+    tier: "root",
+    cause: "The node has no free port of the kind that {source} asks for: {port|its port} is taken.",
     fix: "List what uses the port with `kubectl get services,pods -A -o wide`, then give {source} another hostPort or nodePort.",
   },
   {
     id: "java-address-in-use",
     any: words(`java.net.bindexception | port already in use | bindexception: address`),
     not: /permission denied|cannot assign/i,
-    weight: 88,
-    cause: "{source} could not bind port {port|it wants}: it is already in use.",
+    tier: "cause",
+    cause: "{source} could not bind {port|its port}: it is already in use.",
   },
   {
     id: "port-was-in-use",
@@ -40,8 +40,8 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
     `),
     when: /\b(?:web server failed to start\. )?(?:port|address|socket|listener|bind|endpoint|url)\b.{0,80}?(?:already (?:in use|being used|listening)|in use by another)/i,
     not: /name "?\/|container name|user|email|namespace|export|mount/i,
-    weight: 84,
-    cause: "{source} cannot have port {port|it wants}: something else already uses it.",
+    tier: "cause",
+    cause: "{source} cannot have {port|its port}: something else already uses it.",
   },
   {
     id: "another-listens",
@@ -49,28 +49,28 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
       something is already running on port | already running on port | already listening on port
       already listening on a port
     `),
-    weight: 86,
-    cause: "Another program already listens on port {port|that {source} wants}.",
+    tier: "cause",
+    cause: "Another program already listens on {port|that {source} wants}.",
   },
   {
     id: "bind-errno-98",
     any: words(`errno=98 | errno 98 | (98) | error 98 | errno: 98 | errno = 98`),
     when: /bind|listen|socket|address/i,
-    weight: 86,
+    tier: "cause",
     cause: "{source} could not bind: the system answered that the address is in use (error 98).",
   },
   {
     id: "possible-port-in-use",
     any: words(`port already in use | port is in use | port in use | port is already in use | port is already used`),
     not: /check if|make sure|if the/i,
-    weight: 82,
-    cause: "{source} cannot listen because port {port|it wants} is already in use.",
+    tier: "cause",
+    cause: "{source} cannot listen because {port|its port} is already in use.",
   },
   {
     id: "gunicorn-connection-in-use",
     any: words(`connection in use: (`),
-    weight: 90,
-    cause: "gunicorn found its listen address (port {port|configured}) in use by another program.",
+    tier: "root",
+    cause: "gunicorn found its listen address ({port|as configured}) in use by another program.",
   },
   {
     id: "could-not-bind-port",
@@ -80,29 +80,29 @@ export const PORT_CONFLICT = rulesOf("port_conflict", FIX, [
       can't start server: bind on tcp/ip port | cannot bind socket | can't bind to
     `),
     not: /permission denied|cannot assign|\(13\)|\(99\)|no such file|not permitted|name or service|getaddrinfo|nodename/i,
-    weight: 78,
-    cause: "{source} could not bind port {port|it wants}; as a rule another program has it.",
+    tier: "likely",
+    cause: "{source} could not bind {port|its port}; as a rule another program has it.",
   },
   {
     id: "mysql-another-on-port",
     any: words(`
       do you already have another mysqld server running on port | do you already have another server running on
     `),
-    weight: 86,
-    cause: "Port {port|of the database} is taken: another mysqld, or another program, already listens there.",
+    tier: "cause",
+    cause: "The database cannot have {port|its port}: another mysqld, or another program, already listens there.",
   },
   {
     id: "another-postmaster-on-port",
     any: words(`is another postmaster already running on port`),
-    weight: 88,
-    cause: "Another program, probably a second PostgreSQL, already listens on port {port|of the database}.",
+    tier: "cause",
+    cause: "Another program, probably a second PostgreSQL, already listens on {port|its port}.",
   },
   {
     id: "haproxy-cannot-bind",
     any: words(`cannot bind socket (address already in use) | starting frontend | starting proxy`),
     when: /cannot bind/i,
     not: /permission denied|cannot assign/i,
-    weight: 86,
-    cause: "HAProxy cannot bind one of its listeners (port {port|see the line}): it is taken.",
+    tier: "cause",
+    cause: "HAProxy cannot bind one of its listeners ({port|see the line}): it is taken.",
   },
 ]);

@@ -9,6 +9,7 @@ const UNIT_FIX =
 export const TIMEOUT = rulesOf("timeout", FIX, [
   {
     id: "systemd-start-timeout",
+    beats: ["deadline-exceeded", "timed-out", "timed-out-in-words"],
     any: words(`
       start operation timed out | start-pre operation timed out | mounting timed out | stop-sigterm' timed out
       job timed out | timed out waiting for device | operation timed out. terminating | unmounting timed out
@@ -16,14 +17,14 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
       state 'stop- | timed out. killing | state 'final-
     `),
     when: /timed out/i,
-    weight: 64,
+    tier: "symptom",
     cause: "{source} did not start, stop or mount within its time limit, and systemd ended it.",
     fix: UNIT_FIX,
   },
   {
     id: "systemd-result-timeout",
     any: words(`failed with result 'timeout' | result 'timeout' | result: timeout | a timeout was exceeded`),
-    weight: 58,
+    tier: "symptom",
     cause: "{source} did not finish within its time limit, and systemd ended it.",
     fix: UNIT_FIX,
   },
@@ -35,7 +36,7 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
       detected stalls on cpus | worker failed to check in | terminating timed out worker
     `),
     not: /i\/o error/i,
-    weight: 62,
+    tier: "symptom",
     cause: "{source} did not give a sign of life in time and was ended, or hangs.",
   },
   {
@@ -44,7 +45,7 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
       upstream timed out | 504 gateway | gateway timeout | gateway time-out | ah01075 | ah01102
       timeout specified has expired | (70007)
     `),
-    weight: 62,
+    tier: "symptom",
     cause: "The service behind {source}, {host|its upstream}, does not answer in time.",
   },
   {
@@ -59,7 +60,7 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
       tls handshake timeout | net/http: request canceled | connection time-out | write timeout | read timeout
     `),
     not: /keepalive|client timed out|idle/i,
-    weight: 58,
+    tier: "symptom",
     cause: "{host|Something that {source} needs} did not answer in time.",
   },
   {
@@ -78,7 +79,7 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
       tls key negotiation failed to occur within | timeout occurred after waiting | timed out in | failed to start within
     `),
     not: /lock wait|waiting for (?:the )?lock|acquir\w{1,4} .{0,30}lock|lock timeout|took too long .{0,80}to execute.{0,40}expected-duration|session expired, user|read-only range request|connection pool|obtain(?:ing)? a connection|from the pool|pool timeout|queuepool|idle/i,
-    weight: 56,
+    tier: "symptom",
     cause: "An operation of {source} did not finish in time.",
   },
   {
@@ -88,7 +89,7 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
       failed to send out heartbeat on time | waiting for readindex response took too long
       leader failed to send out heartbeat
     `),
-    weight: 44,
+    tier: "wrapper",
     cause: "etcd is too slow to keep its own times: the disk or the host is overloaded.",
     fix: "Look at the disk (`iostat -x`) and the load of the host of {source}; etcd wants a fast disk of its own.",
   },
@@ -97,14 +98,14 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
     any: words(`timed out | time-out | timeout`),
     when: /timed out|time-?out\b.{0,60}(?:expired|exceeded|reached|error|occurred|fail)|(?:error|failed|failure|fatal).{0,120}time-?out|timeout$|\[timeout\]/i,
     not: /\w?timeout[=:]\s?\d|keepalive|idle|\binfo\b(?!['"]:)|\bdebug\b|lock wait|waiting for lock|session timed out|timeout set|setting|pool/i,
-    weight: 50,
+    tier: "symptom",
     cause: "Something that {source} waited for did not come in time.",
   },
   {
     id: "probe-timeout",
     any: words(`probe failed`),
     when: /(?:readiness|liveness|startup) probe failed.{0,200}(?:timeout|deadline)/i,
-    weight: 54,
+    tier: "symptom",
     cause: "{source} does not answer its health probe in time.",
   },
 ]);

@@ -14,7 +14,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       server version mismatch | old cluster | unsupported version ( | unsupported frontend protocol
     `),
     when: /incompatible|not compatible|was initialized by|appears to be|18\+|version mismatch|unsupported (?:version|frontend)/i,
-    weight: 94,
+    tier: "root",
     cause: "The data directory was made by another major version of PostgreSQL than the one that runs now.",
     fix: "Run {source} with the old major version again, dump with `pg_dumpall` or use `pg_upgrade`, and load into the new one; keep the old data until that is proven.",
   },
@@ -29,7 +29,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
     `),
     when: /invalid MySQL server|cannot upgrade server|unsupported|redo log (?:was created|format)|cannot boot|data dictionary version|after a crash|cannot downgrade|created with mysql|downgrade|(?:run|execute|using) mysql_upgrade|incompatible with/i,
     not: /unsupported (?:config|option|sni|protocol)/i,
-    weight: 92,
+    tier: "root",
     cause: "The data was made by another version of MySQL or MariaDB than the one that runs now.",
   },
   {
@@ -42,7 +42,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
     `),
     when: /featureCompatibilityVersion.{0,200}(?:invalid|expected|error|upgrade|mismatch|not)|wrong mongod|upgrade problem|unsupported|too recent|wire version|detected data files in .{0,120} created by the '|AVX support/i,
     not: /"s":"I"|setting featurecompat/i,
-    weight: 92,
+    tier: "root",
     cause: "Data or driver do not fit the version of MongoDB that runs now.",
   },
   {
@@ -52,7 +52,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       redis server needs to be | unknown rdb format
     `),
     when: /rdb format version|err unknown command|unknown redis command|needs to be|unknown rdb format/i,
-    weight: 90,
+    tier: "root",
     cause: "The Redis data or client expects another version of Redis than the one that runs now.",
   },
   {
@@ -66,7 +66,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       can't downgrade from version
     `),
     when: /compatible version|compatibility version|cannot (?:up|down)grade|format ?too ?(?:old|new)|created (?:with|in) version|re-indexed|noticed|UnsupportedProduct|unsupported version|incompatible|requires elasticsearch|plugin \[.{1,80}\] (?:was built for|is incompatible)|can't downgrade/i,
-    weight: 92,
+    tier: "root",
     cause: "Index, plugin or client do not fit the version of Elasticsearch that runs now.",
   },
   {
@@ -80,7 +80,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
     `),
     not: /\bwarn(?:ing)?\b.{0,120}detected host platform/i,
     exitCodes: [126, 203, 255],
-    weight: 90,
+    tier: "root",
     cause: "{source} was built for another processor or system than this one.",
     fix: "Compare `uname -m` with the architecture of {path|the program or image} (`docker inspect {source}`, `file`), take the build for this machine, then {restart}. A script without a first line `#!` gives the same error.",
   },
@@ -91,7 +91,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       version \`openssl | version \`lib
     `),
     when: /version [`'].{1,60}' not found|GLIBC(?:XX)?_[\d.]{1,12}.{0,30}not found/i,
-    weight: 93,
+    tier: "root",
     cause: "{source} was built against a newer C library than this system has.",
     fix: "Take a build of {source} for this system's release, or run it in an image with the newer library, then {restart}.",
   },
@@ -104,7 +104,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       requires at least java | unsupported java
     `),
     when: /UnsupportedClassVersion|major\.minor|more recent version|class file (?:has wrong )?version|requires (?:at least )?java|java (?:version )?\d.{0,60}(?:is required|required|not supported|or (?:later|newer|higher))|NoSuchMethodError|NoSuchFieldError|AbstractMethodError|IncompatibleClassChange|unsupported java|minimum required java/,
-    weight: 89,
+    tier: "root",
     cause: "{source} needs another Java version, or its jars do not go together.",
     fix: "Compare `java -version` of {source} with what it needs; install that Java or take the jars of one release, then {restart}.",
   },
@@ -118,7 +118,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
     `),
     when: /compiled against|NODE_MODULE_VERSION|engine .{0,20}incompatible|requires (?:at least )?node|EVP_UNSUPPORTED|node(?:\.js)? version .{0,80}(?:required|not supported|unsupported|is not|too old|or higher|incompatible|minimum)|ERR_REQUIRE_ESM|unsupported (?:engine|node)|envelope routines::unsupported/i,
     not: /npm warn|warn EBADENGINE/i,
-    weight: 88,
+    tier: "cause",
     cause: "{source} or one of its modules was made for another version of Node.js.",
     fix: "Compare `node --version` where {source} runs with package.json's engines; use that version, or install the modules again under this one (`npm rebuild`), then {restart}.",
   },
@@ -131,7 +131,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       bad magic number in | unsupported pickle protocol | cannot be run in python
     `),
     when: /requires.{0,12}python|different python|compiled against|size changed|binary incompat|multiarray failed|VersionConflict|python (?:version )?[\d.]{1,8}.{0,60}(?:required|not supported|or (?:later|newer|higher))|bad magic number in '|unsupported pickle/i,
-    weight: 87,
+    tier: "cause",
     cause: "{source} or one of its modules was made for another version of Python.",
   },
   {
@@ -144,7 +144,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       requires zend engine api version
     `),
     when: /your (?:ruby|php) version|requires (?:php|ruby|rubygems)|composer detected|module api|build id|only supports platforms|binary compatible|zend engine|already activated|bundler \d|supports php|does not match/i,
-    weight: 88,
+    tier: "cause",
     cause: "{source} or one of its modules was made for another version of its language.",
   },
   {
@@ -153,7 +153,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       you must install or update .net to run this application | the required framework version
       framework: 'microsoft.netcore.app', version
     `),
-    weight: 80,
+    tier: "cause",
     cause: "{source} needs another version of .NET than the installed one.",
   },
   {
@@ -177,7 +177,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
     `),
     when: /too (?:new|old)\b|no matches for kind|resource type|unsupported.{0,30}version|version mismatch|version skew|incompatible.{0,30}(?:version|broker|kernel|database|data|schema|with)|mismatched (?:version|protocol)|protocol (?:version )?mismatch|broker does not support|not supported by this version|no longer supported|requires .{0,60}(?:version|>=|at least)|version.{0,80}(?:is )?(?:not supported|unsupported|required|too old|too new|lower than|older than|newer than|higher than|mismatch|does not match|incompatible|greater than)|(?:newer|older) version (?:of|than)|cannot downgrade|downgrade.{0,60}(?:not|from|unsupported|detected)|not compatible with|was built (?:for|with an older)|feature.flags?.{0,120}(?:not supported|disabled|incompatible|required|must be enabled)|unsupported (?:kernel|snapshot|format)|unknown service runtime\.v1|downgrading is not|cannot be used on this platform|does not match current requirements|is too old|cannot upgrade|upgrade path|upgrading from major|required to upgrade/i,
     not: /deprecat|wrong version number|\bwarn(?:ing)?\b|obsolete|please update|new version available|\binfo\b(?!['"]:)|config option|ssl|tls|resourceversion|conflict|a newer version of|npm notice|there is a newer|notice:|ssh-2\.0|unsupported protocol scheme/i,
-    weight: 78,
+    tier: "likely",
     cause: "{source} and its data or its partner are of versions that do not go together.",
   },
   {
@@ -192,7 +192,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
     `),
     when: /flyway|validate failed|schema-validation|locate revision|(?:schema|database|db)(?: version)?.{0,60}(?:is )?newer|not resolved locally|checksum mismatch|was migrated|at version|pending ?migration|migrations are pending|InvalidSchemaVersion|InconsistentMigration|schema mismatch|dirty database|(?:no such|undefined|unknown) column/i,
     not: /connection|refused|unable to obtain/i,
-    weight: 80,
+    tier: "cause",
     cause: "The database schema is of another version than the one {source} expects.",
     fix: "Compare the version of {source} with the migrations in its database; run the missing migrations, or the version of {source} that fits, after a backup.",
   },
@@ -203,7 +203,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       disagrees about version of symbol | invalid module format | unsatisfied condition: cuda
     `),
     when: /version mismatch|insufficient|version magic|disagrees|module format|unsatisfied condition/i,
-    weight: 90,
+    tier: "root",
     cause: "A driver or kernel module does not fit the version of the kernel or library.",
     fix: "Compare driver, library and kernel (`uname -r`, `modinfo`, `nvidia-smi`); reboot into the matching kernel or install the matching driver, then {restart} ({source}).",
   },
