@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { stripControls } from "../lib/controls.ts";
-import { LOG_LINES, unitName } from "../protocol/commands.ts";
+import type { CommandParams } from "../protocol/command-schemas.ts";
+import { unitName } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { keepEnds, keepHead } from "../protocol/text.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
+import { choiceOf } from "./log-choice.ts";
 import type { Finished } from "./run-process.ts";
 
 /** systemd gives a unit 90 s to start by default, but the server waits no longer than this for a result. */
@@ -95,18 +97,24 @@ export function parseProperties(text: string): Record<string, string> {
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 }
 
-/** The last lines that a unit has written to the journal. */
-export async function serviceLogs(service: string, lines: number | undefined, tools: CommandTools): Promise<Outcome> {
-  const unit = unitName(service);
+/** The last lines that a unit has written to the journal: of those that are young and grave enough, what the pattern chooses. */
+export async function serviceLogs(params: CommandParams<"get_logs">, tools: CommandTools): Promise<Outcome> {
+  const choice = choiceOf(params);
+  if ("fault" in choice) return rejected(choice.fault);
+  const unit = unitName(params.service);
   // Without --all one odd byte costs the line that has it.
-  const shape = ["--no-pager", "--output=short-iso", "--all", `--lines=${lines ?? LOG_LINES}`];
-  const words = ["journalctl", ...shape, `--unit=${unit}`];
-  const finished = await tools.run(words, { limitMs: LOOK_LIMIT_MS, signal: tools.signal });
-  return outcomeOf({ ...finished, stdout: stripControls(finished.stdout) }, `journalctl for ${unit}`, LOOK_LIMIT_MS);
+  const shape = ["--no-pager", "--output=short-iso", "--all", `--lines=${choice.readLines}`];
+  const since = params.since_s === undefined ? [] : [`--since=-${params.since_s}s`];
+  const priority = params.priority === undefined ? [] : [`--priority=${params.priority}`];
+  const words = ["journalctl", ...shape, ...since, ...priority, `--unit=${unit}`];
+  const limits = { limitMs: LOOK_LIMIT_MS, signal: tools.signal, outputBytesMax: choice.readBytes };
+  const finished = await tools.run(words, limits);
+  const stdout = choice.choose(stripControls(finished.stdout));
+  return outcomeOf({ ...finished, stdout }, `journalctl for ${unit}`, LOOK_LIMIT_MS);
 }
 
 /** What a program's end means. The error is what it said itself, where it said something. */
-function outcomeOf(finished: Finished, what: string, limitMs: number): Outcome {
+export function outcomeOf(finished: Finished, what: string, limitMs: number): Outcome {
   const { exitCode, stdout, stderr, ended } = finished;
   const separator = stdout !== "" && !stdout.endsWith("\n") && stderr !== "" ? "\n" : "";
   const output = keepEnds(stdout + separator + stderr, OUTPUT_BYTES_MAX);
