@@ -11,6 +11,7 @@ import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
 import { createFeedback } from "../feedback/service.ts";
 import { createFeedbackStore } from "../feedback/store.ts";
+import type { FigureService } from "../figures/model.ts";
 import { createChangeStore } from "../incidents/change-store.ts";
 import { createCountStore } from "../incidents/count-store.ts";
 import { createHistoryStore } from "../incidents/history-store.ts";
@@ -34,6 +35,7 @@ const FOLLOWERS_STOP_MS = 6_000;
 
 export interface PeopleDeps extends ServerParts {
   commands: CommandService;
+  figures: Pick<FigureService, "ofAgent">;
   /** Whether no other node lives. */
   isAlone: () => boolean;
   /** Whether ingest is behind. */
@@ -81,6 +83,12 @@ export function createPeopleSide(deps: PeopleDeps) {
     fetch: createFetch(via),
     publicUrl: config.publicUrl,
     sendAsk: (query, questions, delaySeconds) => jobs.sendAll(query, "incidents.ask", questions, delaySeconds),
+    sendInvestigate: (tx, ids) =>
+      jobs.sendAll(
+        tx,
+        "incidents.investigate",
+        ids.map((id) => ({ id })),
+      ),
     explained: announcements.expect,
     metrics: analysisMetrics,
   });
@@ -125,7 +133,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     silences,
     slackCallback: receiver?.callback ?? null,
     deletions: [
-      analysisStore.deleteOld,
+      ...analysis.deletions,
       silenceStore.deleteOld,
       decisions.deleteOld,
       announcements.deleteOld,
@@ -144,6 +152,8 @@ export function createPeopleSide(deps: PeopleDeps) {
         explain: analysis.explain,
         ask: analysis.ask,
         askDeadlineS: longestAskS(config.ai.timeoutMs),
+        investigate: analysis.investigate,
+        giveUpInvestigation: analysis.giveUpInvestigation,
         announcements,
         countGivenUp: (queue) => analysisMetrics.gaveUp.inc({ queue }),
       });
