@@ -15,6 +15,9 @@ import { quiet } from "./log.ts";
 import type { TestServer } from "./server.ts";
 import { until } from "./until.ts";
 
+/** In this process or another. */
+export type AskedServer = Pick<TestServer, "url" | "api">;
+
 interface OwnIncident {
   id: number;
   source: string;
@@ -29,7 +32,7 @@ export class LookingHost {
   #stop: () => Promise<void> = async () => undefined;
 
   private constructor(
-    readonly server: TestServer,
+    readonly server: AskedServer,
     /** As the server names it. */
     readonly id: string,
     readonly token: string,
@@ -39,7 +42,7 @@ export class LookingHost {
   }
 
   /** `allow` is as in OPSPILOT_ALLOW. Resolves once the server knows what the agent allows. */
-  static async start(server: TestServer, { allow = "" } = {}): Promise<LookingHost> {
+  static async start(server: AskedServer, { allow = "" } = {}): Promise<LookingHost> {
     const { body } = await server.api("/v1/agents", { method: "POST", body: {} });
     const host = new LookingHost(server, body.id, body.token);
     await host.#start(allow);
