@@ -11,7 +11,8 @@ const READ_CHUNK = 50;
 /** Explanations that are written together: each transaction costs a dozen statements, and holds the incidents' alerts up. */
 const WRITE_CHUNK = 250;
 
-interface ExplainDeps extends Omit<AnalysisDeps, "options" | "publicUrl" | "sendInvestigate" | "commands" | "figures"> {
+interface ExplainDeps
+  extends Omit<AnalysisDeps, "options" | "publicUrl" | "sendInvestigate" | "keepReply" | "commands" | "figures"> {
   heuristics: (evidence: Evidence) => HeuristicAnswer;
   /** Why no model is asked by itself, or null when one is. */
   unasked: Unasked | null;

@@ -149,6 +149,8 @@ export interface AnalysisService {
   view(id: number): Promise<AnalysisView | undefined>;
   /** Has a model look for itself, on the incident's own host. */
   investigate(request: InvestigationRequest): Promise<InvestigationOutcome>;
+  /** Whether there is an investigation of this id. */
+  hasInvestigation(id: string): Promise<boolean>;
 }
 
 /** What became of the question to a model, where it has no answer: the incident says why. */

@@ -42,6 +42,7 @@ const CIRCUIT = { failures: 5, openMs: 30_000 } as const;
 const ALIVE: ReadonlySet<ModelFailureReason> = new Set(["bad_request", "no_tools", "too_large", "empty"]);
 /** Shown in OpenRouter's statistics; the address is ours to give, not the host's. */
 const TITLE = "OpsPilot";
+const OPENROUTER_HOST = "openrouter.ai";
 const DEFAULT_REFERER = "http://localhost";
 
 export interface ModelClientOptions {
@@ -84,8 +85,8 @@ type Tried = (ModelText | TryFailure) & { isCut?: boolean };
  */
 export function createModelClient(options: ModelClientOptions) {
   const { apiKey, baseUrl, timeoutMs, clock, log, circuit = CIRCUIT, isCrowded = () => false } = options;
-  const isOpenRouter = hostOf(baseUrl) === "openrouter.ai";
-  const isConfigured = apiKey !== null || !isOpenRouter;
+  const isOpenRouter = hostOf(baseUrl) === OPENROUTER_HOST;
+  const isConfigured = isAskable(apiKey, baseUrl);
   const sdk = createSdk(options);
   const breaker = circuitBreaker(
     handleWhenResult((reply) => {
@@ -185,6 +186,11 @@ export function createModelClient(options: ModelClientOptions) {
       }
     },
   };
+}
+
+/** Whether there is anybody to ask: openrouter.ai needs a key. */
+export function isAskable(apiKey: string | null, baseUrl: string): boolean {
+  return apiKey !== null || hostOf(baseUrl) !== OPENROUTER_HOST;
 }
 
 export type ModelClient = ReturnType<typeof createModelClient>;

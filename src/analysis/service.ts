@@ -1,5 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
 import { Counter, type Registry } from "prom-client";
+import type { AnnouncementService } from "../announcements/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { FigureService } from "../figures/model.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
@@ -14,7 +15,7 @@ import { createHeuristics } from "./heuristics.ts";
 import { createInvestigations } from "./investigation/service.ts";
 import { createInvestigationStore } from "./investigation/store.ts";
 import type { AnalysisService, Category } from "./model.ts";
-import { createModelClient } from "./openrouter.ts";
+import { createModelClient, isAskable } from "./openrouter.ts";
 import { createSlots } from "./slots.ts";
 import type { AnalysisStore } from "./store.ts";
 
@@ -48,6 +49,8 @@ export interface AnalysisDeps {
   sendInvestigate: (tx: TransactionSql, ids: readonly string[]) => Promise<void>;
   commands: Pick<CommandService, "exec" | "get">;
   figures: Pick<FigureService, "ofAgent">;
+  /** Says beneath an incident's messages how an investigation fares. */
+  keepReply: AnnouncementService["keepReply"];
   /** What follows once incidents are explained for the first time, in that transaction: people may be told. */
   explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   isBusy: () => boolean;
@@ -91,6 +94,7 @@ export function createAnalysis(deps: AnalysisDeps) {
       return view && { ...view, investigations: await investigations.view(id) };
     },
     investigate: investigations.request,
+    hasInvestigation: investigations.has,
   };
   return {
     explain: explainer.explain,
@@ -100,6 +104,15 @@ export function createAnalysis(deps: AnalysisDeps) {
     deletions: [store.deleteOld, investigations.deleteOld],
     service,
   };
+}
+
+/** Whether there is a model, and people may have it look into incidents. */
+export function mayInvestigate({
+  key,
+  baseUrl,
+  investigate,
+}: Pick<AnalysisOptions, "key" | "baseUrl" | "investigate">) {
+  return investigate !== "off" && isAskable(key, baseUrl);
 }
 
 function looksByItself(mode: AnalysisOptions["investigate"], category: Category): boolean {

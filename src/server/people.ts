@@ -1,7 +1,7 @@
 import type { TransactionSql } from "postgres";
 import { CATEGORIES } from "../analysis/model.ts";
 import { redact } from "../analysis/redact.ts";
-import { createAnalysis, createAnalysisMetrics } from "../analysis/service.ts";
+import { createAnalysis, createAnalysisMetrics, mayInvestigate } from "../analysis/service.ts";
 import { longestAskS } from "../analysis/slots.ts";
 import { createAnalysisStore } from "../analysis/store.ts";
 import { createAnnouncements } from "../announcements/service.ts";
@@ -69,6 +69,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     groupWindowMs: config.incidentGroupWindowMs,
     muters: mutersInOrder(silences.muter),
     publicUrl: config.publicUrl,
+    mayInvestigate: mayInvestigate(config.ai),
   });
 
   const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
@@ -89,6 +90,7 @@ export function createPeopleSide(deps: PeopleDeps) {
         "incidents.investigate",
         ids.map((id) => ({ id })),
       ),
+    keepReply: announcements.keepReply,
     explained: announcements.expect,
     metrics: analysisMetrics,
   });
@@ -107,7 +109,8 @@ export function createPeopleSide(deps: PeopleDeps) {
     changeStatus: createStatusChange(incidents),
   });
   const categories = CATEGORIES.filter((one) => one !== "unknown");
-  const receiver = slack.receiver({ ...deps, announcements, decisions, feedback, categories, sql });
+  const asked = { announcements, decisions, feedback, categories, analysis: analysis.service, sql };
+  const receiver = slack.receiver({ ...deps, ...asked });
 
   cleanups.add("jobs", jobs.stop, JOBS_STOP_MS);
   cleanups.add("outlets, decisions and silences", stopFollowers, FOLLOWERS_STOP_MS);

@@ -33,6 +33,7 @@ function analysisOf(changes: Partial<AnalysisDeps> = {}) {
     publicUrl: null,
     sendAsk: async () => undefined,
     sendInvestigate: async () => undefined,
+    keepReply: async () => undefined,
     commands: { exec: () => Promise.reject(new Error("no host")), get: async () => undefined },
     figures: { ofAgent: () => Promise.reject(new Error("no figures")) },
     explained: async () => undefined,

@@ -304,6 +304,7 @@ export function fakeAnalysis(incidents: readonly Incident[]): AnalysisService {
         return { ok: false, reason: "investigation_open", message: "a model is looking into this incident already" };
       return { ok: true, id: INVESTIGATION.id };
     },
+    hasInvestigation: async () => false,
   };
 }
 

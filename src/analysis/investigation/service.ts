@@ -5,7 +5,7 @@
  * one takes the job, tells the model what the host has answered so far, and goes on with what is left of the calls. What fails, or is
  * begun too often, ends visibly: in its row, in the timeline, and in the incident, whose explanation stays.
  */
-import type { TransactionSql } from "postgres";
+import type { Sql, TransactionSql } from "postgres";
 import type { CommandService } from "../../commands/model.ts";
 import type { FigureService } from "../../figures/model.ts";
 import { sha256Hex } from "../../lib/hash.ts";
@@ -21,6 +21,7 @@ import type { ExplainableIncident } from "../store.ts";
 import { type CarrySubject, commandIdOf, createCarrying, MODEL_ACTOR } from "./carry.ts";
 import { createGuard, type Guard, type Listed } from "./guard.ts";
 import { type BegunStep, type Finding, investigate, type Step, type TurnReply } from "./loop.ts";
+import { type ReportSubject, reportOf } from "./report.ts";
 import type { BegunInvestigation, EndedInvestigation, InvestigationStore } from "./store.ts";
 
 /** One that keeps killing its servers is given up. */
@@ -29,7 +30,7 @@ const ATTEMPTS_MAX = 3;
 const RECENT_INCIDENTS = 5;
 
 export interface InvestigationDeps
-  extends Pick<AnalysisDeps, "sql" | "writer" | "options" | "clock" | "log" | "sendInvestigate"> {
+  extends Pick<AnalysisDeps, "sql" | "writer" | "options" | "clock" | "log" | "sendInvestigate" | "keepReply"> {
   incidents: AnalysisDeps["store"];
   store: InvestigationStore;
   client: ModelClient;
@@ -68,6 +69,13 @@ export function createInvestigations(deps: InvestigationDeps) {
     return true;
   }
 
+  /** Beneath the incident's messages, in one reply that is edited. */
+  async function tell(query: Sql | TransactionSql, id: string, end?: ReportSubject["end"]): Promise<void> {
+    const { incidentId, ...subject } = await store.report(query, id);
+    const text = reportOf({ ...subject, ...(end === undefined ? {} : { end }) });
+    await deps.keepReply(query, incidentId, `investigation ${id}`, { text, file: null });
+  }
+
   async function run(id: string, signal: AbortSignal): Promise<void> {
     const begun = await store.begin(id);
     if (begun === undefined) return;
@@ -75,6 +83,7 @@ export function createInvestigations(deps: InvestigationDeps) {
     if (!incident) return fail(id, "incident_gone", "the incident is gone");
     if (begun.attempts > ATTEMPTS_MAX)
       return fail(id, "interrupted", `its server ended in the midst of it, ${ATTEMPTS_MAX} times`);
+    await tell(sql, id);
     const startedMs = clock.monotonicMs();
     const heuristic = await answers.ensureHeuristics(incident, begun.actor !== null);
     const finding = await look(begun, incident, heuristic, signal);
@@ -153,6 +162,7 @@ export function createInvestigations(deps: InvestigationDeps) {
 
   async function endStep({ id, incidentId }: CarrySubject, no: number, state: string, output: string): Promise<void> {
     await store.endStep(id, no, state, output);
+    await tell(sql, id);
     if (state !== "refused") return;
     await writer.note(sql, [{ kind: "look_refused", actor: MODEL_ACTOR, incidentId, data: { why: output } }]);
   }
@@ -175,7 +185,10 @@ export function createInvestigations(deps: InvestigationDeps) {
     const explanation = fromModel(answer, { heuristic, model, notes, tookMs, investigation: { id, calls } });
     const ended: EndedInvestigation = { state: "done", outcome: "answered", why: null, protocol };
     const data = { model, investigation_id: id, calls };
-    await answers.write(incident.id, explanation, data, async (tx) => void (await store.end(tx, id, ended)));
+    await answers.write(incident.id, explanation, data, async (tx) => {
+      await store.end(tx, id, ended);
+      await tell(tx, id, { cause: answer.cause });
+    });
   }
 
   /** Ends it where people see why; once. */
@@ -186,6 +199,7 @@ export function createInvestigations(deps: InvestigationDeps) {
       const { incidentId, calls } = ended;
       const data = { investigation_id: id, outcome, why, calls };
       await writer.note(tx, [{ kind: "investigation_failed", actor: MODEL_ACTOR, incidentId, data }]);
+      await tell(tx, id, { why });
     });
     log.warn({ investigation: id, outcome, why }, "an investigation ended without an answer");
   }
@@ -199,6 +213,7 @@ export function createInvestigations(deps: InvestigationDeps) {
     run,
     /** Its last try failed. */
     giveUp: (id: string) => fail(id, "given_up", "the server failed at it; its log says why"),
+    has: store.has,
     view: store.view,
     deleteOld: store.deleteOld,
   };

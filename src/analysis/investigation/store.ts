@@ -3,6 +3,7 @@ import { isTargetName } from "../../protocol/commands.ts";
 import type { InvestigationStep, InvestigationView } from "../model.ts";
 import type { Listed } from "./guard.ts";
 import type { BegunStep, Step } from "./loop.ts";
+import type { ReportSubject } from "./report.ts";
 
 /** Incidents of a host whose units and containers may be named. */
 const LISTED_MAX = 200;
@@ -143,6 +144,15 @@ export function createInvestigationStore(sql: Sql) {
             order by d.requested_at) as tried
         from incidents n join incidents i on ${isScope} and i.id < n.id
         where n.id = ${incidentId} order by i.id desc limit ${limit}`;
+    },
+
+    /** What people are told of it. */
+    async report(query: Sql | TransactionSql, id: string): Promise<ReportSubject & { incidentId: number }> {
+      const [row] = await query<{ actor: string | null; incidentId: number }[]>`
+        select actor, incident_id as "incidentId" from investigations where id = ${id}`;
+      const steps = await query<ReportSubject["steps"][number][]>`
+        select no, tool, arguments, state, output from investigation_steps where investigation_id = ${id} order by no`;
+      return { actor: row?.actor ?? null, incidentId: row?.incidentId ?? 0, steps };
     },
 
     /** Of an incident, the newest first, each with its steps. */
