@@ -152,6 +152,18 @@ export function createAnalysisMetrics(registry: Registry) {
       help: "What the language model's provider said that its answers cost",
       registers,
     }),
+    investigations: new Counter({
+      name: "opspilot_investigations_total",
+      help: "Investigations by a language model, by what came of them",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    looks: new Counter({
+      name: "opspilot_investigation_calls_total",
+      help: "Calls of models that look for themselves, by what came of them",
+      labelNames: ["state"],
+      registers,
+    }),
     gaveUp: new Counter({
       name: "opspilot_jobs_given_up_total",
       help: "Jobs that failed to their last try",

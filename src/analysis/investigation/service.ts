@@ -30,7 +30,10 @@ const ATTEMPTS_MAX = 3;
 const RECENT_INCIDENTS = 5;
 
 export interface InvestigationDeps
-  extends Pick<AnalysisDeps, "sql" | "writer" | "options" | "clock" | "log" | "sendInvestigate" | "keepReply"> {
+  extends Pick<
+    AnalysisDeps,
+    "sql" | "writer" | "options" | "clock" | "log" | "metrics" | "sendInvestigate" | "keepReply"
+  > {
   incidents: AnalysisDeps["store"];
   store: InvestigationStore;
   client: ModelClient;
@@ -43,7 +46,7 @@ export interface InvestigationDeps
 
 /** Investigations of this node. */
 export function createInvestigations(deps: InvestigationDeps) {
-  const { sql, writer, store, incidents, client, answers, options, clock, log } = deps;
+  const { sql, writer, store, incidents, client, answers, options, metrics, clock, log } = deps;
   const { model } = options;
 
   async function request(wanted: InvestigationRequest): Promise<InvestigationOutcome> {
@@ -161,6 +164,7 @@ export function createInvestigations(deps: InvestigationDeps) {
   }
 
   async function endStep({ id, incidentId }: CarrySubject, no: number, state: string, output: string): Promise<void> {
+    metrics.looks.inc({ state });
     await store.endStep(id, no, state, output);
     await tell(sql, id);
     if (state !== "refused") return;
@@ -185,6 +189,7 @@ export function createInvestigations(deps: InvestigationDeps) {
     const explanation = fromModel(answer, { heuristic, model, notes, tookMs, investigation: { id, calls } });
     const ended: EndedInvestigation = { state: "done", outcome: "answered", why: null, protocol };
     const data = { model, investigation_id: id, calls };
+    metrics.investigations.inc({ outcome: "answered" });
     await answers.write(incident.id, explanation, data, async (tx) => {
       await store.end(tx, id, ended);
       await tell(tx, id, { cause: answer.cause });
@@ -201,6 +206,7 @@ export function createInvestigations(deps: InvestigationDeps) {
       await writer.note(tx, [{ kind: "investigation_failed", actor: MODEL_ACTOR, incidentId, data }]);
       await tell(tx, id, { why });
     });
+    metrics.investigations.inc({ outcome });
     log.warn({ investigation: id, outcome, why }, "an investigation ended without an answer");
   }
 
