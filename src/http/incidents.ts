@@ -159,8 +159,8 @@ const InvestigationSchema = api.resource("Investigation", {
   ended_at: api.nullable(api.Instant),
   steps: Type.Array(InvestigationStepSchema),
 });
-/** A model that looked for itself, as the API shows it. */
-export type InvestigationShown = Static<typeof InvestigationSchema>;
+/** What explains an incident, as the API shows it. */
+export type AnalysisShown = Static<typeof AnalysisSchema>;
 const AnalysisSchema = api.resource("Analysis", {
   ai_analysis: api.nullable(Type.String()),
   ai_solution: api.nullable(Type.String()),

@@ -363,3 +363,87 @@ describe("AI_INVESTIGATE", () => {
     expect(model.seen).toEqual([]);
   });
 });
+
+describe("by itself", () => {
+  const sql = () => database.database.sql;
+
+  /** Queued, with its job, as if a storm had kept it waiting. */
+  async function waitedFor(change: (id: number) => Promise<unknown>): Promise<number> {
+    await start({ AI_INVESTIGATE: "unknown", AI_TIMEOUT: "2s" });
+    model.behave(() => new Promise<Response>(() => undefined));
+    const blocking = [
+      await host.fail({ source: "first", message: "it" }),
+      await host.fail({ source: "second", message: "it" }),
+    ];
+    await until(() => model.seen.length === blocking.length, { what: "both workers are busy" });
+    const id = await host.fail({ source: "third", message: "it stopped" });
+    await change(id);
+    model.behave(answers);
+    for (const one of blocking)
+      await sql()`update investigations set ended_at = now(), state = 'failed' where incident_id = ${one}`;
+    return id;
+  }
+
+  test("what waited for too long is asked about once instead", async () => {
+    const id = await waitedFor(
+      (one) => sql()`update investigations set requested_at = now() - interval '16 min' where incident_id = ${one}`,
+    );
+    expect(await ended(id)).toMatchObject({ state: "failed", outcome: "late" });
+    await until(async () => (await read(id)).analysis.by === "model", { ms: 20_000, what: "the single question" });
+  }, 60_000);
+
+  test("what is over by then is not looked into", async () => {
+    const id = await waitedFor((one) =>
+      server.api(`/v1/incidents/${one}`, { method: "PATCH", body: { status: "resolved" } }),
+    );
+    expect(await ended(id)).toMatchObject({ state: "failed", outcome: "over", steps: [] });
+  }, 60_000);
+});
+
+describe("what the server knows by itself", () => {
+  test("are the host's figures, and earlier incidents with what helped, of another host without its name", async () => {
+    await start();
+    const other = await LookingHost.start(server);
+    const { sql } = database.database;
+    const elsewhere = await other.fail(ALERT);
+    const before = await host.fail(ALERT);
+    await sql`
+      insert into decisions (id, incident_id, action, actor, actor_name, outlet, state, ended_at)
+      values (gen_random_uuid(), ${before}, 'restart', 'slack:U1', '@ana', 'slack', 'verified', now()),
+        (gen_random_uuid(), ${elsewhere}, 'restart', 'slack:U1', '@ana', 'slack', 'failed_again', now())`;
+    await server.api(`/v1/incidents/${before}`, { method: "PATCH", body: { status: "resolved" } });
+    const id = await host.fail(ALERT);
+    const [row] = await sql`select fingerprint from incidents where id = ${id}`;
+    await sql`update incidents set fingerprint = ${row?.fingerprint} where id = ${elsewhere}`;
+    model.behave(
+      wants(
+        { name: "recent_incidents", arguments: { scope: "host" } },
+        { name: "recent_incidents", arguments: { scope: "same_problem" } },
+        { name: "metrics", arguments: { minutes: "15" } },
+      ),
+      answers,
+    );
+    await investigate(id);
+    const { steps } = await ended(id);
+    await other.stop();
+    const [ofHost, same, metrics] = steps.map(({ output }: { output: string }) => output);
+    expect(ofHost).toContain(`#${before}, `);
+    expect(ofHost).toMatch(/this host, resolved, .*: systemd app: app\.service failed; restart cleared it; ended: /);
+    expect(ofHost).not.toContain(`#${elsewhere},`);
+    expect(same).toMatch(new RegExp(`#${elsewhere}, .* another host, .*; restart did not help`));
+    expect(same).not.toContain(other.id);
+    expect(metrics).toMatch(/^(nothing was measured in this time|UTC .*mean\(most\))/);
+  }, 30_000);
+});
+
+test("a host that is away cannot be asked, and the model is told", async () => {
+  await start();
+  const id = await host.fail(ALERT);
+  await host.stop();
+  await until(async () => (await server.api(`/v1/agents/${host.id}`)).body.status === "offline", { ms: 20_000 });
+  model.behave(wants({ name: "get_logs", arguments: { unit: "app" } }), answers);
+  await investigate(id);
+  const { steps, state } = await ended(id);
+  expect(state).toBe("done");
+  expect(steps).toMatchObject([{ state: "failed", output: "not done: the agent is not connected" }]);
+}, 60_000);

@@ -22,17 +22,19 @@ import { type CarrySubject, commandIdOf, createCarrying, MODEL_ACTOR } from "./c
 import { createGuard, type Guard, type Listed } from "./guard.ts";
 import { type BegunStep, type Finding, investigate, type Step, type TurnReply } from "./loop.ts";
 import { type ReportSubject, reportOf } from "./report.ts";
-import type { BegunInvestigation, EndedInvestigation, InvestigationStore } from "./store.ts";
+import type { BegunInvestigation, EndedInvestigation, InvestigationStore, NewInvestigation } from "./store.ts";
 
 /** One that keeps killing its servers is given up. */
 const ATTEMPTS_MAX = 3;
+/** One that nobody asked for waits no longer. */
+const BY_ITSELF_AGE_S_MAX = 900;
 /** Incidents of the same host that a model is told of from the beginning on. */
 const RECENT_INCIDENTS = 5;
 
 export interface InvestigationDeps
   extends Pick<
     AnalysisDeps,
-    "sql" | "writer" | "options" | "clock" | "log" | "metrics" | "sendInvestigate" | "keepReply"
+    "sql" | "writer" | "options" | "clock" | "log" | "metrics" | "sendAsk" | "sendInvestigate" | "keepReply"
   > {
   incidents: AnalysisDeps["store"];
   store: InvestigationStore;
@@ -55,20 +57,21 @@ export function createInvestigations(deps: InvestigationDeps) {
     if (!incident) return { ok: false, reason: "not_found", message: "there is no such incident" };
     const refusal = refusalOf(options.investigate, client.isConfigured);
     if (refusal) return refusal;
-    const isNew = (await sql.begin((tx) => queue(tx, { id, incidentId, actor }))) as boolean;
+    const isNew = (await sql.begin((tx) => queue(tx, [{ id, incidentId, actor }]))) as boolean;
     if (isNew || (await store.has(id))) return { ok: true, id };
     return { ok: false, reason: "investigation_open", message: "a model is looking into this incident already" };
   }
 
-  /** False where one is under way. */
-  async function queue(
-    tx: TransactionSql,
-    { id, incidentId, actor }: { id: string; incidentId: number; actor: string | null },
-  ): Promise<boolean> {
-    if (!(await store.create(tx, { id, incidentId, actor, model }))) return false;
-    const line = { kind: "investigation_requested", actor: actor ?? "system", incidentId };
-    await writer.note(tx, [{ ...line, data: { investigation_id: id } }]);
-    await deps.sendInvestigate(tx, [id]);
+  /** False where one is under way for each. The number of statements does not depend on the number of incidents. */
+  async function queue(tx: TransactionSql, wanted: readonly NewInvestigation[]): Promise<boolean> {
+    const created = wanted.length === 0 ? [] : await store.create(tx, wanted, model);
+    if (created.length === 0) return false;
+    const notes = created.map(({ id, incidentId, actor }) => {
+      return { kind: "investigation_requested", actor: actor ?? "system", incidentId, data: { investigation_id: id } };
+    });
+    await writer.note(tx, notes);
+    const ids = created.map(({ id }) => id);
+    await deps.sendInvestigate(tx, ids);
     return true;
   }
 
@@ -86,11 +89,19 @@ export function createInvestigations(deps: InvestigationDeps) {
     if (!incident) return fail(id, "incident_gone", "the incident is gone");
     if (begun.attempts > ATTEMPTS_MAX)
       return fail(id, "interrupted", `its server ended in the midst of it, ${ATTEMPTS_MAX} times`);
+    if (begun.actor === null && (begun.isResolved || begun.ageS > BY_ITSELF_AGE_S_MAX)) return pass(begun);
     await tell(sql, id);
     const startedMs = clock.monotonicMs();
     const heuristic = await answers.ensureHeuristics(incident, begun.actor !== null);
     const finding = await look(begun, incident, heuristic, signal);
     await settle(begun, incident, { heuristic, finding, tookMs: clock.monotonicMs() - startedMs });
+  }
+
+  /** What nobody asked for is not looked into for hours after a storm: then the model is asked once. */
+  async function pass({ id, incidentId, isResolved }: BegunInvestigation): Promise<void> {
+    if (isResolved) return fail(id, "over", "the incident was over before a model could look");
+    await deps.sendAsk(sql, [{ id: incidentId, actor: null }]);
+    await fail(id, "late", "it waited for too long; the model is asked once instead");
   }
 
   async function look(
@@ -214,7 +225,8 @@ export function createInvestigations(deps: InvestigationDeps) {
     request,
     /** On its own, in the transaction that explains these incidents. */
     async begin(tx: TransactionSql, ids: readonly number[]): Promise<void> {
-      for (const incidentId of ids) await queue(tx, { id: crypto.randomUUID(), incidentId, actor: null });
+      const wanted = ids.map((incidentId) => ({ id: crypto.randomUUID(), incidentId, actor: null }));
+      await queue(tx, wanted);
     },
     run,
     /** Its last try failed. */

@@ -17,6 +17,16 @@ export interface BegunInvestigation {
   actor: string | null;
   /** Servers that have begun it, this one included. */
   attempts: number;
+  /** Since it was asked for. */
+  ageS: number;
+  isResolved: boolean;
+}
+
+/** One that waits for its job. */
+export interface NewInvestigation {
+  id: string;
+  incidentId: number;
+  actor: string | null;
 }
 
 /** How one ended. */
@@ -52,15 +62,14 @@ export interface EarlierIncident {
 /** The SQL of investigations. */
 export function createInvestigationStore(sql: Sql) {
   return {
-    /** A row that waits for its job; false where one of the incident is under way, or this one is there already. */
-    async create(
-      tx: TransactionSql,
-      one: { id: string; incidentId: number; actor: string | null; model: string },
-    ): Promise<boolean> {
-      const rows = await tx`
+    /** Rows that wait for their jobs; those that are new: of an incident one is under way at a time, and each id is taken once. */
+    async create(tx: TransactionSql, wanted: readonly NewInvestigation[], model: string): Promise<NewInvestigation[]> {
+      return tx<NewInvestigation[]>`
         insert into investigations (id, incident_id, actor, model)
-        values (${one.id}, ${one.incidentId}, ${one.actor}, ${one.model}) on conflict do nothing`;
-      return rows.count === 1;
+        select id, incident_id, actor, ${model} from unnest(${wanted.map(({ id }) => id)}::uuid[],
+          ${wanted.map(({ incidentId }) => incidentId)}::int[], ${wanted.map(({ actor }) => actor)}::text[])
+          w (id, incident_id, actor)
+        on conflict do nothing returning id, incident_id as "incidentId", actor`;
     },
 
     /** Whether there is one of this id. */
@@ -71,8 +80,10 @@ export function createInvestigationStore(sql: Sql) {
     /** Begins it, or goes on with it; undefined where it has ended. */
     async begin(id: string): Promise<BegunInvestigation | undefined> {
       const [row] = await sql<BegunInvestigation[]>`
-        update investigations set state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, now())
-        where id = ${id} and ended_at is null returning id, incident_id as "incidentId", actor, attempts`;
+        update investigations n set state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, now())
+        where id = ${id} and ended_at is null returning id, incident_id as "incidentId", actor, attempts,
+          extract(epoch from now() - requested_at)::float8 as "ageS",
+          exists (select from incidents i where i.id = n.incident_id and i.status = 'resolved') as "isResolved"`;
       return row;
     },
 

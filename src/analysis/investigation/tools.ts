@@ -42,7 +42,7 @@ const Since = Type.Optional(
 const Priority = Type.Optional(
   Type.Union(
     LOG_PRIORITIES.map((word) => Type.Literal(word)),
-    { description: "only lines of this priority or a graver one" },
+    { description: `only lines of this priority or a graver one: ${LOG_PRIORITIES.join(", ")}` },
   ),
 );
 const Pattern = Type.Optional(

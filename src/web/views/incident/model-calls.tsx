@@ -1,37 +1,14 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useApp } from "../../app-context.ts";
+import type { AnalysisShown } from "../../data/model.ts";
 import { visibleText } from "../../lib/text.ts";
 import { FailedState } from "../../parts/states.tsx";
 import { useRemote } from "../../parts/use-remote.ts";
 import { Clock } from "../../parts/words.tsx";
 
-/** What a model asked of the host, and what it was sent of the answer. */
-interface Step {
-  no: number;
-  tool: string;
-  arguments: Record<string, unknown>;
-  state: string;
-  output: string | null;
-}
-
-interface Investigation {
-  id: string;
-  state: string;
-  why: string | null;
-  requested_at: string;
-  steps: Step[];
-}
-
-interface ModelCall {
-  asked_at: string;
-  model: string;
-  endpoint: string;
-  prompt: string;
-  outcome: string | null;
-  answer: string | null;
-  cost_usd: number | null;
-}
+type Investigation = AnalysisShown["investigations"][number];
+type Step = Investigation["steps"][number];
 
 /** What left the house: as it was sent, redacted, and what was answered. Loaded when somebody looks. */
 export function ModelCalls({ id }: { id: number }) {
@@ -53,9 +30,7 @@ export function ModelCalls({ id }: { id: number }) {
 
 function Calls({ id }: { id: number }) {
   const { store } = useApp();
-  const { state, reload } = useRemote<{ calls: ModelCall[]; investigations: Investigation[] }>(
-    `/v1/incidents/${id}/analysis`,
-  );
+  const { state, reload } = useRemote<AnalysisShown>(`/v1/incidents/${id}/analysis`);
   useEffect(
     () =>
       store.listen((news) => {
