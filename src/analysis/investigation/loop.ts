@@ -26,6 +26,8 @@ const ANSWER_MS_MAX = 45_000;
 const ANSWER_TOKENS = 9_000;
 /** What is sent of one answer of the host. */
 export const OUTPUT_CHARS_MAX = 6_000;
+/** For the lines that say what was left out. */
+const MARKS_CHARS = 100;
 const SAID_CHARS_MAX = 1_000;
 const TOOL_CHARS_MAX = 50;
 /** Where an endpoint does not count. */
@@ -205,7 +207,7 @@ function createRun(deps: LoopDeps, { context, earlier }: LoopSubject) {
   async function resultOf(call: CheckedCall, no: number, signal: AbortSignal) {
     const { ok, text } = await deps.carry(call, no, signal);
     if (ok) guard.learn(call.tool.name, text);
-    const output = excerptOf(data(readable(text)), null, OUTPUT_CHARS_MAX).trim() || "nothing";
+    const output = excerptOf(data(readable(text)), null, OUTPUT_CHARS_MAX - MARKS_CHARS).trim() || "nothing";
     return { state: ok ? ("answered" as const) : ("failed" as const), output };
   }
 
