@@ -60,7 +60,14 @@ test("a server that is killed while a model thinks goes on, and asks the host no
   await serve();
   host = await LookingHost.start(server);
   host.systemd.writeAs("app.service", "the first line that was found");
-  model.behave(wants({ name: "get_logs", arguments: { unit: "app" } }), hangs);
+  host.systemd.setUnit("db.service", { ActiveState: "failed", SubState: "failed" });
+  model.behave(
+    wants(
+      { name: "get_logs", arguments: { unit: "app", lines: 5 } },
+      { name: "list_units", arguments: { failed: true, pattern: "*" } },
+    ),
+    hangs,
+  );
   const id = await host.fail({ source: "app" });
   await server.api(`/v1/incidents/${id}/investigate`, { method: "POST", body: {} });
   await until(() => model.seen.length === 2, { ms: RESUMED_MS, what: "the second turn" });
@@ -68,7 +75,8 @@ test("a server that is killed while a model thinks goes on, and asks the host no
   expect(model.seen).toHaveLength(2);
 
   model.behave(
-    wants({ name: "service_status", arguments: { unit: "app" } }),
+    // Named by what the host has listed for the dead server.
+    wants({ name: "service_status", arguments: { unit: "db" } }),
     says(JSON.stringify({ ...GOOD_ANSWER, evidence: ["the first line that was found"] })),
   );
   await serve(served.port);
@@ -80,7 +88,8 @@ test("a server that is killed while a model thinks goes on, and asks the host no
     state: "done",
     steps: [
       { no: 1, tool: "get_logs" },
-      { no: 2, tool: "service_status" },
+      { no: 2, tool: "list_units" },
+      { no: 3, tool: "service_status", state: "answered" },
     ],
   });
   expect(model.seen[2]?.body.messages[1].content).toContain("the first line that was found");

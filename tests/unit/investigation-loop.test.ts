@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createHeuristics } from "../../src/analysis/heuristics.ts";
+import { commandIdOf } from "../../src/analysis/investigation/carry.ts";
 import { createGuard } from "../../src/analysis/investigation/guard.ts";
 import {
   investigate,
@@ -198,6 +199,21 @@ describe("the guard", () => {
   ])("offers of a host that allows %j so many tools: %p", (allow, count) => {
     expect(guardWith(allow).offered()).toHaveLength(count);
   });
+});
+
+test("a step that is tried again after a crash is the same command, and another wish another one", () => {
+  const step = { no: 1, tool: "get_logs", given: { unit: "app" } };
+  const turned = [
+    { lines: 5, unit: "app" },
+    { unit: "app", lines: 5 },
+  ].map((given) => commandIdOf("i", { ...step, given }));
+  expect(turned[0]).toBe(turned[1]);
+  for (const other of [
+    { ...step, no: 2 },
+    { ...step, tool: "service_status" },
+    { ...step, given: { unit: "db" } },
+  ])
+    expect(commandIdOf("i", other)).not.toBe(commandIdOf("i", step));
 });
 
 test("people are told in lines what was asked and what followed", () => {

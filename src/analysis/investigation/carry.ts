@@ -6,7 +6,7 @@ import { hashUuid } from "../../lib/hash.ts";
 import { READ_ONLY_COMMANDS } from "../../protocol/commands.ts";
 import { durationOf } from "../prompt.ts";
 import type { CheckedCall } from "./guard.ts";
-import type { Carried } from "./loop.ts";
+import type { Carried, Step } from "./loop.ts";
 import type { EarlierIncident, InvestigationStore } from "./store.ts";
 import { paramsOf } from "./tools.ts";
 
@@ -34,9 +34,14 @@ export interface CarrySubject {
   agentId: string;
 }
 
-/** The command of a step: a second try asks how the first one fares. */
-export function commandIdOf(investigationId: string, no: number): string {
-  return hashUuid(`investigation ${investigationId} step ${no}`);
+/**
+ * The command of a step. A second try, after a crash, asks how the first one fares; where the model wants to know something else by
+ * then, it is another command.
+ */
+export function commandIdOf(investigationId: string, { no, tool, given }: Pick<Step, "no" | "tool" | "given">): string {
+  // A database gives the arguments back in an order of its own.
+  const inOrder = Object.entries(given).sort(([one], [other]) => (one < other ? -1 : 1));
+  return hashUuid(`investigation ${investigationId} step ${no} ${tool} ${JSON.stringify(inOrder)}`);
 }
 
 /** Carries out what the guard has let pass: on the incident's own host and no other, and what changes nothing. */
@@ -46,7 +51,13 @@ export function createCarrying({ commands, figures, store, clock }: CarryDeps, s
   async function askHost({ tool, given }: CheckedCall, no: number, signal: AbortSignal): Promise<Carried> {
     const { command } = tool;
     assert(command !== null && READ_ONLY_COMMANDS.includes(command), "a model's calls change nothing");
-    const request = { id: commandIdOf(id, no), agentId, incidentId, command, params: paramsOf(tool, given) };
+    const request = {
+      id: commandIdOf(id, { no, tool: tool.name, given }),
+      agentId,
+      incidentId,
+      command,
+      params: paramsOf(tool, given),
+    };
     for (let tries = 0; ; tries++) {
       const outcome = await commands.exec({ ...request, actor: MODEL_ACTOR, waitS: ANSWER_WAIT_S }, signal);
       const isBusy = !outcome.ok && outcome.reason === "command_open" && tries < BUSY.tries && !signal.aborted;

@@ -40,7 +40,7 @@ export type Protocol = "tools" | "json" | "single";
 export interface Step {
   readonly no: number;
   readonly tool: string;
-  readonly given: Record<string, unknown>;
+  readonly given: Readonly<Record<string, unknown>>;
   /** As it was sent. */
   readonly output: string;
 }

@@ -136,9 +136,9 @@ export function createInvestigations(deps: InvestigationDeps) {
 
   /** What the host listed before a server was killed it has still listed. */
   async function learnAgain(guard: Guard, id: string, earlier: readonly Step[]): Promise<void> {
-    for (const { no, tool } of earlier) {
-      const command = await deps.commands.get(commandIdOf(id, no));
-      if (command?.status === "done") guard.learn(tool, command.output ?? "");
+    for (const step of earlier) {
+      const command = await deps.commands.get(commandIdOf(id, step));
+      if (command?.status === "done") guard.learn(step.tool, command.output ?? "");
     }
   }
 
@@ -167,7 +167,7 @@ export function createInvestigations(deps: InvestigationDeps) {
 
   /** What goes to the host leaves its own lines in the timeline; what the server knows by itself gets one here. */
   async function beginStep({ id, incidentId }: CarrySubject, step: BegunStep): Promise<void> {
-    await store.beginStep(id, step, step.command === null ? null : commandIdOf(id, step.no));
+    await store.beginStep(id, step, step.command === null ? null : commandIdOf(id, step));
     if (step.command !== null || step.isRefused) return;
     await writer.note(sql, [
       { kind: "looked", actor: MODEL_ACTOR, incidentId, data: { tool: step.tool, ...step.given } },
