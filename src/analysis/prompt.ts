@@ -40,6 +40,8 @@ export interface PromptContext {
 export interface Looked {
   call: string;
   output: string;
+  /** It was not asked: the output is the server's own, and quotes what the model wished for. */
+  isRefused: boolean;
 }
 
 /** One of the same agent's last incidents. */
@@ -70,7 +72,8 @@ export function buildPrompt(context: PromptContext): Prompt {
   const fact = (text: string) => oneLine(data(text.slice(0, FACT_CHARS_MAX * 4))).slice(0, FACT_CHARS_MAX);
 
   const message = excerptOf(data(incident.message), null, MESSAGE_CHARS_MAX);
-  const results = looked.map(({ call, output }) => ({
+  const results = looked.map(({ call, output, isRefused }) => ({
+    isRefused,
     call: fact(call),
     output: excerptOf(data(output), null, Math.floor(LOOKED_CHARS_MAX / looked.length)),
   }));
@@ -111,7 +114,7 @@ export function buildPrompt(context: PromptContext): Prompt {
   const decisive = heuristic.decisive === null ? null : data(heuristic.decisive);
   const log = excerptOf(data(incident.logs), decisive, Math.max(room, 0));
   const user = `${before}\n\n${fence("LOG", log || "the agent sent no log")}${after}`;
-  const answers = results.map(({ output }) => output);
+  const answers = results.flatMap(({ output, isRefused }) => (isRefused ? [] : [output]));
   return { system, user, quotable: [message, log, ...answers].join("\n") };
 }
 

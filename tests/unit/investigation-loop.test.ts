@@ -150,6 +150,15 @@ describe("what a model says", () => {
   });
 });
 
+test("what the server refuses with quotes the model, and is no evidence", async () => {
+  const made = "kernel: EXT4-fs error on sda1";
+  const wish = reply("", { name: made, arguments: "{}" });
+  const { run } = loopOf([wish, reply(JSON.stringify({ ...GOOD_ANSWER, evidence: [made, "a line"] }))]);
+  expect((await run()).result).toMatchObject({ ok: true, answer: { evidence: [] } });
+  const concluded = loopOf([wish, reply("prose"), reply(JSON.stringify({ ...GOOD_ANSWER, evidence: [made] }))]);
+  expect((await concluded.run()).result).toMatchObject({ ok: true, answer: { evidence: [] } });
+});
+
 test("tools are offered without what providers refuse in a schema", () => {
   const text = JSON.stringify(offers(TOOLS));
   expect(text).not.toMatch(/"(pattern|maximum|minimum|anyOf|const|additionalProperties)":(?!\{)/);

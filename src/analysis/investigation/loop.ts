@@ -41,6 +41,7 @@ export interface Step {
   readonly no: number;
   readonly tool: string;
   readonly given: Readonly<Record<string, unknown>>;
+  readonly isRefused: boolean;
   /** As it was sent. */
   readonly output: string;
 }
@@ -48,7 +49,6 @@ export interface Step {
 /** A call that is about to be carried out, or refused. */
 export interface BegunStep extends Omit<Step, "output"> {
   readonly said: string | null;
-  readonly isRefused: boolean;
   readonly command: string | null;
 }
 
@@ -151,7 +151,9 @@ function createRun(deps: LoopDeps, { context, earlier }: LoopSubject) {
     buildPrompt({ ...context, nonce, looked: steps.map(lookedOf), looking: instructions(tools, native) });
   const mayCall = () => steps.length < LIMITS.calls;
   const hasTokens = () => usedTokens + lastTokens + ANSWER_TOKENS < LIMITS.tokens;
-  const quotable = (first: string) => [first, ...steps.map(({ output }) => output)].join("\n");
+  /** What the server wrote itself shows nothing. */
+  const quotable = (first: string) =>
+    [first, ...steps.flatMap(({ output, isRefused }) => (isRefused ? [] : [output]))].join("\n");
 
   async function ask(request: ModelRequest, added: string, signal: AbortSignal): Promise<TurnReply> {
     const reply = await deps.turn(request, added, signal);
@@ -192,10 +194,11 @@ function createRun(deps: LoopDeps, { context, earlier }: LoopSubject) {
       no: steps.length + 1,
       tool: cleanText(wish.name.slice(0, TOOL_CHARS_MAX)),
       given: isRefused ? keptOf(wish.wanted) : { ...checked.given },
+      isRefused,
     };
     const command = isRefused ? null : checked.tool.command;
     const said = cleanText(text.trim().slice(0, SAID_CHARS_MAX)) || null;
-    await deps.begun({ ...step, said, isRefused, command });
+    await deps.begun({ ...step, said, command });
     const { state, output } = isRefused
       ? { state: "refused" as const, output: `not asked: ${checked.refusal}` }
       : await resultOf(checked, step.no, signal);
@@ -237,7 +240,11 @@ function answerOf({ text }: ModelText, sent: string): Result | undefined {
   return parsed.ok ? parsed : undefined;
 }
 
-const lookedOf = ({ tool, given, output }: Step): Looked => ({ call: `${tool} ${JSON.stringify(given)}`, output });
+const lookedOf = ({ tool, given, output, isRefused }: Step): Looked => ({
+  call: `${tool} ${JSON.stringify(given)}`,
+  output,
+  isRefused,
+});
 
 /** By the API, or in the text, as models write it that were taught tools another way; of several in a text the first. */
 function wishesOf({ calls, text }: ModelText): Wish[] {

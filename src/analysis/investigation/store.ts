@@ -90,7 +90,7 @@ export function createInvestigationStore(sql: Sql) {
     /** What was asked already and is answered, in its order. */
     async steps(id: string): Promise<Step[]> {
       return sql<Step[]>`
-        select no, tool, arguments as given, output from investigation_steps
+        select no, tool, arguments as given, output, state = 'refused' as "isRefused" from investigation_steps
         where investigation_id = ${id} and output is not null order by no`;
     },
 
