@@ -20,7 +20,12 @@ export const AGENT_UNIT = "opspilot-agent.service";
 const UNCHANGEABLE = /\.(target|slice|scope|device)$/;
 
 /** What of a unit is read. */
-const PROPERTIES = ["LoadState", "ActiveState", "SubState", "ActiveEnterTimestampMonotonic", "NRestarts"];
+const PROPERTIES = [
+  ...["LoadState", "ActiveState", "SubState", "ActiveEnterTimestampMonotonic", "NRestarts"],
+  ...["Result", "ExecMainCode", "ExecMainStatus"],
+];
+/** As `waitid` has it: how a process ended. */
+const EXITED = "1";
 
 /**
  * Starts, stops or restarts a unit. systemctl only asks: the work is process 1's, which goes on with it when this agent is
@@ -55,7 +60,10 @@ function explained(error: string, verb: string, unit: string): string {
   return error;
 }
 
-/** The state of a unit, as JSON: {active_state, sub_state, active_since_s, restarts}; seconds count from when it became active. */
+/**
+ * The state of a unit, as JSON: {active_state, sub_state, active_since_s, restarts, result?, exit_code?, signal?}; seconds count from
+ * when it became active. The last three tell how a service failed.
+ */
 export async function serviceStatus(service: string, tools: CommandTools): Promise<Outcome> {
   const unit = unitName(service);
   const { found, outcome } = await showUnit(unit, tools);
@@ -78,7 +86,18 @@ export function statusOf(
     active_since_s: isActive ? Math.max(0, Math.round(uptimeSeconds - activeAtSeconds)) : null,
     // Only services are restarted by systemd.
     restarts: Number(properties.NRestarts) || 0,
+    ...failureOf(properties),
   };
+}
+
+function failureOf({
+  Result: result,
+  ExecMainCode: code,
+  ExecMainStatus: status,
+}: Record<string, string>): Record<string, string | number> {
+  if (result === undefined || result === "" || result === "success") return {};
+  if (!Number(code)) return { result };
+  return code === EXITED ? { result, exit_code: Number(status) } : { result, signal: Number(status) };
 }
 
 async function showUnit(

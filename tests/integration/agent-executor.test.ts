@@ -151,6 +151,18 @@ describe("a command that is allowed", () => {
     });
   });
 
+  test.each([
+    ["Result=exit-code\nExecMainCode=1\nExecMainStatus=78", { result: "exit-code", exit_code: 78 }],
+    ["Result=oom-kill\nExecMainCode=2\nExecMainStatus=9", { result: "oom-kill", signal: 9 }],
+    ["Result=start-limit-hit\nExecMainCode=0\nExecMainStatus=0", { result: "start-limit-hit" }],
+    ["Result=success\nExecMainCode=1\nExecMainStatus=0", {}],
+  ])("service_status tells how a unit failed: %p", async (shown, expected) => {
+    programs.add("systemctl", `printf '%s\\n' '${SHOWN_FAILED}' '${shown}'`);
+    const { output = "" } = await executorWith().ask("service_status", { service: "nginx" });
+    const { active_state: _, sub_state: __, active_since_s: ___, restarts: ____, ...rest } = JSON.parse(output);
+    expect(rest).toEqual(expected);
+  });
+
   test("service_status of a unit that is not there fails", async () => {
     programs.add("systemctl", `printf '%s\\n' '${SHOWN_NOT_FOUND}'`);
     const result = await executorWith().ask("service_status", { service: "ngnix" });

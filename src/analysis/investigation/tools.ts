@@ -59,7 +59,8 @@ const Pattern = Type.Optional(
 export const TOOLS: readonly Tool[] = [
   {
     name: "service_status",
-    description: "The state of a systemd unit: active_state, sub_state, for how long, and how often it was restarted.",
+    description:
+      "The state of a systemd unit: active_state, sub_state, for how long, how often it was restarted, and how it failed.",
     parameters: strict({ unit: Unit }),
     command: "service_status",
   },
