@@ -411,6 +411,10 @@ describe("what the server knows by itself", () => {
       insert into decisions (id, incident_id, action, actor, actor_name, outlet, state, ended_at)
       values (gen_random_uuid(), ${before}, 'restart', 'slack:U1', '@ana', 'slack', 'verified', now()),
         (gen_random_uuid(), ${elsewhere}, 'restart', 'slack:U1', '@ana', 'slack', 'failed_again', now())`;
+    const word = { verdict: "right", cause: "The lease had run out.", category: "timeout", fix: "Renewed the lease." };
+    expect(await server.api(`/v1/incidents/${before}/feedback`, { method: "POST", body: word })).toMatchObject({
+      status: 200,
+    });
     await server.api(`/v1/incidents/${before}`, { method: "PATCH", body: { status: "resolved" } });
     const id = await host.fail(ALERT);
     const [row] = await sql`select fingerprint from incidents where id = ${id}`;
@@ -428,7 +432,10 @@ describe("what the server knows by itself", () => {
     await other.stop();
     const [ofHost, same, metrics] = steps.map(({ output }: { output: string }) => output);
     expect(ofHost).toContain(`#${before}, `);
-    expect(ofHost).toMatch(/this host, resolved, .*: systemd app: app\.service failed; restart cleared it; ended: /);
+    expect(ofHost).toMatch(/this host, resolved, .*: systemd app: app\.service failed; restart cleared it; .*ended: /);
+    expect(ofHost).toContain(
+      "; people said it was: The lease had run out.; people said what helped: Renewed the lease.",
+    );
     expect(ofHost).not.toContain(`#${elsewhere},`);
     expect(same).toMatch(new RegExp(`#${elsewhere}, .* another host, .*; restart did not help`));
     expect(same).not.toContain(other.id);

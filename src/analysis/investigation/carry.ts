@@ -17,6 +17,7 @@ const ANSWER_WAIT_S = 22;
 /** Somebody else asks the host the same just now: that is waited for. */
 const BUSY = { everyMs: 1_000, tries: 10 } as const;
 const EARLIER_MAX = 10;
+const SAID_CHARS_MAX = 300;
 /** Of a chart by minutes; above it by five of them. */
 const FINE_MINUTES_MAX = 60;
 
@@ -112,9 +113,16 @@ function cellOf(point: Figures["series"][string][number] | undefined): string {
 }
 
 function earlierLine(one: EarlierIncident): string {
-  const { id, ageS, status, category, type, source, firstLine, tried, reason, isSameHost } = one;
+  const { id, ageS, status, category, type, source, firstLine, tried, reason, isSameHost, saidCause, saidFix } = one;
   const where = isSameHost ? "this host" : "another host";
   const helped = tried.length === 0 ? "" : `; ${tried.join(", ")}`;
+  const said = saidCause === null ? "" : `; people said it was: ${brief(saidCause)}`;
+  const fix = saidFix === null ? "" : `; people said what helped: ${brief(saidFix)}`;
   const end = status === "resolved" && reason ? `; ended: ${reason}` : "";
-  return `#${id}, ${durationOf(ageS)} earlier, ${where}, ${status}, ${category ?? "not explained"}: ${type} ${source}: ${firstLine}${helped}${end}`;
+  return `#${id}, ${durationOf(ageS)} earlier, ${where}, ${status}, ${category ?? "not explained"}: ${type} ${source}: ${firstLine}${helped}${said}${fix}${end}`;
+}
+
+/** What people write may have many lines. */
+function brief(text: string): string {
+  return text.replaceAll(/\s+/g, " ").slice(0, SAID_CHARS_MAX).toWellFormed();
 }

@@ -57,6 +57,9 @@ export interface EarlierIncident {
   isSameHost: boolean;
   /** "restart cleared it", "restart did not help". */
   tried: string[];
+  /** What people said it was, and what helped. */
+  saidCause: string | null;
+  saidFix: string | null;
 }
 
 /** The SQL of investigations. */
@@ -152,8 +155,8 @@ export function createInvestigationStore(sql: Sql) {
           extract(epoch from n.created_at - i.created_at)::int as "ageS", i.agent_id = n.agent_id as "isSameHost",
           array(select case d.state when 'verified' then d.action || ' cleared it' else d.action || ' did not help' end
             from decisions d where d.incident_id = i.id and d.state in ('verified', 'failed_again')
-            order by d.requested_at) as tried
-        from incidents n join incidents i on ${isScope} and i.id < n.id
+            order by d.requested_at) as tried, f.cause as "saidCause", f.fix as "saidFix"
+        from incidents n join incidents i on ${isScope} and i.id < n.id left join feedback f on f.incident_id = i.id
         where n.id = ${incidentId} order by i.id desc limit ${limit}`;
     },
 
