@@ -133,7 +133,7 @@ describe("a model that calls tools", () => {
       "looked model",
       "explained_by_model system",
     ]);
-    const { body: audit } = await server.api("/v1/timeline?limit=20");
+    const { body: audit } = await server.api("/v1/audit?who=model&limit=20");
     expect(audit).toContainEqual(
       expect.objectContaining({ kind: "command", actor: "model", command_id: steps[0].command_id, incident_id: id }),
     );
