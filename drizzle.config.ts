@@ -9,6 +9,7 @@ export default defineConfig({
     "./src/db/access-schema.ts",
     "./src/db/figures-schema.ts",
     "./src/db/feedback-schema.ts",
+    "./src/db/investigation-schema.ts",
   ],
   out: "./drizzle",
 });

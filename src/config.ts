@@ -65,6 +65,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
       timeoutMs: read("AI_TIMEOUT", durationIn(SECOND_MS, 300 * SECOND_MS)) ?? 20 * SECOND_MS,
       /** Whether a model is asked without being told to. */
       auto: raw.AI_AUTO !== "off",
+      /** When a model looks for itself. */
+      investigate: (raw.AI_INVESTIGATE ?? "request") as "off" | "request" | "unknown" | "all",
       /** Calls a day (UTC), over all nodes. */
       dailyLimit: Number(raw.AI_DAILY_LIMIT ?? 1000),
     },

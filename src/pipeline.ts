@@ -8,6 +8,7 @@
  *   explained   a job: the heuristics' answer stands in the row, linked with the last incident of the same problem and tied to
  *      │        what it follows from; in the same transaction a row for each outlet, and a job for each that wants a model
  *      ├─▶ asked       a job: the model's answer replaces the heuristics', or the incident says why it does not
+ *      ├─▶ looked into a job: the model asks the host first, by commands that change nothing; on request, or as AI_INVESTIGATE says
  *      ▼
  *   muted?      by the leader of each outlet, again whenever the incident changed: the muters below are asked in their order,
  *      │        and the first that answers withholds the message, and says why in the timeline
@@ -36,6 +37,11 @@ import type { IncidentWriter, Muter } from "./incidents/model.ts";
 import type { Jobs, QueueName, Worker } from "./jobs/jobs.ts";
 import type { Log } from "./lib/log.ts";
 
+/** At once, on one node: each asks a host a few times, and keeps a model busy meanwhile. */
+const INVESTIGATIONS_MAX = 2;
+/** Its own limit, and what is around it. */
+const INVESTIGATION_DEADLINE_S = 150;
+
 /** Reasons to withhold a message, in the order in which they are asked. Storms come last: they count what is left. */
 export function mutersInOrder(silences: Muter): readonly Muter[] {
   return [silences, alreadyOver, consequencesMuter, stormMuter];
@@ -48,6 +54,8 @@ export interface PipelineDeps {
   ask: (id: number, actor: string | null, signal: AbortSignal) => Promise<void>;
   /** Longest run of one question to a model, seconds. */
   askDeadlineS: number;
+  investigate: (id: string, signal: AbortSignal) => Promise<void>;
+  giveUpInvestigation: (id: string) => Promise<void>;
   announcements: Pick<Announcements, "expect">;
   writer: Pick<IncidentWriter, "note" | "touch">;
   countGivenUp: (queue: QueueName) => void;
@@ -73,8 +81,17 @@ export async function startPipeline(deps: PipelineDeps): Promise<void> {
     run: ({ id, actor }, signal) => deps.ask(id, actor, signal),
     gaveUp: ({ id }) => giveUp(deps, "incidents.ask", [id]),
   };
+  const investigated: Worker<"incidents.investigate"> = {
+    queue: "incidents.investigate",
+    limits: { batch: 1, workers: INVESTIGATIONS_MAX, deadlineS: INVESTIGATION_DEADLINE_S, retries: 3 },
+    run: ({ id }, signal) => deps.investigate(id, signal),
+    async gaveUp({ id }) {
+      deps.countGivenUp("incidents.investigate");
+      await deps.giveUpInvestigation(id);
+    },
+  };
   // What a former version still had to announce: a row that waits is made, one that was withheld is decided again.
-  await deps.jobs.start([explained, asked] as unknown as Worker<QueueName>[], async (tx, ids) => {
+  await deps.jobs.start([explained, asked, investigated] as unknown as Worker<QueueName>[], async (tx, ids) => {
     await deps.announcements.expect(tx, ids);
     await deps.writer.touch(tx, ids);
   });

@@ -13,6 +13,7 @@ import { createNotifications } from "./db/notifications.ts";
 import { acquireDatabase } from "./db/open.ts";
 import { createWriteProbe } from "./db/write-probe.ts";
 import { createSetup } from "./doctor/setup.ts";
+import type { FigureService } from "./figures/model.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/listen.ts";
@@ -88,7 +89,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const agents = createFleetSide(shared);
   const isBusy = () => intake.ingest.queuedBytes() > 0;
   const { isAlone } = agents.fleet.presence;
-  const people = createPeopleSide({ ...shared, commands: agents.commands, isBusy, isAlone });
+  const figures: Pick<FigureService, "ofAgent"> = { ofAgent: (...asked) => intake.figures.ofAgent(...asked) };
+  const people = createPeopleSide({ ...shared, commands: agents.commands, figures, isBusy, isAlone });
   const { opened, decisions } = people;
   const intake = createIntake({ ...shared, ...agents, ...access, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });

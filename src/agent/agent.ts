@@ -8,6 +8,7 @@ import { isUuid } from "../lib/uuid.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { createClockSkew } from "./clock-skew.ts";
 import { reportOf } from "./collector-report.ts";
+import type { AgentAbout } from "./command-model.ts";
 import { createDelivery, createOutbox, type Delivery, type Outbox } from "./delivery.ts";
 import type { Executor } from "./executor.ts";
 import { createHostFacts } from "./facts.ts";
@@ -35,7 +36,8 @@ interface AgentDeps {
   readonly log: Log;
   /** Made once the agent's directory is held. */
   readonly createCollectors: () => readonly Collector[];
-  readonly createExecutor: () => Executor;
+  /** `collectors` says what they see, once there are some. */
+  readonly createExecutor: (collectors: AgentAbout["collectors"]) => Executor;
 }
 
 /**
@@ -60,15 +62,17 @@ type OnStop = (what: string, task: () => Promise<void>) => void;
 /** What is stopped first is what was started last: collectors, commands, the rest of the spool, the connection. */
 async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   const { config, clock, log } = deps;
-  const { spool, inbox, executor } = openState(deps, onStop);
+  let collectors: readonly Collector[] = [];
+  const report = () => reportOf(collectors);
+  const { spool, inbox, executor } = openState(deps, report, onStop);
   const delivery = createDelivery({ spool, clock, log, settled: createSettling(executor, inbox, log) });
   const outbox = createOutbox({ spool, delivery, clock, log });
   for (const result of await executor.unfinished()) await outbox.result(result);
-  const collectors = deps.createCollectors();
+  collectors = deps.createCollectors();
   const extra = () => ({
     allow: executor.allow,
     spool: describeSpool(spool, delivery.refusedCount()),
-    collectors: reportOf(collectors),
+    collectors: report(),
   });
   const skew = createClockSkew({ server: config.server, clock, log });
   const connection = keepConnected({
@@ -92,14 +96,18 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
 }
 
 /** What lies in the agent's directory. */
-function openState({ config, clock, log, createExecutor }: AgentDeps, onStop: OnStop) {
+function openState(
+  { config, clock, log, createExecutor }: AgentDeps,
+  report: AgentAbout["collectors"],
+  onStop: OnStop,
+) {
   const paths = statePaths(config.stateDir);
   const claim = claimStateDir(config.stateDir);
   onStop("the agent's directory", async () => claim.release());
   const spool = usable(paths.spool, () => openSpool({ dir: paths.spool, bytesMax: config.spoolBytesMax, clock, log }));
   onStop("the spool", spool.close);
   const inbox = usable(paths.inbox, () => openInbox(paths.inbox));
-  return { spool, inbox, executor: usable(paths.commands, createExecutor) };
+  return { spool, inbox, executor: usable(paths.commands, () => createExecutor(report)) };
 }
 
 /** Tells whoever waits for it that the server has a frame, or will never take it. Never rejects. */

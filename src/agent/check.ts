@@ -146,11 +146,13 @@ function absent({ command, pattern }: AllowEntry, detail: string): Judgement {
 async function checkLook(entry: AllowEntry, { run, docker }: CommandChecksDeps): Promise<Judgement> {
   switch (entry.command) {
     case "service_status":
+    case "list_units":
       return checkSystemd(entry, run);
     case "get_logs":
       return checkJournal(entry, run);
     case "restart_container":
     case "container_logs":
+    case "container_inspect":
       return checkEngine(docker);
     default:
       return ok("needs nothing");

@@ -1,8 +1,11 @@
-import { type AllowEntry, type CommandName, isAllowed, LOG_LINES } from "../protocol/commands.ts";
+import type { CommandParams } from "../protocol/command-schemas.ts";
+import { type AllowEntry, type CommandName, isAllowed } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
+import { keepEnds } from "../protocol/text.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
 import type { DockerApi, DockerQuery } from "./docker-api.ts";
 import { DockerError } from "./docker-error.ts";
+import { choiceOf } from "./log-choice.ts";
 import { createBoundedOutput } from "./run-process.ts";
 
 /** So long an engine lets a container end by itself where its owner has said nothing. */
@@ -27,7 +30,7 @@ interface FoundContainer {
  * The container that a name, or the beginning of an id, stands for. What is allowed is asked of its name: by an id, one
  * that is not allowed could be reached under the name of another.
  */
-async function allowedContainer(
+export async function allowedContainer(
   command: CommandName,
   container: string,
   allow: readonly AllowEntry[],
@@ -91,25 +94,28 @@ function restartLimitMs({ stopSeconds = STOP_SECONDS }: FoundContainer): number 
 
 /** The last lines that a container has written. */
 export function containerLogs(
-  container: string,
-  lines: number | undefined,
+  params: CommandParams<"container_logs">,
   allow: readonly AllowEntry[],
   tools: CommandTools,
 ): Promise<Outcome> {
+  const { container, since_s: sinceS } = params;
+  const choice = choiceOf(params);
+  if ("fault" in choice) return Promise.resolve(rejected(choice.fault));
   return explained(container, async () => {
     const found = await allowedContainer("container_logs", container, allow, tools);
     if (!("id" in found)) return found;
     const limit = AbortSignal.timeout(LOGS_LIMIT_MS);
     const signal = AbortSignal.any([tools.signal, limit]);
-    const output = createBoundedOutput(OUTPUT_BYTES_MAX);
-    const pieces = tools.docker.logs(found.id, { tail: lines ?? LOG_LINES, signal });
+    const output = createBoundedOutput(choice.readBytes);
+    const since = sinceS === undefined ? {} : { since: String(Math.floor(tools.now() / 1000) - sinceS) };
+    const pieces = tools.docker.logs(found.id, { tail: choice.readLines, ...since, signal });
     for await (const { bytes } of pieces) output.push(bytes);
-    return done(output.text());
+    return done(keepEnds(choice.choose(output.text()), OUTPUT_BYTES_MAX));
   });
 }
 
 /** Docker's refusals, for whoever asked. */
-async function explained(container: string, work: () => Promise<Outcome>): Promise<Outcome> {
+export async function explained(container: string, work: () => Promise<Outcome>): Promise<Outcome> {
   try {
     return await work();
   } catch (error) {

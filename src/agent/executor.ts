@@ -22,12 +22,15 @@ import {
 } from "../protocol/commands.ts";
 import type { ResultPayload } from "../protocol/frames.ts";
 import { cleanText } from "../protocol/text.ts";
-import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
+import { agentFacts } from "./agent-facts.ts";
+import { type AgentAbout, type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
 import { containerLogs, restartContainer } from "./container-commands.ts";
+import { inspectContainer } from "./container-inspect.ts";
 import type { DockerApi } from "./docker-api.ts";
 import { hostReport } from "./host-report.ts";
 import { PATHS } from "./install/unit.ts";
 import type { Ledger } from "./ledger.ts";
+import { listUnits } from "./list-units.ts";
 import type { IncomingCommand } from "./model.ts";
 import { MissingProgramError, type RunProcess } from "./run-process.ts";
 import { changeService, serviceLogs, serviceStatus } from "./service-commands.ts";
@@ -44,6 +47,7 @@ interface ExecutorDeps {
   readonly ledger: Ledger;
   readonly run: RunProcess;
   readonly docker: DockerApi;
+  readonly about: AgentAbout;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -109,7 +113,8 @@ export function createExecutor(deps: ExecutorDeps) {
   }
 
   async function runSafely(checked: CheckedCommand): Promise<Outcome> {
-    const tools = { run: deps.run, docker: deps.docker, signal: stopping.signal };
+    const { run, docker, about } = deps;
+    const tools = { run, docker, about, now: clock.now, signal: stopping.signal };
     try {
       return await runCommand(checked, allow, tools);
     } catch (error) {
@@ -161,10 +166,6 @@ function lineOf({ command, params }: CheckedCommand): string {
 
 const QUOTED_CHARS_MAX = 60;
 
-/** What a name may be, for whoever sent another. */
-const NAME_EXPECTED =
-  "expected a name of letters, digits and : _ . @ \\ -, beginning with a letter or digit, 255 at most";
-
 /**
  * The command as it may be run, or why not. All is checked here again, whatever the server has checked: this host does what
  * its own list allows, and nothing that is quoted back is longer than a line.
@@ -181,7 +182,8 @@ export function checkCommand(
   const schema = COMMANDS[command];
   const fault = Value.Errors(schema, params).First();
   if (fault) {
-    const expectation = "pattern" in fault.schema ? NAME_EXPECTED : fault.message;
+    const { description } = fault.schema;
+    const expectation = description === undefined ? fault.message : `expected ${description}`;
     const field = `params${fault.path.replaceAll("/", ".")}`.slice(0, QUOTED_CHARS_MAX);
     return { refusal: `${field}: ${expectation}` };
   }
@@ -213,13 +215,19 @@ async function runCommand(
     case "service_status":
       return serviceStatus(checked.params.service, tools);
     case "get_logs":
-      return serviceLogs(checked.params.service, checked.params.lines, tools);
+      return serviceLogs(checked.params, tools);
+    case "list_units":
+      return listUnits(checked.params, tools);
     case "restart_container":
       return restartContainer(checked.params.container, allow, tools);
     case "container_logs":
-      return containerLogs(checked.params.container, checked.params.lines, allow, tools);
+      return containerLogs(checked.params, allow, tools);
+    case "container_inspect":
+      return inspectContainer(checked.params.container, allow, tools);
     case "host_report":
       return hostReport(tools);
+    case "agent_facts":
+      return agentFacts(allow, tools);
     case "ping":
       return done("pong");
   }

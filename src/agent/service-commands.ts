@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { stripControls } from "../lib/controls.ts";
-import { LOG_LINES, unitName } from "../protocol/commands.ts";
+import type { CommandParams } from "../protocol/command-schemas.ts";
+import { unitName } from "../protocol/commands.ts";
 import { OUTPUT_BYTES_MAX } from "../protocol/limits.ts";
 import { keepEnds, keepHead } from "../protocol/text.ts";
 import { type CommandTools, done, failed, type Outcome, rejected } from "./command-model.ts";
+import { choiceOf } from "./log-choice.ts";
 import type { Finished } from "./run-process.ts";
 
 /** systemd gives a unit 90 s to start by default, but the server waits no longer than this for a result. */
@@ -18,7 +20,12 @@ export const AGENT_UNIT = "opspilot-agent.service";
 const UNCHANGEABLE = /\.(target|slice|scope|device)$/;
 
 /** What of a unit is read. */
-const PROPERTIES = ["LoadState", "ActiveState", "SubState", "ActiveEnterTimestampMonotonic", "NRestarts"];
+const PROPERTIES = [
+  ...["LoadState", "ActiveState", "SubState", "ActiveEnterTimestampMonotonic", "NRestarts"],
+  ...["Result", "ExecMainCode", "ExecMainStatus"],
+];
+/** As `waitid` has it: how a process ended. */
+const EXITED = "1";
 
 /**
  * Starts, stops or restarts a unit. systemctl only asks: the work is process 1's, which goes on with it when this agent is
@@ -53,7 +60,10 @@ function explained(error: string, verb: string, unit: string): string {
   return error;
 }
 
-/** The state of a unit, as JSON: {active_state, sub_state, active_since_s, restarts}; seconds count from when it became active. */
+/**
+ * The state of a unit, as JSON: {active_state, sub_state, active_since_s, restarts, result?, exit_code?, signal?}; seconds count from
+ * when it became active. The last three tell how a service failed.
+ */
 export async function serviceStatus(service: string, tools: CommandTools): Promise<Outcome> {
   const unit = unitName(service);
   const { found, outcome } = await showUnit(unit, tools);
@@ -76,7 +86,18 @@ export function statusOf(
     active_since_s: isActive ? Math.max(0, Math.round(uptimeSeconds - activeAtSeconds)) : null,
     // Only services are restarted by systemd.
     restarts: Number(properties.NRestarts) || 0,
+    ...failureOf(properties),
   };
+}
+
+function failureOf({
+  Result: result,
+  ExecMainCode: code,
+  ExecMainStatus: status,
+}: Record<string, string>): Record<string, string | number> {
+  if (result === undefined || result === "" || result === "success") return {};
+  if (!Number(code)) return { result };
+  return code === EXITED ? { result, exit_code: Number(status) } : { result, signal: Number(status) };
 }
 
 async function showUnit(
@@ -95,18 +116,24 @@ export function parseProperties(text: string): Record<string, string> {
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 }
 
-/** The last lines that a unit has written to the journal. */
-export async function serviceLogs(service: string, lines: number | undefined, tools: CommandTools): Promise<Outcome> {
-  const unit = unitName(service);
+/** The last lines that a unit has written to the journal: of those that are young and grave enough, what the pattern chooses. */
+export async function serviceLogs(params: CommandParams<"get_logs">, tools: CommandTools): Promise<Outcome> {
+  const choice = choiceOf(params);
+  if ("fault" in choice) return rejected(choice.fault);
+  const unit = unitName(params.service);
   // Without --all one odd byte costs the line that has it.
-  const shape = ["--no-pager", "--output=short-iso", "--all", `--lines=${lines ?? LOG_LINES}`];
-  const words = ["journalctl", ...shape, `--unit=${unit}`];
-  const finished = await tools.run(words, { limitMs: LOOK_LIMIT_MS, signal: tools.signal });
-  return outcomeOf({ ...finished, stdout: stripControls(finished.stdout) }, `journalctl for ${unit}`, LOOK_LIMIT_MS);
+  const shape = ["--no-pager", "--output=short-iso", "--all", `--lines=${choice.readLines}`];
+  const since = params.since_s === undefined ? [] : [`--since=-${params.since_s}s`];
+  const priority = params.priority === undefined ? [] : [`--priority=${params.priority}`];
+  const words = ["journalctl", ...shape, ...since, ...priority, `--unit=${unit}`];
+  const limits = { limitMs: LOOK_LIMIT_MS, signal: tools.signal, outputBytesMax: choice.readBytes };
+  const finished = await tools.run(words, limits);
+  const stdout = choice.choose(stripControls(finished.stdout));
+  return outcomeOf({ ...finished, stdout }, `journalctl for ${unit}`, LOOK_LIMIT_MS);
 }
 
 /** What a program's end means. The error is what it said itself, where it said something. */
-function outcomeOf(finished: Finished, what: string, limitMs: number): Outcome {
+export function outcomeOf(finished: Finished, what: string, limitMs: number): Outcome {
   const { exitCode, stdout, stderr, ended } = finished;
   const separator = stdout !== "" && !stdout.endsWith("\n") && stderr !== "" ? "\n" : "";
   const output = keepEnds(stdout + separator + stderr, OUTPUT_BYTES_MAX);

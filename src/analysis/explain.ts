@@ -1,3 +1,4 @@
+import type { TransactionSql } from "postgres";
 import type { ExplainedIncident } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -10,11 +11,18 @@ const READ_CHUNK = 50;
 /** Explanations that are written together: each transaction costs a dozen statements, and holds the incidents' alerts up. */
 const WRITE_CHUNK = 250;
 
-interface ExplainDeps extends Omit<AnalysisDeps, "options" | "publicUrl"> {
+interface ExplainDeps
+  extends Omit<AnalysisDeps, "options" | "publicUrl" | "sendInvestigate" | "keepReply" | "commands" | "figures"> {
   heuristics: (evidence: Evidence) => HeuristicAnswer;
   /** Why no model is asked by itself, or null when one is. */
   unasked: Unasked | null;
+  /** Whether a model looks into it by itself, in place of being asked once. */
+  isLookedInto: (answer: HeuristicAnswer) => boolean;
+  investigate: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
 }
+
+/** An explanation, and what follows from it. */
+type Explained = ExplainedIncident & { isLookedInto: boolean };
 
 /**
  * Explains a batch of incidents by the heuristics. Pure work on stored rows: a second run finds nothing left to do. An
@@ -25,11 +33,12 @@ export function createExplainer(deps: ExplainDeps) {
   // One pace for all jobs, which are run one after the other.
   const pace = createPace(clock, deps.isBusy);
 
-  function explainOne(incident: ExplainableIncident): ExplainedIncident {
+  function explainOne(incident: ExplainableIncident): Explained {
     const startedMs = clock.monotonicMs();
     const answer = tryHeuristics(incident);
     deps.metrics.explained.inc({ category: answer.category });
-    return { id: incident.id, ...fromHeuristics(answer, deps.unasked, clock.monotonicMs() - startedMs) };
+    const explanation = fromHeuristics(answer, deps.unasked, clock.monotonicMs() - startedMs);
+    return { id: incident.id, ...explanation, isLookedInto: deps.isLookedInto(answer) };
   }
 
   function tryHeuristics(incident: ExplainableIncident): HeuristicAnswer {
@@ -42,8 +51,8 @@ export function createExplainer(deps: ExplainDeps) {
   }
 
   /** Explains them, a few at a time. */
-  async function explainAll(ids: readonly number[], signal: AbortSignal): Promise<ExplainedIncident[]> {
-    const explained: ExplainedIncident[] = [];
+  async function explainAll(ids: readonly number[], signal: AbortSignal): Promise<Explained[]> {
+    const explained: Explained[] = [];
     for (let at = 0; at < ids.length; at += READ_CHUNK) {
       for (const incident of await store.find(ids.slice(at, at + READ_CHUNK))) {
         explained.push(explainOne(incident));
@@ -53,12 +62,18 @@ export function createExplainer(deps: ExplainDeps) {
     return explained;
   }
 
-  async function write(explained: readonly ExplainedIncident[]): Promise<void> {
+  async function write(explained: readonly Explained[]): Promise<void> {
     if (explained.length === 0) return;
     await deps.sql.begin(async (tx) => {
       const written = await writer.explain(tx, explained, { isFirst: true });
-      const questions = written.map((id) => ({ id, actor: null }));
+      const lookedInto = new Set(explained.flatMap(({ id, isLookedInto }) => (isLookedInto ? [id] : [])));
+      const asked = written.filter((id) => !lookedInto.has(id));
+      const questions = asked.map((id) => ({ id, actor: null }));
       if (deps.unasked === null) await deps.sendAsk(tx, questions);
+      await deps.investigate(
+        tx,
+        written.filter((id) => lookedInto.has(id)),
+      );
       if (written.length > 0) await deps.explained(tx, written);
     });
   }

@@ -113,7 +113,7 @@ function evidenceOf(value: unknown, sent: string, notes: string[]): string[] {
     if (line.length < EVIDENCE_CHARS_MIN || !log.includes(line) || kept.length >= EVIDENCE_MAX) dropped++;
     else kept.push(cut(line, CHARS_MAX.line));
   }
-  if (dropped > 0) notes.push(`dropped: ${dropped} of the quoted lines, because the log does not have them`);
+  if (dropped > 0) notes.push(`dropped: ${dropped} of the quoted lines, because what was sent does not have them`);
   return kept;
 }
 
@@ -139,7 +139,7 @@ const THOUGHT_END = "</think>";
  * before its parts, and of these the last one first, since a model corrects itself. Models put fences and sentences around their
  * JSON, break lines inside strings, leave commas behind, and send it as a string of JSON.
  */
-function* objectsIn(text: string): Generator<Record<string, unknown>> {
+export function* objectsIn(text: string): Generator<Record<string, unknown>> {
   const afterThought = text.lastIndexOf(THOUGHT_END) + THOUGHT_END.length;
   if (afterThought >= THOUGHT_END.length) yield* objectsOf(text.slice(afterThought));
   yield* objectsOf(text);

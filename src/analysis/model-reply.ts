@@ -7,9 +7,37 @@ import { redact } from "./redact.ts";
 export interface ModelRequest {
   system: string;
   user: string;
+  /** What was said since, both sides', in order. */
+  more?: readonly DialogueMessage[];
+  /** What the model may call. */
+  tools?: readonly ToolOffer[];
+  /** Its text may be something else than the answer's JSON. */
+  isFree?: boolean;
 }
 
-/** Why there is no text from a model. `bad_request` and `too_large` will be the same next time; the others may pass. */
+/** What a model, or the server, said after the question. */
+export type DialogueMessage =
+  | { role: "user"; content: string }
+  | { role: "assistant"; content: string; calls?: readonly ToolCall[] }
+  | { role: "tool"; callId: string; content: string };
+
+/** A tool as a model is told of it. */
+export interface ToolOffer {
+  name: string;
+  description: string;
+  /** A JSON Schema. */
+  parameters: object;
+}
+
+/** A call that a model asks for; nothing in it was checked. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  /** JSON as a rule. */
+  arguments: string;
+}
+
+/** Why there is no text from a model. `bad_request`, `no_tools` and `too_large` will be the same next time; the others may pass. */
 const MODEL_FAILURES = [
   "no_key",
   "timeout",
@@ -19,6 +47,7 @@ const MODEL_FAILURES = [
   "rate_limited",
   "server_error",
   "bad_request",
+  "no_tools",
   "circuit_open",
   "too_large",
   "empty",
@@ -26,7 +55,7 @@ const MODEL_FAILURES = [
 export type ModelFailureReason = (typeof MODEL_FAILURES)[number];
 
 /** What a call consumed, as far as the endpoint says. */
-interface ModelUsage {
+export interface ModelUsage {
   promptTokens: number;
   completionTokens: number;
   costUsd: number | null;
@@ -36,6 +65,8 @@ interface ModelUsage {
 export interface ModelText {
   ok: true;
   text: string;
+  /** What it wants to know first. */
+  calls: readonly ToolCall[];
   /** Who answered, which may be more exact than who was asked. */
   model: string;
   usage: ModelUsage;
@@ -108,6 +139,14 @@ export function refusedOf<T extends string>(
   const words = message.split(/[^\w]+/);
   const named = sent.find((name) => name === parameter) ?? sent.find((name) => words.includes(name));
   return named ?? (ABOUT_FORMAT.test(message) ? sent.find((name) => name === "response_format") : undefined);
+}
+
+/** What endpoints say where the model, or they, know no tools: OpenRouter, Ollama, vLLM and llama.cpp, the last with status 500. */
+const ABOUT_TOOLS = /\btools?\b|function.?call/i;
+
+/** Whether an endpoint refuses the request for the tools in it. */
+export function refusesTools({ status = 0, message }: TryFailure): boolean {
+  return [400, 404, 422, 500, 501].includes(status) && ABOUT_TOOLS.test(message);
 }
 
 function reasonOf(status: number, body: unknown): ModelFailureReason {

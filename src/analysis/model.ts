@@ -81,13 +81,65 @@ export interface ModelCall {
   took_ms: number | null;
 }
 
+/** One call of a model that looks for itself: what it asked, what came back as it was sent, and what the model wrote as it asked. */
+export interface InvestigationStep {
+  no: number;
+  tool: string;
+  arguments: Record<string, unknown>;
+  said: string | null;
+  command_id: string | null;
+  state: (typeof STEP_STATES)[number];
+  output: string | null;
+  asked_at: Date;
+  ended_at: Date | null;
+}
+
+/** How far a call of an investigation came. */
+export const STEP_STATES = ["asked", "answered", "failed", "refused"] as const;
+/** How far an investigation came. */
+export const INVESTIGATION_STATES = ["queued", "running", "done", "failed"] as const;
+
+/** A model that looks for itself, as people see it. */
+export interface InvestigationView {
+  id: string;
+  /** Who asked for it; null when nobody did. */
+  actor: string | null;
+  state: (typeof INVESTIGATION_STATES)[number];
+  outcome: string | null;
+  why: string | null;
+  model: string;
+  /** tools, json or single; null while it is not known. */
+  protocol: string | null;
+  prompt_tokens: number;
+  completion_tokens: number;
+  cost_usd: number | null;
+  requested_at: Date;
+  started_at: Date | null;
+  ended_at: Date | null;
+  steps: InvestigationStep[];
+}
+
 /** An incident's explanation, what was asked of whom, and what each answered. */
 export interface AnalysisView {
   ai_analysis: string | null;
   ai_solution: string | null;
   analysis: Record<string, unknown> | null;
   calls: ModelCall[];
+  investigations: InvestigationView[];
 }
+
+/** Who has a model look into an incident. */
+export interface InvestigationRequest {
+  /** Who may ask twice, after a crash, chooses the id: there is one investigation of it, and the second is told as the first. */
+  id?: string;
+  incidentId: number;
+  actor: string;
+}
+
+/** Whether it looks. */
+export type InvestigationOutcome =
+  | { ok: true; id: string }
+  | { ok: false; reason: "not_found" | "no_model" | "investigation_off" | "investigation_open"; message: string };
 
 /** Explanations as people ask for them. */
 export interface AnalysisService {
@@ -95,6 +147,10 @@ export interface AnalysisService {
   request(id: number, actor: string): Promise<boolean>;
   /** What was asked of whom, as it was sent, and what each answered. */
   view(id: number): Promise<AnalysisView | undefined>;
+  /** Has a model look for itself, on the incident's own host. */
+  investigate(request: InvestigationRequest): Promise<InvestigationOutcome>;
+  /** Whether there is an investigation of this id. */
+  hasInvestigation(id: string): Promise<boolean>;
 }
 
 /** What became of the question to a model, where it has no answer: the incident says why. */
@@ -110,7 +166,11 @@ export interface StoredAnalysis {
   decisive: string | null;
   by: "heuristic" | "model";
   heuristic: HeuristicAnswer;
-  model: (ModelAnswer & { notes: string[]; model: string }) | Unasked | null;
+  /** `investigation` where the model looked for itself: which, and how many calls it made. */
+  model:
+    | (ModelAnswer & { notes: string[]; model: string; investigation?: { id: string; calls: number } })
+    | Unasked
+    | null;
   took_ms: number;
 }
 
@@ -134,9 +194,15 @@ export function fromHeuristics(heuristic: HeuristicAnswer, unasked: Unasked | nu
 /** A model's words, in place of the heuristics', which stay readable beside them. */
 export function fromModel(
   answer: ModelAnswer,
-  context: { heuristic: HeuristicAnswer; model: string; notes: string[]; tookMs: number },
+  context: {
+    heuristic: HeuristicAnswer;
+    model: string;
+    notes: string[];
+    tookMs: number;
+    investigation?: { id: string; calls: number };
+  },
 ): Explanation {
-  const { heuristic, model, notes, tookMs } = context;
+  const { heuristic, model, notes, tookMs, investigation } = context;
   const command = answer.fix_command === null ? "" : `\n\nNot checked, written by a model: ${answer.fix_command}`;
   return {
     aiAnalysis: answer.explanation === "" ? answer.cause : `${answer.cause}\n\n${answer.explanation}`,
@@ -147,7 +213,7 @@ export function fromModel(
       decisive: answer.evidence[0] ?? heuristic.decisive,
       by: "model",
       heuristic,
-      model: { ...answer, notes, model },
+      model: { ...answer, notes, model, ...(investigation ? { investigation } : {}) },
       took_ms: tookMs,
     },
   };

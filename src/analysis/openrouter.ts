@@ -4,10 +4,11 @@ import { type Fetch, fetchBounded } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { backoffMs } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
-import { isRecord, jsonOf } from "../lib/json.ts";
+import { fieldsOf, isRecord, jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { CATEGORIES } from "./model.ts";
 import {
+  type DialogueMessage,
   failure,
   failureOf,
   failureOfStatus,
@@ -18,6 +19,8 @@ import {
   type ModelRequest,
   type ModelText,
   refusedOf,
+  refusesTools,
+  type ToolCall,
   type TryFailure,
   wordsOf,
 } from "./model-reply.ts";
@@ -36,9 +39,10 @@ const LEFT_OUT_AT_WILL = ["response_format", "max_tokens", "temperature"] as con
 /** An endpoint that failed so often in a row is left alone for so long. */
 const CIRCUIT = { failures: 5, openMs: 30_000 } as const;
 /** These say that the endpoint is alive and that this request was the matter. */
-const ALIVE: ReadonlySet<ModelFailureReason> = new Set(["bad_request", "too_large", "empty"]);
+const ALIVE: ReadonlySet<ModelFailureReason> = new Set(["bad_request", "no_tools", "too_large", "empty"]);
 /** Shown in OpenRouter's statistics; the address is ours to give, not the host's. */
 const TITLE = "OpsPilot";
+const OPENROUTER_HOST = "openrouter.ai";
 const DEFAULT_REFERER = "http://localhost";
 
 export interface ModelClientOptions {
@@ -59,7 +63,7 @@ export interface ModelClientOptions {
 /** The API's answer as endpoints really send it: everything may be missing, and OpenRouter puts errors into it. */
 interface Completion {
   model?: unknown;
-  choices?: { message?: { content?: unknown }; finish_reason?: unknown; error?: unknown }[];
+  choices?: { message?: { content?: unknown; tool_calls?: unknown }; finish_reason?: unknown; error?: unknown }[];
   usage?: { prompt_tokens?: unknown; completion_tokens?: unknown; cost?: unknown };
   error?: unknown;
 }
@@ -81,8 +85,8 @@ type Tried = (ModelText | TryFailure) & { isCut?: boolean };
  */
 export function createModelClient(options: ModelClientOptions) {
   const { apiKey, baseUrl, timeoutMs, clock, log, circuit = CIRCUIT, isCrowded = () => false } = options;
-  const isOpenRouter = hostOf(baseUrl) === "openrouter.ai";
-  const isConfigured = apiKey !== null || !isOpenRouter;
+  const isOpenRouter = hostOf(baseUrl) === OPENROUTER_HOST;
+  const isConfigured = isAskable(apiKey, baseUrl);
   const sdk = createSdk(options);
   const breaker = circuitBreaker(
     handleWhenResult((reply) => {
@@ -94,6 +98,7 @@ export function createModelClient(options: ModelClientOptions) {
   let openedAtMs = 0;
   let leftOut: ReadonlySet<string> = new Set<string>();
   let tokensMax = COMPLETION_TOKENS_MAX;
+  let takesTools = true;
 
   breaker.onBreak(() => {
     openedAtMs = clock.monotonicMs();
@@ -116,7 +121,12 @@ export function createModelClient(options: ModelClientOptions) {
     for (;;) {
       const shape = { isOpenRouter, leftOut, tokensMax };
       const reply = await tryOnce(request, shape, signal);
-      const sent = LEFT_OUT_AT_WILL.filter((name) => !shape.leftOut.has(name));
+      if (!reply.ok && request.tools && refusesTools(reply)) {
+        takesTools = false;
+        log.info({ host: hostOf(baseUrl) }, "the model takes no tool calls, it is asked for JSON from now on");
+        return { ...failure("no_tools", reply.message), canPass: false };
+      }
+      const sent = LEFT_OUT_AT_WILL.filter((name) => !shape.leftOut.has(name) && isAsked(name, request));
       const refused = reply.ok ? undefined : refusedOf(reply, sent);
       if (refused !== undefined) {
         leftOut = new Set([...leftOut, refused]);
@@ -159,6 +169,8 @@ export function createModelClient(options: ModelClientOptions) {
   return {
     /** False when there is nobody to ask: openrouter.ai without a key. */
     isConfigured,
+    /** False once the endpoint has refused them. */
+    takesTools: () => takesTools,
     /** Never throws. The signal ends the call early, for a stop of the server. */
     async ask(request: ModelRequest, stop?: AbortSignal): Promise<ModelReply> {
       if (!isConfigured) return withoutDetails(failure("no_key", "there is no OPENROUTER_KEY"));
@@ -174,6 +186,11 @@ export function createModelClient(options: ModelClientOptions) {
       }
     },
   };
+}
+
+/** Whether there is anybody to ask: openrouter.ai needs a key. */
+export function isAskable(apiKey: string | null, baseUrl: string): boolean {
+  return apiKey !== null || hostOf(baseUrl) !== OPENROUTER_HOST;
 }
 
 export type ModelClient = ReturnType<typeof createModelClient>;
@@ -199,19 +216,35 @@ function createSdk({ apiKey, baseUrl, timeoutMs, publicUrl, fetch: inner }: Mode
   });
 }
 
-function bodyOf({ system, user }: ModelRequest, model: string, { isOpenRouter, leftOut, tokensMax }: Shape) {
+function bodyOf(request: ModelRequest, model: string, { isOpenRouter, leftOut, tokensMax }: Shape) {
+  const { system, user, more = [], tools } = request;
   const wanted = { response_format: responseFormat(), temperature: 0, max_tokens: tokensMax };
   return {
     model,
-    messages: [
-      { role: "system", content: system },
-      { role: "user", content: user },
-    ],
-    ...Object.fromEntries(Object.entries(wanted).filter(([name]) => !leftOut.has(name))),
+    messages: [{ role: "system", content: system }, { role: "user", content: user }, ...more.map(messageOf)],
+    ...Object.fromEntries(Object.entries(wanted).filter(([name]) => !leftOut.has(name) && isAsked(name, request))),
+    ...(tools ? { tools: tools.map((offer) => ({ type: "function", function: offer })) } : {}),
     stream: false,
     // Others refuse parameters that they do not know.
     ...(isOpenRouter ? { usage: { include: true } } : {}),
   };
+}
+
+/** The answer's form is asked for where nothing but the answer may come. */
+function isAsked(name: string, { isFree = false }: ModelRequest): boolean {
+  return name !== "response_format" || !isFree;
+}
+
+function messageOf(message: DialogueMessage) {
+  if (message.role === "tool") return { role: "tool", tool_call_id: message.callId, content: message.content };
+  if (message.role === "user" || !message.calls?.length) return { role: message.role, content: message.content };
+  const calls = message.calls.map(({ id, name, arguments: text }) => ({
+    id,
+    type: "function",
+    // Endpoints refuse a whole dialogue for a name, or JSON, that their own model made up.
+    function: { name: name.replaceAll(/[^\w-]/g, "_").slice(0, 64), arguments: isRecord(jsonOf(text)) ? text : "{}" },
+  }));
+  return { role: "assistant", content: message.content === "" ? null : message.content, tool_calls: calls };
 }
 
 const responseFormat = () => ({
@@ -228,12 +261,36 @@ function textOf(answer: unknown, asked: string, tookMs: number): Tried {
   if (error) return failureOfStatus(statusOf(error), wordsOf(error) || "no further explanation", undefined, error);
   const isCut = choice?.finish_reason === "length";
   const text = contentOf(choice?.message?.content);
-  if (text.trim() === "") {
+  const calls = callsOf(choice?.message?.tool_calls);
+  if (text.trim() === "" && calls.length === 0) {
     const why = isCut ? "the model used up its tokens before it said anything" : "the model said nothing";
     return { ...failure("empty", why), isCut };
   }
   const model = typeof completion.model === "string" ? completion.model : asked;
-  return { ok: true, text, model, usage: usageOf(completion), tookMs, isCut };
+  return { ok: true, text, calls, model, usage: usageOf(completion), tookMs, isCut };
+}
+
+/** More at once no model has reason for. */
+const CALLS_MAX = 16;
+const CALL_ID_CHARS_MAX = 200;
+const CALL_NAME_CHARS_MAX = 100;
+const CALL_ARGUMENTS_CHARS_MAX = 4_000;
+
+/** Of bounded length: they are sent back, and kept. */
+function callsOf(calls: unknown): ToolCall[] {
+  const all = (Array.isArray(calls) ? calls : []).slice(0, CALLS_MAX).map(fieldsOf);
+  return all.flatMap(({ id, function: wanted }, at) => {
+    const { name, arguments: given } = fieldsOf(wanted);
+    if (typeof name !== "string") return [];
+    const text = typeof given === "string" ? given : JSON.stringify(given ?? {});
+    return [
+      {
+        id: typeof id === "string" && id !== "" ? id.slice(0, CALL_ID_CHARS_MAX) : `call_${at}`,
+        name: name.slice(0, CALL_NAME_CHARS_MAX),
+        arguments: text.slice(0, CALL_ARGUMENTS_CHARS_MAX),
+      },
+    ];
+  });
 }
 
 /** A text, or parts of which only texts count: what a model thought is none. */

@@ -1,14 +1,21 @@
 import type { Sql, TransactionSql } from "postgres";
 import { Counter, type Registry } from "prom-client";
+import type { AnnouncementService } from "../announcements/model.ts";
+import type { CommandService } from "../commands/model.ts";
+import type { FigureService } from "../figures/model.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Fetch } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { createAnswers } from "./answers.ts";
 import { createAsker } from "./ask.ts";
+import { createCalls } from "./calls.ts";
 import { createExplainer } from "./explain.ts";
 import { createHeuristics } from "./heuristics.ts";
-import type { AnalysisService } from "./model.ts";
-import { createModelClient } from "./openrouter.ts";
+import { createInvestigations } from "./investigation/service.ts";
+import { createInvestigationStore } from "./investigation/store.ts";
+import type { AnalysisService, Category } from "./model.ts";
+import { createModelClient, isAskable } from "./openrouter.ts";
 import { createSlots } from "./slots.ts";
 import type { AnalysisStore } from "./store.ts";
 
@@ -20,6 +27,8 @@ interface AnalysisOptions {
   timeoutMs: number;
   auto: boolean;
   dailyLimit: number;
+  /** When a model looks for itself: never, on request, by itself too where the rules know nothing, or always. */
+  investigate: "off" | "request" | "unknown" | "all";
 }
 
 export interface AnalysisDeps {
@@ -36,6 +45,12 @@ export interface AnalysisDeps {
     questions: readonly { id: number; actor: string | null }[],
     delaySeconds?: number,
   ) => Promise<void>;
+  /** Sends investigations as jobs. */
+  sendInvestigate: (tx: TransactionSql, ids: readonly string[]) => Promise<void>;
+  commands: Pick<CommandService, "exec" | "get">;
+  figures: Pick<FigureService, "ofAgent">;
+  /** Says beneath an incident's messages how an investigation fares. */
+  keepReply: AnnouncementService["keepReply"];
   /** What follows once incidents are explained for the first time, in that transaction: people may be told. */
   explained: (tx: TransactionSql, ids: readonly number[]) => Promise<void>;
   isBusy: () => boolean;
@@ -50,8 +65,19 @@ export function createAnalysis(deps: AnalysisDeps) {
   const heuristics = createHeuristics();
   const slots = createSlots({ ...deps, ...options });
   const client = createModelClient({ ...deps, ...options, apiKey: options.key, isCrowded: slots.isCrowded });
-  const explainer = createExplainer({ ...deps, heuristics, unasked: unaskedOf(options, client.isConfigured) });
-  const asker = createAsker({ ...deps, client, slots, heuristics });
+  const calls = createCalls({ ...deps, client });
+  const answers = createAnswers({ ...deps, heuristics, isConfigured: client.isConfigured });
+  const asker = createAsker({ ...deps, client, slots, calls, answers });
+  const investigationStore = createInvestigationStore(sql);
+  const shared = { ...deps, client, slots, calls, answers };
+  const investigations = createInvestigations({ ...shared, incidents: store, store: investigationStore });
+  const explainer = createExplainer({
+    ...deps,
+    heuristics,
+    unasked: unaskedOf(options, client.isConfigured),
+    isLookedInto: ({ category }) => client.isConfigured && looksByItself(options.investigate, category),
+    investigate: investigations.begin,
+  });
 
   const service: AnalysisService = {
     async request(id, actor) {
@@ -63,9 +89,34 @@ export function createAnalysis(deps: AnalysisDeps) {
       });
       return true;
     },
-    view: (id) => store.view(id),
+    async view(id) {
+      const view = await store.view(id);
+      return view && { ...view, investigations: await investigations.view(id) };
+    },
+    investigate: investigations.request,
+    hasInvestigation: investigations.has,
   };
-  return { explain: explainer.explain, ask: asker.ask, service };
+  return {
+    explain: explainer.explain,
+    ask: asker.ask,
+    investigate: investigations.run,
+    giveUpInvestigation: investigations.giveUp,
+    deletions: [store.deleteOld, investigations.deleteOld],
+    service,
+  };
+}
+
+/** Whether there is a model, and people may have it look into incidents. */
+export function mayInvestigate({
+  key,
+  baseUrl,
+  investigate,
+}: Pick<AnalysisOptions, "key" | "baseUrl" | "investigate">) {
+  return investigate !== "off" && isAskable(key, baseUrl);
+}
+
+function looksByItself(mode: AnalysisOptions["investigate"], category: Category): boolean {
+  return mode === "all" || (mode === "unknown" && category === "unknown");
 }
 
 /** Why no model is asked by itself; null when one is. */
@@ -99,6 +150,18 @@ export function createAnalysisMetrics(registry: Registry) {
     cost: new Counter({
       name: "opspilot_model_cost_usd_total",
       help: "What the language model's provider said that its answers cost",
+      registers,
+    }),
+    investigations: new Counter({
+      name: "opspilot_investigations_total",
+      help: "Investigations by a language model, by what came of them",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    looks: new Counter({
+      name: "opspilot_investigation_calls_total",
+      help: "Calls of models that look for themselves, by what came of them",
+      labelNames: ["state"],
       registers,
     }),
     gaveUp: new Counter({

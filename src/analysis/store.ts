@@ -24,7 +24,10 @@ export interface Surroundings {
 }
 
 /** A call that is about to be made. */
-type NewCall = Record<"model" | "endpoint" | "questionHash" | "system" | "prompt", string> & { incidentId: number };
+type NewCall = Record<"model" | "endpoint" | "questionHash" | "system" | "prompt", string> & {
+  incidentId: number;
+  investigationId: string | null;
+};
 
 /** How a call ended. */
 interface CallOutcome {
@@ -74,12 +77,12 @@ export function createAnalysisStore(sql: Sql, feedback = NOBODY) {
 
     /** Notes a call that is about to be made; undefined when the day's budget (UTC) is spent. */
     async beginCall(call: NewCall, dailyLimit: number): Promise<number | undefined> {
-      const { incidentId, model, endpoint, questionHash, system, prompt } = call;
+      const { incidentId, investigationId, model, endpoint, questionHash, system, prompt } = call;
       const [row] = await sql.begin(async (tx) => {
         await tx`select pg_advisory_xact_lock(${LockKey.budget})`;
         return tx<{ id: string }[]>`
-          insert into model_calls (incident_id, model, endpoint, question_hash, system, prompt)
-          select ${incidentId}, ${model}, ${endpoint}, ${questionHash}, ${system}, ${prompt}
+          insert into model_calls (incident_id, investigation_id, model, endpoint, question_hash, system, prompt)
+          select ${incidentId}, ${investigationId}::uuid, ${model}, ${endpoint}, ${questionHash}, ${system}, ${prompt}
           where (select count(*) from model_calls where asked_at >= date_trunc('day', now(), 'UTC')) < ${dailyLimit}
           returning id`;
       });
@@ -93,7 +96,7 @@ export function createAnalysisStore(sql: Sql, feedback = NOBODY) {
         where id = ${id}`;
     },
 
-    async view(id: number): Promise<AnalysisView | undefined> {
+    async view(id: number): Promise<Omit<AnalysisView, "investigations"> | undefined> {
       const [row] = await sql`select ai_analysis, ai_solution, analysis from incidents where id = ${id}`;
       if (!row) return undefined;
       const calls = await sql<ModelCall[]>`

@@ -12,7 +12,7 @@
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import { OVER_BEFORE } from "./decide.ts";
-import type { View } from "./model.ts";
+import type { Reply, View } from "./model.ts";
 import type { OutletDeps } from "./outlet.ts";
 import type { BehindRow, DueRow, OutletStore, Shown } from "./outlet-store.ts";
 import type { Pacer } from "./pacer.ts";
@@ -83,13 +83,21 @@ export function createDelivery(deps: OutletCalls) {
 
   async function deliverReply(row: DueRow, signal: AbortSignal): Promise<void> {
     const { reply } = notifier;
-    const { content } = row;
+    const { content, externalId } = row;
     if (reply === null || content === null) return store.failed(row, "this outlet has no threads");
+    if (externalId !== null) return editReply(row, content, externalId, signal);
     if (row.beneathState !== "sent") return store.failed(row, "there is no message to say it beneath");
     if (row.state === "unknown" && row.unknowns > 1) return giveUp(row, "nobody knows whether it came through, twice");
     await attempt(row, null, signal, async (limit) => {
-      await reply(row.beneath, row.subject, content, limit);
-      return { externalId: null };
+      return { externalId: await reply(row.beneath, row.subject, content, limit) };
+    });
+  }
+
+  /** An edit that may have come through can be made again: it shows the same. */
+  async function editReply(row: DueRow, content: Reply, externalId: string, signal: AbortSignal): Promise<void> {
+    await attempt(row, null, signal, async (limit) => {
+      await notifier.editReply?.(externalId, content, limit);
+      return { externalId };
     });
   }
 

@@ -61,6 +61,8 @@ export interface IncidentView {
   decisions: DecisionLine[];
   /** Which buttons make sense now. */
   can: Record<DecisionAction, boolean>;
+  /** A model may look into it on request. */
+  canInvestigate?: boolean;
   /** The dashboard's page of it; null without PUBLIC_URL. */
   url: string | null;
 }
@@ -126,10 +128,12 @@ export interface Notifier {
    * Where it is not given, the next message is the question.
    */
   reach?(signal: AbortSignal): Promise<void>;
-  /** Null where the outlet has no threads. */
+  /** Resolves with the reply's own id, null where the outlet gives none. Null where the outlet has no threads. */
   readonly reply:
-    | ((externalId: string | null, subject: string, reply: Reply, signal: AbortSignal) => Promise<void>)
+    | ((externalId: string | null, subject: string, reply: Reply, signal: AbortSignal) => Promise<string | null>)
     | null;
+  /** Shows another text in a reply that has an id; where it is not given, a reply stays as it was first said. */
+  editReply?(externalId: string, reply: Reply, signal: AbortSignal): Promise<void>;
 }
 
 /** Announcements as other features use them. */
@@ -139,6 +143,11 @@ export interface AnnouncementService {
    * the outlet: at once when the transaction changes the incident, too.
    */
   reply(sql: Sql | TransactionSql, incidentId: number, subject: string, reply: Reply): Promise<void>;
+  /**
+   * The same for what goes on: one reply for each `subject`, which is edited to what was said last. Nothing where people were not told
+   * of the incident.
+   */
+  keepReply(sql: Sql | TransactionSql, incidentId: number, subject: string, reply: Reply): Promise<void>;
   /** The incident that a message is about; undefined when the message is none of ours. */
   incidentOf(outlet: string, externalId: string): Promise<number | undefined>;
   /** Whether a message of the incident may stand in the outlet already, although nobody has heard so yet. */

@@ -62,6 +62,8 @@ export interface DueRow {
   /** Of the second message of a storm: which storm. */
   stormId: number | null;
   content: Reply | null;
+  /** Of a reply that was said already, and is to show another text. */
+  externalId: string | null;
   attempts: number;
   unknowns: number;
   attemptedAt: Date | null;
@@ -187,7 +189,8 @@ export function createOutletStore(
     async nextDue(): Promise<DueRow | undefined> {
       const [row] = await sql<DueRow[]>`
         select a.id::int, a.kind, a.incident_id as "incidentId", a.subject, a.state, a.why, a.storm_id::int as "stormId",
-          case when a.kind = 'reply' then a.content end as content, a.attempts, a.unknowns, a.attempted_at as "attemptedAt",
+          case when a.kind = 'reply' then a.content end as content,
+          case when a.kind = 'reply' then a.external_id end as "externalId", a.attempts, a.unknowns, a.attempted_at as "attemptedAt",
           m.external_id as beneath, m.state as "beneathState",
           coalesce(i.status = 'resolved' and i.severity is distinct from 'critical', false) as "isOver"
         from announcements a
@@ -243,9 +246,13 @@ export function createOutletStore(
     /** It stands there. What it shows is null where that is not known: then it is edited. */
     async sent(row: DueRow, externalId: string | null, shown: Shown | null, data: object): Promise<void> {
       const isFirst = row.kind === "incident" && row.subject === "";
-      const update = sql`state = 'sent', external_id = ${externalId}, sent_at = now(), last_error = null, unknowns = 0,
-          shown_hash = ${shown?.hash ?? null}, shown_revision = ${shown?.revision ?? null}, next_attempt_at = now(),
-          closed_at = case when kind = 'reply' or subject <> '' then now() end
+      // What was said anew meanwhile is said next.
+      const isOutdated = sql`(kind = 'reply' and ${externalId}::text is not null
+        and content is distinct from ${sql.json(row.content as never)}::jsonb)`;
+      const update = sql`state = case when ${isOutdated} then 'waiting' else 'sent' end, external_id = ${externalId},
+          sent_at = now(), last_error = null, unknowns = 0, shown_hash = ${shown?.hash ?? null},
+          shown_revision = ${shown?.revision ?? null}, next_attempt_at = now(),
+          closed_at = case when (kind = 'reply' or subject <> '') and not ${isOutdated} then now() end
         where id = ${row.id} and attempts = ${row.attempts} and state in ('sending', 'unknown')`;
       await settle(isFirst ? row.incidentId : null, "announced", data, update);
     },

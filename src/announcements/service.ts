@@ -17,6 +17,8 @@ interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" |
   writer: Pick<IncidentWriter, "note" | "wake">;
   feedback: Pick<FeedbackService, "about">;
   publicUrl: string | null;
+  /** Whether a model looks into incidents on request. */
+  mayInvestigate?: boolean;
   /** Within which what comes again flaps. */
   groupWindowMs?: number;
   registry: Registry;
@@ -51,6 +53,11 @@ export function createAnnouncements(deps: AnnouncementDeps) {
     },
     async reply(query, incidentId, subject, said) {
       await store.addReply(query, incidentId, subject, said, threaded);
+      await deps.writer.wake(query);
+    },
+    async keepReply(query, incidentId, subject, said) {
+      const names = notifiers.filter((one) => one.editReply !== undefined).map((one) => one.outlet);
+      await store.keepReply(query, incidentId, subject, said, names);
       await deps.writer.wake(query);
     },
     incidentOf: store.incidentOf,

@@ -31,6 +31,28 @@ export function createAnnouncementStore(sql: Sql) {
         on conflict do nothing`;
     },
 
+    /** A reply that is edited to what was said last, beneath messages that stand, or are about to. */
+    async keepReply(
+      query: Sql | TransactionSql,
+      incidentId: number,
+      subject: string,
+      reply: Reply,
+      outlets: readonly string[],
+    ): Promise<void> {
+      await query`
+        insert into announcements (kind, incident_id, outlet, subject, state, why, content)
+        select 'reply', incident_id, outlet, ${subject}, 'waiting', 'asked for', ${query.json(reply as never)}
+        from announcements
+        where incident_id = ${incidentId} and kind = 'incident' and subject = '' and outlet = any(${outlets as string[]}::text[])
+          and state in ('waiting', 'sending', 'sent', 'unknown')
+        on conflict (incident_id, outlet, kind, subject) do update set content = excluded.content,
+          state = case announcements.state when 'sent' then 'waiting' else announcements.state end,
+          closed_at = case announcements.state when 'sent' then null else announcements.closed_at end,
+          next_attempt_at = case announcements.state when 'sent' then now() else announcements.next_attempt_at end
+        where announcements.content is distinct from excluded.content
+          and (announcements.state <> 'sent' or announcements.external_id is not null)`;
+    },
+
     async incidentOf(outlet: string, externalId: string): Promise<number | undefined> {
       const [row] = await sql<{ id: number | null }[]>`
         select incident_id as id from announcements

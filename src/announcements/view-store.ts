@@ -23,8 +23,9 @@ export function createViews(deps: {
   feedback: Pick<FeedbackService, "about">;
   publicUrl: string | null;
   groupWindowMs?: number;
+  mayInvestigate?: boolean;
 }) {
-  const { store, publicUrl, groupWindowMs = GROUP_WINDOW_MS } = deps;
+  const { store, publicUrl, groupWindowMs = GROUP_WINDOW_MS, mayInvestigate = false } = deps;
 
   async function incident(id: number, why: string): Promise<BuiltView | undefined> {
     // First: what changes while the rest is read changes this too, and is shown by the next edit.
@@ -63,6 +64,7 @@ export function createViews(deps: {
       consequencesTotal: consequences[0]?.total ?? 0,
       decisions,
       can: possibleActions({ ...facts, decisions }),
+      ...(mayInvestigate && facts.status !== "resolved" && !isDeleted ? { canInvestigate: true } : {}),
       url: publicUrl === null ? null : `${publicUrl}/app/incidents/${id}`,
     };
     return { view: { kind: "incident", incident: view }, revision };
@@ -151,6 +153,7 @@ type Found =
   | "why"
   | "url"
   | "can"
+  | "canInvestigate"
   | "flapping"
   | "learnt"
   | "feedback"

@@ -29,9 +29,9 @@ export async function runAgent(flags: AgentFlags, stop: AbortSignal): Promise<nu
     config,
     version: VERSION,
     createCollectors: () => createCollectors(config.collectors, tools),
-    createExecutor() {
+    createExecutor(collectors) {
       const ledger = openLedger({ ...tools, dir: statePaths(config.stateDir).commands });
-      return createExecutor({ ...tools, allow: config.allow, ledger });
+      return createExecutor({ ...tools, allow: config.allow, ledger, about: { version: VERSION, collectors } });
     },
   });
   log.info({ version: VERSION, server: config.server.url, dir: config.stateDir }, "the agent runs");

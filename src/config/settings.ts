@@ -48,6 +48,7 @@ export const RawSettings = Type.Partial(
     AI_MODEL: setting("^[\\x21-\\x7e]{1,200}$", "a model's name"),
     AI_TIMEOUT: duration("a duration such as 20s, from 1s to 5m"),
     AI_AUTO: choice("on", "off"),
+    AI_INVESTIGATE: choice("off", "request", "unknown", "all"),
     AI_DAILY_LIMIT: setting("^\\d{1,9}$", "a whole number of calls a day"),
     SLACK_WEBHOOK_URL: setting("^https?://", "the https URL of an incoming webhook"),
     SLACK_TOKEN: setting("^xox[a-zA-Z]-[\\x21-\\x7e]{4,500}$", "a bot token, which begins with xoxb-"),

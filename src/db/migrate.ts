@@ -14,6 +14,7 @@ import urgency from "../../drizzle/0009_urgency.sql" with { type: "text" };
 import feedback from "../../drizzle/0010_feedback.sql" with { type: "text" };
 import history from "../../drizzle/0011_history.sql" with { type: "text" };
 import access from "../../drizzle/0012_access.sql" with { type: "text" };
+import investigations from "../../drizzle/0013_investigations.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -142,6 +143,7 @@ const FILES: Readonly<Record<string, string>> = {
   "0010_feedback": feedback,
   "0011_history": history,
   "0012_access": access,
+  "0013_investigations": investigations,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

@@ -216,6 +216,8 @@ export const modelCalls = pgTable(
   {
     id: rowId(),
     incidentId: integer("incident_id").notNull(),
+    /** Of which it is one turn: then `prompt` holds what this turn added. */
+    investigationId: uuid("investigation_id"),
     askedAt: at("asked_at").notNull().defaultNow(),
     model: varchar("model", { length: 255 }).notNull(),
     endpoint: varchar("endpoint", { length: 255 }).notNull(),

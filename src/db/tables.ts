@@ -2,6 +2,7 @@ import * as accessSchema from "./access-schema.ts";
 import * as feedbackSchema from "./feedback-schema.ts";
 import * as figuresSchema from "./figures-schema.ts";
 import * as fleetSchema from "./fleet-schema.ts";
+import * as investigationSchema from "./investigation-schema.ts";
 import * as schema from "./schema.ts";
 import * as sessionSchema from "./session-schema.ts";
 
@@ -11,6 +12,7 @@ export const DECLARED = {
   ...accessSchema,
   ...fleetSchema,
   ...figuresSchema,
+  ...investigationSchema,
   ...sessionSchema,
   ...feedbackSchema,
 };

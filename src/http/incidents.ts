@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
-import type { AnalysisService } from "../analysis/model.ts";
+import { type AnalysisService, INVESTIGATION_STATES, STEP_STATES } from "../analysis/model.ts";
 import { DECISION_STATES, type DecisionService } from "../decisions/model.ts";
 import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
@@ -132,11 +132,45 @@ const ModelCallSchema = api.resource("ModelCall", {
   cost_usd: api.nullable(Type.Number()),
   took_ms: api.nullable(Type.Integer()),
 });
+const InvestigationStepSchema = api.resource("InvestigationStep", {
+  no: Type.Integer(),
+  tool: Type.String(),
+  arguments: api.AnyObject,
+  said: api.nullable(Type.String({ description: "what the model wrote as it asked" })),
+  command_id: api.nullable(api.Uuid),
+  state: api.oneOf(STEP_STATES),
+  output: api.nullable(Type.String({ description: "what came back, as it was sent to the model: redacted and cut" })),
+  asked_at: api.Instant,
+  ended_at: api.nullable(api.Instant),
+});
+const InvestigationSchema = api.resource("Investigation", {
+  id: api.Uuid,
+  actor: api.nullable(Type.String({ description: "who asked for it; null when nobody did" })),
+  state: api.oneOf(INVESTIGATION_STATES),
+  outcome: api.nullable(Type.String()),
+  why: api.nullable(Type.String()),
+  model: Type.String(),
+  protocol: api.nullable(Type.String({ description: "tools, json, or single where it asked nothing" })),
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  cost_usd: api.nullable(Type.Number()),
+  requested_at: api.Instant,
+  started_at: api.nullable(api.Instant),
+  ended_at: api.nullable(api.Instant),
+  steps: Type.Array(InvestigationStepSchema),
+});
+/** What explains an incident, as the API shows it. */
+export type AnalysisShown = Static<typeof AnalysisSchema>;
 const AnalysisSchema = api.resource("Analysis", {
   ai_analysis: api.nullable(Type.String()),
   ai_solution: api.nullable(Type.String()),
   analysis: api.nullable(api.AnyObject),
   calls: Type.Array(ModelCallSchema),
+  investigations: Type.Array(InvestigationSchema),
+});
+const InvestigationRequested = api.resource("InvestigationRequested", {
+  status: Type.Literal("queued"),
+  investigation_id: api.Uuid,
 });
 const Request = api.resource("AnalysisRequest", { status: Type.Literal("queued") });
 
@@ -279,11 +313,30 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           api.answers(202, Request, 404),
         ),
       )
+      .post(
+        "/incidents/:id/investigate",
+        async ({ params, request, server, set }) => {
+          const outcome = await analysis.investigate({ incidentId: params.id, actor: actorOf(request, server) });
+          if (!outcome.ok && outcome.reason === "not_found") throw notFound("incident");
+          if (!outcome.ok) throw new HttpProblem(409, outcome.reason, outcome.message);
+          set.status = 202;
+          return { status: "queued" as const, investigation_id: outcome.id };
+        },
+        operator(
+          "Have a model look for itself, on the incident's own host, by what changes nothing there",
+          { params: api.NUMBER_PARAMS },
+          api.answers(202, InvestigationRequested, 404, 409),
+        ),
+      )
       .get(
         "/incidents/:id/analysis",
         async ({ params }) => {
           const view = existing("incident", await analysis.view(params.id));
-          return { ...view, calls: view.calls.map(api.onWire) };
+          const investigations = view.investigations.map((one) => ({
+            ...api.onWire(one),
+            steps: one.steps.map(api.onWire),
+          }));
+          return { ...view, calls: view.calls.map(api.onWire), investigations };
         },
         viewer(
           "What explains an incident: what was asked of whom, and what each answered",

@@ -50,6 +50,7 @@ export interface Incident {
  *
  *   opened, repeated, superseded      alerts, with why they are an incident of their own or belong together
  *   analysis_requested, given_up      explaining
+ *   investigation_requested, looked, look_refused, investigation_failed   a model looks for itself; what it asks the host is a command
  *   announced, withheld, announcement_failed, consequence, silence.created, silence.ended
  *   decided                           a person pressed a button: {decision_id, action, variant, name, outlet}
  *   command, result, command.expired  what was asked of the host, and its answer; `command_id` says which

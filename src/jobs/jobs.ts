@@ -272,6 +272,8 @@ interface JobPayloads {
   "incidents.explain": { ids: number[] };
   /** One incident that a model is asked about. */
   "incidents.ask": { id: number; actor: string | null };
+  /** One investigation. */
+  "incidents.investigate": { id: string };
 }
 export type QueueName = keyof JobPayloads;
 

@@ -3,6 +3,8 @@ import { matchesGlob } from "../lib/glob.ts";
 /** Names of units and containers: no leading dash, nothing a shell would read, so that they can follow `--` as they are. */
 export const TARGET_NAME = /^[A-Za-z0-9][A-Za-z0-9:_.@\\-]{0,254}$/;
 
+type CommandField = "service" | "container" | "lines" | "since_s" | "priority" | "pattern" | "failed";
+
 /**
  * The closed vocabulary: what a server may ask of an agent, and nothing else, with what each command takes. Their schemas stand in
  * command-schemas.ts: the page knows the words, and does without the library that checks them.
@@ -12,12 +14,15 @@ export const COMMAND_FIELDS = {
   start_service: ["service"],
   stop_service: ["service"],
   service_status: ["service"],
-  get_logs: ["service", "lines"],
+  get_logs: ["service", "lines", "since_s", "priority", "pattern"],
+  list_units: ["failed", "pattern"],
   restart_container: ["container"],
-  container_logs: ["container", "lines"],
+  container_logs: ["container", "lines", "since_s", "pattern"],
+  container_inspect: ["container"],
   host_report: [],
+  agent_facts: [],
   ping: [],
-} as const satisfies Record<string, readonly ("service" | "container" | "lines")[]>;
+} as const satisfies Record<string, readonly CommandField[]>;
 
 export type CommandName = keyof typeof COMMAND_FIELDS;
 
@@ -36,6 +41,12 @@ export function isTargetName(text: string): boolean {
 
 /** So many of the last lines are shown where nobody says how many. */
 export const LOG_LINES = 100;
+/** And at most; of them a pattern chooses. */
+export const LOG_LINES_MAX = 10_000;
+
+/** As the journal ranks its lines, the gravest first; a priority stands for itself and all before it. */
+export const LOG_PRIORITIES = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"] as const;
+export type LogPriority = (typeof LOG_PRIORITIES)[number];
 
 /** What a command acts on, for the rule of one open command per agent, command and target; empty for the host itself. */
 export function commandTarget(params: Record<string, unknown>): string {
@@ -54,8 +65,11 @@ export interface AllowEntry {
 export const READ_ONLY_COMMANDS: readonly CommandName[] = [
   "service_status",
   "get_logs",
+  "list_units",
   "container_logs",
+  "container_inspect",
   "host_report",
+  "agent_facts",
   "ping",
 ];
 
@@ -63,7 +77,7 @@ export const READ_ONLY_COMMANDS: readonly CommandName[] = [
 const NOTHING = "none";
 const ENTRIES_MAX = 1000;
 const PATTERN_SHAPE = /^[A-Za-z0-9:_.@\\*?-]{1,255}$/;
-const WITHOUT_TARGET: readonly CommandName[] = ["host_report", "ping"];
+const WITHOUT_TARGET: readonly CommandName[] = ["list_units", "host_report", "agent_facts", "ping"];
 
 /** What systemd calls its units' kinds; a name without one of these is a service. */
 const UNIT_KIND = /\.(service|socket|timer|path|mount|automount|swap|target|slice|scope|device)$/;
@@ -142,9 +156,13 @@ export function isUnitCommand(command: CommandName): boolean {
   return (COMMAND_FIELDS[command] as readonly string[]).includes("service");
 }
 
-/** The unit or container must match; names of services are compared without `.service` unless the pattern ends in a kind. */
+/** The unit or container must match. */
 function matchesTarget({ command, pattern }: AllowEntry, target: string): boolean {
-  if (!isUnitCommand(command)) return matchesGlob(pattern, target);
-  const name = unitName(target);
+  return isUnitCommand(command) ? matchesUnit(pattern, target) : matchesGlob(pattern, target);
+}
+
+/** Names of services are compared without `.service` unless the pattern ends in a kind. */
+export function matchesUnit(pattern: string, unit: string): boolean {
+  const name = unitName(unit);
   return matchesGlob(pattern, UNIT_KIND.test(pattern) ? name : name.replace(/\.service$/, ""));
 }

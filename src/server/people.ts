@@ -1,7 +1,7 @@
 import type { TransactionSql } from "postgres";
 import { CATEGORIES } from "../analysis/model.ts";
 import { redact } from "../analysis/redact.ts";
-import { createAnalysis, createAnalysisMetrics } from "../analysis/service.ts";
+import { createAnalysis, createAnalysisMetrics, mayInvestigate } from "../analysis/service.ts";
 import { longestAskS } from "../analysis/slots.ts";
 import { createAnalysisStore } from "../analysis/store.ts";
 import { createAnnouncements } from "../announcements/service.ts";
@@ -11,6 +11,7 @@ import { createDecisions } from "../decisions/service.ts";
 import { createDecisionStore } from "../decisions/store.ts";
 import { createFeedback } from "../feedback/service.ts";
 import { createFeedbackStore } from "../feedback/store.ts";
+import type { FigureService } from "../figures/model.ts";
 import { createChangeStore } from "../incidents/change-store.ts";
 import { createCountStore } from "../incidents/count-store.ts";
 import { createHistoryStore } from "../incidents/history-store.ts";
@@ -34,6 +35,7 @@ const FOLLOWERS_STOP_MS = 6_000;
 
 export interface PeopleDeps extends ServerParts {
   commands: CommandService;
+  figures: Pick<FigureService, "ofAgent">;
   /** Whether no other node lives. */
   isAlone: () => boolean;
   /** Whether ingest is behind. */
@@ -67,6 +69,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     groupWindowMs: config.incidentGroupWindowMs,
     muters: mutersInOrder(silences.muter),
     publicUrl: config.publicUrl,
+    mayInvestigate: mayInvestigate(config.ai),
   });
 
   const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
@@ -81,6 +84,13 @@ export function createPeopleSide(deps: PeopleDeps) {
     fetch: createFetch(via),
     publicUrl: config.publicUrl,
     sendAsk: (query, questions, delaySeconds) => jobs.sendAll(query, "incidents.ask", questions, delaySeconds),
+    sendInvestigate: (tx, ids) =>
+      jobs.sendAll(
+        tx,
+        "incidents.investigate",
+        ids.map((id) => ({ id })),
+      ),
+    keepReply: announcements.keepReply,
     explained: announcements.expect,
     metrics: analysisMetrics,
   });
@@ -99,7 +109,8 @@ export function createPeopleSide(deps: PeopleDeps) {
     changeStatus: createStatusChange(incidents),
   });
   const categories = CATEGORIES.filter((one) => one !== "unknown");
-  const receiver = slack.receiver({ ...deps, announcements, decisions, feedback, categories, sql });
+  const asked = { announcements, decisions, feedback, categories, analysis: analysis.service, sql };
+  const receiver = slack.receiver({ ...deps, ...asked });
 
   cleanups.add("jobs", jobs.stop, JOBS_STOP_MS);
   cleanups.add("outlets, decisions and silences", stopFollowers, FOLLOWERS_STOP_MS);
@@ -125,7 +136,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     silences,
     slackCallback: receiver?.callback ?? null,
     deletions: [
-      analysisStore.deleteOld,
+      ...analysis.deletions,
       silenceStore.deleteOld,
       decisions.deleteOld,
       announcements.deleteOld,
@@ -144,6 +155,8 @@ export function createPeopleSide(deps: PeopleDeps) {
         explain: analysis.explain,
         ask: analysis.ask,
         askDeadlineS: longestAskS(config.ai.timeoutMs),
+        investigate: analysis.investigate,
+        giveUpInvestigation: analysis.giveUpInvestigation,
         announcements,
         countGivenUp: (queue) => analysisMetrics.gaveUp.inc({ queue }),
       });

@@ -47,6 +47,9 @@ interface InteractionsDeps {
   feedback: Pick<FeedbackService, "give">;
   /** Asks what it was; null where no dialog can be opened. */
   openDialog: OpenDialog | null;
+  /** Has a model look into an incident; one id, one investigation. */
+  investigate: (request: { id: string; incidentId: number; actor: string }) => Promise<{ ok: boolean; text: string }>;
+  isInvestigation: (id: string) => Promise<boolean>;
   people: People;
   whisper: Whisper;
   loops: Loops;
@@ -84,7 +87,7 @@ export function createInteractions(deps: InteractionsDeps) {
   async function answerTo({ hash, press, ageS }: KeptPress): Promise<Answer> {
     const id = hashUuid(`callback ${hash}`);
     try {
-      if (ageS > AGE_S_MAX) return (await decisions.get(id)) ? NOTHING : TOO_LATE;
+      if (ageS > AGE_S_MAX) return (await decisions.get(id)) || (await deps.isInvestigation(id)) ? NOTHING : TOO_LATE;
       return await decide(deps, id, press, AbortSignal.timeout(CHECK_LIMIT_MS));
     } catch (error) {
       log.error({ error: errorMessage(error) }, "a pressed button could not be handled");
@@ -189,6 +192,10 @@ async function decide(deps: InteractionsDeps, id: string, press: Callback, signa
   const person = await personOf(deps, press, teamId, signal);
   if ("text" in person) return refuse(deps, press, "person", person.text);
   if ("word" in meaning) return hear(deps, press, { ...meaning, ...person }, signal);
+  if (meaning.action === "investigate") {
+    const looking = await deps.investigate({ id, incidentId: meaning.incidentId, actor: person.actor });
+    return { text: looking.text, isShown: looking.ok };
+  }
   const outcome = await deps.decisions.press({ id, ...meaning, ...person });
   return { text: outcome.text, isShown: outcome.ok };
 }

@@ -21,10 +21,9 @@ import { FEEDBACK_MENU, type FeedbackWord, feedbackWordOf } from "./feedback.ts"
 import { createTexts, type Redact, type Texts } from "./text.ts";
 
 /** What a pressed element means. Null: nothing is decided by it, it only opened a page. */
-interface Meaning {
-  readonly action: DecisionAction;
-  readonly variant: IgnoreVariant | null;
-}
+type Meaning =
+  | { readonly action: DecisionAction; readonly variant: IgnoreVariant | null }
+  | { readonly action: "investigate"; readonly variant: null };
 
 /** Of the buttons, and of the cause with its own menu. */
 const BLOCK_ID = /^opspilot_(?:incident|cause)_([1-9]\d{0,9})$/;
@@ -34,11 +33,13 @@ const BUTTONS: Readonly<Record<string, Meaning>> = {
   opspilot_restart: { action: "restart", variant: null },
   opspilot_logs: { action: "logs", variant: null },
   opspilot_ignore: { action: "ignore", variant: "until_resolved" },
+  opspilot_acknowledge: { action: "acknowledge", variant: null },
 };
 const MENU = "opspilot_more";
 
 /** The values of the menu's options; the block's id names the incident. */
 const OPTIONS: Readonly<Record<string, Meaning>> = {
+  investigate: { action: "investigate", variant: null },
   acknowledge: { action: "acknowledge", variant: null },
   resolve: { action: "resolve", variant: null },
   ignore_1h: { action: "ignore", variant: "1h" },
@@ -55,7 +56,12 @@ function actionsOf(incident: IncidentView, texts: Texts, withButtons: boolean): 
   if (withButtons && can.restart) elements.push(restartButton(incident, texts));
   if (withButtons && can.logs) elements.push(button("opspilot_logs", "Logs", { value }));
   if (withButtons && can.ignore) elements.push(button("opspilot_ignore", "Ignore", { value }));
-  const options = withButtons ? optionsOf(can) : [];
+  const options = withButtons ? optionsOf(incident) : [];
+  if (options.length > LIMITS.overflowOptions) {
+    // Slack takes five: the one that is pressed most is a button then.
+    options.splice(0, options.length, ...options.filter((one) => one.value !== "acknowledge"));
+    elements.push(button("opspilot_acknowledge", "Acknowledge", { value }));
+  }
   const url = incident.url !== null && incident.url.length <= LIMITS.url ? incident.url : null;
   const isInMenu = options.length > 0 && options.length < LIMITS.overflowOptions;
   if (url !== null && isInMenu) options.push({ ...option(OPEN, "Open dashboard"), url });
@@ -84,8 +90,9 @@ function button(actionId: string, label: string, more: Partial<Extract<Element, 
   return { type: "button", action_id: actionId, text: plainText(label), ...more };
 }
 
-function optionsOf(can: IncidentView["can"]): Option[] {
+function optionsOf({ can, canInvestigate }: IncidentView): Option[] {
   return [
+    ...(canInvestigate ? [option("investigate", "Investigate")] : []),
     ...(can.acknowledge ? [option("acknowledge", "Acknowledge")] : []),
     ...(can.resolve ? [option("resolve", "Resolve")] : []),
     ...(can.ignore

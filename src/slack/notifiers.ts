@@ -3,7 +3,7 @@ import type { ProxyOf } from "../lib/bounded-fetch.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import { type Message, NOTHING_UNFURLED } from "./blocks.ts";
 import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
-import { type Place, sayInThread, type ThreadDeps } from "./thread.ts";
+import { editInThread, type Place, sayInThread, type ThreadDeps } from "./thread.ts";
 import {
   assertTaken,
   createSlackFetch,
@@ -78,7 +78,12 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
     },
     reach: (signal) => reach(deps.apiUrl ?? "https://slack.com", api.proxyOf, signal),
     async reply(externalId, _subject, reply, signal) {
-      await aboutOld(sayInThread(deps, placeOf(externalId), reply, signal));
+      const place = placeOf(externalId);
+      const ts = await aboutOld(sayInThread(deps, place, reply, signal));
+      return ts === undefined ? null : `${place.channel}/${ts}`;
+    },
+    async editReply(externalId, reply, signal) {
+      await aboutOld(editInThread(deps, placeOf(externalId), reply, signal));
     },
   };
 }
@@ -112,9 +117,9 @@ function isSame(found: { event_type?: string; event_payload?: unknown } | undefi
 }
 
 /** What is wrong with the place of an old message alone must not hold up the new ones: it is given up. */
-async function aboutOld(work: Promise<unknown>): Promise<void> {
+async function aboutOld<T>(work: Promise<T>): Promise<T> {
   try {
-    await work;
+    return await work;
   } catch (error) {
     if (!isNamed(error, ["channel_not_found", "is_archived", "is_inactive", "not_in_channel"])) throw error;
     throw new DeliveryError("never", errorMessage(error));

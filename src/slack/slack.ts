@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import type { AnalysisService } from "../analysis/model.ts";
 import type { AnnouncementService, Notifier } from "../announcements/model.ts";
 import type { SlackSettings } from "../config.ts";
 import type { DecisionService } from "../decisions/model.ts";
@@ -34,6 +35,7 @@ interface SlackServices {
   readonly feedback: Pick<FeedbackService, "give">;
   /** The kinds of causes that a person may choose from. */
   readonly categories: readonly string[];
+  readonly analysis: Pick<AnalysisService, "investigate" | "hasInvestigation">;
   readonly sql: Sql;
   readonly loops: Loops;
 }
@@ -73,17 +75,24 @@ function notifierOf(
   return createWebApiNotifier({ ...options, api, workspace, apiUrl: settings.apiUrl, log });
 }
 
+const LOOKING = "A model looks into it; what it asks the host and what it finds is told beneath the message.";
+
 function interactionsOf(
   deps: SlackDeps & SlackServices,
   { posting }: SlackTransport,
   api: WebApi | null,
   workspace: Workspace | null,
 ): Interactions {
-  const { settings, clock, sql, announcements, categories } = deps;
+  const { settings, clock, sql, announcements, categories, analysis } = deps;
   return createInteractions({
     ...deps,
     callbacks: createCallbackStore(sql),
     reply: (...reply) => announcements.reply(sql, ...reply),
+    async investigate(request) {
+      const outcome = await analysis.investigate(request);
+      return { ok: outcome.ok, text: outcome.ok ? LOOKING : `Nothing was done: ${outcome.message}.` };
+    },
+    isInvestigation: (id) => analysis.hasInvestigation(id),
     teamId: async (signal) => (workspace ? (await workspace.identity(signal)).teamId : teamOfWebhook(settings)),
     channelId: async (signal) => (posting.by === "web-api" ? workspace?.channelId(signal) : undefined),
     openDialog: api && createOpenDialog(api, categories),

@@ -23,8 +23,16 @@ export interface ThreadDeps {
   log: Log;
 }
 
-/** Says something in a message's thread: a file as text where it fits into one, else as a file. Throws a DeliveryError. */
-export async function sayInThread(deps: ThreadDeps, place: Place, reply: Reply, signal: AbortSignal): Promise<void> {
+/**
+ * Says something in a message's thread: a file as text where it fits into one, else as a file. Resolves with the `ts` of what was
+ * said, where it is one message that can be edited. Throws a DeliveryError.
+ */
+export async function sayInThread(
+  deps: ThreadDeps,
+  place: Place,
+  reply: Reply,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const texts = createTexts(deps.redact);
   const said = texts.prose(reply.text, LIMITS.text);
   if (reply.file === null) return sayParts(deps, place, [said], signal);
@@ -40,13 +48,24 @@ export async function sayInThread(deps: ThreadDeps, place: Place, reply: Reply, 
     const end = texts.code(file.content.slice(-SHOWN_END_CHARS), LIMITS.text);
     await sayParts(deps, place, [said, "The end of it, since the app may not put files here:", end], signal);
   }
+  return undefined;
+}
+
+/** Shows another text in what was said; `place` is the reply itself. Throws a DeliveryError. */
+export async function editInThread(deps: ThreadDeps, place: Place, reply: Reply, signal: AbortSignal): Promise<void> {
+  const message = { ...place, ...textOf([createTexts(deps.redact).prose(reply.text, LIMITS.text)]) };
+  await deps.api.call("chat.update", signal, (client) => client.chat.update(message));
 }
 
 async function sayParts({ api }: ThreadDeps, { channel, ts }: Place, parts: readonly string[], signal: AbortSignal) {
+  const message = { channel, thread_ts: ts, ...textOf(parts), ...NOTHING_UNFURLED };
+  const answer = await api.call("chat.postMessage", signal, (client) => client.chat.postMessage(message));
+  return answer.ts;
+}
+
+function textOf(parts: readonly string[]) {
   const said = parts.filter((part) => part !== "");
-  const text = said.join("\n").slice(0, LIMITS.text) || "(empty)";
-  const message = { channel, thread_ts: ts, text, blocks: said.map(section), ...NOTHING_UNFURLED };
-  await api.call("chat.postMessage", signal, (client) => client.chat.postMessage(message));
+  return { text: said.join("\n").slice(0, LIMITS.text) || "(empty)", blocks: said.map(section) };
 }
 
 const UPLOAD_LIMIT_MS = 20_000;

@@ -5,16 +5,19 @@ import type { Category } from "../../src/analysis/model.ts";
 import { evalCases, evalOwn } from "../../src/cli/eval.ts";
 import { report } from "../../src/cli/program.ts";
 import { measureModel } from "./eval-model.ts";
+import { recordedHostOf } from "./recorded-host.ts";
 
 const explain = createHeuristics();
 
 const USAGE = `Measures how often the heuristics name the right cause of labelled incidents.
-usage: bun run eval FILE [--json] [--model]
+usage: bun run eval FILE [--json] [--model [--investigate]]
        bun run eval --own [--json] [--model]
-  FILE     one JSON object a line: {id, type, source, message, logs, exit_code, category, decisive}
-  --own    the incidents of which people said what they were, in the database that the settings name (DATABASE_URL)
-  --json   one JSON object instead of the tables
-  --model  also asks the model that the settings name (OPENROUTER_KEY, AI_MODEL, ...) about each: accuracy, cost, latency`;
+  FILE           one JSON object a line: {id, type, source, message, logs, exit_code, category, decisive}, and for --investigate
+                 host: {allow?, answers: [{tool, arguments?, output}]}, what the incident's host answers
+  --own          the incidents of which people said what they were, in the database that the settings name (DATABASE_URL)
+  --json         one JSON object instead of the tables
+  --model        also asks the model that the settings name (OPENROUTER_KEY, AI_MODEL, ...) about each: accuracy, cost, latency
+  --investigate  also lets it look at the recorded hosts: accuracy, calls, tokens, cost, latency`;
 
 interface Labelled {
   id: string;
@@ -25,16 +28,23 @@ interface Labelled {
   exit_code: number | null;
   category: Category;
   decisive: string;
+  host?: unknown;
 }
 
 function caseOf(row: string) {
-  const { id, category: expected, decisive, exit_code, type, source, message, logs } = JSON.parse(row) as Labelled;
+  const { id, category: expected, decisive, exit_code, host, ...rest } = JSON.parse(row) as Labelled;
+  const { type, source, message, logs } = rest;
   const evidence = { type, source, message, logs, exitCode: exit_code ?? null };
-  return { id, expected, decisive, evidence } satisfies EvalCase;
+  return { id, expected, decisive, evidence, host: recordedHostOf(host) } satisfies EvalCase & Record<string, unknown>;
 }
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: "boolean" }, model: { type: "boolean" }, own: { type: "boolean" } },
+  options: {
+    json: { type: "boolean" },
+    model: { type: "boolean" },
+    own: { type: "boolean" },
+    investigate: { type: "boolean" },
+  },
   allowPositionals: true,
 });
 const flags = { json: values.json || undefined, model: values.model || undefined } as const;
@@ -49,7 +59,7 @@ async function ofFile(): Promise<number> {
   const cases = rows.map(caseOf);
   if (values.model) {
     const asked = cases.map((one) => ({ ...one, answer: explain(one.evidence) }));
-    process.stdout.write(`${await measureModel(asked)}\n`);
+    process.stdout.write(`${await measureModel(asked, values.investigate === true)}\n`);
   }
   await evalCases(cases, { json: flags.json, asked: null, askedMax: 0 });
   return 0;

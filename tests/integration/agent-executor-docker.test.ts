@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createDockerApi } from "../../src/agent/docker-api.ts";
@@ -133,6 +133,62 @@ describe("container_logs", () => {
     const result = await executorWith("").ask("container_logs", { container: "web" });
     expect(result).toMatchObject({ status: "failed", error: "Docker's log stream ended in a frame" });
   });
+});
+
+describe("container_logs with a choice", () => {
+  test("are as young as is said", async () => {
+    const { requests } = startDocker();
+    const beforeS = Math.floor(Date.now() / 1000) - 60;
+    await executorWith("").ask("container_logs", { container: "web", since_s: 60 });
+    const since = Number(new URL(`http://d${requests.at(-1)?.split(" ")[1]}`).searchParams.get("since"));
+    expect(since - beforeS).toBeOneOf([0, 1, 2]);
+  });
+
+  test("are the last that hold the pattern", async () => {
+    web.logs = [logFrame(1, "ERROR one\nok\nerror two\n"), logFrame(2, "Error three\n")];
+    startDocker();
+    const params = { container: "web", lines: 2, pattern: "^error" };
+    expect((await executorWith("").ask("container_logs", params)).output).toBe("error two\nError three\n");
+  });
+
+  test("by no pattern at all are refused", async () => {
+    startDocker();
+    const result = await executorWith("").ask("container_logs", { container: "web", pattern: "(" });
+    expect(result).toMatchObject({ status: "rejected", error: "params.pattern: a ( has no )" });
+  });
+});
+
+describe("container_inspect", () => {
+  const inspected = JSON.parse(readFileSync(join(import.meta.dir, "../fixtures/docker/inspect-sick.json"), "utf8"));
+
+  test("shows how a container stands and what it runs, but neither its environment nor its labels", async () => {
+    const { Id: _, Name: __, ...rest } = inspected;
+    const config = { ...rest.Config, Env: ["DB_PASSWORD=hunter2"], Labels: { secret: "hunter3" } };
+    web = { ...web, inspect: { ...rest, Config: config, Path: "nginx", Args: ["-g", "daemon off;"] } };
+    startDocker();
+    const { status, output = "" } = await executorWith("").ask("container_inspect", { container: "web" });
+    expect(status).toBe("done");
+    expect(JSON.parse(output)).toMatchObject({
+      name: "web",
+      state: { status: "running", out_of_memory: false },
+      health: { status: "unhealthy", failing_in_a_row: 3 },
+      command: "nginx -g daemon off;",
+    });
+    expect(output).not.toContain("hunter");
+  });
+
+  test("of one that is not allowed by its name is refused", async () => {
+    startDocker();
+    const ask = { container: ID.slice(0, 12) };
+    const result = await executorWith("container_inspect:other").ask("container_inspect", ask);
+    expect(result).toMatchObject({ status: "rejected" });
+  });
+});
+
+test("agent_facts names the containers", async () => {
+  startDocker();
+  const { output = "" } = await executorWith("").ask("agent_facts");
+  expect(JSON.parse(output).containers).toEqual([{ name: "web", image: "web:1", state: "exited" }]);
 });
 
 describe("the client for Docker", () => {

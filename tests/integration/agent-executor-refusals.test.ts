@@ -75,6 +75,19 @@ describe("a hostile parameter", () => {
     ["a parameter of 1 MB", "ping", { ["x".repeat(1_000_000)]: 1 }, /^params\.x{20,60}: Unexpected property$/],
     ["too many lines", "get_logs", { service: "nginx", lines: 10_001 }, /^params\.lines: /],
     ["half a line", "get_logs", { service: "nginx", lines: 0.5 }, /^params\.lines: /],
+    ["a time in words", "get_logs", { service: "nginx", since_s: "--file=/etc/shadow" }, /^params\.since_s: /],
+    ["logs of a month", "container_logs", { container: "web", since_s: 2_592_000 }, /^params\.since_s: /],
+    ["a priority of our own", "get_logs", { service: "nginx", priority: "err --root=/" }, /^params\.priority: /],
+    ["a pattern of two lines", "get_logs", { service: "nginx", pattern: "a\nb" }, /^params\.pattern: /],
+    [
+      "a long pattern",
+      "get_logs",
+      { service: "nginx", pattern: "a".repeat(201) },
+      /^params\.pattern: expected 1 to 200/,
+    ],
+    ["no pattern", "get_logs", { service: "nginx", pattern: "(" }, /^params\.pattern: a \( has no \)$/],
+    ["a file", "get_logs", { service: "nginx", file: "/etc/shadow" }, /^params\.file: Unexpected property$/],
+    ["an option for a unit", "list_units", { pattern: "--root=/" }, /^params\.pattern: expected a unit's name/],
     ["lines as text", "container_logs", { container: "web", lines: "5; id" }, /^params\.lines: /],
     ["parameters for none", "host_report", { service: "nginx" }, /^params\.service: Unexpected property$/],
   ])("%s: %s is refused", async (_, command, params, expected) => {
@@ -159,8 +172,11 @@ describe("a command that is not allowed", () => {
       "restart_service:nginx",
       "get_logs:web-*",
       "service_status:*",
+      "list_units:*",
       "container_logs:*",
+      "container_inspect:*",
       "host_report:*",
+      "agent_facts:*",
       "ping:*",
     ]);
   });

@@ -61,6 +61,77 @@ describe("a command that is allowed", () => {
     ]);
   });
 
+  test("get_logs asks the journal for lines that are young and grave enough", async () => {
+    await executorWith().ask("get_logs", { service: "nginx", lines: 7, since_s: 3600, priority: "warning" });
+    expect(programs.calls("journalctl").at(-1)).toEqual([
+      ...["--no-pager", "--output=short-iso", "--all", "--lines=7", "--since=-3600s", "--priority=warning"],
+      "--unit=nginx.service",
+    ]);
+  });
+
+  test("get_logs with a pattern searches more lines itself, in whatever case, and shows the last that hold it", async () => {
+    programs.add("journalctl", "printf 'FATAL one\\nnoise\\nfatal two\\nFatal three\\nnoise\\n'");
+    const params = { service: "nginx", lines: 2, pattern: "fatal (one|two|three)" };
+    expect((await executorWith().ask("get_logs", params)).output).toBe("fatal two\nFatal three\n");
+    expect(programs.calls("journalctl").at(-1)).toContain("--lines=10000");
+    expect(programs.calls("journalctl").at(-1)?.join(" ")).not.toContain("fatal");
+  });
+
+  test("list_units shows failed units first, a line each", async () => {
+    programs.add(
+      "systemctl",
+      "printf 'nginx.service   loaded active   running A web server\\ndb.service loaded failed failed The \\033[31mdatabase\\n'",
+    );
+    expect(await executorWith().ask("list_units")).toMatchObject({
+      status: "done",
+      output: "db.service loaded failed failed The database\nnginx.service loaded active running A web server",
+    });
+    expect(programs.calls("systemctl")[0]).toEqual([
+      ...["--no-pager", "--no-legend", "--plain", "--full", "--all"],
+      ...["--type=service,socket,timer,mount,swap,path", "list-units"],
+    ]);
+  });
+
+  test.each([
+    [{ pattern: "web-*" }, "web-1.service loaded active running one\nweb-2.timer loaded active waiting two"],
+    [{ pattern: "web-*.timer" }, "web-2.timer loaded active waiting two"],
+    [{ pattern: "nope" }, "none"],
+  ])("list_units by %j shows what fits, by no pattern of systemctl's own", async (params, output) => {
+    const units = ["web-1.service loaded active running one", "web-2.timer loaded active waiting two"];
+    programs.add("systemctl", `printf '${[...units, "db.service loaded active running db"].join("\\n")}\\n'`);
+    expect((await executorWith().ask("list_units", params)).output).toBe(output);
+    expect(programs.calls("systemctl").flat()).not.toContain(params.pattern);
+  });
+
+  test("list_units asks for failed ones alone", async () => {
+    await executorWith().ask("list_units", { failed: true });
+    expect(programs.calls("systemctl")[0]).toContain("--failed");
+  });
+
+  test("list_units of a host with very many says how many it leaves out", async () => {
+    programs.add("systemctl", "for i in $(seq 1 350); do echo unit-$i.service loaded active running $i; done");
+    const { output = "" } = await executorWith().ask("list_units");
+    expect(output.split("\n")).toHaveLength(301);
+    expect(output).toEndWith("[... 50 units left out ...]");
+  });
+
+  test("list_units fails with what systemd says", async () => {
+    programs.add("systemctl", "echo 'Failed to connect to bus' >&2; exit 1");
+    const result = await executorWith().ask("list_units");
+    expect(result).toMatchObject({ status: "failed", exit_code: 1, error: "Failed to connect to bus" });
+  });
+
+  test("agent_facts says what the agent may do and sees, also without an engine", async () => {
+    const { status, output = "" } = await executorWith({ allow: "none agent_facts get_logs:web-*" }).ask("agent_facts");
+    expect(status).toBe("done");
+    expect(JSON.parse(output)).toMatchObject({
+      version: "0.0.0-test",
+      allow: ["agent_facts:*", "get_logs:web-*"],
+      collectors: { systemd: { state: "sees" } },
+      containers: [],
+    });
+  });
+
   test("service_status is JSON with the seconds since the unit is active", async () => {
     const { status, output = "" } = await executorWith().ask("service_status", { service: "nginx" });
     const uptime = Number((await Bun.file("/proc/uptime").text()).split(" ")[0]);
@@ -78,6 +149,18 @@ describe("a command that is allowed", () => {
       active_since_s: null,
       restarts: 4,
     });
+  });
+
+  test.each([
+    ["Result=exit-code\nExecMainCode=1\nExecMainStatus=78", { result: "exit-code", exit_code: 78 }],
+    ["Result=oom-kill\nExecMainCode=2\nExecMainStatus=9", { result: "oom-kill", signal: 9 }],
+    ["Result=start-limit-hit\nExecMainCode=0\nExecMainStatus=0", { result: "start-limit-hit" }],
+    ["Result=success\nExecMainCode=1\nExecMainStatus=0", {}],
+  ])("service_status tells how a unit failed: %p", async (shown, expected) => {
+    programs.add("systemctl", `printf '%s\\n' '${SHOWN_FAILED}' '${shown}'`);
+    const { output = "" } = await executorWith().ask("service_status", { service: "nginx" });
+    const { active_state: _, sub_state: __, active_since_s: ___, restarts: ____, ...rest } = JSON.parse(output);
+    expect(rest).toEqual(expected);
   });
 
   test("service_status of a unit that is not there fails", async () => {

@@ -108,6 +108,8 @@ describe("without a model", () => {
       sendAsk: async () => undefined,
       explained: async () => undefined,
       unasked: null,
+      isLookedInto: () => false,
+      investigate: async () => undefined,
       isBusy: () => false,
       clock: createSystemClock(),
       log: quiet,

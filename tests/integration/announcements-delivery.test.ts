@@ -531,6 +531,63 @@ describe("replies", () => {
     expect(outlet.calls[0]?.what).toBe("post");
   });
 
+  test("that are kept are one reply, edited to what was said last", async () => {
+    const outlet = createTestOutlet();
+    const node = createNode(database, [outlet, createTestOutlet({ outlet: "no-threads", edits: false })]);
+    nodes.push(node);
+    const id = await announce(node);
+    const say = (text: string) => change(node.keepReply(sql(), id, "investigation 1", { text, file: null }));
+    await say("it begins");
+    await say("it goes on");
+    node.start();
+    await until(() => calls(outlet, "reply").length === 1);
+    const isSaid = async () =>
+      (await sql()`select from announcements where incident_id = ${id} and kind = 'reply' and state = 'sent'`)
+        .length === 1;
+    await until(isSaid);
+    await say("it ends");
+    await until(() => calls(outlet, "edit_reply").length === 1);
+    await say("it ends");
+    await node.reply(sql(), id, "logs:1", { text: "the logs", file: null });
+    node.wake();
+    await until(() => calls(outlet, "reply").length === 2);
+    const { external_id: message } = (await row(id)) ?? {};
+    const told = outlet.calls.filter(({ what }) => what.endsWith("reply"));
+    expect(told.map(({ what, text }) => [what, text])).toEqual([
+      ["reply", "it goes on"],
+      ["edit_reply", "it ends"],
+      ["reply", "the logs"],
+    ]);
+    expect(told[1]?.externalId).toStartWith(`${message}/`);
+  });
+
+  test("that are kept show what was said while they were being posted", async () => {
+    const outlet = createTestOutlet();
+    const node = start(outlet);
+    const id = await announce(node);
+    await isIn(id, "sent");
+    const say = (text: string) => change(node.keepReply(sql(), id, "investigation 1", { text, file: null }));
+    const posting = Promise.withResolvers<void>();
+    outlet.behave(() => posting.promise, { land: true });
+    await say("it begins");
+    await until(() => calls(outlet, "reply").length === 1);
+    await say("it ends");
+    outlet.behave(() => Promise.resolve());
+    posting.resolve();
+    await until(() => calls(outlet, "edit_reply").length === 1);
+    expect(calls(outlet, "edit_reply")[0]?.text).toBe("it ends");
+  });
+
+  test("that are kept are said nowhere where people were told nothing", async () => {
+    const outlet = createTestOutlet();
+    const node = createNode(database, [outlet]);
+    nodes.push(node);
+    const id = await announce(node);
+    await sql()`update announcements set state = 'withheld' where incident_id = ${id}`;
+    await node.keepReply(sql(), id, "investigation 1", { text: "it begins", file: null });
+    expect(await sql()`select from announcements where incident_id = ${id} and kind = 'reply'`).toHaveLength(0);
+  });
+
   test("say that a silence ended while the problem goes on", async () => {
     const outlet = createTestOutlet();
     const node = start(outlet);

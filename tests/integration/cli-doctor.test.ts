@@ -52,7 +52,14 @@ function serve(answers: Record<string, [status: number, body: unknown]>, headers
 }
 
 describe("the model", () => {
-  const settings = { key: KEY, model: "qwen/coder", timeoutMs: 1_000, auto: true, dailyLimit: 1 };
+  const settings = {
+    key: KEY,
+    model: "qwen/coder",
+    timeoutMs: 1_000,
+    auto: true,
+    investigate: "request" as const,
+    dailyLimit: 1,
+  };
   const models = { data: [{ id: "qwen/coder" }, { id: "other" }] };
 
   test("is none without a key", async () => {

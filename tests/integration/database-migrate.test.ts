@@ -46,9 +46,11 @@ describe("migrations", () => {
       "figures_kept",
       "figures_rolled",
       "incidents",
-      "model_calls",
     ];
     names.push(
+      "investigation_steps",
+      "investigations",
+      "model_calls",
       "nodes",
       "outages",
       "outlets",

@@ -33,6 +33,7 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "PATCH /v1/incidents/:id": "operator",
   "POST /v1/incidents/:id/decisions": "operator",
   "POST /v1/incidents/:id/analyze": "operator",
+  "POST /v1/incidents/:id/investigate": "operator",
   "POST /v1/incidents/:id/feedback": "operator",
   "GET /v1/incidents/:id/analysis": "viewer",
   "GET /v1/incidents/:id/history": "viewer",

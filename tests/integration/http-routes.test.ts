@@ -126,6 +126,9 @@ const CASES: Case[] = [
   { request: ["POST", "/v1/incidents/3/feedback", []], status: 422, fields: ["body"] },
   { request: ["POST", "/v1/incidents/4/feedback", { verdict: "right" }], status: 404, code: "incident_not_found" },
   { request: ["POST", "/v1/incidents/x/feedback", { verdict: "right" }], status: 422, fields: ["id"] },
+  { request: ["POST", "/v1/incidents/3/investigate"], status: 202 },
+  { request: ["POST", "/v1/incidents/4/investigate"], status: 404, code: "incident_not_found" },
+  { request: ["POST", "/v1/incidents/x/investigate"], status: 422, fields: ["id"] },
   { request: ["GET", "/v1/incidents/4"], status: 404, code: "incident_not_found" },
   { request: ["GET", "/v1/incidents/9999999999"], status: 404, code: "incident_not_found" },
   ...["0", "-1", "1.0", "abc", "99999999999"].map((id) => ({

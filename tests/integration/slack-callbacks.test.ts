@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { InvestigationOutcome, InvestigationRequest } from "../../src/analysis/model.ts";
 import { redact } from "../../src/analysis/redact.ts";
-import type { Reply } from "../../src/announcements/model.ts";
+import type { IncidentView, Reply } from "../../src/announcements/model.ts";
 import type { SlackSettings } from "../../src/config.ts";
 import type { Decision, Press, PressOutcome } from "../../src/decisions/model.ts";
 import type { FeedbackOutcome, GivenFeedback } from "../../src/feedback/model.ts";
@@ -76,6 +77,15 @@ function connect(changes: Partial<SlackSettings> = {}, sql = database.database.s
     },
     isInFlight: async () => unheard.looks > 0,
   };
+  const lookedInto: { id?: string; incidentId: number; actor: string }[] = [];
+  const analysis = {
+    outcome: { ok: true, id: "i-1" } as InvestigationOutcome,
+    async investigate(request: InvestigationRequest) {
+      lookedInto.push(request);
+      return analysis.outcome;
+    },
+    hasInvestigation: async (id: string) => lookedInto.some((one) => one.id === id),
+  };
   const loops = createLoops(clock, quiet);
   const heard: GivenFeedback[] = [];
   const feedback = {
@@ -86,14 +96,19 @@ function connect(changes: Partial<SlackSettings> = {}, sql = database.database.s
     },
   };
   const categories = ["disk_full", "crash"];
-  const receiver = made.receiver({ announcements, decisions, feedback, categories, sql, loops });
+  const receiver = made.receiver({ announcements, decisions, feedback, categories, analysis, sql, loops });
   if (receiver === null || made.notifier === null) throw new Error("nothing can come");
   stops.push(receiver.stop);
-  return { receiver, pressed, heard, feedback, decisions, replies, unheard, notifier: made.notifier };
+  const seen = { pressed, heard, lookedInto, replies, unheard };
+  return { ...seen, receiver, feedback, decisions, analysis, notifier: made.notifier };
 }
 
-async function posted(notifier: ReturnType<typeof connect>["notifier"], id = 42): Promise<FakeMessage> {
-  await notifier.post({ kind: "incident", incident: incidentView({ id }) }, NEVER);
+async function posted(
+  notifier: ReturnType<typeof connect>["notifier"],
+  id = 42,
+  changes: Partial<IncidentView> = {},
+): Promise<FakeMessage> {
+  await notifier.post({ kind: "incident", incident: incidentView({ id, ...changes }) }, NEVER);
   const message = slack.messages.at(-1);
   if (!message) throw new Error("nothing was posted");
   return message;
@@ -165,6 +180,28 @@ describe("Socket Mode", () => {
     await slack.press(await posted(notifier), actionId, option === undefined ? {} : { option });
     await whispered();
     expect(pressed).toMatchObject([{ action, variant }] as never);
+  });
+
+  test("Investigate has a model look, by somebody who may press, and decides nothing", async () => {
+    const { receiver, pressed, lookedInto, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier, 42, { canInvestigate: true });
+    await slack.press(message, "opspilot_more", { option: "investigate" });
+    expect(await whispered()).toMatchObject({ text: expect.stringContaining("A model looks into it") });
+    expect(lookedInto).toEqual([{ id: expect.any(String), incidentId: 42, actor: "slack:U0ANA00001" }]);
+    expect(pressed).toEqual([]);
+  });
+
+  test("Investigate that cannot be is told with the reason, and a guest may not", async () => {
+    const { receiver, lookedInto, analysis, notifier } = connect();
+    receiver.start();
+    const message = await posted(notifier, 42, { canInvestigate: true });
+    analysis.outcome = { ok: false, reason: "investigation_open", message: "a model is looking already" };
+    await slack.press(message, "opspilot_more", { option: "investigate" });
+    expect(await whispered()).toMatchObject({ text: "Nothing was done: a model is looking already." });
+    await slack.press(message, "opspilot_more", { option: "investigate", user: "U0GUEST001" });
+    await until(() => slack.ephemerals.length === 2);
+    expect(lookedInto).toHaveLength(1);
   });
 
   test("an envelope that comes twice is decided once", async () => {
@@ -734,12 +771,20 @@ describe("a webhook's buttons", () => {
     });
     const nothing = async () => undefined;
     const announcements = { incidentOf: nothing, isInFlight: async () => false, reply: nothing };
+    const off = { ok: false, reason: "investigation_off", message: "" } as const;
+    const nobodyLooks = { investigate: async () => off, hasInvestigation: async () => false };
     const press = async (): Promise<PressOutcome> => ({ ok: false, reason: "not_found", text: "" });
     const loops = createLoops(createSystemClock(), quiet);
     const { sql } = database.database;
     const feedback = { give: async (): Promise<FeedbackOutcome> => ({ ok: false, reason: "not_found" }) };
-    const services = { announcements, decisions: { press, get: nothing }, feedback, categories: [], sql, loops };
-    expect(receiver(services)).toBeNull();
+    const asked = {
+      announcements,
+      decisions: { press, get: nothing },
+      feedback,
+      categories: [],
+      analysis: nobodyLooks,
+    };
+    expect(receiver({ ...asked, sql, loops })).toBeNull();
   });
 });
 

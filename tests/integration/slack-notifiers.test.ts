@@ -65,6 +65,18 @@ describe("the Web API", () => {
     expect(slack.messages[1]?.text).toBe("the logs\n```line &lt;!here&gt;```");
   });
 
+  test("edits what it said in a thread, without its secrets", async () => {
+    const notifier = notifierOf();
+    const { externalId } = await notifier.post(VIEW, NEVER);
+    const reply = await notifier.reply?.(externalId, "investigation 1", { text: "it begins", file: null }, NEVER);
+    expect(reply).toBe(`${CHANNEL}/${slack.messages[1]?.ts}`);
+    await notifier.editReply?.(reply ?? "", { text: "it ends: password=hunter2hunter2 <!here>", file: null }, NEVER);
+    expect(slack.messages).toHaveLength(2);
+    expect(slack.messages[1]).toMatchObject({ edits: 1, thread: slack.messages[0]?.ts });
+    expect(slack.messages[1]?.text).toContain("it ends");
+    expect(slack.messages[1]?.text).not.toMatch(/hunter2|<!here>/);
+  });
+
   test("puts a long text into the thread as a file, without its secrets", async () => {
     const notifier = notifierOf();
     const { externalId } = await notifier.post(VIEW, NEVER);

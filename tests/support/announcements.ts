@@ -18,7 +18,7 @@ const writer = createIncidentWriter();
 
 /** A call that an outlet received. */
 export interface OutletCall {
-  what: "post" | "edit" | "find" | "reply";
+  what: "post" | "edit" | "find" | "reply" | "edit_reply";
   view: View | null;
   text: string | null;
   externalId: string | null;
@@ -84,8 +84,14 @@ export function createTestOutlet(
       return edits ? [...messages].find(([, there]) => subjectOf(there) === subjectOf(view))?.[0] : undefined;
     },
     reply: edits
-      ? async (externalId, _subject, reply) => take(call("reply", { externalId, text: reply.text }), () => undefined)
+      ? async (externalId, _subject, reply) => {
+          await take(call("reply", { externalId, text: reply.text }), () => undefined);
+          return `${externalId}/r${calls.length}`;
+        }
       : null,
+    async editReply(externalId, { text }) {
+      await take(call("edit_reply", { externalId, text }), () => undefined);
+    },
   };
 }
 

@@ -35,6 +35,7 @@ export function createTestExecutor(options: TestExecutorOptions): TestExecutor {
     ledger: openLedger({ dir: join(folder, "commands"), clock, log: quiet }),
     run: createProcessRunner({ searchPath, clock }),
     docker: createDockerApi({ socketPath }),
+    about: { version: "0.0.0-test", collectors: () => ({ systemd: { state: "sees", for_s: 5 } }) },
     clock,
     log: quiet,
   });

@@ -9,6 +9,8 @@ export interface FakeContainer {
   readonly tty?: boolean;
   /** How long its owner lets it take to end. */
   readonly stopSeconds?: number;
+  /** What /json tells besides. */
+  readonly inspect?: Record<string, unknown>;
   /** What /logs answers with: frames as `logFrame` makes them, or raw bytes with a terminal. */
   logs?: Uint8Array[];
 }
@@ -71,6 +73,10 @@ export function startFakeDocker(folder: string, options: FakeDockerOptions = {})
     if (intercepted) return intercepted;
     if (path === "/version") return Response.json(version);
     if (path === "/events") return follow();
+    if (path === "/containers/json")
+      return Response.json(
+        containers.map(({ id, name, state }) => ({ Id: id, Names: [`/${name}`], Image: `${name}:1`, State: state })),
+      );
     const [, name, verb] = /^\/containers\/([^/]+)\/(\w+)$/.exec(path) ?? [];
     const container = containers.find((one) => one.name === name || (name && one.id.startsWith(name)));
     if (!container) return Response.json({ message: `No such container: ${name}` }, { status: 404 });
@@ -81,7 +87,8 @@ export function startFakeDocker(folder: string, options: FakeDockerOptions = {})
     if (verb === "json") {
       const { id, name, state, tty = false, stopSeconds } = container;
       const config = { Tty: tty, StopTimeout: stopSeconds };
-      return Response.json({ Id: id, Name: `/${name}`, State: { Status: state }, Config: config });
+      const own = { Id: id, Name: `/${name}`, State: { Status: state }, Config: config };
+      return Response.json({ ...own, ...container.inspect });
     }
     if (verb === "logs") return new Response(Buffer.concat(container.logs ?? []));
     container.state = "running";

@@ -35,7 +35,11 @@ if (cursor === "broken") {
   const last = entries().at(-1);
   if (last) process.stdout.write(`-- cursor: ${last.entry.__CURSOR}\n`);
 } else if (unit !== undefined) {
-  const own = entries().filter(({ entry }) => entry.UNIT === unit || entry._SYSTEMD_UNIT === unit);
+  const sinceS = Number(option("since")?.slice(1, -1) ?? Number.POSITIVE_INFINITY);
+  const isYoung = ({ __REALTIME_TIMESTAMP: us }: Record<string, unknown>) =>
+    Date.now() - Number(us) / 1000 <= sinceS * 1000;
+  const ofUnit = entries().filter(({ entry }) => entry.UNIT === unit || entry._SYSTEMD_UNIT === unit);
+  const own = ofUnit.filter(({ entry }) => isYoung(entry));
   for (const { entry } of own.slice(-Number(option("lines")))) process.stdout.write(`${entry.MESSAGE}\n`);
 } else if (words.includes("--reverse")) {
   const own = entries().filter(({ entry }) => fits(entry) && Number(entry.__REALTIME_TIMESTAMP) <= until);

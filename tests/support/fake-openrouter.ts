@@ -139,3 +139,42 @@ export const endlessBody: Behaviour = () =>
     }),
     { headers: { "content-type": "application/json" } },
   );
+
+/** A call that a stand-in model asks for. */
+export interface WantedCall {
+  name: string;
+  arguments: unknown;
+}
+
+/** Asks for tools, as OpenRouter hands on what a model calls. */
+export function wants(...calls: WantedCall[]): Behaviour {
+  return ({ body }) => Response.json(wanting(calls, body?.model));
+}
+
+/** What OpenRouter sends for tool calls. */
+export function wanting(calls: readonly WantedCall[], model?: string) {
+  const tool_calls = calls.map(({ name, arguments: given }, index) => ({
+    index,
+    id: `call_${crypto.randomUUID().slice(0, 8)}`,
+    type: "function",
+    function: { name, arguments: typeof given === "string" ? given : JSON.stringify(given) },
+  }));
+  const said = completion(null, model);
+  const choices = said.choices.map((choice) => ({
+    ...choice,
+    finish_reason: "tool_calls",
+    message: { ...choice.message, tool_calls },
+  }));
+  return { ...said, choices };
+}
+
+/** Refuses tools as endpoints do whose model has none, and answers without them. */
+export function refusesTools(then: Behaviour): Behaviour {
+  return (request, signal) =>
+    request.body.tools
+      ? fails(404, "No endpoints found that support tool use. To learn more about provider routing, visit: …")(
+          request,
+          signal,
+        )
+      : then(request, signal);
+}

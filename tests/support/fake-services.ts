@@ -1,5 +1,5 @@
 import type { AccessService, AccessToken } from "../../src/access/model.ts";
-import type { AnalysisService } from "../../src/analysis/model.ts";
+import type { AnalysisService, InvestigationView } from "../../src/analysis/model.ts";
 import type { Command, CommandService, ExecOutcome } from "../../src/commands/model.ts";
 import type { Decision, DecisionService } from "../../src/decisions/model.ts";
 import type { FeedbackService } from "../../src/feedback/model.ts";
@@ -244,6 +244,34 @@ export function fakeFeedback(incidents: readonly Incident[]): FeedbackService {
     about: async () => ({ feedback: null, earlier_feedback: [] }),
   };
 }
+const INVESTIGATION: InvestigationView = {
+  id: uuid(700),
+  actor: "api:127.0.0.1",
+  state: "done",
+  outcome: "answered",
+  why: null,
+  model: "some/model",
+  protocol: "tools",
+  prompt_tokens: 100,
+  completion_tokens: 20,
+  cost_usd: 0.002,
+  requested_at: AT,
+  started_at: AT,
+  ended_at: AT,
+  steps: [
+    {
+      no: 1,
+      tool: "get_logs",
+      arguments: { unit: "nginx" },
+      said: null,
+      command_id: uuid(101),
+      state: "answered",
+      output: "bind() failed",
+      asked_at: AT,
+      ended_at: AT,
+    },
+  ],
+};
 
 /** Explanations of these incidents. */
 export function fakeAnalysis(incidents: readonly Incident[]): AnalysisService {
@@ -267,8 +295,16 @@ export function fakeAnalysis(incidents: readonly Incident[]): AnalysisService {
       const incident = find(id);
       if (!incident) return undefined;
       const { ai_analysis, ai_solution, analysis } = incident;
-      return { ai_analysis, ai_solution, analysis, calls: [call] };
+      return { ai_analysis, ai_solution, analysis, calls: [call], investigations: [INVESTIGATION] };
     },
+    async investigate({ incidentId }) {
+      const incident = find(incidentId);
+      if (!incident) return { ok: false, reason: "not_found", message: "there is no such incident" };
+      if (incident.status === "resolved")
+        return { ok: false, reason: "investigation_open", message: "a model is looking into this incident already" };
+      return { ok: true, id: INVESTIGATION.id };
+    },
+    hasInvestigation: async () => false,
   };
 }
 

@@ -63,6 +63,9 @@ if (units === "away") {
 } else if (words.includes("--failed")) {
   for (const [name, unit] of Object.entries(units))
     if (unit.ActiveState === "failed") process.stdout.write(`${name} loaded failed failed ${name}\n`);
+} else if (words.includes("list-units")) {
+  for (const [name, unit] of Object.entries(units))
+    process.stdout.write(`${name}  ${unit.LoadState ?? "loaded"} ${unit.ActiveState} ${unit.SubState} ${name}\n`);
 } else if (["restart", "start", "stop"].includes(verb)) {
   process.exitCode = change(verb, words.at(-1) ?? "", units);
 } else {

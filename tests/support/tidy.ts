@@ -73,6 +73,8 @@ const TABLE_OWNERS: Record<string, string> = {
   figures_kept: "figures",
   figures_rolled: "figures",
   incidents: "incidents",
+  investigation_steps: "analysis",
+  investigations: "analysis",
   model_calls: "analysis",
   nodes: "fleet",
   outages: "fleet",

@@ -9,15 +9,22 @@ const listOf = (text: string) => {
 
 describe("OPSPILOT_ALLOW", () => {
   test.each([
-    ["", "service_status:* get_logs:* container_logs:* host_report:* ping:*"],
+    [
+      "",
+      "service_status:* get_logs:* list_units:* container_logs:* container_inspect:* host_report:* agent_facts:* ping:*",
+    ],
     ["none", ""],
     ["none,ping", "ping:*"],
+    ["none list_units agent_facts", "list_units:* agent_facts:*"],
     ["none get_logs:*", "get_logs:*"],
     [
       "restart_service:nginx",
-      "restart_service:nginx service_status:* get_logs:* container_logs:* host_report:* ping:*",
+      "restart_service:nginx service_status:* get_logs:* list_units:* container_logs:* container_inspect:* host_report:* agent_facts:* ping:*",
     ],
-    [" get_logs:web-* ,\n host_report ", "get_logs:web-* host_report:* service_status:* container_logs:* ping:*"],
+    [
+      " get_logs:web-* ,\n host_report ",
+      "get_logs:web-* host_report:* service_status:* list_units:* container_logs:* container_inspect:* agent_facts:* ping:*",
+    ],
   ])("%p allows %p", (text, expected) => {
     expect(listOf(text).map(allowText).join(" ")).toBe(expected);
   });

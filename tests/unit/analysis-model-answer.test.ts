@@ -157,7 +157,7 @@ describe("fields", () => {
       "still could",
       "not bind()",
     ]);
-    expect(notes).toEqual(["dropped: 2 of the quoted lines, because the log does not have them"]);
+    expect(notes).toEqual(["dropped: 2 of the quoted lines, because what was sent does not have them"]);
   });
 
   test("a dangerous command goes, and it is said why", () => {

@@ -61,6 +61,7 @@ describe("settings", () => {
         model: "qwen/qwen-2.5-coder-32b-instruct",
         timeoutMs: 20_000,
         auto: true,
+        investigate: "request",
         dailyLimit: 1000,
       },
       slack: {

@@ -175,6 +175,19 @@ describe("an incident's message", () => {
     expect(values.map((match) => match[1])).toEqual(["42", "42", "42"]);
   });
 
+  test("offers Investigate in its menu, which has five options at most: Acknowledge is a button then", () => {
+    const view = incidentView({ canInvestigate: true });
+    const menu = "Investigate, Resolve, Ignore for 1 h, Ignore until it gets worse, Ignore for good";
+    expect(labelsOf(view)).toEqual(["Restart", "Logs", "Ignore", "Acknowledge", "Open dashboard", menu]);
+    expect(said(view)).toContain('"action_id":"opspilot_acknowledge"');
+    expect(blockMistakes(messageOf({ kind: "incident", incident: view }, WITH_BUTTONS).blocks)).toEqual([]);
+    const can = { restart: false, logs: true, ignore: false, acknowledge: true, resolve: true };
+    expect(labelsOf(incidentView({ can, canInvestigate: true }))).toEqual([
+      "Logs",
+      "Investigate, Acknowledge, Resolve, Open dashboard",
+    ]);
+  });
+
   test("asks before it restarts", () => {
     expect(said(incidentView())).toContain("nginx on web-1 is restarted, and looked after for a minute.");
   });
@@ -345,6 +358,7 @@ describe("whatever the input, Slack takes the message", () => {
     given_at: at,
   });
   const incident: fc.Arbitrary<IncidentView> = fc.record({
+    canInvestigate: fc.boolean(),
     id: fc.integer({ min: 1, max: 2_147_483_647 }),
     agentId: fc.uuid(),
     hostname: maybe(hostile),

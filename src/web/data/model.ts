@@ -4,12 +4,12 @@ import type { CommandNews } from "../../http/event-feed.ts";
 import type { FiguresView } from "../../http/figures.ts";
 import type { HistoryView } from "../../http/incident-history.ts";
 import type { AuditLine, IncidentCounts, ShortIncident } from "../../http/incident-lists.ts";
-import type { IncidentChanges, IncidentStory } from "../../http/incidents.ts";
+import type { AnalysisShown, IncidentChanges, IncidentStory } from "../../http/incidents.ts";
 import type { SessionView } from "../../http/session.ts";
 import type { SetupPart } from "../../http/setup.ts";
 import type { SilenceFitView, SilenceView } from "../../http/silences.ts";
 
-export type { CommandNews, IncidentChanges, SetupPart, ShortIncident };
+export type { AnalysisShown, CommandNews, IncidentChanges, SetupPart, ShortIncident };
 export type Counts = IncidentCounts;
 export type EventRow = AuditLine;
 export type Session = SessionView;

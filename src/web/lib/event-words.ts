@@ -22,8 +22,16 @@ export function eventWords({ kind, actor, data }: Happening): string {
       return "Comes and goes";
     case "analysis_requested":
       return `${who} asked to explain it again`;
+    case "investigation_requested":
+      return actor === "system" ? "A model is to look into it" : `${who} asked a model to look into it`;
+    case "looked":
+      return `A model looked: ${text("tool").replaceAll("_", " ")}`;
+    case "look_refused":
+      return withWhy("A model asked for what it may not", "", text("why").replace("not asked: ", ""));
+    case "investigation_failed":
+      return withWhy("A model looked into it, without an answer", "", text("why"));
     case "explained_by_model":
-      return "Explained by a model";
+      return typeof data?.calls === "number" ? "Explained by a model that looked into it" : "Explained by a model";
     case "given_up":
       return "The server gave up explaining it";
     case "announced":
@@ -101,6 +109,7 @@ export function personOf(actor: string, name = ""): string {
   if (name !== "" && name !== actor) return name;
   if (actor === "agent") return "the host";
   if (actor === "system") return "the server";
+  if (actor === "model") return "a model";
   const { way, name: who, address } = readActor(actor);
   if (way === "api") return who ?? `somebody at ${address}`;
   return way === "slack" ? `${who} (Slack)` : actor;

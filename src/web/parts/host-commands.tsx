@@ -43,7 +43,7 @@ export function HostCommands({ agent }: { agent: Agent }) {
 
   const possible = COMMAND_NAMES.filter((name) => isAllowedSomewhere(agent.meta?.allow, name));
   const fields: readonly string[] = COMMAND_FIELDS[command.value];
-  const field = fields.find((name) => name !== "lines");
+  const field = fields.find((name) => name === "service" || name === "container");
   const name = target.value.trim();
   const why = whyNot(agent, command.value, field, name);
 

@@ -43,11 +43,11 @@ export function ActionBar({ story, incident, history }: ActionBarOptions) {
     }
   }
 
-  async function explain(): Promise<void> {
+  async function request(what: "analyze" | "investigate", words: string): Promise<void> {
     sheet.value = null;
     try {
-      await api.send("POST", `/v1/incidents/${incident.id}/analyze`);
-      notices.say("It is being explained again.");
+      await api.send("POST", `/v1/incidents/${incident.id}/${what}`);
+      notices.say(words);
     } catch (error) {
       if (!(error instanceof ApiProblem)) throw error;
       notices.warn(wordsOf(error));
@@ -146,7 +146,8 @@ export function ActionBar({ story, incident, history }: ActionBarOptions) {
           canResolve={can.resolve}
           onIgnore={(variant) => void press("ignore", variant)}
           onResolve={() => void press("resolve")}
-          onExplain={() => void explain()}
+          onExplain={() => void request("analyze", "It is being explained again.")}
+          onInvestigate={() => void request("investigate", "A model looks into it; its steps are shown below.")}
           onClose={() => {
             sheet.value = null;
           }}

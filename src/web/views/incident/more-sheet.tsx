@@ -19,12 +19,13 @@ interface MoreSheetOptions {
   onIgnore: (variant: IgnoreVariant) => void;
   onResolve: () => void;
   onExplain: () => void;
+  onInvestigate: () => void;
   onClose: () => void;
 }
 
 /** What one decides less often. */
 export function MoreSheet(options: MoreSheetOptions) {
-  const { incident, host, canIgnore, canResolve, onIgnore, onResolve, onExplain, onClose } = options;
+  const { incident, host, canIgnore, canResolve, onIgnore, onResolve, onExplain, onInvestigate, onClose } = options;
   const isLive = useApp().store.isLive.value;
   const silence = new URLSearchParams({
     source: incident.source,
@@ -52,6 +53,12 @@ export function MoreSheet(options: MoreSheetOptions) {
             </button>
           </li>
         )}
+        <li>
+          <button type="button" class="choice" disabled={!isLive} onClick={onInvestigate}>
+            <b>Investigate</b>
+            <span>a model looks at the host itself, by what changes nothing there</span>
+          </button>
+        </li>
         <li>
           <button type="button" class="choice" disabled={!isLive} onClick={onExplain}>
             <b>Explain again</b>
