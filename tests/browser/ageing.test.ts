@@ -55,8 +55,8 @@ describe("what ages is made new without a word of anybody's", () => {
       await Promise.all([live(all.page), live(one.page)]);
       cpu = 77;
       // Asked for a moment too early, the old figures would stand for another minute.
-      const known = async () => (await world.server.api("/v1/agents?q=web-2")).body[0]?.metrics?.cpu_pct;
-      await until(async () => (await known()) === 77, { what: "the server knows the new figures" });
+      const known = async () => (await world.server.api("/v1/agents?q=web-2")).body[0]?.meta?.metrics?.cpu_pct;
+      await until(async () => (await known()) === 77, { ms: ALIVE_MS, what: "the server knows the new figures" });
       await all.page.clock.fastForward(MINUTE_MS);
       await Promise.all([
         all.page.locator(".host-figures", { hasText: "77 %" }).waitFor({ timeout: ALIVE_MS }),
