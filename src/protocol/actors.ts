@@ -25,8 +25,8 @@ export function readActor(actor: string): Actor {
   return at < 0 ? { way, name: null, address: rest } : { way, name: rest.slice(0, at), address: rest.slice(at + 1) };
 }
 
-/** As others are told who it was: by the token's name, where there is one. */
+/** As others are told who it was: by the token's name, or the address where no credential was asked for. */
 export function actorName(actor: string): string {
-  const { way, name } = readActor(actor);
-  return way === "api" && name !== null ? name : actor;
+  const { way, name, address } = readActor(actor);
+  return way === "api" ? (name ?? `somebody at ${address}`) : actor;
 }

@@ -26,12 +26,18 @@ const opened = (alert: Record<string, unknown> = {}) =>
 
 describe("a decision that needs no host", () => {
   test.each([
-    ["ignore", {}, "ignored", "ignored until it is resolved by api:127.0.0.1", "until_resolved"],
-    ["ignore", { variant: "1h" }, "ignored", "ignored for an hour by api:127.0.0.1", "time"],
-    ["ignore", { variant: "until_worse" }, "ignored", "ignored until it gets worse by api:127.0.0.1", "until_worse"],
-    ["ignore", { variant: "for_good" }, "ignored", "ignored for good by api:127.0.0.1", "never"],
-    ["acknowledge", {}, "acknowledged", "acknowledged by api:127.0.0.1", undefined],
-    ["resolve", {}, "resolved", "resolved by api:127.0.0.1", undefined],
+    ["ignore", {}, "ignored", "ignored until it is resolved by somebody at 127.0.0.1", "until_resolved"],
+    ["ignore", { variant: "1h" }, "ignored", "ignored for an hour by somebody at 127.0.0.1", "time"],
+    [
+      "ignore",
+      { variant: "until_worse" },
+      "ignored",
+      "ignored until it gets worse by somebody at 127.0.0.1",
+      "until_worse",
+    ],
+    ["ignore", { variant: "for_good" }, "ignored", "ignored for good by somebody at 127.0.0.1", "never"],
+    ["acknowledge", {}, "acknowledged", "acknowledged by somebody at 127.0.0.1", undefined],
+    ["resolve", {}, "resolved", "resolved by somebody at 127.0.0.1", undefined],
   ])("%s %j sets the status, says who, and makes the silence", async (action, more, status, outcome, ends) => {
     const incident = await opened();
     expect((await decide(server, incident, action, more)).status).toBe(202);
@@ -53,7 +59,7 @@ describe("a decision that needs no host", () => {
     const again = await decide(server, incident, "ignore");
     expect(again).toMatchObject({
       status: 409,
-      body: { code: "already_decided", detail: "It is ignored already, by api:127.0.0.1." },
+      body: { code: "already_decided", detail: "It is ignored already, by somebody at 127.0.0.1." },
     });
     expect((await decide(server, incident, "ignore", { variant: "for_good" })).status).toBe(202);
   });
@@ -78,7 +84,7 @@ describe("logs", () => {
     const command = await host.command(name);
     expect(command.params).toEqual(params);
     await host.answer(command, { output: "a line\nanother" });
-    expect((await decided(server, incident, "done")).outcome).toBe("logs fetched for api:127.0.0.1");
+    expect((await decided(server, incident, "done")).outcome).toBe("logs fetched for somebody at 127.0.0.1");
   });
 
   test("that the agent refuses are none", async () => {

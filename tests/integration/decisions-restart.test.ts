@@ -56,7 +56,7 @@ describe("a restart", () => {
     const { host, incident } = await restarted();
     await host.alert({ state: "resolved" });
     const decision = await decided(server, incident, "verified");
-    expect(decision.outcome).toMatch(/^restarted by api:127\.0\.0\.1, active again after \d s$/);
+    expect(decision.outcome).toMatch(/^restarted by somebody at 127\.0\.0\.1, active again after \d s$/);
     expect(decision.ended_at).toBeString();
     expect((await server.api(`/v1/incidents/${incident}`)).body.status).toBe("resolved");
     expect(host.commands("service_status")).toEqual([]);
@@ -93,7 +93,7 @@ describe("a restart", () => {
       },
       { ms: 10_000 },
     );
-    expect(interim.outcome).toMatch(/^restarted by api:127\.0\.0\.1, active again after \d s$/);
+    expect(interim.outcome).toMatch(/^restarted by somebody at 127\.0\.0\.1, active again after \d s$/);
     await passed(sql, id, 10);
     await host.answer(await host.command("service_status", 1), status("active", "running"));
     await until(async () => (await sql`select checks from decisions where id = ${id}`)[0]?.checks === 2);
@@ -164,7 +164,7 @@ describe("a restart", () => {
     expect(unknown.outcome).toBe("no answer from the host: it is not known whether it restarted");
     await host.answer(command);
     const late = await decided(server, incident, "done");
-    expect(late.outcome).toMatch(/^restarted by api:127\.0\.0\.1; the host answered only after \d+ s$/);
+    expect(late.outcome).toMatch(/^restarted by somebody at 127\.0\.0\.1; the host answered only after \d+ s$/);
     expect((await server.api(`/v1/incidents/${incident}`)).body.status).toBe("analyzed");
   });
 
@@ -175,7 +175,7 @@ describe("a restart", () => {
     const second = answers.find(({ status }) => status === 409);
     expect(second?.body).toMatchObject({
       code: "already_decided",
-      detail: "api:127.0.0.1 decided that already; it is under way.",
+      detail: "somebody at 127.0.0.1 decided that already; it is under way.",
     });
     await host.answer(await host.command("restart_service"));
     await decided(server, incident, "verifying");

@@ -27,7 +27,7 @@ const newSource = () => `unit-${++sources}x`;
 const story = async (id: number) => (await server.api(`/v1/incidents/${id}`)).body;
 const lines = (body: { timeline: { kind: string }[] }) => body.timeline.filter(({ kind }) => kind === "feedback");
 
-const ACTOR = { actor: "api:127.0.0.1", actor_name: "api:127.0.0.1", outlet: "api" };
+const ACTOR = { actor: "api:127.0.0.1", actor_name: "somebody at 127.0.0.1", outlet: "api" };
 
 describe("a word on an incident's explanation", () => {
   test("that it was right keeps the explanation as it stood", async () => {
@@ -86,7 +86,7 @@ describe("a word on an incident's explanation", () => {
     expect(again.feedback).toMatchObject({ verdict: "wrong", cause: "The disk was full." });
     expect(lines(again)).toMatchObject([
       { data: { verdict: "right", replaces: null } },
-      { data: { verdict: "wrong", replaces: { verdict: "right", name: "api:127.0.0.1" } } },
+      { data: { verdict: "wrong", replaces: { verdict: "right", name: "somebody at 127.0.0.1" } } },
     ]);
   });
 

@@ -188,7 +188,7 @@ describe("the list of incidents", () => {
       decision: {
         action: "ignore",
         variant: "for_good",
-        actor_name: "api:127.0.0.1",
+        actor_name: "somebody at 127.0.0.1",
         requested_at: expect.any(String),
       },
     });

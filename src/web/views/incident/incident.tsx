@@ -92,28 +92,30 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
           <span class="incident-number">#{incident.id}</span>
           <StatusWord status={status} />
         </div>
-        <p class="incident-where">
-          <a href={`/app/hosts/${incident.agent_id}?at=${encodeURIComponent(created_at)}`}>{host}</a>
-          <span> · {visibleText(source)}</span>
-        </p>
-        <p class="incident-when">
-          {resolved_at === null ? (
-            <span>
-              for <Age at={created_at} long />
-            </span>
-          ) : (
-            <span>
-              ended <Age at={resolved_at} /> ago, after {lastedWords(created_at, resolved_at)}
-            </span>
-          )}
-          {occurrences > 1 && resolved_at === null && (
-            <span>
-              ×{occurrences.toLocaleString("en")}, last <Age at={last_seen_at} /> ago
-            </span>
-          )}
-          {parent_id !== null && <a href={`/app/incidents/${parent_id}`}>follows from #{parent_id}</a>}
-          {next_id !== null && <a href={`/app/incidents/${next_id}`}>came anew as #{next_id}</a>}
-        </p>
+        <div class="incident-line">
+          <p class="incident-where">
+            <a href={`/app/hosts/${incident.agent_id}?at=${encodeURIComponent(created_at)}`}>{host}</a>
+            <span> · {visibleText(source)}</span>
+          </p>
+          <p class="incident-when">
+            {resolved_at === null ? (
+              <span>
+                for <Age at={created_at} long />
+              </span>
+            ) : (
+              <span>
+                ended <Age at={resolved_at} /> ago, after {lastedWords(created_at, resolved_at)}
+              </span>
+            )}
+            {occurrences > 1 && resolved_at === null && (
+              <span>
+                ×{occurrences.toLocaleString("en")}, last <Age at={last_seen_at} /> ago
+              </span>
+            )}
+            {parent_id !== null && <a href={`/app/incidents/${parent_id}`}>follows from #{parent_id}</a>}
+            {next_id !== null && <a href={`/app/incidents/${next_id}`}>came anew as #{next_id}</a>}
+          </p>
+        </div>
         <Cause story={story} incident={incident} />
         <Fix incident={incident} />
       </div>
