@@ -48,6 +48,12 @@ const NOT_DENIED =
   /\bnot (?:successfully|recovered)\b|\bcannot be (?:ignored|skipped)\b|without success|unsuccessfully|\bis not optional\b/i;
 const DENIED_FACTOR = 0.5;
 
+/** A step that ends well: what it set right is named in it. */
+const WENT_WELL = /(?:\.{3}|…) {0,4}\[? ?(?:done|ok|success|finished) ?\]?[.!]?$/i;
+/** That a dump was written well says the more that something failed. */
+const DUMP = /dump|\bcore\b|backtrace/i;
+const WENT_WELL_FACTOR = 0.4;
+
 /** What the program does without: it says so, and goes on. */
 const DOES_WITHOUT =
   /\b(?:is|are|stays?|remains?|will be|turned|switched) (?:off|disabled|inactive|unavailable for now|left out|written to the log)\b|\bdisabl(?:ed|ing)\b(?! device)[^:]{0,60}$|\bnot (?:set|configured|found|enabled|installed|available)\b[^:]{0,40}[,;(-]{1,2} ?(?:so |using|use|assuming|defaulting|default|continuing|proceeding|disabl|running without|going on|nothing|fine|ok\b)|\b(?:continuing|proceeding|going on|carrying on|running) without\b|\bwithout it\b|\bnot found,? (?:so |and )?(?:the )?[\w -]{1,30} (?:is|will be) used|no longer (?:supported|needed|used|necessary|has any effect)\b|\bis obsolete\b|\b(?:assuming|defaulting to|using (?:the )?(?:built-?in|fallback|system|internal|in-memory|previous|cached|old|default))\b|\b(?:feature|support|telemetry|metrics|tracing|reporting|analytics|plugin|cache|acceleration) (?:is )?(?:off|disabled|not enabled|unavailable)\b|\brecommended (?:value|setting|minimum|to)\b|\b(?:is|are) (?:strongly )?recommended\b|\bwe recommend\b|\bfor (?:better|best|optimal) performance\b|\bnot critical\b|\bthis is (?:fine|ok|normal|expected|harmless)\b|\bnothing to (?:do|worry)\b|\bcan be (?:safely )?ignored\b|\bnot required\b/i;
@@ -122,8 +128,9 @@ export const hasSeveralContainers = (text: string): boolean => {
 const mannerOf = (line: string): number => {
   const denied = DENIED.test(line) && !NOT_DENIED.test(line) ? DENIED_FACTOR : 1;
   const without = DOES_WITHOUT.test(line) ? DOES_WITHOUT_FACTOR : 1;
+  const well = WENT_WELL.test(line) && !DUMP.test(line) ? WENT_WELL_FACTOR : 1;
   return (
-    Math.min(denied, without) *
+    Math.min(denied, without, well) *
     (ADVICE.test(line.slice(0, ADVICE_CHARS_MAX)) || GUESS.test(line) ? ADVICE_FACTOR : 1) *
     (PROBE.test(line) ? PROBE_FACTOR : 1)
   );

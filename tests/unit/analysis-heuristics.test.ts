@@ -81,6 +81,31 @@ describe("the cause outranks its symptoms", () => {
       "crash",
     ],
     [
+      "what a step set right is not the cause",
+      ["10-certs.sh: certificate has expired, renewing... done", "chown: /config/log: Operation not permitted"],
+      "permission_denied",
+    ],
+    [
+      "another try that went well leaves the cause unsaid",
+      ["fetch: connection timed out, retrying (1/3)", "fetch: done", "command finished with exit code 2"],
+      "unknown",
+    ],
+    [
+      "the last try counts, whatever step went well before it",
+      ["migrations: done", "fetch: connection timed out, retrying (1/3)"],
+      "timeout",
+    ],
+    [
+      "a resolver's code counts without words around it",
+      ["mode 0644 of the settings file is too wide; this is ignored for now", "getaddrinfo EAI_AGAIN flow-db"],
+      "dns_failure",
+    ],
+    [
+      "the C library's check of the heap is not damage to data, and beats what is missing",
+      ["ERROR: Unable to find driver for vdpau", "double free or corruption (!prev)"],
+      "crash",
+    ],
+    [
       "a debug line does not beat an error",
       ["DEBUG permission denied for optional probe", "ERROR No space left on device"],
       "disk_full",
