@@ -207,15 +207,23 @@ const AGREED_FACTOR = 1.05;
 /** The words of any program, when nothing bears them out, are oftener about something else. */
 const ALONE_FACTOR = 0.9;
 
+/** What lies under it could still be unsaid, but rules agree, the line says it as an error and no other line names another cause. */
+const UNRIVALLED = 0.58;
+
+const shareOf = ({ rule: { tier }, factor }: Hit, rival: number, agreement: number): number => {
+  const isPlain = tier === "likely" || (tier === "symptom" && factor > 1);
+  return isPlain && rival === 0 && agreement > 1 ? UNRIVALLED : CONFIDENCE[tier];
+};
+
 const agreementOf = ({ rule, text }: Hit, hits: readonly Hit[]): number => {
   const isOther = (hit: Hit) => hit.text === text && hit.rule.category === rule.category && hit.rule.id !== rule.id;
   if (hits.some(isOther)) return AGREED_FACTOR;
   return rule.isBroad === true ? ALONE_FACTOR : 1;
 };
 
-const confidenceOf = ({ rule, factor }: Hit, score: number, rival: number, agreement: number): number => {
+const confidenceOf = (hit: Hit, score: number, rival: number, agreement: number): number => {
   const lead = Math.min(1, Math.max(0, score - rival) / LEAD_FULL);
-  const share = CONFIDENCE[rule.tier] * Math.min(1.05, factor) * agreement * (0.55 + 0.45 * lead);
+  const share = shareOf(hit, rival, agreement) * Math.min(1.05, hit.factor) * agreement * (0.55 + 0.45 * lead);
   return Math.round(Math.min(0.98, share) * 100) / 100;
 };
 

@@ -35,6 +35,8 @@ const LEVELS: readonly (readonly [RegExp, number])[] = [
     FATAL,
   ],
   [/\b(?:ERROR|ERR!?)\b|\[(?:error|err)\]|\b[Ee]rror:|\bE\d{4} \d\d:|\bE!|(?:Exception|Error):/, ERROR],
+  // systemd's own end of a unit: a warning by its level, and yet what the unit failed of.
+  [/\bsystemd(?:\[\d{1,9}\])?: .{1,200}(?:timed out\. (?:Terminating|Killing)|Failed with result 'timeout')/, ERROR],
   [/\b(?:WARN|WARNING)\b|\[(?:warn|warning)\]|\b[Ww]arn(?:ing)?:|\bW\d{4} \d\d:|\bW!/, WARNING],
   [/\b(?:INFO|NOTICE)\b|\[(?:info|notice|note)\]|\b(?:info|notice):|\[Note\]|\bI\d{4} \d\d:|\bI!/i, 0.8],
   [/\b(?:DEBUG|TRACE)\b|\[(?:debug|trace)\]|\b(?:debug|trace)\d?:/, 0.6],
