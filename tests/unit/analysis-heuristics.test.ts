@@ -86,6 +86,21 @@ describe("the cause outranks its symptoms", () => {
       "permission_denied",
     ],
     [
+      "a client's mistake is the client's",
+      ["GET /admin/.env 403 permission denied 203.0.113.9", "memory allocation of 1073741824 bytes failed"],
+      "out_of_memory",
+    ],
+    [
+      "a certificate that is still valid is not the cause",
+      ["warning: TLS certificate expires in 12 days", "dial unix /run/x.sock: connect: connection refused"],
+      "connection_refused",
+    ],
+    [
+      "that a dump was written well denies nothing",
+      ["init terminating in do_boot ()", "Crash dump is being written to: erl_crash.dump...done"],
+      "crash",
+    ],
+    [
       "another try that went well leaves the cause unsaid",
       ["fetch: connection timed out, retrying (1/3)", "fetch: done", "command finished with exit code 2"],
       "unknown",
