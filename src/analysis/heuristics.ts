@@ -83,6 +83,10 @@ const FATAL_LATE_BONUS = 3;
 const REPEAT_BONUS_MAX = 2;
 /** In one line the innermost message decides: it stands last. */
 const INNERMOST_BONUS = 6;
+/** Programs warn of a setting and go on without it; what they end of stands in another line. */
+const WARNED_SETTING_FACTOR = 0.74;
+/** What is denied counts little already. */
+const DENIED_BELOW = 0.6;
 /** A connection that came back afterwards was not what the program failed of. */
 const RECOVERED_FACTOR = 0.5;
 /** The program was up and went on after it. */
@@ -107,13 +111,15 @@ const scoreOf = (hit: Hit, found: Found, { exitCode }: Evidence): number => {
   return (TIERS[rule.tier] * factor * said + exit + late + repeated) * passedFactor(hit, found);
 };
 
-/** A line that tells of another try: what went well later may have been that. */
-const TRIED_AGAIN = /\bretr(?:y|ying|ies)\b|\btry(?:ing)? again\b|\battempt \d/i;
+/** A line that tells of another try, or of what comes and goes: what went well later was that. */
+const BRIEF =
+  /\bretr(?:y|ying|ies)\b|\btry(?:ing)? again\b|\battempt \d|\blink (?:is |becomes |went )?down\b|\bdisappeared\b|\bwaiting to reappear\b/i;
 
-const passedFactor = ({ rule, line, text, isFatal }: Hit, { recoveredAt, readyAt, doneAt }: Found): number => {
+const passedFactor = ({ rule, line, text, factor, isFatal }: Hit, { recoveredAt, readyAt, doneAt }: Found): number => {
   if (line < 0 || isFatal) return 1;
-  const isOver = line < recoveredAt || (line < doneAt && TRIED_AGAIN.test(text));
-  if (isOver && PASSING.has(rule.category)) return RECOVERED_FACTOR;
+  if (line < recoveredAt && PASSING.has(rule.category)) return RECOVERED_FACTOR;
+  if (line < doneAt && BRIEF.test(text)) return RECOVERED_FACTOR;
+  if (rule.category === "config_error" && factor < 1 && factor > DENIED_BELOW) return WARNED_SETTING_FACTOR;
   return line < readyAt ? WENT_ON_FACTOR : 1;
 };
 

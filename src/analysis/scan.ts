@@ -37,7 +37,7 @@ export interface Found {
   recoveredAt: number;
   /** The last line that says that the program is up and goes on; -1 for none. */
   readyAt: number;
-  /** The last line that ends with a step's going well; -1 for none. */
+  /** The last line that ends with a step's going well, or tells that something is there again; -1 for none. */
   doneAt: number;
 }
 
@@ -88,7 +88,10 @@ const READY: Words = {
   when: /\bready\b|\blistening (?:on|at|for)\b|\b(?:startup|initiali[sz]ation|boot) complete|\b(?:server|service|daemon|application|worker|process|app|instance|listener|api)\b.{0,30}\b(?:started|initiali[sz]ed)\b|\bstarted (?:in|successfully|\w{1,30} (?:server|service|worker|listener))|\bserving\b|\baccepting (?:connections|requests|tcp)|\bup and running\b|\bcompleted (?:successfully|initiali[sz]ation)/i,
   not: /\b(?:not|error|failed|failure|fatal|unable|could|never|cannot|waiting|until|before|when)\b|systemd(?:\[\d{1,9}\])?: /i,
 };
-const DONE: Words = { any: ["done", "ok", "complete"], when: /(?:[\w)\]]:|\.{3}|…) ?(?:done|ok|completed?)[.!]?$/i };
+const DONE: Words = {
+  any: ["done", "ok", "complete", "link", "reappeared"],
+  when: /(?:[\w)\]]:|\.{3}|…) ?(?:done|ok|completed?)[.!]?$|\blink (?:is |becomes |came )?(?:up|ready)\b|\breappeared\b/i,
+};
 const SIGNS: readonly Words[] = [RECOVERY, READY, DONE];
 /** How many of the last lines that hold a word of a sign are read. */
 const SIGN_LINES_MAX = 50;

@@ -86,6 +86,19 @@ describe("the cause outranks its symptoms", () => {
       "permission_denied",
     ],
     [
+      "a setting that is only warned of is not the cause",
+      [
+        'W0501 10:00:01.000000      12 warnings.go:70] unknown field "spec.cpu"',
+        "Error: timed out waiting for the condition",
+      ],
+      "timeout",
+    ],
+    [
+      "a link that came up again is not the cause",
+      ["r8169 eth0: Link is Down", "r8169 eth0: Link is Up", "app[7]: Segmentation fault"],
+      "crash",
+    ],
+    [
       "a client's mistake is the client's",
       ["GET /admin/.env 403 permission denied 203.0.113.9", "memory allocation of 1073741824 bytes failed"],
       "out_of_memory",
