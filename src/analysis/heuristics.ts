@@ -63,7 +63,7 @@ function explain(book: RuleBook, evidence: Evidence): HeuristicAnswer {
   const [best] = ranked;
   if (best === undefined || best.score < SCORE_MIN) return unknown(evidence, best);
   const rival = ranked.find(({ hit }) => hit.rule.category !== best.hit.rule.category);
-  return answer(evidence, best, rival);
+  return answer(evidence, best, rival, agreementOf(best.hit, found.hits));
 }
 
 interface Ranked {
@@ -83,6 +83,10 @@ const FATAL_LATE_BONUS = 3;
 const REPEAT_BONUS_MAX = 2;
 /** In one line the innermost message decides: it stands last. */
 const INNERMOST_BONUS = 6;
+/** Programs warn of a setting and go on without it; what they end of stands in another line. */
+const WARNED_SETTING_FACTOR = 0.74;
+/** What is denied counts little already. */
+const DENIED_BELOW = 0.6;
 /** A connection that came back afterwards was not what the program failed of. */
 const RECOVERED_FACTOR = 0.5;
 /** The program was up and went on after it. */
@@ -107,9 +111,15 @@ const scoreOf = (hit: Hit, found: Found, { exitCode }: Evidence): number => {
   return (TIERS[rule.tier] * factor * said + exit + late + repeated) * passedFactor(hit, found);
 };
 
-const passedFactor = ({ rule, line, isFatal }: Hit, { recoveredAt, readyAt }: Found): number => {
+/** A line that tells of another try, or of what comes and goes: what went well later was that. */
+const BRIEF =
+  /\bretr(?:y|ying|ies)\b|\btry(?:ing)? again\b|\battempt \d|\blink (?:is |becomes |went )?down\b|\bdisappeared\b|\bwaiting to reappear\b/i;
+
+const passedFactor = ({ rule, line, text, factor, isFatal }: Hit, { recoveredAt, readyAt, doneAt }: Found): number => {
   if (line < 0 || isFatal) return 1;
   if (line < recoveredAt && PASSING.has(rule.category)) return RECOVERED_FACTOR;
+  if (line < doneAt && BRIEF.test(text)) return RECOVERED_FACTOR;
+  if (rule.category === "config_error" && factor < 1 && factor > DENIED_BELOW) return WARNED_SETTING_FACTOR;
   return line < readyAt ? WENT_ON_FACTOR : 1;
 };
 
@@ -131,7 +141,12 @@ const decisive = (ranked: readonly Ranked[]): Ranked[] => {
 /** Of equals the first log line counts; the message, which repeats what the logs say, comes after them. */
 const orderOf = ({ line }: Hit): number => (line < 0 ? Number.MAX_SAFE_INTEGER : line);
 
-const answer = (evidence: Evidence, { hit, score }: Ranked, rival: Ranked | undefined): HeuristicAnswer => {
+const answer = (
+  evidence: Evidence,
+  { hit, score }: Ranked,
+  rival: Ranked | undefined,
+  agreement: number,
+): HeuristicAnswer => {
   const { rule, text, named, end } = hit;
   const victim = victimOf(evidence);
   const of = victim === undefined ? evidence : { ...evidence, ...victim };
@@ -139,7 +154,7 @@ const answer = (evidence: Evidence, { hit, score }: Ranked, rival: Ranked | unde
   const { cause, fix } = wordsOf(rule, of, text);
   return {
     category: rule.category,
-    confidence: confidenceOf(hit, score, rival?.score ?? 0),
+    confidence: confidenceOf(hit, score, rival?.score ?? 0, agreement),
     decisive: text,
     rule: rule.id,
     why: whyText(hit, rival),
@@ -193,9 +208,29 @@ const testAnswer = (evidence: Evidence, host: string): HeuristicAnswer => ({
 /** How often a tier's words are right when nothing contradicts them. */
 const CONFIDENCE = { root: 0.9, cause: 0.62, likely: 0.55, symptom: 0.5, wrapper: 0.4 } as const;
 
-const confidenceOf = ({ rule, factor }: Hit, score: number, rival: number): number => {
+/** Rules of one category that fit one line, each by words of its own, bear each other out. */
+const AGREED_FACTOR = 1.05;
+/** The words of any program, when nothing bears them out, are oftener about something else. */
+const ALONE_FACTOR = 0.9;
+
+/** What lies under it could still be unsaid, but rules agree, the line says it as an error and no other line names another cause. */
+const UNRIVALLED = 0.58;
+
+const shareOf = ({ rule: { tier }, factor }: Hit, rival: number, agreement: number): number => {
+  const isPlain = tier === "likely" || (tier === "symptom" && factor > 1);
+  return isPlain && rival === 0 && agreement > 1 ? UNRIVALLED : CONFIDENCE[tier];
+};
+
+const agreementOf = ({ rule, text }: Hit, hits: readonly Hit[]): number => {
+  const isOther = (hit: Hit) => hit.text === text && hit.rule.category === rule.category && hit.rule.id !== rule.id;
+  if (hits.some(isOther)) return AGREED_FACTOR;
+  return rule.isBroad === true ? ALONE_FACTOR : 1;
+};
+
+const confidenceOf = (hit: Hit, score: number, rival: number, agreement: number): number => {
   const lead = Math.min(1, Math.max(0, score - rival) / LEAD_FULL);
-  return Math.round(Math.min(0.98, CONFIDENCE[rule.tier] * Math.min(1.05, factor) * (0.55 + 0.45 * lead)) * 100) / 100;
+  const share = shareOf(hit, rival, agreement) * Math.min(1.05, hit.factor) * agreement * (0.55 + 0.45 * lead);
+  return Math.round(Math.min(0.98, share) * 100) / 100;
 };
 
 const whyText = ({ rule, line, lines }: Hit, rival: Ranked | undefined): string => {

@@ -35,6 +35,8 @@ const LEVELS: readonly (readonly [RegExp, number])[] = [
     FATAL,
   ],
   [/\b(?:ERROR|ERR!?)\b|\[(?:error|err)\]|\b[Ee]rror:|\bE\d{4} \d\d:|\bE!|(?:Exception|Error):/, ERROR],
+  // systemd's own end of a unit: a warning by its level, and yet what the unit failed of.
+  [/\bsystemd(?:\[\d{1,9}\])?: .{1,200}(?:timed out\. (?:Terminating|Killing)|Failed with result 'timeout')/, ERROR],
   [/\b(?:WARN|WARNING)\b|\[(?:warn|warning)\]|\b[Ww]arn(?:ing)?:|\bW\d{4} \d\d:|\bW!/, WARNING],
   [/\b(?:INFO|NOTICE)\b|\[(?:info|notice|note)\]|\b(?:info|notice):|\[Note\]|\bI\d{4} \d\d:|\bI!/i, 0.8],
   [/\b(?:DEBUG|TRACE)\b|\[(?:debug|trace)\]|\b(?:debug|trace)\d?:/, 0.6],
@@ -42,11 +44,23 @@ const LEVELS: readonly (readonly [RegExp, number])[] = [
 
 /** The failure is denied, over, or only thought of. */
 const DENIED =
-  /\b(?:no|0|zero|without(?: any)?) (?:\w{1,20} )?(?:errors?|failures?|problems?|issues?)\b|\berrors?[=:] ?(?:0|none|null|nil)\b|\b(?:recovered|succeeded|successfully|resolved itself|reconnected|is back|went well|ended well|worked|(?:is|was) ok|connection (?:was )?kept|went on)\b|\b(?:may|might|could|can|would) (?:fail|cause|lead|result|happen|run out|be corrupt)|\bin case of\b|\bto (?:avoid|prevent)\b|\bif (?:you see|the|this|there is)\b|\bdeprecat|\bfor example\b|\b(?:ignored|ignoring|skipped|skipping|non-fatal|nonfatal|harmless|optional|falling back|fallback|will retry later|using defaults?)\b/i;
+  /\b(?:no|0|zero|without(?: any)?) (?:\w{1,20} )?(?:errors?|failures?|problems?|issues?)\b|\berrors?[=:] ?(?:0|none|null|nil)\b|\b(?:recovered|succeeded|successfully|resolved itself|reconnected|is back|went well|ended well|worked|(?:is|was) ok|connection (?:was )?kept|went on)\b|\b(?:may|might|could|can|would) (?:fail|cause|lead|result|happen|run out|be corrupt)|\bin case of\b|\bto (?:avoid|prevent)\b|\bif (?:you see|the|this|there is)\b|\bdeprecat|\bfor example\b|\b(?:ignored|ignoring|skipped|skipping|non-fatal|nonfatal|harmless|optional|falling back|fallback|will (?:re)?try (?:again )?later|using defaults?)\b/i;
 /** These deny only part of what they say, or nothing: the line counts all the same. */
 const NOT_DENIED =
   /\bnot (?:successfully|recovered)\b|\bcannot be (?:ignored|skipped)\b|without success|unsuccessfully|\bis not optional\b/i;
 const DENIED_FACTOR = 0.5;
+
+/** A step that ends well: what it set right is named in it. */
+const WENT_WELL =
+  /(?:\.{3}|…) {0,4}\[? ?(?:done|ok|success|finished|(?:re)?connected|passed|fixed|restored|renewed) ?\]?[.!]?$|\b(?:removed|cleaned(?: up)?|purged|dropped|discarded|deleted|evicted|renewed|replaced|repaired|rebuilt|recreated|reset) (?:an? |the |\d{1,6} )?(?:stale|old|expired|broken|corrupt(?:ed)?|orphan(?:ed)?|dead|invalid|damaged|outdated|leftover)\b/i;
+/** That a dump was written well says the more that something failed. */
+const DUMP = /dump|\bcore\b|backtrace/i;
+const WENT_WELL_FACTOR = 0.4;
+
+/** What is still to come has not failed yet. */
+const FORETOLD =
+  /\bexpir(?:es|ing) (?:in|on) \d|\bwill (?:soon )?expire\b|\b(?:about to|soon to) expire\b|\bexpires soon\b/i;
+const FORETOLD_FACTOR = 0.44;
 
 /** What the program does without: it says so, and goes on. */
 const DOES_WITHOUT =
@@ -64,6 +78,11 @@ const ADVICE_FACTOR = 0.9;
 /** A probe says that something does not answer, never why. */
 const PROBE = /\b(?:readiness|liveness|startup|health) ?(?:probe|check) (?:failed|errored)/i;
 const PROBE_FACTOR = 0.75;
+
+/** A client's request that was answered with its own mistake. */
+const CLIENT_MISTAKE =
+  /(?:^|[\s"])(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) \/\S{0,200}(?: HTTP\/[\d.]{1,3}"?)?"?[ :=>-]{1,4}(?:status[= :]{1,2})?4\d\d\b/;
+const CLIENT_MISTAKE_FACTOR = 0.55;
 
 /** A frame of a trace repeats what its head said. */
 const FRAME =
@@ -119,15 +138,20 @@ export const hasSeveralContainers = (text: string): boolean => {
   return new Set(names).size > 1;
 };
 
-const mannerOf = (line: string): number => {
-  const denied = DENIED.test(line) && !NOT_DENIED.test(line) ? DENIED_FACTOR : 1;
-  const without = DOES_WITHOUT.test(line) ? DOES_WITHOUT_FACTOR : 1;
-  return (
-    Math.min(denied, without) *
-    (ADVICE.test(line.slice(0, ADVICE_CHARS_MAX)) || GUESS.test(line) ? ADVICE_FACTOR : 1) *
-    (PROBE.test(line) ? PROBE_FACTOR : 1)
+/** The least of what says that it did not fail. */
+const denialOf = (line: string): number =>
+  Math.min(
+    DENIED.test(line) && !NOT_DENIED.test(line) ? DENIED_FACTOR : 1,
+    DOES_WITHOUT.test(line) ? DOES_WITHOUT_FACTOR : 1,
+    WENT_WELL.test(line) && !DUMP.test(line) ? WENT_WELL_FACTOR : 1,
+    FORETOLD.test(line) ? FORETOLD_FACTOR : 1,
   );
-};
+
+const mannerOf = (line: string): number =>
+  denialOf(line) *
+  (ADVICE.test(line.slice(0, ADVICE_CHARS_MAX)) || GUESS.test(line) ? ADVICE_FACTOR : 1) *
+  (PROBE.test(line) ? PROBE_FACTOR : 1) *
+  (CLIENT_MISTAKE.test(line) ? CLIENT_MISTAKE_FACTOR : 1);
 
 /** What a log line counts. */
 export const weighLine = (line: string, source: string, isOneContainer = false): LineWeight => {

@@ -3,7 +3,7 @@
  * puts to a program's exit number by a convention that the program knows nothing of, and the descriptions of units.
  */
 export const maskLine = (line: string): string => {
-  const said = line.replace(HOST, blankAfter).replace(PID, blankAfter);
+  const said = line.replace(HOST, blankAfter).replace(PID, blankAfter).replace(ENDED, blankAfter);
   if (!line.includes("systemd") && !line.includes("status=")) return said;
   return said.replace(NUMBER_WORD, blankAfter).replace(DESCRIPTION, blankAfter);
 };
@@ -13,6 +13,10 @@ const HOST = /^(\w{3} {1,2}\d{1,2} \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,
 
 /** A process' number is no error number. What systemd says is known by its name with the number. */
 const PID = /^(.{0,160}?(?<!systemd|sqlstate)\[)(\d{1,10})(?=\]: )/i;
+
+/** What ended with a number may be called after anything that it cares for: timeout-cleaner, disk-full-alert. */
+const ENDED =
+  /(^|[\s"'`./])((?=[A-Za-z]\w{0,40}-)[\w-]{3,80}(?:\.\w{1,8})?)(?=["'`]?:? (?:Main process exited|Failed with result|failed$|(?:exited|ended|failed|returned|terminated|finished|died)(?: on line \d{1,6})?(?: with)?(?: an?)?(?: non-?zero)?(?: exit)?(?: code| status)? ?[:=]? ?\d))/g;
 
 /** The words that somebody watches for: they stand in the alert whether or not they say why. */
 const WATCHED = /(: \d{1,9} lines match )(.{1,200}?)(?= in \d{1,9} s\b)/;

@@ -37,6 +37,8 @@ export interface Found {
   recoveredAt: number;
   /** The last line that says that the program is up and goes on; -1 for none. */
   readyAt: number;
+  /** The last line that ends with a step's going well, or tells that something is there again; -1 for none. */
+  doneAt: number;
 }
 
 type Words = Pick<Rule, "any" | "when" | "with" | "not">;
@@ -86,7 +88,11 @@ const READY: Words = {
   when: /\bready\b|\blistening (?:on|at|for)\b|\b(?:startup|initiali[sz]ation|boot) complete|\b(?:server|service|daemon|application|worker|process|app|instance|listener|api)\b.{0,30}\b(?:started|initiali[sz]ed)\b|\bstarted (?:in|successfully|\w{1,30} (?:server|service|worker|listener))|\bserving\b|\baccepting (?:connections|requests|tcp)|\bup and running\b|\bcompleted (?:successfully|initiali[sz]ation)/i,
   not: /\b(?:not|error|failed|failure|fatal|unable|could|never|cannot|waiting|until|before|when)\b|systemd(?:\[\d{1,9}\])?: /i,
 };
-const SIGNS: readonly Words[] = [RECOVERY, READY];
+const DONE: Words = {
+  any: ["done", "ok", "complete", "link", "reappeared"],
+  when: /(?:[\w)\]]:|\.{3}|…) ?(?:done|ok|completed?)[.!]?$|\blink (?:is |becomes |came )?(?:up|ready)\b|\breappeared\b/i,
+};
+const SIGNS: readonly Words[] = [RECOVERY, READY, DONE];
 /** How many of the last lines that hold a word of a sign are read. */
 const SIGN_LINES_MAX = 50;
 
@@ -245,12 +251,13 @@ const look = (book: RuleBook, evidence: Evidence, where: "message" | "logs"): Fo
     if (rule.types !== undefined && !rule.types.includes(evidence.type)) return [];
     return hitsOf(rule, readBy(rule, candidates[index] ?? [], failing, reader), where, reader);
   });
-  const [recovered = [], ready = []] = candidates.slice(book.rules.length);
+  const [recovered = [], ready = [], done = []] = candidates.slice(book.rules.length);
   return {
     hits,
     lineCount: (reader.pieces.at(-1)?.line ?? 0) + 1,
     recoveredAt: lastOf(RECOVERY, recovered, reader),
     readyAt: lastOf(READY, ready, reader),
+    doneAt: lastOf(DONE, done, reader),
   };
 };
 

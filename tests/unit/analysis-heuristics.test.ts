@@ -81,6 +81,59 @@ describe("the cause outranks its symptoms", () => {
       "crash",
     ],
     [
+      "what a step set right is not the cause",
+      ["10-certs.sh: certificate has expired, renewing... done", "chown: /config/log: Operation not permitted"],
+      "permission_denied",
+    ],
+    [
+      "a setting that is only warned of is not the cause",
+      [
+        'W0501 10:00:01.000000      12 warnings.go:70] unknown field "spec.cpu"',
+        "Error: timed out waiting for the condition",
+      ],
+      "timeout",
+    ],
+    [
+      "a link that came up again is not the cause",
+      ["r8169 eth0: Link is Down", "r8169 eth0: Link is Up", "app[7]: Segmentation fault"],
+      "crash",
+    ],
+    [
+      "a client's mistake is the client's",
+      ["GET /admin/.env 403 permission denied 203.0.113.9", "memory allocation of 1073741824 bytes failed"],
+      "out_of_memory",
+    ],
+    [
+      "a certificate that is still valid is not the cause",
+      ["warning: TLS certificate expires in 12 days", "dial unix /run/x.sock: connect: connection refused"],
+      "connection_refused",
+    ],
+    [
+      "that a dump was written well denies nothing",
+      ["init terminating in do_boot ()", "Crash dump is being written to: erl_crash.dump...done"],
+      "crash",
+    ],
+    [
+      "another try that went well leaves the cause unsaid",
+      ["fetch: connection timed out, retrying (1/3)", "fetch: done", "command finished with exit code 2"],
+      "unknown",
+    ],
+    [
+      "the last try counts, whatever step went well before it",
+      ["migrations: done", "fetch: connection timed out, retrying (1/3)"],
+      "timeout",
+    ],
+    [
+      "a resolver's code counts without words around it",
+      ["mode 0644 of the settings file is too wide; this is ignored for now", "getaddrinfo EAI_AGAIN flow-db"],
+      "dns_failure",
+    ],
+    [
+      "the C library's check of the heap is not damage to data, and beats what is missing",
+      ["ERROR: Unable to find driver for vdpau", "double free or corruption (!prev)"],
+      "crash",
+    ],
+    [
       "a debug line does not beat an error",
       ["DEBUG permission denied for optional probe", "ERROR No space left on device"],
       "disk_full",

@@ -38,6 +38,8 @@ const outcomesOf = (name: string) =>
 describe.each<[string, number]>([
   ["seen.jsonl", 0.97],
   ["unseen.jsonl", 0.9],
+  ["third-seen.jsonl", 0.97],
+  ["third-unseen.jsonl", 0.8],
 ])("of the labelled incidents of %s", (name, rightMin) => {
   const outcomes = outcomesOf(name);
   const shareOf = (those: readonly unknown[]) => those.length / outcomes.length;

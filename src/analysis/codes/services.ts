@@ -275,7 +275,13 @@ export const OPENSSL_REASONS = codeRules("openssl", [
   {
     category: "tls_certificate",
     codes:
-      "certificate verify failed | certificate has expired | certificate is not yet valid | unable to get local issuer certificate | unable to get issuer certificate | unable to verify the first certificate | self-signed certificate | self signed certificate | key values mismatch | no shared cipher | sslv3 alert handshake failure | tlsv1 alert unknown ca | tlsv1 alert protocol version | tlsv1 alert internal error | wrong version number | unknown protocol | unsupported protocol | no start line | bad decrypt | bad base64 decode | ee key too small | ca md too weak | dh key too small | alert certificate expired | alert bad certificate | alert unknown ca | alert certificate revoked | crl has expired | hostname mismatch | ip address mismatch | no protocols available | unsafe legacy renegotiation disabled | legacy sigalg disallowed | peer did not return a certificate | Unrecognized SSL message | PEM lib",
+      "certificate verify failed | certificate is not yet valid | unable to get local issuer certificate | unable to get issuer certificate | unable to verify the first certificate | key values mismatch",
+    not: /generat(?:ed|ing)/i,
+  },
+  {
+    category: "tls_certificate",
+    codes:
+      "certificate has expired | self-signed certificate | self signed certificate | no shared cipher | sslv3 alert handshake failure | tlsv1 alert unknown ca | tlsv1 alert protocol version | tlsv1 alert internal error | wrong version number | unknown protocol | unsupported protocol | no start line | bad decrypt | bad base64 decode | ee key too small | ca md too weak | dh key too small | alert certificate expired | alert bad certificate | alert unknown ca | alert certificate revoked | crl has expired | hostname mismatch | ip address mismatch | no protocols available | unsafe legacy renegotiation disabled | legacy sigalg disallowed | peer did not return a certificate | Unrecognized SSL message | PEM lib",
     tier: "cause",
     not: /generat(?:ed|ing)|using (?:a )?self|unsupported protocol scheme|enc\b|decrypt (?:backup|archive|file)/i,
   },

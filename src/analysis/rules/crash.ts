@@ -27,6 +27,19 @@ export const CRASH = rulesOf("crash", FIX, [
     fix: "As a rule {source} was built for a newer processor: compare `lscpu` with its requirements, take a build for this processor, then {restart}.",
   },
   {
+    // The C library's own checks: it says so and ends the program.
+    id: "heap-check",
+    beats: ["aborted", "own-state-broken"],
+    any: words(`
+      double free or corruption | double free detected | free(): invalid | munmap_chunk(): invalid | malloc(): | realloc(): invalid
+      corrupted size vs. prev_size | corrupted double-linked list | malloc_consolidate(): | stack smashing detected | buffer overflow detected | invalid fastbin
+    `),
+    when: /(?:double free|free\(\): invalid|munmap_chunk|malloc\(\): (?:corrupt|memory corruption|invalid|unaligned|unsorted|smallbin|mismatching)|realloc\(\): invalid|corrupted (?:size|double-linked)|malloc_consolidate|(?:stack smashing|buffer overflow) detected|invalid fastbin)/i,
+    exitCodes: [6, 134],
+    tier: "root",
+    cause: "{source} damaged its own memory, which the C library found and ended it for.",
+  },
+  {
     id: "aborted",
     any: words(`
       sigabrt | status=6/abrt | signal 6 | assertion failed | assertion \` | assertion failure | aborted (core dumped)

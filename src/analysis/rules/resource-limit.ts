@@ -35,7 +35,7 @@ export const RESOURCE_LIMIT = rulesOf("resource_limit", FIX, [
       file watchers reached | user limit on total number of inotify | failed to add / | inotify_init
       inotify_add_watch
     `),
-    when: /(?:no space left|too many open files|limit|failed to (?:create|initialize|allocate)).{0,160}(?:inotify|watch)|(?:inotify|watch).{0,160}(?:no space left|limit|too many|failed)/i,
+    when: /(?:no space left|too many open files|limit|out of|no more|failed to (?:create|initialize|allocate)).{0,160}(?:inotify|watch)|(?:inotify|watch).{0,160}(?:no space left|limit|too many|failed)/i,
     tier: "root",
     cause: "The kernel's limit of file watches is used up.",
     fix: WATCH_FIX,

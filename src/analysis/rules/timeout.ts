@@ -9,7 +9,7 @@ const UNIT_FIX =
 export const TIMEOUT = rulesOf("timeout", FIX, [
   {
     id: "systemd-start-timeout",
-    beats: ["deadline-exceeded", "timed-out", "timed-out-in-words"],
+    beats: ["connect-timeout", "deadline-exceeded", "timed-out", "timed-out-in-words"],
     any: words(`
       start operation timed out | start-pre operation timed out | mounting timed out | stop-sigterm' timed out
       job timed out | timed out waiting for device | operation timed out. terminating | unmounting timed out
@@ -23,6 +23,7 @@ export const TIMEOUT = rulesOf("timeout", FIX, [
   },
   {
     id: "systemd-result-timeout",
+    beats: ["timed-out", "timed-out-in-words"],
     any: words(`failed with result 'timeout' | result 'timeout' | result: timeout | a timeout was exceeded`),
     tier: "symptom",
     cause: "{source} did not finish within its time limit, and systemd ended it.",
