@@ -1,25 +1,38 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createHeuristics } from "../../src/analysis/heuristics.ts";
+import { maskLine, maskMessage } from "../../src/analysis/mask.ts";
 import type { Evidence } from "../../src/analysis/model.ts";
 import { RULES } from "../../src/analysis/rules/all.ts";
 import type { Rule } from "../../src/analysis/rules/rule.ts";
-import { compileRules, scan } from "../../src/analysis/scan.ts";
+import { compileRules, type RuleBook, scan } from "../../src/analysis/scan.ts";
+import { alternativesOf } from "../support/alternatives.ts";
 
 const FOLDER = join(import.meta.dir, "../fixtures/rules");
 const read = (name: string) => readFileSync(join(FOLDER, name), "utf8");
 
-/** `=== id of a rule`, then lines that it knows. */
-const LINES = new Map(
-  read("lines.txt")
+/** Of one rule: the lines that it knows, and those that have its words and are not its own. */
+interface Examples {
+  lines: readonly string[];
+  not: readonly string[];
+}
+const NONE: Examples = { lines: [], not: [] };
+
+/** `=== id of a rule`, then lines that it knows, and behind a `!` lines that it must leave alone. */
+const blocksOf = (text: string): (readonly [string, Examples])[] =>
+  text
     .split(/^=== /m)
     .slice(1)
     .map((block) => {
-      const [id = "", ...lines] = block.trimEnd().split("\n");
-      return [id, lines] as const;
-    }),
-);
+      const [id = "", ...all] = block.trimEnd().split("\n");
+      const not = all.filter((line) => line.startsWith("!")).map((line) => line.slice(1));
+      return [id, { lines: all.filter((line) => !line.startsWith("!")), not }] as const;
+    });
+
+/** A file for each category. */
+const EXAMPLES = new Map(readdirSync(join(FOLDER, "lines")).flatMap((name) => blocksOf(read(`lines/${name}`))));
+const examplesOf = ({ id }: Rule): Examples => EXAMPLES.get(id) ?? NONE;
 const HARMLESS = read("harmless.txt").trimEnd().split("\n");
 
 const book = compileRules(RULES);
@@ -35,25 +48,72 @@ const evidenceOf = (line: string, more: Partial<Evidence> = {}): Evidence => ({
 });
 
 /** Whether the rule fits the line, where it is allowed to look. */
-const isKnown = ({ id, types, where }: Rule, line: string): boolean => {
+const isKnownBy = (rules: RuleBook, { id, types, where }: Rule, line: string): boolean => {
   const type = types?.[0] ?? "systemd";
   const evidence = where === "message" ? evidenceOf("", { type, message: line }) : evidenceOf(line, { type });
-  return scan(book, evidence).hits.some(({ rule }) => rule.id === id);
+  return scan(rules, evidence).hits.some(({ rule }) => rule.id === id);
+};
+const isKnown = (rule: Rule, line: string): boolean => isKnownBy(book, rule, line);
+
+/** What the rule's expressions see of a line. */
+const seenBy = ({ where }: Rule, line: string): string => (where === "message" ? maskMessage(line) : maskLine(line));
+
+/** The alternatives of an expression that none of the lines takes. */
+const untaken = (rule: Rule, pattern: RegExp | undefined, lines: readonly string[]): string[] => {
+  if (pattern === undefined) return [];
+  const seen = lines.map((line) => seenBy(rule, line));
+  return alternativesOf(pattern)
+    .filter(({ isTaken }) => !seen.some(isTaken))
+    .map(({ text }) => `${rule.id}: ${text}`);
+};
+
+/** Whether a line has all that the rule asks for, so that only its `not` can refuse it. */
+const isRefused = (rule: Rule, line: string): boolean => {
+  const { not, ...open } = rule;
+  return not?.test(seenBy(rule, line)) === true && isKnownBy(compileRules([open]), open, line);
 };
 
 describe("every rule", () => {
   test("has lines that it knows, and knows them", () => {
-    const lineless = RULES.filter(({ id }) => (LINES.get(id) ?? []).length === 0).map(({ id }) => id);
-    expect(lineless).toEqual([]);
+    expect(RULES.filter((rule) => examplesOf(rule).lines.length === 0).map(({ id }) => id)).toEqual([]);
     const strange = RULES.flatMap((rule) =>
-      (LINES.get(rule.id) ?? []).filter((line) => !isKnown(rule, line)).map((line) => `${rule.id}: ${line}`),
+      examplesOf(rule)
+        .lines.filter((line) => !isKnown(rule, line))
+        .map((line) => `${rule.id}: ${line}`),
     );
     expect(strange).toEqual([]);
   });
 
+  test("has a line for each of its literals", () => {
+    const lineless = RULES.flatMap((rule) => {
+      const lines = examplesOf(rule).lines.map((line) => seenBy(rule, line).toLowerCase());
+      return rule.any
+        .filter((literal) => !lines.some((line) => line.includes(literal)))
+        .map((literal) => `${rule.id}: ${literal}`);
+    });
+    expect(lineless).toEqual([]);
+  });
+
+  test("has a line for each alternative of its expression", () => {
+    expect(RULES.flatMap((rule) => untaken(rule, rule.when, examplesOf(rule).lines))).toEqual([]);
+  });
+
+  test("refuses the lines that are marked as not its own, and they have its words", () => {
+    const strange = RULES.flatMap((rule) =>
+      examplesOf(rule)
+        .not.filter((line) => isKnown(rule, line) || !isRefused(rule, line))
+        .map((line) => `${rule.id}: ${line}`),
+    );
+    expect(strange).toEqual([]);
+  });
+
+  test("has a line that is not its own for each alternative of what it refuses", () => {
+    expect(RULES.flatMap((rule) => untaken(rule, rule.not, examplesOf(rule).not))).toEqual([]);
+  });
+
   test("is there for the lines that are written for it", () => {
     const ids = new Set(RULES.map(({ id }) => id));
-    expect([...LINES.keys()].filter((id) => !ids.has(id))).toEqual([]);
+    expect([...EXAMPLES.keys()].filter((id) => !ids.has(id))).toEqual([]);
   });
 });
 

@@ -14,6 +14,8 @@ export interface CodeRow {
   readonly with?: RegExp;
   /** Where a code must stand in a form of its own: `%` is the code. */
   readonly form?: string;
+  /** What means the same wherever it stands, as an expression. */
+  readonly also?: string;
 }
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
@@ -24,15 +26,18 @@ const bordered = (code: string): string =>
 
 /** The rules of an ecosystem's codes: one for each row, with the category's plain words. */
 export const codeRules = (ecosystem: string, rows: readonly CodeRow[]): readonly Rule[] =>
-  rows.map(({ category, codes, tier = "root", form = "%", ...more }, index) => {
+  rows.map(({ category, codes, tier = "root", form = "%", also, ...more }, index) => {
     const list = codes.split(/[|\n]/).flatMap((code) => code.trim() || []);
-    const spelled = list.map((code) => form.replaceAll("%", bordered(code))).join("|");
+    const spelled = [
+      ...list.map((code) => form.replaceAll("%", bordered(code))),
+      ...(also === undefined ? [] : [also]),
+    ];
     return {
       id: `${ecosystem}-${category.replaceAll("_", "-")}-${index + 1}`,
       category,
       where: "both",
       any: list.map((code) => code.toLowerCase()),
-      when: new RegExp(spelled, "i"),
+      when: new RegExp(spelled.join("|"), "i"),
       tier,
       ...PLAIN_TEXTS[category],
       ...more,

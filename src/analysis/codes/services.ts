@@ -106,7 +106,7 @@ export const GRPC_CODES = codeRules("grpc", [
 ]);
 
 const STATUS_FORM =
-  "\\b(?:http(?:/\\d(?:\\.\\d)?)?|status(?:[ _]?code)?|statuscode|code|error|response|returned|got|received|responded(?: with)?|with|failed|answered|server)[^\\w]{0,6}(?:a |an |was |of |with |status |code |error |http )?%(?! ?(?:bytes|rows|entries|results|items|ms|records|files|messages|requests|documents|points|lines|seconds|users|jobs)\\b)";
+  "\\b(?:http(?:/\\d(?:\\.\\d)?)?|status(?:[ _]?code)?|code|error|response|returned|got|received|responded(?: with)?|with|failed|answered|server)[^\\w]{0,6}(?:a |an |was |of |with |status |code |error |http )?%(?! ?(?:bytes|rows|entries|results|items|ms|records|files|messages|requests|documents|points|lines|seconds|users|jobs)\\b)";
 const ACCESS_LINE =
   /probe|method=|HTTP\/[12]|"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) |\bGET \/|\bPOST \/|pull|manifest|registry|\bimage\b|sqlstate|\bport\b|errno/i;
 
@@ -151,18 +151,21 @@ export const WINDOWS_CODES = codeRules("windows", [
   {
     category: "port_conflict",
     codes: "WSAEADDRINUSE | 10048",
-    form: "(?:WSA|error|errno|code|socket|\\[WinError|bind)[^\\w]{0,10}%|WSAEADDRINUSE",
+    form: "(?:WSA|error|errno|code|socket|\\[WinError|bind)[^\\w]{0,10}%",
+    also: "WSAEADDRINUSE",
   },
   {
     category: "connection_refused",
     codes: "WSAECONNREFUSED | 10061 | STATUS_CONNECTION_REFUSED | STATUS_HOST_UNREACHABLE",
-    form: "(?:WSA|error|errno|code|socket|\\[WinError)[^\\w]{0,10}%|WSAECONNREFUSED|STATUS_CONNECTION_REFUSED|STATUS_HOST_UNREACHABLE",
+    form: "(?:WSA|error|errno|code|socket|\\[WinError)[^\\w]{0,10}%",
+    also: "WSAECONNREFUSED|STATUS_CONNECTION_REFUSED|STATUS_HOST_UNREACHABLE",
     tier: "likely",
   },
   {
     category: "timeout",
     codes: "WSAETIMEDOUT | 10060 | NT_STATUS_IO_TIMEOUT | STATUS_IO_TIMEOUT",
-    form: "(?:WSA|error|errno|code|socket|\\[WinError)[^\\w]{0,10}%|STATUS_IO_TIMEOUT",
+    form: "(?:WSA|error|errno|code|socket|\\[WinError)[^\\w]{0,10}%",
+    also: "STATUS_IO_TIMEOUT",
     tier: "symptom",
   },
   {

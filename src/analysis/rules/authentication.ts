@@ -85,7 +85,7 @@ export const AUTHENTICATION = rulesOf("authentication", FIX, [
       application-specific password
     `),
     when: /\b53[045][ -](?:\d\.\d|auth|incorrect|username|invalid|login|error)|not accepted|SMTPAuthentication|unsuccessful|authentication (?:required|credentials invalid)|password mismatch|smtp authentication.{0,40}(?:fail|error)|application-specific/i,
-    not: /proxy|\binfo\b(?!['"]:)|interactive authentication|proxy authentication/i,
+    not: /proxy|\binfo\b(?!['"]:)|interactive authentication/i,
     tier: "cause",
     cause: "The mail server {host|} does not accept the login of {source}.",
   },

@@ -70,7 +70,7 @@ export const CONFIG_PROGRAMS = rulesOf("config_error", FIX, [
   {
     id: "proxy-config",
     any: words(`
-      host not found in upstream | adapting config using caddyfile | loading initial config
+      adapting config using caddyfile | loading initial config
       unable to parse global options | command traefik error | the static configuration | router uses a non-existent
       entrypoint " | field not found, node | error during config reload | is not a recognized | unrecognized directive
     `),

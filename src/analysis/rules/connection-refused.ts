@@ -73,7 +73,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     id: "message-broker-unreachable",
     any: words(`
       broker may not be available | brokerunreachableexception | none of the specified endpoints were reachable
-      connection to node | no resolvable bootstrap | bootstrap broker | nobrokersavailable | amqpconnectionerror
+      connection to node | bootstrap broker | nobrokersavailable | amqpconnectionerror
       connection_forced | could not connect to any servers | all brokers down | all broker connections are down
       no brokers available | unable to connect to zookeeper | connection to broker | connect to amqp
       kafka: client has run out of available brokers | ran out of available brokers
@@ -162,7 +162,7 @@ export const CONNECTION_REFUSED = rulesOf("connection_refused", FIX, [
     id: "nfs-server-down",
     any: words(`
       nfs: server | not responding, still trying | mount.nfs: connection refused | mount.nfs: no route
-      rpc: program not registered | requested nfs version or transport protocol is not supported | mount error(113)
+      rpc: program not registered | mount error(113)
       mount error(111) | mount error(112) | mount error(115) | mount error(101) | clnt_create: rpc
     `),
     when: /not responding|refused|no route|not registered|mount error|clnt_create|not supported/i,

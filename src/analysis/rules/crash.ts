@@ -111,7 +111,7 @@ export const CRASH = rulesOf("crash", FIX, [
       indexoutofrangeexception | keynotfoundexception
       referenceerror:
     `),
-    when: /TypeError: |NullPointer|NullReference|AttributeError: |NoMethodError|OutOf(?:Bounds|Range)Exception|ClassCast|undefined method|member function|undefined method|ArgumentCount|UnboundLocal|NameError: |IndexError: |ZeroDivision|RecursionError|StackOverflowError|ConcurrentModification|KeyNotFound|ReferenceError: /,
+    when: /TypeError: |NullPointer|NullReference|AttributeError: |NoMethodError|OutOf(?:Bounds|Range)Exception|ClassCast|undefined method|member function|ArgumentCount|UnboundLocal|NameError: |IndexError: |ZeroDivision|RecursionError|StackOverflowError|ConcurrentModification|KeyNotFound|ReferenceError: /,
     not: /\bwarn\b|\binfo\b(?!['"]:)|\bdebug\b|config/i,
     tier: "symptom",
     cause: "{source} ended on a fault in its own code: {detail|see the line}.",

@@ -157,7 +157,7 @@ export const DATA_CORRUPTION = rulesOf("data_corruption", FIX, [
       mnesia | msg_store | vhost_recovery | recovery terms | unable to recover vhost | unexpected end of journal
       last transaction was partial | unreasonable length | snapshot | missing_segment | bad_tree | dets
     `),
-    when: /(?:mnesia|dets|msg_store|recovery terms|vhost|segment).{0,200}(?:corrupt|not_a_log_file|badmatch|bad_|premature_eof|not a dets|cannot open|eof)|last transaction was partial|unreasonable length|no snapshot found, but there are log entries|snapshot.{0,80}(?:corrupt|crc|checksum)/i,
+    when: /(?:mnesia|dets|msg_store|recovery terms|vhost|segment).{0,200}(?:corrupt|not_a_log_file|badmatch|bad_|not a dets|cannot open|eof)|last transaction was partial|unreasonable length|no snapshot found, but there are log entries|snapshot.{0,80}(?:corrupt|crc|checksum)/i,
     tier: "cause",
     cause: "The message store of {source} is damaged.",
   },

@@ -28,7 +28,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
     any: words(`
       errcode: 28 | error 28 | errno 28 | errno: 28 | (28) | os error 28 | errno=28 | error: 28 | error number 28
     `),
-    when: /errcode: 28|with error 28|errno[ :=]{1,2}28|os error 28|(?:got|with) error 28\b|error 28 from|error number 28|\(28\).{0,4}no space/i,
+    when: /errcode: 28|with error 28|errno[ :=]{1,2}28|os error 28|(?:got) error 28\b|error 28 from|error number 28|\(28\).{0,4}no space/i,
     tier: "root",
     cause: "A write of {source} to {path|its files} failed with error 28: no space left.",
   },
@@ -54,7 +54,7 @@ export const DISK_FULL = rulesOf("disk_full", FIX, [
       disk quota exceeded | edquot | quota exceeded | over quota | overquota | user is over quota | storage quota
       mailbox is full | exceeded its quota | file too large | quota limit exceeded
     `),
-    when: /disk quota exceeded|edquot|(?:storage|disk|mailbox|mail|user|file|block|inode)\b.{0,60}(?:over ?quota|quota exceeded|is full|quota)|\(errcode: 122|errno 122|over quota/i,
+    when: /disk quota exceeded|edquot|(?:storage|disk|mailbox|mail|user|file|block|inode)\b.{0,60}(?:quota exceeded|is full|quota)|\(errcode: 122|errno 122|over quota/i,
     not: /rate|api|request|exceeded quota: compute|cpu|pods/i,
     tier: "root",
     cause: "The disk quota of the user of {source} is used up.",

@@ -24,7 +24,7 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
   {
     id: "go-lookup",
     any: words(`no such host | server misbehaving | dial tcp: lookup | lookup`),
-    when: /no such host|lookup (?<host>[\w.-]{1,200})(?: on \S{1,80})?: (?:no such host|server misbehaving|i\/o timeout|read udp|dial udp|temporary failure|no answer|Try again)|lookup (?<name>[\w.-]{1,200}).{0,80}(?:connection refused|i\/o timeout|timeout)/i,
+    when: /no such host|lookup (?<host>[\w.-]{1,200})(?: on \S{1,80})?: (?:no such host|server misbehaving|i\/o timeout|read udp|dial udp|temporary failure|no answer|Try again)|lookup (?<name>[\w.-]{1,200}).{0,80}(?:connection refused|timeout)/i,
     not: /no such hosted/i,
     tier: "cause",
     cause: "The name {host|{name|of a host that {source} needs}} does not resolve.",
@@ -50,7 +50,7 @@ export const DNS_FAILURE = rulesOf("dns_failure", FIX, [
     id: "nginx-host-not-found",
     any: words(`
       host not found in upstream | host not found in resolver | host not found in " | could not resolve address
-      could not resolve host | ah00558 | ah02408
+      could not resolve host | ah02408
     `),
     when: /host not found in (?:upstream|resolver)? ?"?(?<host>[\w.-]{0,200})|could not resolve (?:address|host)/i,
     not: /AH00558/,

@@ -53,7 +53,7 @@ export const LOCK_CONFLICT = rulesOf("lock_conflict", FIX, [
   {
     id: "pid-file-exists",
     any: words(`pid file | pidfile | server.pid | .pid exists | .pid already | stale pid`),
-    when: /(?:pid ?file|\.pid)\b.{0,160}(?:already exists|exists|overwriting|stale|is locked|locked|found|in use)|stale pid|pidfile .{0,80}exist/i,
+    when: /(?:pid ?file|\.pid)\b.{0,160}(?:exists|overwriting|stale|locked|found|in use)|stale pid|pidfile .{0,80}exist/i,
     not: /no such file|not found|can't open pid file|failed to (?:parse|read)|overwritten|does not exist|permission/i,
     tier: "cause",
     cause: "The PID file {path|of {source}} exists already: another instance runs, or one ended without cleaning up.",

@@ -110,7 +110,7 @@ export const MISSING_DEPENDENCY = rulesOf("missing_dependency", FIX, [
   {
     id: "server-module",
     any: words(`
-      cannot load modules/ | dlopen() | cannot load / | is not binary compatible | could not load plugin
+      cannot load modules/ | dlopen() | cannot load / | could not load plugin
       failed to load plugin | can't open shared library | could not access file " | failed to load module
       plugin not found | cannot load module | unable to load module | failed to load dynamic module | module not found
       unknown module | no such plugin | failed to load dynamic library | extension "

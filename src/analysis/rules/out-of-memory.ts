@@ -138,7 +138,7 @@ export const OUT_OF_MEMORY = rulesOf("out_of_memory", FIX, [
   {
     id: "postgres-out-of-memory",
     any: words(`out of memory | out of shared memory`),
-    when: /(?:error|fatal|panic|failed|failure|: |^)\s{0,4}out of (?:shared )?memory|out of memory (?:\(|at|in|while|allocating)|ran out of memory|run out of memory/i,
+    when: /(?:error|fatal|panic|failed|failure|: |^)\s{0,4}out of (?:shared )?memory|out of memory (?:\()|ran out of memory|run out of memory/i,
     not: /out of memory: kill/i,
     tier: "cause",
     cause: "{source} ran out of memory.",

@@ -154,7 +154,7 @@ export const RESOURCE_LIMIT = rulesOf("resource_limit", FIX, [
       listen queue of socket
       maxstartups | process_limit | argument list too long | no available ipv4 addresses | non-overlapping ipv4 address pool | no ip addresses available | insufficient_quota | fullyexhausted | client connections are being dropped
     `),
-    when: /max_children|MaxRequestWorkers|scoreboard|MaxClients|AH00(?:484|485|161)|AH03490|workers are busy|no workers available|exhausted|rejected.?execution|RejectedExecution|queue is full|listen queue.{0,40}full|MaxStartups.{0,60}(?:throttl|drop|exceed)|beginning MaxStartups|process_limit.{0,40}reached|argument list too long|no available ipv4|non-overlapping|no IP addresses available|insufficient_quota/i,
+    when: /max_children|MaxRequestWorkers|scoreboard|MaxClients|AH00(?:484|485|161)|AH03490|workers are busy|no workers available|exhausted|rejected.?execution|queue is full|listen queue.{0,40}full|MaxStartups.{0,60}(?:throttl|drop|exceed)|beginning MaxStartups|process_limit.{0,40}reached|argument list too long|no available ipv4|non-overlapping|no IP addresses available|insufficient_quota/i,
     tier: "cause",
     cause: "All workers of {source} are busy: the limit on their number is reached.",
     fix: "See what keeps the workers of {source} busy (slow requests, a slow database). Cure that, or raise the number of workers within its memory ({limit|the setting in the line}), then {restart}.",

@@ -53,7 +53,7 @@ export const TLS_CERTIFICATE = rulesOf("tls_certificate", FIX, [
       host name verification | peer name mismatch | server certificate does not match | ip address mismatch
       tls: failed to verify certificate: x509
     `),
-    when: /valid for|match|ALTNAME|SANs|legacy common name|no (?:subject|name)|NotValidForName|altnames|verification|x509/i,
+    when: /valid for|match|ALTNAME|SANs|legacy common name|no (?:subject|name)|NotValidForName|verification|x509/i,
     not: /\binfo\b(?!['"]:)|ah01909|\bwarn\]/i,
     tier: "cause",
     cause: "The certificate of {host|the server} is made out for another name than the one that {source} uses.",

@@ -103,7 +103,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       java version | nosuchmethoderror | nosuchfielderror | abstractmethoderror | incompatibleclasschangeerror
       requires at least java | unsupported java
     `),
-    when: /UnsupportedClassVersion|major\.minor|more recent version|class file (?:has wrong )?version|requires (?:at least )?java|java (?:version )?\d.{0,60}(?:is required|required|not supported|or (?:later|newer|higher))|NoSuchMethodError|NoSuchFieldError|AbstractMethodError|IncompatibleClassChange|unsupported java|minimum required java/,
+    when: /UnsupportedClassVersion|major\.minor|more recent version|class file (?:has wrong )?version|requires (?:at least )?java|java (?:version )?\d.{0,60}(?:required|not supported|or (?:later|newer|higher))|NoSuchMethodError|NoSuchFieldError|AbstractMethodError|IncompatibleClassChange|unsupported java|minimum required java/,
     tier: "root",
     cause: "{source} needs another Java version, or its jars do not go together.",
     fix: "Compare `java -version` of {source} with what it needs; install that Java or take the jars of one release, then {restart}.",
@@ -143,7 +143,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       zend engine api | magento supports php | you have already activated | must install bundler
       requires zend engine api version
     `),
-    when: /your (?:ruby|php) version|requires (?:php|ruby|rubygems)|composer detected|module api|build id|only supports platforms|binary compatible|zend engine|already activated|bundler \d|supports php|does not match/i,
+    when: /your (?:ruby|php) version|requires (?:php|ruby)|composer detected|module api|build id|only supports platforms|binary compatible|zend engine|already activated|bundler \d|supports php|does not match/i,
     tier: "cause",
     cause: "{source} or one of its modules was made for another version of its language.",
   },
@@ -170,7 +170,7 @@ export const VERSION_MISMATCH = rulesOf("version_mismatch", FIX, [
       older version | cannot downgrade | downgrade | minimum version | incompatible kernel | api version
       mismatched versions | mismatched protocol | unsupported kernel | not compatible with
       was built with an older version | was built for | invalid version | cluster version | feature_flags
-      feature flags | unsupported snapshot | version conflict | unimplemented: | service runtime.v1
+      feature flags | unsupported snapshot | unimplemented: | service runtime.v1
       downgrad | is too old | image operating system | cannot be used on this platform | does not match current requirements | upgrading from | you cannot upgrade | upgrade path
       required to upgrade
       version >= | current version is | version is required | or newer is required | or later is required | or higher is required
