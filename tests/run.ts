@@ -5,18 +5,22 @@
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildExecutable } from "./support/executable.ts";
 
 const TEST_LIMIT_MS = 30_000;
 /** As many as two cores bear beside the executables and the browser of the first group. */
 const SHARDS = 2;
 const RUN = ["test", "--timeout", String(TEST_LIMIT_MS)];
-const FAST = ["tests/unit", "tests/integration", "tests/tidy.test.ts"];
+/** Those of the executable that wait the longest, so that all groups take about as long. */
+const WAITING = ["tests/e2e/announcing.test.ts", "tests/e2e/explaining.test.ts"];
+const EXECUTABLE = [...new Bun.Glob("tests/e2e/*.test.ts").scanSync()].filter((path) => !WAITING.includes(path)).sort();
+const OTHERS = ["tests/unit", "tests/integration", "tests/tidy.test.ts", ...WAITING];
 
 /** What runs beside what: the executable and the page in a browser, and all others in shards. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  executable: [...RUN, "tests/e2e", "tests/browser"],
+  executable: [...RUN, ...EXECUTABLE, "tests/browser"],
   ...Object.fromEntries(
-    Array.from({ length: SHARDS }, (_, at) => [`shard ${at + 1}`, [...RUN, `--shard=${at + 1}/${SHARDS}`, ...FAST]]),
+    Array.from({ length: SHARDS }, (_, at) => [`shard ${at + 1}`, [...RUN, `--shard=${at + 1}/${SHARDS}`, ...OTHERS]]),
   ),
 };
 
@@ -38,6 +42,8 @@ async function runGroup(dir: string, name: string, args: readonly string[]): Pro
   }
 }
 
+// Once for all groups, which would otherwise build it side by side.
+await buildExecutable();
 const dir = await mkdtemp(join(tmpdir(), "opspilot-tests-"));
 try {
   process.stdout.write(`running side by side: ${Object.keys(GROUPS).join(", ")}\n`);

@@ -13,6 +13,7 @@ import type { Candidate, Decided, IncidentWriter, Mute, Muter, Note, Silenceable
 import { isSelective, matchesGlob } from "../lib/glob.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import type { IgnoreVariant } from "../protocol/actions.ts";
+import { actorName } from "../protocol/actors.ts";
 import type { FitStore } from "./fit-store.ts";
 import type { Silence, SilenceEnd, SilenceService } from "./model.ts";
 import type { Ending, OpenSilence, SilenceStore } from "./store.ts";
@@ -268,7 +269,7 @@ function inWords(silence: OpenSilence): string {
   const { id, actor, comment, until } = silence;
   const about = silence.fingerprint === null ? `silence ${id} (${patternsOf(silence)})` : `ignored (silence ${id})`;
   const end = until === null ? ENDS_IN_WORDS[silence.ends] : `until ${until.toISOString()}`;
-  return `${about} by ${actor}, ${end}${comment === null ? "" : `: ${comment}`}`;
+  return `${about} by ${actorName(actor)}, ${end}${comment === null ? "" : `: ${comment}`}`;
 }
 
 const ENDS_IN_WORDS: Record<SilenceEnd, string> = {

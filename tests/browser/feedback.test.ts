@@ -60,7 +60,7 @@ describe("what people say of an explanation", () => {
     const third = await failing(host, "nginx-word");
     await page.goto(`${world.server.url}/app/incidents/${third}`);
     await live(page);
-    await page.getByText("Rules, 90 % sure; said to be wrong.").waitFor();
+    await page.getByText(/^Rules, \d+ % sure; said to be wrong\.$/).waitFor();
     await page.locator(".said.is-bad", { hasText: /^This was said to be wrong .*#\d+\)$/ }).waitFor();
     await page.locator(".said.is-good", { hasText: /^Confirmed .*It was: Two releases ran at once/ }).waitFor();
     await page.screenshot({ path: join(SCREENSHOTS, "incident-doubted-phone.png") });

@@ -61,12 +61,12 @@ describe("each change of an incident raises its revision", () => {
     const id = await addIncident(database, agent, { category: "crash" });
     await begin((tx) => attachToCauses(tx, [id], writer));
     const set = (incidentId: number) =>
-      begin<Set<number>>((tx) => writer.setStatus(tx, [{ incidentId, status: "resolved", actor: "api:ana" }]));
+      begin<Set<number>>((tx) => writer.setStatus(tx, [{ incidentId, status: "resolved", actor: "api:ana@10.0.0.9" }]));
     expect(await set(id)).toEqual(new Set([id]));
     expect(await set(id)).toEqual(new Set());
     expect(await revisionOf(cause)).toBe(3);
-    expect(await rowOf(id)).toMatchObject({ status: "resolved", reason: "resolved by api:ana", revision: 3 });
-    expect((await timelineOf(id)).at(-1)).toEqual({ kind: "resolved", actor: "api:ana", data: null });
+    expect(await rowOf(id)).toMatchObject({ status: "resolved", reason: "resolved by ana", revision: 3 });
+    expect((await timelineOf(id)).at(-1)).toEqual({ kind: "resolved", actor: "api:ana@10.0.0.9", data: null });
     await set(cause);
     expect(await revisionOf(id)).toBe(4);
   });

@@ -138,7 +138,7 @@ describe("a person's silence", () => {
     const incident = await incidentOf();
     const made = await make({ ...patterns, until: new Date(Date.now() + 60_000), comment: "the upgrade" });
     const why = await whyOf(incident);
-    if (holds) expect(why).toMatch(new RegExp(`^silence ${made.id} .* by api:local, until 20.*: the upgrade$`));
+    if (holds) expect(why).toMatch(new RegExp(`^silence ${made.id} .* by somebody at local, until 20.*: the upgrade$`));
     else expect(why).toBeUndefined();
     await endAll();
   });
@@ -365,7 +365,7 @@ describe("a status that a person sets", () => {
     expect(await whyOf(incident)).toContain("until it is resolved");
     expect(await service().decide(incident.id, "resolved", "api:local")).toMatchObject({
       ok: true,
-      incident: { status: "resolved", reason: "resolved by api:local" },
+      incident: { status: "resolved", reason: "resolved by somebody at local" },
     });
     expect(await store.ofIncident(sql(), incident.id)).toEqual([]);
     expect(await kinds(incident.id)).toEqual(["ignored", "silence.created", "resolved", "silence.ended"]);

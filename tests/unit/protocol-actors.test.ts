@@ -17,7 +17,7 @@ test.each([
 
 test.each([
   ["api:alice@10.0.0.7", "alice"],
-  ["api:10.0.0.7", "api:10.0.0.7"],
+  ["api:10.0.0.7", "somebody at 10.0.0.7"],
   ["slack:U012AB3CD", "slack:U012AB3CD"],
   ["system", "system"],
 ])("%s is told as %s", (actor, name) => {
