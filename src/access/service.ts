@@ -2,15 +2,12 @@ import { createBatcher } from "../lib/batcher.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { isSecretToken, newSecretToken } from "../lib/secret-token.ts";
 import type { AccessService, Identity, TokenCreation } from "./model.ts";
 import { ADMIN_NAME } from "./model.ts";
 import type { AccessStore } from "./store.ts";
 
-/** 256 random bits; the prefix lets people and secret scanners tell what it is. */
-const TOKEN_BYTES = 32;
 const TOKEN_PREFIX = "opt_";
-/** What else is asked with is none of ours, and need not be looked for. */
-const TOKEN = /^opt_[A-Za-z0-9_-]{43}$/;
 /** Most that one statement looks for. */
 const LOOK_UP_MAX = 500;
 /** More than people and programs need: somebody's script makes them. */
@@ -60,7 +57,7 @@ export function createAccess({ store, loops, clock }: AccessDeps) {
   }
 
   const service: AccessService = {
-    find: async (token) => (TOKEN.test(token) ? lookUp(token) : undefined),
+    find: async (token) => (isSecretToken(token, TOKEN_PREFIX) ? lookUp(token) : undefined),
     used(tokenId, address) {
       if (uses.size === 0) writing?.wake();
       uses.set(tokenId, { atMs: clock.monotonicMs(), address });
@@ -73,7 +70,7 @@ export function createAccess({ store, loops, clock }: AccessDeps) {
     },
     async create(wanted, actor) {
       if (wanted.name.toUpperCase() === ADMIN_NAME) return refused("name_taken");
-      const token = newToken();
+      const token = newSecretToken(TOKEN_PREFIX);
       const made = await store.create(
         { ...wanted, id: crypto.randomUUID(), hash: sha256Hex(token) },
         TOKENS_MAX,
@@ -109,9 +106,4 @@ function refused(reason: "name_taken" | "too_many_tokens"): TokenCreation {
       ? "a token that is good has this name"
       : `there are ${TOKENS_MAX} tokens; revoke some first`;
   return { ok: false, reason, message };
-}
-
-function newToken(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
-  return TOKEN_PREFIX + bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { AgentConfig } from "../config/agent.ts";
 import { syncPathNow } from "../lib/durable.ts";
 import { errorCode } from "../lib/errors.ts";
+import { AGENT_TOKEN_PREFIX, isSecretToken, newSecretToken } from "../lib/secret-token.ts";
 import { cannotUse, statePaths } from "./state-dir.ts";
 
 /** What an agent proves itself with. */
@@ -11,11 +12,6 @@ export interface AgentCredentials {
   /** By this the server makes the token known, where it is not; null where somebody has done that. */
   readonly enrolment: string | null;
 }
-
-/** 256 random bits, with the prefix of those that a server makes. */
-const TOKEN_BYTES = 32;
-const TOKEN_PREFIX = "opa_";
-const TOKEN = /^opa_[A-Za-z0-9_-]{43}$/;
 
 /**
  * The token that the settings give; else one that the agent makes for itself, once, and keeps in its directory, so that each host of
@@ -29,7 +25,7 @@ export function credentialsOf({
   if (token !== "" || enrolToken === null) return { token, enrolment: null };
   const { ownToken: path } = statePaths(stateDir);
   try {
-    return { token: readToken(path) ?? keep(path, newToken()), enrolment: enrolToken };
+    return { token: readToken(path) ?? keep(path, newSecretToken(AGENT_TOKEN_PREFIX)), enrolment: enrolToken };
   } catch (error) {
     throw cannotUse(stateDir, error);
   }
@@ -38,7 +34,7 @@ export function credentialsOf({
 function readToken(path: string): string | undefined {
   try {
     const text = readFileSync(path, "utf8").trim();
-    return TOKEN.test(text) ? text : undefined;
+    return isSecretToken(text, AGENT_TOKEN_PREFIX) ? text : undefined;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
@@ -54,9 +50,4 @@ function keep(path: string, token: string): string {
   renameSync(`${path}.new`, path);
   syncPathNow(directory);
   return token;
-}
-
-function newToken(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
-  return TOKEN_PREFIX + bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -26,15 +26,15 @@ export function createAnswers({ sql, writer, explained, heuristics, isConfigured
       return answer;
     },
 
-    /** The answer and its line in the timeline, and what else is written with them: all or nothing. */
+    /** The answer and its line in the timeline, and what else is written with them: all or nothing; nothing where `first` says so. */
     async write(
       id: number,
       explanation: Explanation,
       data: Record<string, unknown>,
-      also?: (tx: TransactionSql) => Promise<void>,
+      first?: (tx: TransactionSql) => Promise<boolean>,
     ): Promise<void> {
       await sql.begin(async (tx) => {
-        await also?.(tx);
+        if ((await first?.(tx)) === false) return;
         const written = await writer.explain(tx, [{ id, ...explanation }], { isFirst: false });
         const line = { kind: "explained_by_model", actor: "system", data };
         const notes = written.map((incidentId) => ({ ...line, incidentId }));

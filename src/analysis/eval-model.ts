@@ -1,4 +1,5 @@
 import type { Ask, EvalAnswer } from "./eval.ts";
+import type { Evidence, HeuristicAnswer } from "./model.ts";
 import { parseModelAnswer } from "./model-answer.ts";
 import type { ModelClient } from "./openrouter.ts";
 import { buildPrompt } from "./prompt.ts";
@@ -13,8 +14,7 @@ export function createModelEval(client: Pick<ModelClient, "ask">, signal?: Abort
   let costUsd = 0;
 
   const ask: Ask = async ({ evidence }, heuristic) => {
-    const incident = { ...evidence, severity: null };
-    const prompt = buildPrompt({ incident, heuristic, meta: {}, recent: [], nonce: crypto.randomUUID() });
+    const prompt = buildPrompt({ ...contextOf(evidence, heuristic), nonce: crypto.randomUUID() });
     const reply = await client.ask(prompt, signal);
     if (reply.ok) {
       tookMs.push(reply.tookMs);
@@ -42,7 +42,13 @@ export function createModelEval(client: Pick<ModelClient, "ask">, signal?: Abort
   };
 }
 
-function quantile(values: readonly number[], share: number): number {
+/** What a model is told of a labelled incident: its alert alone. */
+export function contextOf(evidence: Evidence, heuristic: HeuristicAnswer) {
+  return { incident: { ...evidence, severity: null }, heuristic, meta: {}, recent: [] };
+}
+
+/** The value below which this share of them lies, rounded; 0 of none. */
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0);
 }

@@ -52,12 +52,12 @@ export function createAnnouncements(deps: AnnouncementDeps) {
       await deps.writer.wake(tx);
     },
     async reply(query, incidentId, subject, said) {
-      await store.addReply(query, incidentId, subject, said, threaded);
+      await store.addReply(query, { incidentId, subject, reply: said }, threaded);
       await deps.writer.wake(query);
     },
     async keepReply(query, incidentId, subject, said) {
       const names = notifiers.filter((one) => one.editReply !== undefined).map((one) => one.outlet);
-      await store.keepReply(query, incidentId, subject, said, names);
+      await store.keepReply(query, { incidentId, subject, reply: said }, names);
       await deps.writer.wake(query);
     },
     incidentOf: store.incidentOf,

@@ -2,6 +2,13 @@ import type { Sql, TransactionSql } from "postgres";
 import type { Reply } from "./model.ts";
 import type { Backlog } from "./service.ts";
 
+/** What is to be said beneath an incident's messages; once for each subject. */
+interface AskedReply {
+  incidentId: number;
+  subject: string;
+  reply: Reply;
+}
+
 /** The SQL of announcements that any node runs; what the leader of an outlet does is in outlet-store.ts. */
 export function createAnnouncementStore(sql: Sql) {
   return {
@@ -16,34 +23,14 @@ export function createAnnouncementStore(sql: Sql) {
     },
 
     /** To be said beneath the messages of an incident, on outlets that have threads. */
-    async addReply(
-      query: Sql | TransactionSql,
-      incidentId: number,
-      subject: string,
-      reply: Reply,
-      outlets: readonly string[],
-    ): Promise<void> {
-      await query`
-        insert into announcements (kind, incident_id, outlet, subject, state, why, content)
-        select 'reply', incident_id, outlet, ${subject}, 'waiting', 'asked for', ${query.json(reply as never)}
-        from announcements
-        where incident_id = ${incidentId} and kind = 'incident' and subject = '' and outlet = any(${outlets as string[]}::text[])
-        on conflict do nothing`;
+    async addReply(query: Sql | TransactionSql, asked: AskedReply, outlets: readonly string[]): Promise<void> {
+      await query`${repliesBeneath(query, asked, outlets)} on conflict do nothing`;
     },
 
     /** A reply that is edited to what was said last, beneath messages that stand, or are about to. */
-    async keepReply(
-      query: Sql | TransactionSql,
-      incidentId: number,
-      subject: string,
-      reply: Reply,
-      outlets: readonly string[],
-    ): Promise<void> {
+    async keepReply(query: Sql | TransactionSql, asked: AskedReply, outlets: readonly string[]): Promise<void> {
       await query`
-        insert into announcements (kind, incident_id, outlet, subject, state, why, content)
-        select 'reply', incident_id, outlet, ${subject}, 'waiting', 'asked for', ${query.json(reply as never)}
-        from announcements
-        where incident_id = ${incidentId} and kind = 'incident' and subject = '' and outlet = any(${outlets as string[]}::text[])
+        ${repliesBeneath(query, asked, outlets)}
           and state in ('waiting', 'sending', 'sent', 'unknown')
         on conflict (incident_id, outlet, kind, subject) do update set content = excluded.content,
           state = case announcements.state when 'sent' then 'waiting' else announcements.state end,
@@ -96,4 +83,17 @@ export function createAnnouncementStore(sql: Sql) {
         group by o.outlet`;
     },
   };
+}
+
+/** The insertion of a reply beneath each message of the incident, as far as those are the outlets'. */
+function repliesBeneath(
+  query: Sql | TransactionSql,
+  { incidentId, subject, reply }: AskedReply,
+  outlets: readonly string[],
+) {
+  return query`
+    insert into announcements (kind, incident_id, outlet, subject, state, why, content)
+    select 'reply', incident_id, outlet, ${subject}, 'waiting', 'asked for', ${query.json(reply as never)}
+    from announcements
+    where incident_id = ${incidentId} and kind = 'incident' and subject = '' and outlet = any(${outlets as string[]}::text[])`;
 }

@@ -1,7 +1,7 @@
 import { type EvalCase, type EvalOutcome, evalJson, evalTables, evaluate } from "../analysis/eval.ts";
 import { createModelEval } from "../analysis/eval-model.ts";
 import { createHeuristics } from "../analysis/heuristics.ts";
-import { createModelClient } from "../analysis/openrouter.ts";
+import { createModelClient, type ModelClient } from "../analysis/openrouter.ts";
 import { proxyOf } from "../config/proxy.ts";
 import type { Flags } from "../config/sources.ts";
 import { type Config, loadConfig } from "../config.ts";
@@ -78,8 +78,12 @@ interface AskedModel extends ReturnType<typeof createModelEval> {
   name: string;
 }
 
-/** The model that the settings name. Throws where there is none. */
-function askedModel({ ai, publicUrl, proxies }: Config, signal?: AbortSignal): AskedModel {
+function askedModel(config: Config, signal?: AbortSignal): AskedModel {
+  return { ...createModelEval(evalClient(config), signal), name: config.ai.model };
+}
+
+/** The model that the settings name. Throws a StartupError where there is none. */
+export function evalClient({ ai, publicUrl, proxies }: Config): ModelClient {
   const log = createLog({ level: "silent", readable: false });
   const fetch = createFetch((url) => proxyOf(proxies, url));
   const client = createModelClient({ ...ai, apiKey: ai.key, publicUrl, fetch, clock: createSystemClock(), log });
@@ -87,5 +91,5 @@ function askedModel({ ai, publicUrl, proxies }: Config, signal?: AbortSignal): A
     const what = "no model is set up: OPENROUTER_KEY, or OPENROUTER_BASE_URL of a local one";
     throw new StartupError(what, ExitCode.config);
   }
-  return { ...createModelEval(client, signal), name: ai.model };
+  return client;
 }

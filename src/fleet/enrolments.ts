@@ -1,12 +1,9 @@
 import { sha256Hex } from "../lib/hash.ts";
+import { isSecretToken, newSecretToken } from "../lib/secret-token.ts";
 import type { EnrolmentStore } from "./enrolment-store.ts";
 import type { EnrolmentService } from "./model.ts";
 
-/** 256 random bits; the prefix lets people and secret scanners tell what it is. */
-const TOKEN_BYTES = 32;
 const TOKEN_PREFIX = "ope_";
-/** What else is enrolled with is none of ours, and need not be looked for. */
-const TOKEN = /^ope_[A-Za-z0-9_-]{43}$/;
 
 /** Tokens by which hosts of an image or a playbook make themselves known. */
 export function createEnrolments(store: EnrolmentStore): EnrolmentService {
@@ -18,8 +15,7 @@ export function createEnrolments(store: EnrolmentStore): EnrolmentService {
       return found.length > limit && last ? { enrolments, nextCursor: last.id } : { enrolments };
     },
     async create({ uses, until }, actor) {
-      const bytes = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
-      const token = TOKEN_PREFIX + bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+      const token = newSecretToken(TOKEN_PREFIX);
       const id = crypto.randomUUID();
       return { enrolment: await store.create({ id, hash: sha256Hex(token), uses, until }, actor), token };
     },
@@ -36,7 +32,9 @@ export interface Bearer {
 /** Makes agents of those strangers whose enrolment token has a use left; their ids by the token's hash. */
 export async function enrolBearers(store: EnrolmentStore, bearers: readonly Bearer[]): Promise<Map<string, string>> {
   const hashes = new Map(
-    bearers.filter(({ enrolment }) => TOKEN.test(enrolment)).map(({ enrolment }) => [enrolment, sha256Hex(enrolment)]),
+    bearers
+      .filter(({ enrolment }) => isSecretToken(enrolment, TOKEN_PREFIX))
+      .map(({ enrolment }) => [enrolment, sha256Hex(enrolment)]),
   );
   const made = new Map<string, string>();
   if (hashes.size === 0) return made;

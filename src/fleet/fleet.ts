@@ -9,6 +9,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { AGENT_TOKEN_PREFIX, newSecretToken } from "../lib/secret-token.ts";
 import { createCollectorStore } from "./collector-store.ts";
 import { createEnrolmentStore } from "./enrolment-store.ts";
 import { createEnrolments } from "./enrolments.ts";
@@ -215,10 +216,6 @@ export function createNoticeReader(deps: {
   };
 }
 
-/** 256 random bits; the prefix lets people and secret scanners tell what it is. */
-const TOKEN_BYTES = 32;
-const TOKEN_PREFIX = "opa_";
-
 /** Agents as people manage them. */
 export function createAgentService(deps: {
   store: FleetStore;
@@ -234,7 +231,7 @@ export function createAgentService(deps: {
     },
     get: (id) => store.get(id),
     async create({ hostname }, actor) {
-      const token = newToken();
+      const token = newSecretToken(AGENT_TOKEN_PREFIX);
       const row = { id: crypto.randomUUID(), tokenHash: sha256Hex(token), hostname: hostname ?? null };
       return { agent: await store.create(row, actor), token };
     },
@@ -245,16 +242,11 @@ export function createAgentService(deps: {
       return true;
     },
     async rotateToken(id, actor, graceMs = 0) {
-      const token = newToken();
+      const token = newSecretToken(AGENT_TOKEN_PREFIX);
       const agent = await store.revoke(id, sha256Hex(token), actor, graceMs);
       if (!agent) return undefined;
       await revoked(id, graceMs > 0 ? "rotated" : "revoked");
       return { agent, token };
     },
   };
-}
-
-function newToken(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
-  return TOKEN_PREFIX + bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }

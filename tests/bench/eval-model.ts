@@ -1,12 +1,13 @@
+import { contextOf, quantile } from "../../src/analysis/eval-model.ts";
 import { investigate } from "../../src/analysis/investigation/loop.ts";
 import type { Evidence, HeuristicAnswer } from "../../src/analysis/model.ts";
 import { parseModelAnswer } from "../../src/analysis/model-answer.ts";
 import type { ModelReply } from "../../src/analysis/model-reply.ts";
-import { createModelClient, type ModelClient } from "../../src/analysis/openrouter.ts";
+import type { ModelClient } from "../../src/analysis/openrouter.ts";
 import { buildPrompt } from "../../src/analysis/prompt.ts";
+import { evalClient } from "../../src/cli/eval.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Clock, createSystemClock } from "../../src/lib/clock.ts";
-import { createLog } from "../../src/lib/log.ts";
 import { answerOf, guardOf, type RecordedHost } from "./recorded-host.ts";
 
 /** A labelled incident, what the heuristics say of it, and what its host would have answered. */
@@ -39,12 +40,9 @@ interface Measuring {
  * single question, and, when that is wanted, by looking at the recorded hosts.
  */
 export async function measureModel(cases: readonly ModelCase[], isLooking: boolean): Promise<string> {
-  const { ai, publicUrl } = loadConfig();
-  const log = createLog({ level: "silent", readable: false });
-  const clock = createSystemClock();
-  const client = createModelClient({ ...ai, apiKey: ai.key, publicUrl, clock, log });
-  if (!client.isConfigured) return "no model is set up: OPENROUTER_KEY, or OPENROUTER_BASE_URL of a local one";
-  const measuring = { client, clock, timeoutMs: ai.timeoutMs };
+  const config = loadConfig();
+  const { ai } = config;
+  const measuring = { client: evalClient(config), clock: createSystemClock(), timeoutMs: ai.timeoutMs };
   const single = await measure(cases, (one) => askOnce(measuring, one));
   const lines = [summaryOf(`${ai.model}, the single question`, cases, single)];
   if (isLooking) {
@@ -62,7 +60,7 @@ async function measure(cases: readonly ModelCase[], how: (one: ModelCase) => Pro
 
 async function askOnce({ client, clock }: Measuring, one: ModelCase): Promise<Measured> {
   const startMs = clock.monotonicMs();
-  const prompt = buildPrompt({ ...contextOf(one), nonce: crypto.randomUUID() });
+  const prompt = buildPrompt({ ...contextOf(one.evidence, one.answer), nonce: crypto.randomUUID() });
   const reply = await client.ask(prompt);
   const parsed = reply.ok ? parseModelAnswer(reply.text, prompt.quotable) : reply;
   const category = "answer" in parsed ? parsed.answer.category : null;
@@ -89,17 +87,13 @@ async function look({ client, clock, timeoutMs }: Measuring, one: ModelCase): Pr
       clock,
       timeoutMs,
     },
-    { context: contextOf(one), earlier: [] },
+    { context: contextOf(one.evidence, one.answer), earlier: [] },
     new AbortController().signal,
   );
   const { calls, result } = finding;
   const category = result.ok ? result.answer.category : null;
   const failure = result.ok ? null : result.reason;
   return { category, failure, tookMs: clock.monotonicMs() - startMs, calls, ...costOf(replies) };
-}
-
-function contextOf({ evidence, answer }: ModelCase) {
-  return { incident: { ...evidence, severity: null }, heuristic: answer, meta: {}, recent: [] };
 }
 
 function costOf(replies: readonly ModelReply[]): Pick<Measured, "tokens" | "costUsd"> {
@@ -136,9 +130,4 @@ function failuresOf(measured: readonly Measured[]): string {
   const reasons = measured.flatMap(({ failure }) => failure ?? []);
   const counts = [...new Set(reasons)].map((reason) => `${reasons.filter((one) => one === reason).length} ${reason}`);
   return counts.join(", ") || "none";
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0);
 }

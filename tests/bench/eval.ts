@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
 import type { EvalCase } from "../../src/analysis/eval.ts";
 import { createHeuristics } from "../../src/analysis/heuristics.ts";
-import type { Category } from "../../src/analysis/model.ts";
 import { evalCases, evalOwn } from "../../src/cli/eval.ts";
 import { report } from "../../src/cli/program.ts";
+import { evidenceOf, type Labelled, labelledOf } from "../support/labelled.ts";
 import { measureModel } from "./eval-model.ts";
 import { recordedHostOf } from "./recorded-host.ts";
 
@@ -19,22 +19,9 @@ usage: bun run eval FILE [--json] [--model [--investigate]]
   --model        also asks the model that the settings name (OPENROUTER_KEY, AI_MODEL, ...) about each: accuracy, cost, latency
   --investigate  also lets it look at the recorded hosts: accuracy, calls, tokens, cost, latency`;
 
-interface Labelled {
-  id: string;
-  type: string;
-  source: string;
-  message: string;
-  logs: string;
-  exit_code: number | null;
-  category: Category;
-  decisive: string;
-  host?: unknown;
-}
-
-function caseOf(row: string) {
-  const { id, category: expected, decisive, exit_code, host, ...rest } = JSON.parse(row) as Labelled;
-  const { type, source, message, logs } = rest;
-  const evidence = { type, source, message, logs, exitCode: exit_code ?? null };
+function caseOf(row: Labelled) {
+  const { id, category: expected, decisive, host } = row;
+  const evidence = evidenceOf(row);
   return { id, expected, decisive, evidence, host: recordedHostOf(host) } satisfies EvalCase & Record<string, unknown>;
 }
 
@@ -55,8 +42,7 @@ async function ofFile(): Promise<number> {
     process.stdout.write(`${path === undefined ? USAGE : `no such file: ${path}`}\n`);
     return 2;
   }
-  const rows = (await Bun.file(path).text()).split("\n").filter((line) => line.trim() !== "");
-  const cases = rows.map(caseOf);
+  const cases = labelledOf(await Bun.file(path).text()).map(caseOf);
   if (values.model) {
     const asked = cases.map((one) => ({ ...one, answer: explain(one.evidence) }));
     process.stdout.write(`${await measureModel(asked, values.investigate === true)}\n`);

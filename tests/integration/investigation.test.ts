@@ -139,6 +139,28 @@ describe("a model that calls tools", () => {
     );
   });
 
+  test("writes nothing where another server has ended it meanwhile", async () => {
+    await start();
+    const mayAnswer = Promise.withResolvers<void>();
+    model.behave(async (request, signal) => {
+      await mayAnswer.promise;
+      return answers(request, signal);
+    });
+    const id = await host.fail(ALERT);
+    await investigate(id);
+    await until(() => model.seen.length === 1);
+    const { sql } = database.database;
+    await sql`update investigations set state = 'failed', outcome = 'given_up', ended_at = now() where incident_id = ${id}`;
+    mayAnswer.resolve();
+    // What runs is ended first.
+    await until(async () => (await analysis(id)).calls[0]?.outcome === "ok");
+    await server.stop();
+    const lines = await sql<{ kind: string }[]>`select kind from events where incident_id = ${id}`;
+    expect(lines.map(({ kind }) => kind)).not.toContain("explained_by_model");
+    const [incident] = await sql`select analysis->>'by' as by from incidents where id = ${id}`;
+    expect(incident?.by).toBe("heuristic");
+  });
+
   test("is sent no secret that a host's answer holds, and no more than 6,000 characters of it", async () => {
     await start();
     host.systemd.writeAs("app.service", "DATABASE_URL=postgres://app:hunter2-correct-horse@db/prod");

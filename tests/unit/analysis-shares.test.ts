@@ -2,33 +2,19 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createHeuristics } from "../../src/analysis/heuristics.ts";
-import type { Category } from "../../src/analysis/model.ts";
-
-interface Labelled {
-  id: string;
-  type: string;
-  source: string;
-  message: string;
-  logs: string;
-  exit_code: number | null;
-  category: Category;
-}
+import { evidenceOf, labelledOf } from "../support/labelled.ts";
 
 /** From here on an answer is taken for one that may be believed. */
 const CONFIDENT = 0.6;
 
 const explain = createHeuristics();
 
-const rowsOf = (name: string): Labelled[] =>
-  readFileSync(join(import.meta.dir, "../fixtures/incidents", name), "utf8")
-    .trimEnd()
-    .split("\n")
-    .map((row) => JSON.parse(row));
+const rowsOf = (name: string) => labelledOf(readFileSync(join(import.meta.dir, "../fixtures/incidents", name), "utf8"));
 
 const outcomesOf = (name: string) =>
-  rowsOf(name).map(({ exit_code, category, ...evidence }) => {
-    const answer = explain({ ...evidence, exitCode: exit_code });
-    return { isRight: answer.category === category, isSure: answer.confidence >= CONFIDENT };
+  rowsOf(name).map((row) => {
+    const answer = explain(evidenceOf(row));
+    return { isRight: answer.category === row.category, isSure: answer.confidence >= CONFIDENT };
   });
 
 /**

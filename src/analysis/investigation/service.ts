@@ -200,11 +200,13 @@ export function createInvestigations(deps: InvestigationDeps) {
     const explanation = fromModel(answer, { heuristic, model, notes, tookMs, investigation: { id, calls } });
     const ended: EndedInvestigation = { state: "done", outcome: "answered", why: null, protocol };
     const data = { model, investigation_id: id, calls };
-    metrics.investigations.inc({ outcome: "answered" });
+    // A server that was taken for dead may come back with an answer of its own.
     await answers.write(incident.id, explanation, data, async (tx) => {
-      await store.end(tx, id, ended);
+      if ((await store.end(tx, id, ended)) === undefined) return false;
       await tell(tx, id, { cause: answer.cause });
+      return true;
     });
+    metrics.investigations.inc({ outcome: "answered" });
   }
 
   /** Ends it where people see why; once. */

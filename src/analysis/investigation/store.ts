@@ -1,6 +1,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import { isTargetName } from "../../protocol/commands.ts";
 import type { InvestigationStep, InvestigationView } from "../model.ts";
+import type { RecentIncident } from "../prompt.ts";
 import type { Listed } from "./guard.ts";
 import type { BegunStep, Step } from "./loop.ts";
 import type { ReportSubject } from "./report.ts";
@@ -45,15 +46,8 @@ export interface TurnUsage {
 }
 
 /** An earlier incident, with what was tried. */
-export interface EarlierIncident {
-  id: number;
-  type: string;
-  source: string;
-  firstLine: string;
-  category: string | null;
-  status: string;
+export interface EarlierIncident extends RecentIncident {
   reason: string | null;
-  ageS: number;
   isSameHost: boolean;
   /** "restart cleared it", "restart did not help". */
   tried: string[];

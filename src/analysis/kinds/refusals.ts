@@ -57,7 +57,7 @@ export const FORBIDDEN = rulesOf("permission_denied", RIGHT_FIX, [
   {
     id: "http-forbidden",
     any: words(`403 | status_forbidden | access_denied`),
-    when: /\b(?:http|status|code|error|response|returned|got|received|responded|server|failed)[^0-9]{0,30}\b403\b|\b403 (?:client error|forbidden|access)/i,
+    when: /\b(?:http|status|code|error|response|returned|got|received|responded|server|failed)[^0-9]{0,30}\b403\b|\b403 (?:client error|forbidden|access)|\(403\)/i,
     not: /"(?:GET|POST|PUT|HEAD|DELETE) |\bGET \/|rate.?limit|pull|manifest|registry|image|:403\b|port/i,
     tier: "likely",
     cause: "A service that {source} calls refuses the operation (403): its rights do not allow it.",

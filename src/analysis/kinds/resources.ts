@@ -77,10 +77,10 @@ export const PORT_TAKEN = rulesOf("port_conflict", PORT_FIX, [
   {
     id: "bind-failed",
     any: words(`
-      cannot bind | can't bind | could not bind | unable to bind | failed to bind | failed binding | bind failed | bind error | error binding | bind() | binding failed | bind: | cannot listen | can't listen | could not listen | unable to listen | failed to listen | listen error | listen failed | could not open port | cannot open port | failed to open port | unable to open port | fail to bind | fails to bind | bind on | creating server tcp listening | creating server listening | failed to create listen | cannot create listen | could not create listen | unable to start listener | failed to start listener
+      cannot bind | can't bind | could not bind | couldn't bind | unable to bind | failed to bind | failed binding | bind failed | bind error | error binding | bind() | binding failed | bind: | cannot listen | can't listen | could not listen | unable to listen | failed to listen | listen error | listen failed | could not open port | cannot open port | failed to open port | unable to open port | fail to bind | fails to bind | bind on | creating server tcp listening | creating server listening | failed to create listen | cannot create listen | could not create listen | unable to start listener | failed to start listener
     `),
-    when: /(?:cannot|can't|could not|unable to|fail(?:ed|s)?(?: to)?|error) (?:bind(?:ing)?|listen(?:ing)?)\b|\b(?:bind|listen|binding)(?:\(\))?(?: \w{1,10})? ?(?:failed|error|failure)|(?:open|create|start) (?:the )?(?:\w{1,10} )?(?:port|listen\w{0,6})\b.{0,60}fail|creating server .{0,20}listening/i,
-    not: /permission denied|not permitted|cannot assign|\(13\)|\(99\)|\b99\b|no such file|name or service|getaddrinfo|nodename|address family|invalid|ldap|key|variable|\bwidget|credential|anonymous|dn\b|not available|no such device|mount|volume|directory|resolve|unknown/i,
+    when: /(?:cannot|can't|could not|couldn't|unable to|fail(?:ed|s)?(?: to)?|error) (?:bind(?:ing)?|listen(?:ing)?)\b|\b(?:bind|listen|binding)(?:\(\))?(?: \w{1,10})? ?(?:failed|error|failure)|(?:open|create|start) (?:the )?(?:\w{1,10} )?(?:port|listen\w{0,6})\b.{0,60}fail|creating server .{0,20}listening/i,
+    not: /permission denied|not permitted|cannot assign|\(13\)|\(99\)|\b99\b|no such file|name or service|getaddrinfo|nodename|address family|invalid|ldap|key|variable|\bwidget|credential|anonymous|\bdn\b|not available|no such device|mount|volume|directory|resolve|unknown/i,
     tier: "symptom",
     cause: "{source} could not listen on {port|its port}; as a rule another program has it.",
   },
