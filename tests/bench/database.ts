@@ -11,6 +11,8 @@ import { until } from "../support/until.ts";
 export interface BenchDatabase {
   readonly url: string;
   readonly postmasterPid: number;
+  /** Bytes of `raw_error` in these tables: of the text, and of what is stored of it. */
+  textBytes(tables: readonly string[]): Promise<{ textBytes: number; storedBytes: number }>;
   drop(): Promise<void>;
 }
 
@@ -20,6 +22,8 @@ export interface BenchPostgres {
   create(): Promise<BenchDatabase>;
   /** Writes out what the last run left in memory, so that the next one does not pay for it. */
   settle(): Promise<void>;
+  /** Bytes of its log so far. */
+  walBytes(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -71,8 +75,13 @@ export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
       return {
         url: urlOf(name),
         postmasterPid: postmaster.pid,
+        textBytes: (tables) => readTextBytes(urlOf(name), tables),
         drop: async () => void (await sql`drop database ${sql(name)} with (force)`),
       };
+    },
+    async walBytes() {
+      const [row] = await sql<{ bytes: number }[]>`select (pg_current_wal_lsn() - '0/0')::float8 as bytes`;
+      return row?.bytes ?? 0;
     },
     settle: async () => void (await sql`checkpoint`),
     async stop() {
@@ -81,6 +90,23 @@ export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
       await postmaster.exited;
     },
   };
+}
+
+async function readTextBytes(url: string, tables: readonly string[]) {
+  const sql = postgres(url, { max: 1 });
+  try {
+    let [textBytes, storedBytes] = [0, 0];
+    for (const table of tables) {
+      const [row] = await sql<{ text: number; stored: number }[]>`
+        select coalesce(sum(octet_length(raw_error)), 0)::float8 as text,
+          coalesce(sum(pg_column_size(raw_error)), 0)::float8 as stored from ${sql(table)}`;
+      textBytes += row?.text ?? 0;
+      storedBytes += row?.stored ?? 0;
+    }
+    return { textBytes, storedBytes };
+  } finally {
+    await sql.end();
+  }
 }
 
 async function versionOf(sql: postgres.Sql): Promise<string | null> {
