@@ -13,6 +13,8 @@ export interface BenchDatabase {
   readonly postmasterPid: number;
   /** Bytes of `raw_error` in these tables: of the text, and of what is stored of it. */
   textBytes(tables: readonly string[]): Promise<{ textBytes: number; storedBytes: number }>;
+  /** The number that a query answers with. */
+  count(query: string): Promise<number>;
   drop(): Promise<void>;
 }
 
@@ -75,7 +77,8 @@ export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
       return {
         url: urlOf(name),
         postmasterPid: postmaster.pid,
-        textBytes: (tables) => readTextBytes(urlOf(name), tables),
+        textBytes: (tables) => withSession(urlOf(name), (own) => readTextBytes(own, tables)),
+        count: (query) => withSession(urlOf(name), (own) => readCount(own, query)),
         drop: async () => void (await sql`drop database ${sql(name)} with (force)`),
       };
     },
@@ -92,18 +95,27 @@ export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
   };
 }
 
-async function readTextBytes(url: string, tables: readonly string[]) {
+async function readTextBytes(sql: postgres.Sql, tables: readonly string[]) {
+  let [textBytes, storedBytes] = [0, 0];
+  for (const table of tables) {
+    const [row] = await sql<{ text: number; stored: number }[]>`
+      select coalesce(sum(octet_length(raw_error)), 0)::float8 as text,
+        coalesce(sum(pg_column_size(raw_error)), 0)::float8 as stored from ${sql(table)}`;
+    textBytes += row?.text ?? 0;
+    storedBytes += row?.stored ?? 0;
+  }
+  return { textBytes, storedBytes };
+}
+
+async function readCount(sql: postgres.Sql, query: string): Promise<number> {
+  const [row] = await sql.unsafe<{ count: string }[]>(query);
+  return Number(row?.count);
+}
+
+async function withSession<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   const sql = postgres(url, { max: 1 });
   try {
-    let [textBytes, storedBytes] = [0, 0];
-    for (const table of tables) {
-      const [row] = await sql<{ text: number; stored: number }[]>`
-        select coalesce(sum(octet_length(raw_error)), 0)::float8 as text,
-          coalesce(sum(pg_column_size(raw_error)), 0)::float8 as stored from ${sql(table)}`;
-      textBytes += row?.text ?? 0;
-      storedBytes += row?.stored ?? 0;
-    }
-    return { textBytes, storedBytes };
+    return await work(sql);
   } finally {
     await sql.end();
   }

@@ -19,6 +19,9 @@ usage: bun run bench --peers DIR [options]
                        grouped       the same, all alerts of a host of one kind
                        heartbeats    protocol 1.1 and 1.0
                        latency       1,000 alerts/s of 200 hosts
+                       commands      from the request to the host, and to its answer
+                       connections   idle hosts: memory, heartbeats, a restart
+                       alertmanager  single alerts to Alertmanager over HTTP, and to OpsPilot
   --runs N           runs of each subject in each scenario (3; connections: 1)
   --duration S       how long one run sends (8)
   --count N          messages of each run of protocol 1.0, instead of what fits into the duration

@@ -1,5 +1,3 @@
-import { SUBJECT_TITLES, type SubjectName } from "./subjects.ts";
-
 /** What is measured: its heading in a table, and how many digits behind the point are worth showing. */
 export const FIGURES = {
   per_second: { heading: "per second", digits: 0 },
@@ -11,6 +9,17 @@ export const FIGURES = {
   wal_bytes_per_alert: { heading: "WAL B/alert", digits: 0 },
   text_bytes_per_alert: { heading: "text B/alert", digits: 0 },
   stored_bytes_per_alert: { heading: "stored B/alert", digits: 0 },
+  sent_p50_ms: { heading: "sent p50 ms", digits: 2 },
+  sent_p99_ms: { heading: "sent p99 ms", digits: 2 },
+  answered_p50_ms: { heading: "answered p50 ms", digits: 2 },
+  answered_p99_ms: { heading: "answered p99 ms", digits: 2 },
+  kib_per_connection: { heading: "KiB/connection", digits: 1 },
+  connect_s: { heading: "connect s", digits: 1 },
+  heartbeats_missed: { heading: "missed", digits: 0 },
+  restart_s: { heading: "restart s", digits: 1 },
+  back_s: { heading: "back s", digits: 1 },
+  still_away: { heading: "away", digits: 0 },
+  told_lost: { heading: "told lost", digits: 0 },
 } as const;
 export type FigureName = keyof typeof FIGURES;
 export type Figures = { readonly [Name in FigureName]?: number };
@@ -20,7 +29,7 @@ const NAMES = Object.keys(FIGURES) as FigureName[];
 /** The runs of one scenario: of each subject the same number, in turn. */
 export interface Comparison {
   readonly title: string;
-  readonly subjects: readonly { readonly name: SubjectName; readonly runs: readonly Figures[] }[];
+  readonly subjects: readonly { readonly name: string; readonly runs: readonly Figures[] }[];
 }
 
 /** The value in the middle; with an even number of values the mean of the two there. */
@@ -29,6 +38,12 @@ export function median(values: readonly number[]): number {
   const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
   const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
   return (lower + upper) / 2;
+}
+
+/** The value below which this part of them lies. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
 }
 
 /** A comparison in medians; `ratios` are those of the first subject to each other one. */
@@ -81,11 +96,7 @@ function table(summaries: readonly Summary[]): string {
   const shown = summaries[0] ? shownIn(summaries[0]) : [];
   const headings = ["", "", ...shown.map((name) => FIGURES[name].heading)];
   const rows = summaries.flatMap(({ title, subjects }) =>
-    subjects.map((subject, at) => [
-      at === 0 ? title : "",
-      SUBJECT_TITLES[subject.name],
-      ...shown.map((name) => cell(name, subject)),
-    ]),
+    subjects.map((subject, at) => [at === 0 ? title : "", subject.name, ...shown.map((name) => cell(name, subject))]),
   );
   const lines = [headings, ...rows];
   const widths = headings.map((_, at) => Math.max(...lines.map((cells) => cells[at]?.length ?? 0)));

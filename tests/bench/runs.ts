@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { LoadDeps } from "./load.ts";
 import type { Options } from "./options.ts";
 import type { Comparison, Figures } from "./report.ts";
-import { type Server, type StartOptions, type SubjectName, starterOf } from "./subjects.ts";
+import { type Server, type StartOptions, SUBJECT_TITLES, type SubjectName, starterOf } from "./subjects.ts";
 
 /** What every run needs. */
 export interface Bench extends LoadDeps {
@@ -13,25 +13,28 @@ export interface Bench extends LoadDeps {
   readonly tell: (line: string) => void;
 }
 
-/** One run of one subject. */
-export type Run = (name: SubjectName) => Promise<Figures>;
+/** What takes part in a scenario. */
+export interface Contender {
+  readonly name: string;
+  run(): Promise<Figures>;
+}
 
-/** Runs the subjects in turn, so that a slow minute of the machine meets all of them. */
-export async function inTurn(
-  bench: Bench,
-  title: string,
-  names: readonly SubjectName[],
-  run: Run,
-): Promise<Comparison> {
-  const subjects = names.map((name) => ({ name, runs: [] as Figures[] }));
+/** The subjects as contenders. */
+export function ofSubjects(names: readonly SubjectName[], run: (name: SubjectName) => Promise<Figures>): Contender[] {
+  return names.map((name) => ({ name: SUBJECT_TITLES[name], run: () => run(name) }));
+}
+
+/** Runs them in turn, so that a slow minute of the machine meets all of them. */
+export async function inTurn(bench: Bench, title: string, contenders: readonly Contender[]): Promise<Comparison> {
+  const subjects = contenders.map((contender) => ({ ...contender, runs: [] as Figures[] }));
   for (let turn = 1; turn <= bench.options.runs; turn++) {
-    for (const { name, runs } of subjects) {
-      const figures = await run(name);
+    for (const { name, run, runs } of subjects) {
+      const figures = await run();
       runs.push(figures);
       bench.tell(`${title}: ${name} (${turn}): ${told(figures)}`);
     }
   }
-  return { title, subjects };
+  return { title, subjects: subjects.map(({ name, runs }) => ({ name, runs })) };
 }
 
 /** Starts a subject on a database of its own, hands it on, and leaves nothing of it. */

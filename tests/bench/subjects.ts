@@ -33,6 +33,10 @@ export interface Server {
   readonly countQuery: string;
   /** Tables with a column `raw_error`, where their text lies. */
   readonly textTables: readonly string[];
+  /** Counts what was stored of hosts that are lost; where it watches over them. */
+  readonly lostQuery?: string;
+  /** Whether it carries a host's answer to whoever sent the command. */
+  readonly carriesResults: boolean;
   /** Answers with the number of heartbeats handled so far. */
   readonly countUrl: string;
   stop(): Promise<void>;
@@ -48,6 +52,8 @@ export interface StartOptions {
   readonly agents: number;
   /** Given where a server comes back at its old address. */
   readonly port?: number;
+  /** Of OpsPilot, beside what it has by default. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Of the agents that are there from an earlier start. */
   readonly tokens?: readonly string[];
 }
@@ -105,15 +111,16 @@ function peer(name: SubjectName, command: string[], env: Record<string, string>)
       ...{ tokens: known, tokenFile: await writeTokens(dir, known) },
       countQuery: `SELECT count(*) FROM ${name === "limit" ? "alerts" : "incidents"}`,
       textTables: ["incidents"],
+      carriesResults: false,
       countUrl: `${url}/debug/count`,
     };
   };
 }
 
-/** An executable of OpsPilot, with the settings that it has by default. */
+/** An executable of OpsPilot. */
 function opsPilot(name: SubjectName, build?: string): StartServer {
-  return async ({ database, dir, agents, port, tokens }) => {
-    const env = { DATABASE_URL: database.url, ...(port === undefined ? {} : { PORT: String(port) }) };
+  return async ({ database, dir, agents, port, tokens, settings }) => {
+    const env = { ...settings, DATABASE_URL: database.url, ...(port === undefined ? {} : { PORT: String(port) }) };
     const server = await startExecutable({ dir, env, ...(build === undefined ? {} : { build }) });
     await server.waitReady(START_LIMIT_MS);
     const known = tokens ?? (await makeAgents(server.url, agents));
@@ -123,6 +130,8 @@ function opsPilot(name: SubjectName, build?: string): StartServer {
       ...{ tokens: known, tokenFile: await writeTokens(dir, known) },
       countQuery: "SELECT count(*) FROM alerts",
       textTables: ["incidents", "alerts"],
+      lostQuery: "SELECT count(*) FROM alerts WHERE origin = 'server'",
+      carriesResults: true,
       countUrl: counter.url,
       async stop() {
         await counter.stop();

@@ -1,11 +1,12 @@
 import { type Amount, measure, type Traffic } from "./load.ts";
 import type { Comparison, Figures } from "./report.ts";
-import { type Bench, inTurn, withServer } from "./runs.ts";
+import { type Bench, inTurn, ofSubjects, withServer } from "./runs.ts";
 import type { SubjectName } from "./subjects.ts";
 
 /** Connections that send at once. */
 export const CONNECTIONS = 200;
-const VARIANTS = 2048;
+/** Different alerts of one connection. */
+export const VARIANTS = 2048;
 /** Most alerts of a run in which none group. */
 const DISTINCT_MAX = CONNECTIONS * VARIANTS;
 const LATENCY_RATE = 1_000;
@@ -41,7 +42,7 @@ export async function latency(bench: Bench): Promise<Comparison[]> {
     withServer(bench, name, { version: "1.1", agents: CONNECTIONS }, (server) =>
       measure(bench, server, traffic, { seconds: bench.options.seconds }),
     );
-  return [await inTurn(bench, title, bench.options.subjects, run)];
+  return [await inTurn(bench, title, ofSubjects(bench.options.subjects, run))];
 }
 
 /** 1.1 comes first: the rate that it shows says how many messages of 1.0 fill the duration. */
@@ -62,7 +63,7 @@ async function asFastAsPossible(
       fastest.set(name, Math.max(fastest.get(name) ?? 0, figures.per_second ?? 0));
       return figures;
     };
-    comparisons.push(await inTurn(bench, `${what}, protocol ${version}`, names, run));
+    comparisons.push(await inTurn(bench, `${what}, protocol ${version}`, ofSubjects(names, run)));
   }
   return comparisons;
 }

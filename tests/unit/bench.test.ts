@@ -17,14 +17,14 @@ describe("the benchmark's report", () => {
       title: "alerts, protocol 1.1",
       subjects: [
         {
-          name: "ours",
+          name: "OpsPilot",
           runs: [
             { per_second: 9_000, latency_p99_ms: 5 },
             { per_second: 50_000, latency_p99_ms: 9 },
             { per_second: 10_000, latency_p99_ms: 6 },
           ],
         },
-        { name: "plain", runs: [{ per_second: 100 }, { per_second: 2_000 }, { per_second: 2_100 }] },
+        { name: "plain Go", runs: [{ per_second: 100 }, { per_second: 2_000 }, { per_second: 2_100 }] },
       ],
     });
     expect(summary.subjects).toMatchObject([
@@ -37,7 +37,8 @@ describe("the benchmark's report", () => {
   });
 
   test("scenarios that show the same figures share a table", () => {
-    const of = (title: string, figures: object) => summarise({ title, subjects: [{ name: "ours", runs: [figures] }] });
+    const of = (title: string, figures: object) =>
+      summarise({ title, subjects: [{ name: "OpsPilot", runs: [figures] }] });
     const one = of("one", { per_second: 1 });
     expect(tables([one, of("other", { peak_memory_mib: 1 }), of("two", { per_second: 2 })]).split("\n\n")).toEqual([
       expect.stringMatching(/one .*\n *two /),
