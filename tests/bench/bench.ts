@@ -5,7 +5,7 @@ import { errorMessage } from "../../src/lib/errors.ts";
 import { buildExecutable } from "../support/executable.ts";
 import { startBenchPostgres } from "./database.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
-import { buildPeers } from "./peers.ts";
+import { buildPeers, type Peers } from "./peers.ts";
 import { type Comparison, summarise, tables } from "./report.ts";
 import type { Bench } from "./runs.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -14,11 +14,12 @@ import { CONNECTIONS } from "./traffic.ts";
 /** Longer than any sensible choice of options takes. */
 const TOTAL_MINUTES_MAX = 180;
 
-async function run(options: Options, signal: AbortSignal): Promise<void> {
+async function run(asked: Options, signal: AbortSignal): Promise<void> {
   await using cleanups = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), "opspilot-bench-"));
   cleanups.defer(() => rm(dir, { recursive: true, force: true }));
-  const peers = await buildPeers(options.peers);
+  const peers = await buildPeers(asked.peers);
+  const options = await withoutMissing(asked, peers);
   await buildExecutable();
   await chmod(dir, 0o711);
   const postgres = await startBenchPostgres(join(dir, "postgres"));
@@ -34,6 +35,14 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   say(`PostgreSQL ${about.postgres}, ${about.cores} cores (${about.processor}), ${CONNECTIONS} connections`);
   say(`medians of ${about.runs}; in brackets what the first has, divided by what this one has\n`);
   say(tables(summaries));
+}
+
+/** The limit is no part of the load generator's build, and may not be there. */
+async function withoutMissing(options: Options, peers: Peers): Promise<Options> {
+  const isThere = await Bun.file(peers.limit).exists();
+  if (isThere || !options.subjects.includes("limit")) return options;
+  complain(`${peers.limit} is not there: the limit is left out`);
+  return { ...options, subjects: options.subjects.filter((name) => name !== "limit") };
 }
 
 function say(text: string): void {

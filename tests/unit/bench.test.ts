@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { figureOf } from "../bench/counter.ts";
 import { readOptions } from "../bench/options.ts";
-import { median, summarise, tables } from "../bench/report.ts";
+import { median, quantile, summarise, tables } from "../bench/report.ts";
 
 describe("the benchmark's report", () => {
   test.each([
@@ -10,6 +10,14 @@ describe("the benchmark's report", () => {
     [[4, 1, 2, 3], 2.5],
   ])("the median of %p is %p", (values, expected) => {
     expect(median(values)).toBe(expected);
+  });
+
+  test.each([
+    [0.5, 6],
+    [0.99, 10],
+    [1, 10],
+  ])("of 1 to 10, in any order, the quantile %p is %p", (part, expected) => {
+    expect(quantile([10, 2, 3, 1, 5, 4, 7, 6, 9, 8], part)).toBe(expected);
   });
 
   test("compares medians, not sums, with the first subject", () => {
