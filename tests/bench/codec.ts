@@ -2,20 +2,12 @@
 import { decodeEnvelope, decodePayload } from "../../src/protocol/decode.ts";
 import { encodeFrame } from "../../src/protocol/encode.ts";
 import type { FrameType } from "../../src/protocol/frames.ts";
+import { logsOf } from "./samples.ts";
 
 const ROUNDS = 5;
 const FRAMES = 50_000;
 /** Different texts in turn, so that no cache of strings makes it look faster than it is. */
 const VARIANTS = 256;
-
-function logsOf(variant: number, chars: number): string {
-  let logs = "";
-  for (let line = 0; logs.length < chars; line++) {
-    const noise = Bun.hash(`${variant}/${line}`).toString(36);
-    logs += `2024-01-25T00:00:${line % 60}Z host nginx[${variant}]: upstream ${noise} timed out (110: Connection timed out)\n`;
-  }
-  return logs.slice(0, chars);
-}
 
 const alert = (variant: number) => ({
   type: "systemd",

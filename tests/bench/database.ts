@@ -11,6 +11,10 @@ import { until } from "../support/until.ts";
 export interface BenchDatabase {
   readonly url: string;
   readonly postmasterPid: number;
+  /** Bytes of `raw_error` in these tables: of the text, and of what is stored of it. */
+  textBytes(tables: readonly string[]): Promise<{ textBytes: number; storedBytes: number }>;
+  /** The number that a query answers with. */
+  count(query: string): Promise<number>;
   drop(): Promise<void>;
 }
 
@@ -20,6 +24,8 @@ export interface BenchPostgres {
   create(): Promise<BenchDatabase>;
   /** Writes out what the last run left in memory, so that the next one does not pay for it. */
   settle(): Promise<void>;
+  /** Bytes of its log so far. */
+  walBytes(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -71,8 +77,14 @@ export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
       return {
         url: urlOf(name),
         postmasterPid: postmaster.pid,
+        textBytes: (tables) => withSession(urlOf(name), (own) => readTextBytes(own, tables)),
+        count: (query) => withSession(urlOf(name), (own) => readCount(own, query)),
         drop: async () => void (await sql`drop database ${sql(name)} with (force)`),
       };
+    },
+    async walBytes() {
+      const [row] = await sql<{ bytes: number }[]>`select (pg_current_wal_lsn() - '0/0')::float8 as bytes`;
+      return row?.bytes ?? 0;
     },
     settle: async () => void (await sql`checkpoint`),
     async stop() {
@@ -81,6 +93,32 @@ export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
       await postmaster.exited;
     },
   };
+}
+
+async function readTextBytes(sql: postgres.Sql, tables: readonly string[]) {
+  let [textBytes, storedBytes] = [0, 0];
+  for (const table of tables) {
+    const [row] = await sql<{ text: number; stored: number }[]>`
+      select coalesce(sum(octet_length(raw_error)), 0)::float8 as text,
+        coalesce(sum(pg_column_size(raw_error)), 0)::float8 as stored from ${sql(table)}`;
+    textBytes += row?.text ?? 0;
+    storedBytes += row?.stored ?? 0;
+  }
+  return { textBytes, storedBytes };
+}
+
+async function readCount(sql: postgres.Sql, query: string): Promise<number> {
+  const [row] = await sql.unsafe<{ count: string }[]>(query);
+  return Number(row?.count);
+}
+
+async function withSession<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  const sql = postgres(url, { max: 1 });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end();
+  }
 }
 
 async function versionOf(sql: postgres.Sql): Promise<string | null> {

@@ -4,6 +4,7 @@ import postgres from "postgres";
 import { freePort, startExecutable } from "../support/executable.ts";
 import { cpuSeconds, memoryBytes, processTree } from "../support/processes.ts";
 import { until } from "../support/until.ts";
+import { ALERTMANAGER_CONFIG, alertmanagerCommand, alertmanagerPath } from "./prometheus.ts";
 
 /** CPU so far, in seconds. */
 export interface Spent {
@@ -110,23 +111,17 @@ async function readSessions(dataDir: string) {
 
 /** Those of Prometheus and Alertmanager that are installed, as Debian's packages run them but on loopback, with their files in `dir`. */
 export async function startPeers(dir: string, cleanups: AsyncDisposableStack): Promise<Subject[]> {
-  const [prometheus, alertmanager] = ["prometheus", "prometheus-alertmanager"].map((name) => Bun.which(name));
+  const [prometheus, alertmanager] = [Bun.which("prometheus"), alertmanagerPath()];
   const [port, alertmanagerPort, clusterPort] = [await freePort(), await freePort(), await freePort()];
   await mkdir(dir, { recursive: true });
   const files = { prometheus: join(dir, "prometheus.yml"), alertmanager: join(dir, "alertmanager.yml") };
   await Bun.write(files.prometheus, prometheusConfig(port, alertmanagerPort));
-  await Bun.write(files.alertmanager, "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n");
+  await Bun.write(files.alertmanager, ALERTMANAGER_CONFIG);
   const peers: Subject[] = [];
-  if (alertmanager)
-    peers.push(
-      await startPeer("Alertmanager", alertmanagerPort, cleanups, [
-        alertmanager,
-        `--config.file=${files.alertmanager}`,
-        `--storage.path=${join(dir, "alertmanager")}`,
-        `--web.listen-address=127.0.0.1:${alertmanagerPort}`,
-        `--cluster.listen-address=127.0.0.1:${clusterPort}`,
-      ]),
-    );
+  if (alertmanager) {
+    const command = alertmanagerCommand({ program: alertmanager, dir, port: alertmanagerPort, clusterPort });
+    peers.push(await startPeer("Alertmanager", alertmanagerPort, cleanups, command));
+  }
   if (prometheus)
     peers.push(
       await startPeer("Prometheus", port, cleanups, [

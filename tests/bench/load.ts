@@ -1,33 +1,24 @@
+import type { BenchPostgres } from "./database.ts";
 import type { Peers } from "./peers.ts";
-import type { Server } from "./servers.ts";
+import type { Figures } from "./report.ts";
+import type { Server } from "./subjects.ts";
 
 /** One kind of traffic in one version of the protocol. */
-export interface Scenario {
+export interface Traffic {
   readonly mode: "alert" | "heartbeat";
   readonly version: "1.0" | "1.1";
+  readonly connections: number;
+  /** Different alerts of one connection: with no more messages than these, nothing groups. */
+  readonly variants: number;
+  /** Messages a second, of all connections together; as many as possible where it is not given. */
+  readonly rate?: number;
+  /** Messages of one connection that may be on their way, in protocol 1.1. */
+  readonly window?: number;
 }
 
 /** How much of it: with acknowledgements a window holds it back, so it runs for a time; without, only a number bounds it. */
 export type Amount = { readonly seconds: number } | { readonly count: number };
 
-/** What one run showed. */
-export interface Measurement {
-  /** Durable alerts, or handled heartbeats, a second. */
-  readonly perSecond: number;
-  readonly messages: number;
-  readonly serverCpuPer1000: number;
-  readonly databaseCpuPer1000: number;
-  readonly peakMemoryMib: number;
-  /** From sending to the acknowledgement, milliseconds; protocol 1.1 only. */
-  readonly latencyMs: { readonly p50: number; readonly p99: number } | null;
-}
-
-/** Connections that send at once. */
-export const CONNECTIONS = 200;
-/** Different alerts of one connection: with no more messages than these, nothing groups. */
-const VARIANTS = 2048;
-/** Most alerts of a run in which none group. */
-export const ALERTS_MAX = CONNECTIONS * VARIANTS;
 /** Above the time of any run that goes well, its drain included. */
 const RUN_SECONDS_MAX = 180;
 
@@ -42,16 +33,19 @@ interface Report {
   pg_cpu_s_per_1000?: number;
 }
 
+/** What the load generator works with. */
+export interface LoadDeps {
+  readonly peers: Peers;
+  readonly postgres: BenchPostgres;
+  readonly signal: AbortSignal;
+}
+
 /** Runs the load generator against a server once. Fails when not everything that was sent was confirmed. */
-export async function measure(
-  peers: Peers,
-  server: Server,
-  scenario: Scenario,
-  amount: Amount,
-  signal: AbortSignal,
-): Promise<Measurement> {
+export async function measure(deps: LoadDeps, server: Server, traffic: Traffic, amount: Amount): Promise<Figures> {
+  const { peers, postgres, signal } = deps;
+  const walBefore = await postgres.walBytes();
   const limit = AbortSignal.any([signal, AbortSignal.timeout(RUN_SECONDS_MAX * 1000)]);
-  const child = Bun.spawn([peers.loadgen, ...flags(server, scenario, amount)], {
+  const child = Bun.spawn([peers.loadgen, ...flags(server, traffic, amount)], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -61,27 +55,47 @@ export async function measure(
   signal.throwIfAborted();
   const report = output.trim() === "" ? undefined : (JSON.parse(output) as Report);
   if (!report?.complete) throw new Error(`the load on ${server.name} was not handled in full:\n${errors}${output}`);
+  const walBytes = (await postgres.walBytes()) - walBefore;
   return {
-    perSecond: (report.ack ?? report.durable ?? report.processed)?.per_s ?? 0,
-    messages: report.sent,
-    serverCpuPer1000: report.server.cpu_s_per_1000,
-    databaseCpuPer1000: report.pg_cpu_s_per_1000 ?? 0,
-    peakMemoryMib: report.server.rss_peak_kb / 1024,
-    latencyMs: report.ack ? { p50: report.ack.latency_ms.p50, p99: report.ack.latency_ms.p99 } : null,
+    ...figuresOf(report),
+    ...(traffic.mode === "alert" ? await textFigures(server, report.sent, walBytes) : {}),
   };
 }
 
-function flags(server: Server, { mode, version }: Scenario, amount: Amount): string[] {
+function figuresOf(report: Report): Figures {
+  const latency = report.ack?.latency_ms;
+  return {
+    per_second: (report.ack ?? report.durable ?? report.processed)?.per_s ?? 0,
+    server_cpu_s_per_1000: report.server.cpu_s_per_1000,
+    database_cpu_s_per_1000: report.pg_cpu_s_per_1000 ?? 0,
+    peak_memory_mib: report.server.rss_peak_kb / 1024,
+    ...(latency ? { latency_p50_ms: latency.p50, latency_p99_ms: latency.p99 } : {}),
+  };
+}
+
+async function textFigures({ database, textTables }: Server, alerts: number, walBytes: number): Promise<Figures> {
+  const { textBytes, storedBytes } = await database.textBytes(textTables);
+  return {
+    wal_bytes_per_alert: walBytes / alerts,
+    text_bytes_per_alert: textBytes / alerts,
+    stored_bytes_per_alert: storedBytes / alerts,
+  };
+}
+
+function flags(server: Server, traffic: Traffic, amount: Amount): string[] {
+  const { mode, version, connections, variants, rate, window } = traffic;
   const confirmedBy =
     version === "1.1"
       ? ["-ack"]
       : mode === "alert"
-        ? ["-pg", server.databaseUrl, "-pg-query", server.countQuery]
+        ? ["-pg", server.database.url, "-pg-query", server.countQuery]
         : ["-count-url", server.countUrl];
   return [
-    ...["-url", server.streamUrl, "-token-file", server.tokenFile, "-conns", String(CONNECTIONS), "-hello", "1"],
-    ...["-mode", mode, "-logbytes", "2000", "-distinct", "-variants", String(VARIANTS), ...confirmedBy],
+    ...["-url", server.streamUrl, "-token-file", server.tokenFile, "-conns", String(connections), "-hello", "1"],
+    ...["-mode", mode, "-logbytes", "2000", "-distinct", "-variants", String(variants), ...confirmedBy],
     ...("seconds" in amount ? ["-duration", String(amount.seconds)] : ["-count", String(amount.count)]),
-    ...["-pid", String(server.pid), "-pg-pid", String(server.databasePid), "-drain-timeout", "30s"],
+    ...(rate === undefined ? [] : ["-rate", String(rate)]),
+    ...(window === undefined ? [] : ["-window", String(window)]),
+    ...["-pid", String(server.pid), "-pg-pid", String(server.database.postmasterPid), "-drain-timeout", "30s"],
   ];
 }

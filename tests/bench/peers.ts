@@ -1,17 +1,23 @@
 import { chmod, mkdir, rename } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
-/** Where the two programs that we compare with and measure by are. */
+/** Where the programs that we compare with and measure by are. */
 export interface Peers {
   readonly goBackend: string;
   readonly loadgen: string;
+  /** A script, run as it is. */
+  readonly limit: string;
 }
 
 /** Builds them with their own script, once for each state of their sources, into a folder outside the repository. */
 export async function buildPeers(folder: string): Promise<Peers> {
   const out = join(tmpdir(), `opspilot-peers-${await digestOf(folder)}`);
-  const peers = { goBackend: join(out, "go-backend"), loadgen: join(out, "loadgen") };
+  const peers = {
+    goBackend: join(out, "go-backend"),
+    loadgen: join(out, "loadgen"),
+    limit: resolve(folder, "limit/limit.ts"),
+  };
   if (await Bun.file(peers.loadgen).exists()) return peers;
   const fresh = `${out}.${process.pid}`;
   await mkdir(fresh, { recursive: true });

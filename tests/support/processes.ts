@@ -23,6 +23,12 @@ export function memoryBytes(pids: readonly number[]): number {
   }, 0);
 }
 
+/** The most memory that a process has had resident so far, in bytes. */
+export function peakMemoryBytes(pid: number): number {
+  const kib = /^VmHWM:\s+(\d+) kB/m.exec(readIfThere(`/proc/${pid}/status`))?.[1];
+  return Number(kib ?? 0) * 1024;
+}
+
 /** The CPU time of a process and everything below it so far, in seconds, with that of children that ended. */
 export function cpuSeconds(pid: number): number {
   return processTree(pid).reduce((sum, one) => sum + (statOf(one)?.ticks ?? 0), 0) / TICKS_PER_SECOND;

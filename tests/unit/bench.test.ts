@@ -1,16 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { figureOf } from "../bench/counter.ts";
-import type { Measurement } from "../bench/load.ts";
-import { median, summarise, table } from "../bench/report.ts";
-
-const measured = (perSecond: number, latencyMs: Measurement["latencyMs"] = null): Measurement => ({
-  perSecond,
-  messages: 1000,
-  serverCpuPer1000: 0.1,
-  databaseCpuPer1000: 0.2,
-  peakMemoryMib: 50,
-  latencyMs,
-});
+import { readOptions } from "../bench/options.ts";
+import { median, quantile, summarise, tables } from "../bench/report.ts";
 
 describe("the benchmark's report", () => {
   test.each([
@@ -21,21 +12,75 @@ describe("the benchmark's report", () => {
     expect(median(values)).toBe(expected);
   });
 
-  test("compares medians, not sums", () => {
+  test.each([
+    [0.5, 6],
+    [0.99, 10],
+    [1, 10],
+  ])("of 1 to 10, in any order, the quantile %p is %p", (part, expected) => {
+    expect(quantile([10, 2, 3, 1, 5, 4, 7, 6, 9, 8], part)).toBe(expected);
+  });
+
+  test("compares medians, not sums, with the first subject", () => {
     const summary = summarise({
-      scenario: { mode: "alert", version: "1.1" },
-      go: [measured(100), measured(2_000), measured(2_100)],
-      opspilot: [
-        measured(9_000, { p50: 1, p99: 5 }),
-        measured(50_000, { p50: 2, p99: 9 }),
-        measured(10_000, { p50: 3, p99: 6 }),
+      title: "alerts, protocol 1.1",
+      subjects: [
+        {
+          name: "OpsPilot",
+          runs: [
+            { per_second: 9_000, latency_p99_ms: 5 },
+            { per_second: 50_000, latency_p99_ms: 9 },
+            { per_second: 10_000, latency_p99_ms: 6 },
+          ],
+        },
+        { name: "plain Go", runs: [{ per_second: 100 }, { per_second: 2_000 }, { per_second: 2_100 }] },
       ],
     });
-    expect(summary).toMatchObject({ ratio: 5, go: { per_second: 2_000, latency_p50_ms: null } });
-    expect(summary.opspilot).toMatchObject({ per_second: 10_000, latency_p50_ms: 2, latency_p99_ms: 6 });
-    expect(table([summary])).toMatch(
-      /^ +server .*\nalerts, protocol 1\.1 +plain Go +2,000 .*\n +OpsPilot +10,000 +5 ×/,
+    expect(summary.subjects).toMatchObject([
+      { medians: { per_second: 10_000, latency_p99_ms: 6 }, ratios: {} },
+      { medians: { per_second: 2_000 }, ratios: { per_second: 5 } },
+    ]);
+    expect(tables([summary])).toMatch(
+      /^ +per second +p99 ms\nalerts, protocol 1\.1 +OpsPilot +10,000 +6\.0\n +plain Go +2,000 \(5\.0 ×\)$/,
     );
+  });
+
+  test("scenarios that show the same figures share a table", () => {
+    const of = (title: string, figures: object) =>
+      summarise({ title, subjects: [{ name: "OpsPilot", runs: [figures] }] });
+    const one = of("one", { per_second: 1 });
+    expect(tables([one, of("other", { peak_memory_mib: 1 }), of("two", { per_second: 2 })]).split("\n\n")).toEqual([
+      expect.stringMatching(/one .*\n *two /),
+      expect.stringMatching(/other /),
+    ]);
+  });
+});
+
+describe("the benchmark's options", () => {
+  const read = (...words: string[]) => readOptions(words, "peers");
+
+  test("it measures all that is possible", () => {
+    expect(read()?.subjects).toEqual(["ours", "plain", "tuned", "limit"]);
+    expect(read("--against", "dist/other")?.subjects).toContain("against");
+    expect(read()).toMatchObject({ peers: "peers", runs: 3, seconds: 8 });
+  });
+
+  test("what is chosen comes in the order of all", () => {
+    expect(read("--subjects", "tuned,ours", "--only", "latency,alerts")).toMatchObject({
+      subjects: ["ours", "tuned"],
+      scenarios: ["alerts", "latency"],
+    });
+  });
+
+  test.each([
+    [["--only", "alert"]],
+    [["--subjects", "ours,theirs"]],
+    [["--subjects", "against"]],
+    [["--runs", "0"]],
+    [["--duration", "long"]],
+    [["--help"]],
+    [["--peers", ""]],
+  ])("%p is explained", (words) => {
+    expect(readOptions(words, "peers")).toBeUndefined();
   });
 });
 
