@@ -1,6 +1,7 @@
 import type { TransactionSql } from "postgres";
 import { tellChanged } from "../db/changes.ts";
 import { CopyRows, copyRows } from "../db/copy.ts";
+import { allSent } from "../db/pipeline.ts";
 import {
   type EndedIncident,
   type GroupingFacts,
@@ -103,37 +104,36 @@ async function findResolutions(sql: TransactionSql, alerts: readonly IncomingAle
   return rows.map((row) => ({ ...row, subject: subjectOf(row) }));
 }
 
-/** Writes a plan, and touches what shows the incidents that it ends. Returns the ids of those that opened. */
-export async function writePlan(tx: TransactionSql, plan: GroupingPlan): Promise<number[]> {
-  if (plan.alerts.length === 0) return [];
+/**
+ * Writes a plan, and touches what shows the incidents that it ends. `follow` does what follows from those that opened. Ids for these are
+ * drawn first, one each, so that every other row can name them; nothing else draws from the sequence. All else is sent at once, and
+ * what changes before what opens: of a fingerprint one incident is open at a time.
+ */
+export async function writePlan(
+  tx: TransactionSql,
+  plan: GroupingPlan,
+  follow: (opened: readonly number[]) => Promise<void>,
+): Promise<void> {
+  if (plan.alerts.length === 0) return;
   const changed = plan.changed.map(({ id }) => id);
   const ending = plan.changed.filter(({ resolvedAt }) => resolvedAt !== null).map(({ id }) => id);
   const locked = ending.length > 0 ? await lockIncidents(tx, changed, ending) : [];
-  const opened = await writeRows(tx, plan);
-  await touchRelatives(tx, ending, locked);
-  if (changed.length > 0) await wakeFollowers(tx, [...new Set([...changed, ...locked, ...opened])]);
-  else await tellChanged(tx, "incidents", opened);
-  return opened;
-}
-
-/**
- * Writes the rows. Ids for the incidents that open are drawn first, one each, so that every other row can name them; nothing else draws
- * from the sequence. What changes is changed before anything opens: of a fingerprint one incident is open at a time. All statements are
- * sent at once.
- */
-async function writeRows(tx: TransactionSql, plan: GroupingPlan): Promise<number[]> {
   const ids = await drawIds(tx, plan.opened.length);
   const idOf = (incident: IncidentRef | null) => {
     if (incident === null) return null;
     return "id" in incident ? incident.id : (ids[incident.opened - 1] ?? null);
   };
-  await Promise.all([
+  await allSent([
     change(tx, plan.changed, idOf),
     open(tx, plan.opened, ids, idOf),
     copyAlerts(tx, plan.alerts, idOf),
     note(tx, plan.events, idOf),
+    touchRelatives(tx, ending, locked),
+    changed.length > 0
+      ? wakeFollowers(tx, [...new Set([...changed, ...locked, ...ids])])
+      : tellChanged(tx, "incidents", ids),
+    ids.length > 0 ? follow(ids) : Promise.resolve(),
   ]);
-  return ids;
 }
 
 type IdOf = (incident: IncidentRef | null) => number | null;
