@@ -5,8 +5,8 @@
 export async function allSent<T extends readonly Promise<unknown>[] | []>(
   statements: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  const outcomes = await Promise.allSettled(statements);
-  const failure = outcomes.find((outcome): outcome is PromiseRejectedResult => outcome.status === "rejected");
-  if (failure) throw failure.reason;
+  for (const outcome of await Promise.allSettled(statements as readonly Promise<unknown>[])) {
+    if (outcome.status === "rejected") throw outcome.reason;
+  }
   return Promise.all(statements);
 }
