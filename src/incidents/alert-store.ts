@@ -1,5 +1,7 @@
 import type { TransactionSql } from "postgres";
 import { tellChanged } from "../db/changes.ts";
+import { CopyRows, copyRows } from "../db/copy.ts";
+import { allSent } from "../db/pipeline.ts";
 import {
   type EndedIncident,
   type GroupingFacts,
@@ -102,105 +104,179 @@ async function findResolutions(sql: TransactionSql, alerts: readonly IncomingAle
   return rows.map((row) => ({ ...row, subject: subjectOf(row) }));
 }
 
-/** Writes a plan, and touches what shows the incidents that it ends. Returns the ids of those that opened. */
-export async function writePlan(tx: TransactionSql, plan: GroupingPlan): Promise<number[]> {
-  if (plan.alerts.length === 0) return [];
+/**
+ * Writes a plan, and touches what shows the incidents that it ends. `follow` does what follows from those that opened. Ids for these are
+ * drawn first, one each, so that every other row can name them; nothing else draws from the sequence. All else is sent at once, and
+ * what changes before what opens: of a fingerprint one incident is open at a time.
+ */
+export async function writePlan(
+  tx: TransactionSql,
+  plan: GroupingPlan,
+  follow: (opened: readonly number[]) => Promise<void>,
+): Promise<void> {
+  if (plan.alerts.length === 0) return;
   const changed = plan.changed.map(({ id }) => id);
   const ending = plan.changed.filter(({ resolvedAt }) => resolvedAt !== null).map(({ id }) => id);
   const locked = ending.length > 0 ? await lockIncidents(tx, changed, ending) : [];
-  const opened = await writeRows(tx, plan);
-  await touchRelatives(tx, ending, locked);
-  if (changed.length > 0) await wakeFollowers(tx, [...new Set([...changed, ...locked, ...opened])]);
-  else await tellChanged(tx, "incidents", opened);
-  return opened;
+  const ids = await drawIds(tx, plan.opened.length);
+  const idOf = (incident: IncidentRef | null) => {
+    if (incident === null) return null;
+    return "id" in incident ? incident.id : (ids[incident.opened - 1] ?? null);
+  };
+  await allSent([
+    change(tx, plan.changed, idOf),
+    open(tx, plan.opened, ids, idOf),
+    copyAlerts(tx, plan.alerts, idOf),
+    note(tx, plan.events, idOf),
+    touchRelatives(tx, ending, locked),
+    changed.length > 0
+      ? wakeFollowers(tx, [...new Set([...changed, ...locked, ...ids])])
+      : tellChanged(tx, "incidents", ids),
+    ids.length > 0 ? follow(ids) : Promise.resolve(),
+  ]);
 }
 
-/**
- * Writes all in one statement. Ids for the incidents that open are drawn first, one each, so that rows of the same
- * statement can name them; nothing else draws from the sequence.
- */
-async function writeRows(sql: TransactionSql, plan: GroupingPlan): Promise<number[]> {
-  const { opened, changed, alerts, events } = plan;
-  const [drawn] = await sql<{ ids: string | null }[]>`
-    with ids as materialized (
-      select no, nextval('incidents_id_seq')::int as id from generate_series(1, ${opened.length}::int) no),
-    opening as (
-      insert into incidents (id, origin, agent_id, type, source, fingerprint, severity, exit_code, raw_error, message_chars,
-        occurrences, last_seen_at, resolved_at, reason, status, previous_id, next_id)
-      select ids.id, o.origin, o.agent_id, o.type, o.source, o.fingerprint, o.severity, o.exit_code, o.raw_error, o.message_chars,
-        o.occurrences, to_timestamp(o.last_seen_at / 1000), to_timestamp(o.resolved_at / 1000), o.reason,
-        case when o.resolved_at is null then 'new' else 'resolved' end,
-        coalesce(o.previous_id, previous.id), following.id
-      from unnest(${opened.map((o) => o.alert.origin)}::text[],
-        ${opened.map((o) => o.alert.agentId)}::uuid[], ${opened.map((o) => o.alert.type)}::text[],
-        ${opened.map((o) => o.alert.source)}::text[], ${opened.map((o) => o.alert.fingerprint)}::uuid[],
-        ${opened.map((o) => o.severity)}::text[], ${opened.map((o) => o.alert.exitCode)}::int[],
-        ${opened.map((o) => o.alert.rawError)}::text[], ${opened.map((o) => o.alert.messageChars)}::int[],
-        ${opened.map((o) => o.occurrences)}::int[], ${opened.map((o) => o.lastSeenAt)}::float8[],
-        ${opened.map((o) => o.resolvedAt)}::float8[], ${opened.map((o) => o.reason)}::text[],
-        ${opened.map((o) => existing(o.previous))}::int[], ${opened.map((o) => ordinal(o.previous))}::int[],
-        ${opened.map((o) => ordinal(o.next))}::int[]
-      ) with ordinality o (origin, agent_id, type, source, fingerprint, severity, exit_code, raw_error, message_chars, occurrences,
-        last_seen_at, resolved_at, reason, previous_id, previous_no, next_no, no)
-      join ids on ids.no = o.no
-      left join ids previous on previous.no = o.previous_no
-      left join ids following on following.no = o.next_no),
-    changing as (
-      update incidents i set occurrences = i.occurrences + c.add_occurrences,
-        last_seen_at = greatest(i.last_seen_at, to_timestamp(c.last_seen_at / 1000)), severity = c.severity,
-        status = case when c.resolved_at is null then i.status else 'resolved' end,
-        resolved_at = coalesce(to_timestamp(c.resolved_at / 1000), i.resolved_at), reason = coalesce(c.reason, i.reason),
-        next_id = coalesce(c.next_id, c.following_id, i.next_id), revision = i.revision + 1, updated_at = now()
-      from (
-        select l.id, t.add_occurrences, t.last_seen_at, t.severity, t.resolved_at, t.reason, t.next_id, following.id as following_id
-        from unnest(
+type IdOf = (incident: IncidentRef | null) => number | null;
+
+async function drawIds(tx: TransactionSql, count: number): Promise<number[]> {
+  if (count === 0) return [];
+  // One row of text costs the driver a fraction of what thousands of rows do.
+  const [drawn] = await tx<{ ids: string }[]>`
+    select string_agg(id::text, ',' order by id) as ids
+    from (select nextval('incidents_id_seq') as id from generate_series(1, ${count}::int)) drawn`;
+  return drawn?.ids.split(",").map(Number) ?? [];
+}
+
+const INCIDENT_COLUMNS = [
+  "id",
+  "origin",
+  "agent_id",
+  "type",
+  "source",
+  "fingerprint",
+  "severity",
+  "exit_code",
+  "raw_error",
+  "message_chars",
+  "occurrences",
+  "last_seen_at",
+  "resolved_at",
+  "reason",
+  "status",
+  "previous_id",
+  "next_id",
+] as const;
+
+async function open(
+  tx: TransactionSql,
+  opened: GroupingPlan["opened"],
+  ids: readonly number[],
+  idOf: IdOf,
+): Promise<void> {
+  if (opened.length === 0) return;
+  const rows = new CopyRows(INCIDENT_COLUMNS, sizeOf(opened.map(({ alert }) => alert.rawError)));
+  for (const [at, one] of opened.entries()) {
+    const { alert } = one;
+    rows.row();
+    rows.int(ids[at] ?? null);
+    rows.text(alert.origin);
+    rows.uuid(alert.agentId);
+    rows.text(alert.type);
+    rows.text(alert.source);
+    rows.uuid(alert.fingerprint);
+    rows.text(one.severity);
+    rows.int(alert.exitCode);
+    rows.text(alert.rawError);
+    rows.int(alert.messageChars);
+    rows.int(one.occurrences);
+    rows.moment(one.lastSeenAt);
+    rows.moment(one.resolvedAt);
+    rows.text(one.reason);
+    rows.text(one.resolvedAt === null ? "new" : "resolved");
+    rows.int(idOf(one.previous));
+    rows.int(idOf(one.next));
+  }
+  await copyRows(tx, "incidents", rows);
+}
+
+const ALERT_COLUMNS = [
+  "uuid",
+  "agent_id",
+  "message_id",
+  "incident_id",
+  "state",
+  "severity",
+  "exit_code",
+  "occurred_at",
+  "received_at",
+  "origin",
+  "type",
+  "source",
+  "raw_error",
+] as const;
+
+async function copyAlerts(tx: TransactionSql, planned: GroupingPlan["alerts"], idOf: IdOf): Promise<void> {
+  const rows = new CopyRows(
+    ALERT_COLUMNS,
+    sizeOf(planned.map(({ alert, isFirst }) => (isFirst ? "" : alert.rawError))),
+  );
+  for (const { alert, incident, isFirst } of planned) {
+    const isResolution = alert.state === "resolved";
+    rows.row();
+    rows.uuid(alert.uuid);
+    rows.uuid(alert.agentId);
+    rows.text(alert.messageId);
+    rows.int(idOf(incident));
+    rows.text(alert.state);
+    rows.text(alert.severity);
+    rows.int(alert.exitCode);
+    rows.moment(alert.occurredAt);
+    rows.moment(alert.receivedAt);
+    rows.text(isResolution ? alert.origin : null);
+    rows.text(isResolution ? alert.type : null);
+    rows.text(isResolution ? alert.source : null);
+    rows.text(isFirst ? null : alert.rawError);
+  }
+  await copyRows(tx, "alerts", rows);
+}
+
+/** What most rows take besides their texts. */
+const ROW_BYTES = 300;
+
+function sizeOf(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + text.length + ROW_BYTES, 0);
+}
+
+async function change(tx: TransactionSql, changed: GroupingPlan["changed"], idOf: IdOf): Promise<void> {
+  if (changed.length === 0) return;
+  await tx`
+    update incidents i set occurrences = i.occurrences + c.add_occurrences,
+      last_seen_at = greatest(i.last_seen_at, to_timestamp(c.last_seen_at / 1000)), severity = c.severity,
+      status = case when c.resolved_at is null then i.status else 'resolved' end,
+      resolved_at = coalesce(to_timestamp(c.resolved_at / 1000), i.resolved_at), reason = coalesce(c.reason, i.reason),
+      next_id = coalesce(c.next_id, i.next_id), revision = i.revision + 1, updated_at = now()
+    from (
+      select l.id, t.add_occurrences, t.last_seen_at, t.severity, t.resolved_at, t.reason, t.next_id
+      from unnest(
         ${changed.map((c) => c.id)}::int[], ${changed.map((c) => c.addOccurrences)}::int[],
         ${changed.map((c) => c.lastSeenAt)}::float8[], ${changed.map((c) => c.severity)}::text[],
         ${changed.map((c) => c.resolvedAt)}::float8[], ${changed.map((c) => c.reason)}::text[],
-        ${changed.map((c) => existing(c.next))}::int[], ${changed.map((c) => ordinal(c.next))}::int[]
-        ) t (id, add_occurrences, last_seen_at, severity, resolved_at, reason, next_id, next_no)
-        join incidents l on l.id = t.id
-        left join ids following on following.no = t.next_no
-        order by l.id for no key update of l) c
-      where i.id = c.id),
-    noting as (
-      insert into events (at, kind, actor, agent_id, incident_id)
-      select to_timestamp(e.at / 1000), e.kind, 'agent', e.agent_id, coalesce(e.incident_id, ids.id)
-      from unnest(
-        ${events.map((e) => e.at)}::float8[], ${events.map((e) => e.kind)}::text[], ${events.map((e) => e.agentId)}::uuid[],
-        ${events.map((e) => existing(e.incident))}::int[], ${events.map((e) => ordinal(e.incident))}::int[]
-      ) e (at, kind, agent_id, incident_id, incident_no)
-      left join ids on ids.no = e.incident_no),
-    storing as (
-    insert into alerts (uuid, agent_id, message_id, incident_id, state, severity, exit_code, occurred_at, received_at,
-      origin, type, source, raw_error)
-    select a.uuid, a.agent_id, a.message_id, coalesce(a.incident_id, ids.id), a.state, a.severity, a.exit_code,
-      to_timestamp(a.occurred_at / 1000), to_timestamp(a.received_at / 1000), a.origin, a.type, a.source, a.raw_error
+        ${changed.map((c) => idOf(c.next))}::int[]
+      ) t (id, add_occurrences, last_seen_at, severity, resolved_at, reason, next_id)
+      join incidents l on l.id = t.id
+      order by l.id for no key update of l) c
+    where i.id = c.id`;
+}
+
+async function note(tx: TransactionSql, events: GroupingPlan["events"], idOf: IdOf): Promise<void> {
+  if (events.length === 0) return;
+  await tx`
+    insert into events (at, kind, actor, agent_id, incident_id)
+    select to_timestamp(e.at / 1000), e.kind, 'agent', e.agent_id, e.incident_id
     from unnest(
-      ${alerts.map((a) => a.alert.uuid)}::uuid[], ${alerts.map((a) => a.alert.agentId)}::uuid[],
-      ${alerts.map((a) => a.alert.messageId)}::text[], ${alerts.map((a) => existing(a.incident))}::int[],
-      ${alerts.map((a) => ordinal(a.incident))}::int[], ${alerts.map((a) => a.alert.state)}::text[],
-      ${alerts.map((a) => a.alert.severity)}::text[], ${alerts.map((a) => a.alert.exitCode)}::int[],
-      ${alerts.map((a) => a.alert.occurredAt)}::float8[], ${alerts.map((a) => a.alert.receivedAt)}::float8[],
-      ${alerts.map((a) => (a.alert.state === "resolved" ? a.alert.origin : null))}::text[],
-      ${alerts.map((a) => (a.alert.state === "resolved" ? a.alert.type : null))}::text[],
-      ${alerts.map((a) => (a.alert.state === "resolved" ? a.alert.source : null))}::text[],
-      ${alerts.map((a) => (a.isFirst ? null : a.alert.rawError))}::text[]
-    ) a (uuid, agent_id, message_id, incident_id, incident_no, state, severity, exit_code, occurred_at, received_at,
-      origin, type, source, raw_error)
-    left join ids on ids.no = a.incident_no
-    on conflict (uuid) do nothing)
-    select string_agg(id::text, ',' order by id) as ids from ids`;
-  // One row of text costs the driver a fraction of what thousands of rows do.
-  return drawn?.ids ? drawn.ids.split(",").map(Number) : [];
-}
-
-function existing(incident: IncidentRef | null): number | null {
-  return incident !== null && "id" in incident ? incident.id : null;
-}
-
-function ordinal(incident: IncidentRef | null): number | null {
-  return incident !== null && "opened" in incident ? incident.opened : null;
+      ${events.map((e) => e.at)}::float8[], ${events.map((e) => e.kind)}::text[], ${events.map((e) => e.agentId)}::uuid[],
+      ${events.map((e) => idOf(e.incident))}::int[]
+    ) e (at, kind, agent_id, incident_id)`;
 }
 
 function column<K extends keyof IncomingAlert>(alerts: readonly IncomingAlert[], key: K): IncomingAlert[K][] {

@@ -7,7 +7,7 @@ import { readFacts, writePlan } from "./alert-store.ts";
 import { type IncomingAlert, planGrouping } from "./grouping.ts";
 
 /**
- * Turns accepted alerts into rows: what the database knows, then the grouping plan, then one statement. `opened` does what follows
+ * Turns accepted alerts into rows: what the database knows, then the grouping plan, then its rows. `opened` does what follows
  * from incidents that opened, in the same transaction.
  */
 export function createAlertRecorder(options: {
@@ -18,8 +18,8 @@ export function createAlertRecorder(options: {
     async record(tx: TransactionSql, frames: readonly TimedFrame<AcceptedAlert>[]): Promise<void> {
       const alerts = frames.map(toIncoming);
       const facts = await readFacts(tx, alerts);
-      const opened = await writePlan(tx, planGrouping(alerts, facts, options.incidentGroupWindowMs));
-      if (opened.length > 0) await options.opened(tx, opened);
+      const plan = planGrouping(alerts, facts, options.incidentGroupWindowMs);
+      await writePlan(tx, plan, (opened) => options.opened(tx, opened));
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Sql } from "postgres";
 import { isDatabaseAway, sqlStateOf } from "../db/away.ts";
+import { allSent } from "../db/pipeline.ts";
 import { backoffMs, type Clock, DeadlineError, withDeadline } from "../lib/clock.ts";
 import { assert, errorCode, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -69,13 +70,20 @@ export function createBatchWriter(deps: WriterDeps) {
     return inTime(async () => {
       await deps.before(agentIds);
       return (await using.begin(async (tx) => {
-        databaseClock.observe(await openBatch(tx, agentIds), clock.monotonicMs());
-        const outcomes = frames.map((): IngestOutcome => ({ ok: true }));
-        await recordAlerts(tx, frames);
-        await recordResults(tx, frames, outcomes);
+        const opening = openBatch(tx, agentIds).then((nowMs) => databaseClock.observe(nowMs, clock.monotonicMs()));
+        if (!databaseClock.isFresh(clock.monotonicMs())) await opening;
+        const [, outcomes] = await allSent([opening, record(tx, frames)]);
         return outcomes;
       })) as IngestOutcome[];
     });
+  }
+
+  /** Sent behind what takes the locks, so that it finds what the batch before has written. */
+  async function record(tx: Transaction, frames: readonly AcceptedFrame[]): Promise<IngestOutcome[]> {
+    const outcomes = frames.map((): IngestOutcome => ({ ok: true }));
+    await recordAlerts(tx, frames);
+    await recordResults(tx, frames, outcomes);
+    return outcomes;
   }
 
   function inTime<T>(work: () => Promise<T>): Promise<T> {
@@ -197,6 +205,8 @@ function codeOf(error: unknown): string {
   return sqlStateOf(error) ?? errorCode(error, "internal");
 }
 
+/** So long an observation is good for what is sent before the next one is answered. */
+const FRESH_MS = 1_000;
 /** Further behind than this, the database's clock was set back, and is followed. */
 const SET_BACK_MS = 1_000;
 
@@ -208,12 +218,16 @@ const SET_BACK_MS = 1_000;
  */
 export function createDatabaseClock() {
   let offsetMs = Number.NEGATIVE_INFINITY;
+  let observedMs = Number.NEGATIVE_INFINITY;
   return {
     /** The database said `nowMs` (Unix milliseconds) a moment before the monotonic clock showed `monotonicMs`. */
     observe(nowMs: number, monotonicMs: number): void {
+      observedMs = monotonicMs;
       const seenMs = nowMs - monotonicMs;
       if (seenMs > offsetMs || seenMs < offsetMs - SET_BACK_MS) offsetMs = seenMs;
     },
+    /** Whether the database's clock was looked at a moment ago. */
+    isFresh: (monotonicMs: number) => monotonicMs - observedMs < FRESH_MS,
     /** When, by the database's clock, the monotonic clock showed `monotonicMs`. */
     at: (monotonicMs: number) => offsetMs + monotonicMs,
   };

@@ -1,6 +1,6 @@
 /** SHA-256 of the text's UTF-8, as 64 hexadecimal digits. */
 export function sha256Hex(text: string): string {
-  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+  return Bun.SHA256.hash(text, "hex");
 }
 
 /** The first 128 bits of the text's SHA-256, written as PostgreSQL writes a uuid. */

@@ -55,7 +55,13 @@ export async function startBenchPostgres(dir: string): Promise<BenchPostgres> {
   if ((await initdb.exited) !== 0) throw new Error("initdb failed");
 
   const port = await freePort();
-  const reachable = ["-c", "listen_addresses=127.0.0.1", "-c", `port=${port}`];
+  const reachable = [
+    ...(process.env.STAT ? ["-c", "shared_preload_libraries=pg_stat_statements"] : []),
+    "-c",
+    "listen_addresses=127.0.0.1",
+    "-c",
+    `port=${port}`,
+  ];
   const postmaster = Bun.spawn(
     [join(bin, "postgres"), ...postmasterArguments(data, dir), ...reachable],
     // In a session of its own: Ctrl-C stops the servers first, and then this.
