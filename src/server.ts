@@ -122,6 +122,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const listening = listen(app, config);
   cleanups.add("listener", listening.stop, HEARING_STOP_MS);
   intake.startSockets();
+  // An agent that comes back while the sockets are closed would be taken, only to be closed, too.
+  cleanups.add("new connections", async () => listening.refuse());
   live.start();
   cleanups.add("event streams", live.stop, HEARING_STOP_MS);
   cleanups.add("readiness", async () => {

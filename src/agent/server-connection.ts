@@ -75,8 +75,8 @@ function createTelling(clock: Clock, log: Log, server: string) {
   };
 }
 
-/** With its jitter, the wait is one to two seconds at first, and half a minute to a whole one in the end. */
-const BACKOFF = { minMs: 2_000, maxMs: 60_000 };
+/** With its jitter, the wait is one to two seconds at first, and up to a quarter of a minute in the end: so soon all are back. */
+export const RECONNECT_BACKOFF = { minMs: 2_000, maxMs: 15_000 };
 /** A connection that lived for so long after the welcome was a good one, as was one on which the server took something. */
 const GOOD_MS = 10_000;
 /** A token that is refused may be made good on the server at any time. */
@@ -100,7 +100,7 @@ export function createReconnectPolicy(clock: Clock): (end: SessionEnd) => NextTr
 
   function usual(end: SessionEnd): NextTry {
     const askedMs = (end.refusal?.retryAfterS ?? 0) * 1000;
-    const waitMs = Math.max(backoffMs(attempt++, BACKOFF), askedMs);
+    const waitMs = Math.max(backoffMs(attempt++, RECONNECT_BACKOFF), askedMs);
     if (end.code === CloseCode.shutdown) return { waitMs, level: "info", message: "the server is shutting down" };
     if (end.code === CloseCode.overloaded)
       return { waitMs, level: "warn", message: "the server takes no connection now" };

@@ -105,13 +105,7 @@ export function createPresence(deps: PresenceDeps): Presence {
   let leaseRestMs = LEASE_INTERVAL_MS;
   let lastWrite: Promise<unknown> = Promise.resolve();
   const claimBatched = createBatcher(claimAll, { max: 500 });
-  const releaseSoon = createBatcher(
-    async (items: readonly null[]) => {
-      await writeReleases();
-      return items;
-    },
-    { max: 10_000 },
-  );
+  const releaseSoon = createBatcher(releaseAll, { max: 10_000 });
 
   async function claimAll(holdings: readonly Holding[]): Promise<readonly Holding[]> {
     await store.claim(nodeId, holdings);
@@ -122,10 +116,16 @@ export function createPresence(deps: PresenceDeps): Presence {
 
   function release(ended: EndedHolding): void {
     releasing.set(ended.connectionId, ended);
-    releaseSoon(null).catch((error) => {
+    void releaseSoon(null);
+  }
+
+  /** All of a fleet may leave at once: a failure is told once, not for each. */
+  async function releaseAll(items: readonly null[]): Promise<readonly null[]> {
+    await writeReleases().catch((error) => {
       log.warn({ error: errorMessage(error) }, "agents that left are not yet offline, trying again");
       writing?.wake();
     });
+    return items;
   }
 
   async function writeReleases(): Promise<void> {

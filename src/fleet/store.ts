@@ -204,18 +204,21 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
         ${tellOf(sql, "agents", "claimed")}`;
     },
 
-    /** Offline, where the connection that ended still holds the agent. */
+    /**
+     * Offline, where the connection that ended still holds the agent. Rows are found by their id alone: found by node and connection
+     * too, a thousand took seconds when a whole fleet left.
+     */
     async release(nodeId: string, holdings: readonly EndedHolding[]): Promise<void> {
       await sql`
-        with released as (
+        with ended as materialized (
+        select a.id, t.is_goodbye, a.node_id = ${nodeId} and a.connection_id = t.connection_id as is_held
+        from unnest(${holdings.map((h) => h.agentId)}::uuid[], ${holdings.map((h) => h.connectionId)}::uuid[],
+          ${holdings.map((h) => Number(h.isGoodbye))}::int[]) t (id, connection_id, is_goodbye)
+        join agents a on a.id = t.id order by a.id for no key update of a),
+        released as (
         update agents a set status = 'offline', node_id = null, connection_id = null,
-          goodbye_at = case when h.is_goodbye = 1 then now() else a.goodbye_at end
-        from (select a.id, t.is_goodbye
-          from unnest(${holdings.map((h) => h.agentId)}::uuid[], ${holdings.map((h) => h.connectionId)}::uuid[],
-            ${holdings.map((h) => Number(h.isGoodbye))}::int[]) t (id, connection_id, is_goodbye)
-          join agents a on a.id = t.id and a.node_id = ${nodeId} and a.connection_id = t.connection_id
-          order by a.id for no key update of a) h
-        where a.id = h.id returning a.id)
+          goodbye_at = case when e.is_goodbye = 1 then now() else a.goodbye_at end
+        from ended e where a.id = e.id and e.is_held returning a.id)
         ${tellOf(sql, "agents", "released")}`;
     },
 

@@ -71,17 +71,24 @@ export function createGateway(deps: GatewayDeps) {
     const connection = new Connection(socket, peer, clock.monotonicMs(), buffers);
     socket.data = eventsOf(connection);
     connections.add(connection);
-    const isFull = connections.size() > limits.connectionsMax || ingest.isStalled();
     if (stopping) connection.close("shutdown", "the server is shutting down");
-    else if (isFull) {
+    else if (ingest.isStalled() || !makeRoom(connection)) {
       connection.sendError("overloaded", "no more connections can be taken now, try again");
       connection.close("overloaded", "overloaded");
-    } else makeRoom();
+    }
   }
 
-  function makeRoom(): void {
-    const [oldest] = connections.unproved();
-    if (connections.unproved().size > limits.unprovedMax) oldest?.close("unauthorized", "too many without a token");
+  /** False when there is none: everybody else is an agent. Who goes may be an agent that was slow, and is not told to stay away. */
+  function makeRoom(newcomer: Connection): boolean {
+    const graceEndMs = newcomer.openedAtMs - limits.unprovedGraceMs;
+    for (const oldest of connections.unproved()) {
+      const isFull = connections.size() > limits.connectionsMax;
+      const isCrowd = connections.unproved().size > limits.unprovedMax && oldest.openedAtMs <= graceEndMs;
+      if (!isFull && !isCrowd) return true;
+      if (oldest === newcomer) return !isFull;
+      oldest.close("overloaded", "too many without a token");
+    }
+    return true;
   }
 
   function eventsOf(connection: Connection): SocketEvents {

@@ -2,8 +2,10 @@
 export const DEFAULT_LIMITS = {
   /** Sockets held at once: beyond it new ones are turned away. */
   connectionsMax: 25_000,
-  /** Sockets that have not proved a token: strangers may not crowd out agents. Beyond it the oldest goes. */
+  /** Sockets that have not proved a token: strangers may not crowd out agents. Beyond it those go that had their chance. */
   unprovedMax: 1_000,
+  /** So long a socket may take for that, however many there are: after a restart all agents come at once. */
+  unprovedGraceMs: 10_000,
   /** Long enough for a person who types the first frame by hand. */
   unprovedMs: 60_000,
   /** Frames that may be wrong before a token is proved. */

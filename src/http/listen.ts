@@ -13,14 +13,19 @@ const REASONS: Readonly<Record<string, (port: number, host: string) => string>> 
 export function listen(app: App, { listen: { host, port }, tls }: Pick<Config, "listen" | "tls">) {
   const server = open(app, host, port);
   const shownHost = host.includes(":") ? `[${host}]` : host;
+  let refusing: Promise<void> | undefined;
   let stopping: Promise<void> | undefined;
   return {
     /** With the real port, where any free one was asked for. */
     url: `${tls === null ? "http" : "https"}://${shownHost}:${server.port}`,
     port: server.port ?? port,
+    /** Takes no more connections; requests and sockets that are there go on. Safe to call twice. */
+    refuse(): void {
+      refusing ??= server.stop();
+    },
     /** Takes no more connections and cuts off those that are left. Safe to call twice. */
     stop: () => {
-      stopping ??= server.stop(true);
+      stopping ??= Promise.all([server.stop(true), refusing]).then(() => undefined);
       return stopping;
     },
   };

@@ -54,12 +54,13 @@ async function runOnce(bench: Bench, name: SubjectName): Promise<Figures> {
     version: "1.1",
     agents: count + SENDERS,
     port: await freePort(),
+    isWide: true,
     settings,
   };
   let server = await start(common);
   cleanups.defer(() => server.stop());
-  const restart = async () => {
-    await server.stop();
+  const restart = async (end: "stop" | "kill" = "stop") => {
+    await server[end]();
     server = await start({ ...common, tokens: server.tokens });
   };
 
@@ -67,7 +68,7 @@ async function runOnce(bench: Bench, name: SubjectName): Promise<Figures> {
   await restart();
   const emptyBytes = memoryBytes([server.pid]);
   const tokens = server.tokens.slice(SENDERS);
-  const hosts = startHosts({ url: server.streamUrl, tokens, ...pace });
+  const hosts = startHosts({ urls: server.streamUrls, tokens, ...pace });
   cleanups.defer(() => hosts.stop());
   const connectS = await secondsUntilAll(hosts, count, bench.signal);
   bench.tell(`${name}: ${count} hosts are connected after ${connectS.toFixed(1)} s`);
@@ -79,12 +80,10 @@ async function runOnce(bench: Bench, name: SubjectName): Promise<Figures> {
   const awayMs = performance.now();
   await restart();
   const readyMs = performance.now();
-  await secondsUntilAll(hosts, count, bench.signal);
-  const backMs = performance.now();
-  await pause(
-    readyMs + pace.timeoutMs + Math.min(LOST_AFTER_MS_MAX, 2 * pace.timeoutMs) + MARGIN_MS - backMs,
-    bench.signal,
-  );
+  const backS = await secondsUntilAll(hosts, count, bench.signal);
+  await restart("kill");
+  const crashBackS = await secondsUntilAll(hosts, count, bench.signal);
+  await pause(pace.timeoutMs + Math.min(LOST_AFTER_MS_MAX, 2 * pace.timeoutMs) + MARGIN_MS, bench.signal);
   const after = await hosts.state();
   return {
     ...calm,
@@ -92,7 +91,8 @@ async function runOnce(bench: Bench, name: SubjectName): Promise<Figures> {
     connect_s: connectS,
     heartbeats_missed: missed + lost,
     restart_s: (readyMs - awayMs) / 1_000,
-    back_s: (backMs - readyMs) / 1_000,
+    back_s: backS,
+    crash_back_s: crashBackS,
     still_away: count - after.connected,
     ...(server.lostQuery === undefined ? {} : { told_lost: await database.count(server.lostQuery) }),
   };

@@ -9,13 +9,22 @@ export interface ManyHosts {
   stop(): Promise<void>;
 }
 
+interface ManyHostsOptions extends Omit<HostsOptions, "url" | "onFrame"> {
+  /**
+   * Of one server, for each process another: to a single address the system has hardly more ports than hosts are, and looks for a
+   * free one for longer than all the rest takes.
+   */
+  readonly urls: readonly string[];
+}
+
 /** Connects hosts from as many processes as they need. */
-export function startHosts(options: Omit<HostsOptions, "onFrame">): ManyHosts {
+export function startHosts({ urls, ...options }: ManyHostsOptions): ManyHosts {
   const parts = Math.ceil(options.tokens.length / HOSTS_MAX);
   const each = Math.ceil(options.tokens.length / parts);
   const children = Array.from({ length: parts }, (_, part) =>
     startChild({
       ...options,
+      url: urls[part % urls.length] as string,
       tokens: options.tokens.slice(part * each, (part + 1) * each),
       connectsPerSecond: options.connectsPerSecond / parts,
     }),

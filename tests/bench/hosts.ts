@@ -1,3 +1,4 @@
+import { RECONNECT_BACKOFF } from "../../src/agent/server-connection.ts";
 import { backoffMs } from "../../src/lib/clock.ts";
 import { encodeFrame } from "../../src/protocol/encode.ts";
 
@@ -35,8 +36,6 @@ interface Host {
   waitingSinceMs: number | undefined;
 }
 
-/** As the agent waits before it connects again. */
-const BACKOFF = { minMs: 2_000, maxMs: 60_000 };
 /** An acknowledgement after more than this is as good as none. */
 const LATE_MS = 10_000;
 const TICK_MS = 20;
@@ -84,7 +83,25 @@ export function connectHosts(options: HostsOptions): { state(): HostsState; clos
 
   function receive(host: Host, frame: Record<string, unknown>): void {
     if (frame.type === "ack") acknowledge(host);
+    else if (frame.type === "error" && !host.isConnected) askAgain(host, Number(frame.retry_after_s ?? 0) * 1_000);
     else options.onFrame?.(frame, (payload) => host.socket?.send(frameOf(host, "result", payload)));
+  }
+
+  /** Who is not accepted yet sends the next heartbeat as soon as that is wanted. */
+  function askAgain(host: Host, afterMs: number): void {
+    host.waitingSinceMs = undefined;
+    const { socket } = host;
+    later(afterMs, () => {
+      if (host.socket === socket) beat(host);
+    });
+  }
+
+  function later(ms: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      retries.delete(timer);
+      work();
+    }, ms);
+    retries.add(timer);
   }
 
   function acknowledge(host: Host): void {
@@ -100,14 +117,7 @@ export function connectHosts(options: HostsOptions): { state(): HostsState; clos
     if (host.isConnected) lost++;
     host.isConnected = false;
     host.waitingSinceMs = undefined;
-    const timer = setTimeout(
-      () => {
-        retries.delete(timer);
-        connect(host);
-      },
-      backoffMs(host.attempt++, BACKOFF),
-    );
-    retries.add(timer);
+    later(backoffMs(host.attempt++, RECONNECT_BACKOFF), () => connect(host));
   }
 
   /** Each host's heartbeats come evenly, and those of all are spread over the time between two. */

@@ -18,6 +18,7 @@ export const FIGURES = {
   heartbeats_missed: { heading: "missed", digits: 0 },
   restart_s: { heading: "restart s", digits: 1 },
   back_s: { heading: "back s", digits: 1 },
+  crash_back_s: { heading: "crash back s", digits: 1 },
   still_away: { heading: "away", digits: 0 },
   told_lost: { heading: "told lost", digits: 0 },
 } as const;

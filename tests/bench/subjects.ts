@@ -24,6 +24,8 @@ export interface Server {
   /** Of its HTTP interface. */
   readonly url: string;
   readonly streamUrl: string;
+  /** The same at each address where it can be reached. */
+  readonly streamUrls: readonly string[];
   readonly pid: number;
   /** Of its agents, in this order one a line in the file too. */
   readonly tokens: readonly string[];
@@ -40,6 +42,8 @@ export interface Server {
   /** Answers with the number of heartbeats handled so far. */
   readonly countUrl: string;
   stop(): Promise<void>;
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
 }
 
 /** What a server is started with. */
@@ -52,12 +56,19 @@ export interface StartOptions {
   readonly agents: number;
   /** Given where a server comes back at its old address. */
   readonly port?: number;
+  /** Whether it can be reached at more addresses than one, where it knows how. */
+  readonly isWide?: boolean;
   /** Of OpsPilot, beside what it has by default. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Of the agents that are there from an earlier start. */
   readonly tokens?: readonly string[];
 }
 export type StartServer = (options: StartOptions) => Promise<Server>;
+
+/** As many as a fleet of the bench has processes. */
+const WIDE = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+/** Away from its one address OpsPilot serves nobody without a credential. */
+const ADMIN_TOKEN = crypto.randomUUID();
 
 /** Requests that make agents, at once. */
 const MAKERS = 16;
@@ -84,21 +95,26 @@ export function starterOf(name: SubjectName, peers: Peers, against: string | und
 
 /** One of those that make themselves an agent of any token that they see. */
 function peer(name: SubjectName, command: string[], env: Record<string, string>): StartServer {
-  return async ({ database, dir, version, agents, port, tokens }) => {
+  return async ({ database, dir, version, agents, port, tokens, isWide = false }) => {
     const listening = port ?? (await freePort());
     const url = `http://127.0.0.1:${listening}`;
     const log = Bun.file(join(dir, `${name}.log`));
     const child = Bun.spawn(command, {
       cwd: dir,
-      env: { ...env, PORT: String(listening), DATABASE_URL: database.url, PEER_ACK: version === "1.1" ? "1" : "0" },
+      env: {
+        ...env,
+        ...(isWide ? { BIND_ADDR: "0.0.0.0" } : {}),
+        ...{ PORT: String(listening), DATABASE_URL: database.url, PEER_ACK: version === "1.1" ? "1" : "0" },
+      },
       stdin: "ignore",
       stdout: log,
       stderr: log,
     });
-    const stop = async () => {
-      child.kill();
+    const end = async (signal: NodeJS.Signals) => {
+      child.kill(signal);
       await child.exited;
     };
+    const stop = () => end("SIGTERM");
     await until(() => answers(`${url}/debug/count`), { ms: START_LIMIT_MS, what: `${name} listens` }).catch(
       async (error) => {
         await stop();
@@ -107,7 +123,8 @@ function peer(name: SubjectName, command: string[], env: Record<string, string>)
     );
     const known = tokens ?? Array.from({ length: agents }, (_, at) => `bench-agent-${at}`);
     return {
-      ...{ name, url, streamUrl: streamUrlOf(url), pid: child.pid, database, stop },
+      ...{ name, url, pid: child.pid, database, stop, kill: () => end("SIGKILL") },
+      ...streamUrlsOf(url, isWide && name !== "limit"),
       ...{ tokens: known, tokenFile: await writeTokens(dir, known) },
       countQuery: `SELECT count(*) FROM ${name === "limit" ? "alerts" : "incidents"}`,
       textTables: ["incidents"],
@@ -119,14 +136,20 @@ function peer(name: SubjectName, command: string[], env: Record<string, string>)
 
 /** An executable of OpsPilot. */
 function opsPilot(name: SubjectName, build?: string): StartServer {
-  return async ({ database, dir, agents, port, tokens, settings }) => {
-    const env = { ...settings, DATABASE_URL: database.url, ...(port === undefined ? {} : { PORT: String(port) }) };
+  return async ({ database, dir, agents, port, tokens, settings, isWide = false }) => {
+    const wide: Record<string, string> = isWide ? { HOST: "0.0.0.0", ACCESS: "token", ADMIN_TOKEN } : {};
+    const env = {
+      ...settings,
+      ...wide,
+      DATABASE_URL: database.url,
+      ...(port === undefined ? {} : { PORT: String(port) }),
+    };
     const server = await startExecutable({ dir, env, ...(build === undefined ? {} : { build }) });
     await server.waitReady(START_LIMIT_MS);
     const known = tokens ?? (await makeAgents(server.url, agents));
     const counter = startCounter(`${server.url}/metrics`, 'opspilot_frames_total{type="heartbeat",outcome="ok"}');
     return {
-      ...{ name, url: server.url, streamUrl: streamUrlOf(server.url), pid: server.pid, database },
+      ...{ name, url: server.url, pid: server.pid, database, ...streamUrlsOf(server.url, isWide) },
       ...{ tokens: known, tokenFile: await writeTokens(dir, known) },
       countQuery: "SELECT count(*) FROM alerts",
       textTables: ["incidents", "alerts"],
@@ -136,6 +159,10 @@ function opsPilot(name: SubjectName, build?: string): StartServer {
       async stop() {
         await counter.stop();
         await server.stop();
+      },
+      async kill() {
+        await counter.stop();
+        await server.stop("SIGKILL");
       },
     };
   };
@@ -154,7 +181,7 @@ async function makeAgents(url: string, count: number): Promise<string[]> {
 async function makeAgent(url: string, hostname: string): Promise<string> {
   const answer = await fetch(`${url}/v1/agents`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", authorization: `Bearer ${ADMIN_TOKEN}` },
     body: JSON.stringify({ hostname }),
   });
   if (answer.status !== 201) throw new Error(`POST /v1/agents: ${answer.status} ${await answer.text()}`);
@@ -167,8 +194,12 @@ async function answers(url: string): Promise<boolean> {
   return answer?.ok ?? false;
 }
 
-function streamUrlOf(url: string): string {
-  return `${url.replace("http", "ws")}/v1/stream`;
+function streamUrlsOf(url: string, isWide: boolean) {
+  const streamUrl = `${url.replace("http", "ws")}/v1/stream`;
+  return {
+    streamUrl,
+    streamUrls: isWide ? WIDE.map((address) => streamUrl.replace("127.0.0.1", address)) : [streamUrl],
+  };
 }
 
 async function writeTokens(dir: string, tokens: readonly string[]): Promise<string> {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { RawAgent, TestAgent } from "../support/agent.ts";
+import { createTestClock } from "../support/clock.ts";
 import { alertOf } from "../support/frames.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { until } from "../support/until.ts";
@@ -7,7 +8,7 @@ import { until } from "../support/until.ts";
 let gateway: TestGateway;
 
 beforeEach(() => {
-  gateway = startGateway({ limits: { unprovedMax: 3, connectionsMax: 10 } });
+  gateway = startGateway({ limits: { unprovedMax: 3, unprovedGraceMs: 0, connectionsMax: 10 } });
 });
 afterEach(() => gateway.stop());
 
@@ -148,8 +149,36 @@ describe("strangers", () => {
     const agent = await proved("token-one");
     const strangers = [await connect(), await connect(), await connect()];
     const fourth = await connect();
-    expect(await strangers[0]?.ended()).toEqual({ code: 1008, reason: "too many without a token" });
+    expect(await strangers[0]?.ended()).toEqual({ code: 1013, reason: "too many without a token" });
     expect([agent, fourth, ...strangers.slice(1)].map((each) => each.closed)).toEqual(Array(4).fill(undefined));
+  });
+
+  test("stay while they may be agents that have just come, and go after that", async () => {
+    const clock = createTestClock();
+    const patient = startGateway({ clock, limits: { unprovedMax: 2 } });
+    const crowd = await Promise.all(Array.from({ length: 5 }, () => TestAgent.connect(patient.url)));
+    expect(patient.connections.unproved().size).toBe(5);
+    await clock.advance(11_000);
+    const late = await TestAgent.connect(patient.url);
+    await until(() => crowd.filter(({ closed }) => closed?.code === 1013).length === 4);
+    expect(patient.connections.unproved().size).toBe(2);
+    expect(late.closed).toBeUndefined();
+    await patient.stop();
+  });
+
+  test("make room for whoever comes when all is full, the oldest first", async () => {
+    const full = startGateway({ limits: { connectionsMax: 4 } });
+    const agent = await TestAgent.connect(full.url);
+    agent.send(hello("token-one"));
+    await agent.frame(1);
+    const strangers: TestAgent[] = [];
+    for (let n = 0; n < 3; n++) strangers.push(await TestAgent.connect(full.url));
+    const late = await TestAgent.connect(full.url);
+    late.send(hello("token-1000"));
+    expect(await late.frame(1)).toEqual({ type: "ack", id: "h1" });
+    expect(await strangers[0]?.ended()).toEqual({ code: 1013, reason: "too many without a token" });
+    expect([agent, ...strangers.slice(1)].map((each) => each.closed)).toEqual(Array(3).fill(undefined));
+    await full.stop();
   });
 
   test("that send invalid UTF-8 or a frame over the limit are cut off", async () => {
@@ -272,8 +301,8 @@ describe("a claim", () => {
   });
 });
 
-test("500 agents at once are all served", async () => {
-  const crowd = startGateway();
+test("500 agents at once are all served, though not one has proved its token when the last one comes", async () => {
+  const crowd = startGateway({ limits: { unprovedMax: 50 } });
   const agents = await Promise.all(Array.from({ length: 500 }, () => TestAgent.connect(crowd.url)));
   const frame = (n: number, id: string) => ({
     ...hello(`token-${1000 + n}`, id),

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { connect } from "node:net";
 import WebSocket from "ws";
 import { type Listening, listen } from "../../src/http/listen.ts";
@@ -163,6 +164,19 @@ describe("a server that listens", () => {
     const answer = await raw(port, `${line} HTTP/1.1\r\nHost: a\r\n\r\n`, /\r\n\r\n/);
     expect(answer).not.toContain("host-1");
     expect(answer).toMatch(/^HTTP\/1.1 (40|200 OK\r\n(?=[\s\S]*\{"status":"ok"\}$))/);
+  });
+
+  test("takes no more connections once it is to stop, and keeps the sockets that are there until it does", async () => {
+    const { url, refuse, stop } = serve();
+    const socket = new WebSocket(`${url.replace("http", "ws")}/v1/stream`);
+    await once(socket, "open");
+    refuse();
+    expect(fetch(`${url}/healthz`, { keepalive: false })).rejects.toThrow();
+    socket.ping();
+    await once(socket, "pong");
+    const closed = once(socket, "close");
+    await stop();
+    await closed;
   });
 
   test("stops, twice", async () => {

@@ -66,6 +66,7 @@ test("a stop with 20,000 alerts in the queue, retention at work and a slow datab
   expect(await oldLeft()).toBeGreaterThan(0);
   const steps = lines.filter(({ tookMs }) => typeof tookMs === "number").map(({ what }) => what);
   expect(steps.slice(0, 1)).toEqual(["readiness"]);
+  expect(steps.indexOf("new connections")).toBeLessThan(steps.indexOf("agents' sockets"));
   expect(steps.indexOf("ingest")).toBeLessThan(steps.indexOf("presence"));
   expect(steps.at(-1)).toBe("database");
 }, 120_000);

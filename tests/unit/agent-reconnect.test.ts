@@ -17,8 +17,8 @@ const FAILED: SessionEnd = {
 const WELCOMED: SessionEnd = { ...FAILED, wasOpen: true, welcomeMs: 1_000 };
 
 describe("the wait before the next try", () => {
-  test("grows from a second to a minute, with jitter, and never ends", () => {
-    const ceilings = [2, 4, 8, 16, 32, 60, 60];
+  test("grows from a second to a quarter of a minute, with jitter, and never ends", () => {
+    const ceilings = [2, 4, 8, 15, 15];
     for (let round = 0; round < 50; round++) {
       const next = createReconnectPolicy(createTestClock());
       for (const ceiling of ceilings) {
@@ -26,7 +26,7 @@ describe("the wait before the next try", () => {
         expect(waitMs).toBeGreaterThanOrEqual(ceiling * 500);
         expect(waitMs).toBeLessThanOrEqual(ceiling * 1_000);
       }
-      for (let n = 0; n < 2_000; n++) expect(next(FAILED).waitMs).toBeLessThanOrEqual(60_000);
+      for (let n = 0; n < 2_000; n++) expect(next(FAILED).waitMs).toBeLessThanOrEqual(15_000);
     }
     const first = new Set(Array.from({ length: 20 }, () => createReconnectPolicy(createTestClock())(FAILED).waitMs));
     expect(first.size).toBeGreaterThan(10);
@@ -124,7 +124,7 @@ describe("a server that is away for days", () => {
     await enough;
     await connection.stop();
     const days = clock.monotonicMs() / 86_400_000;
-    expect(days).toBeGreaterThan(7);
+    expect(days).toBeGreaterThan(2);
     expect((objects.at(-1) ?? 0) - (objects[0] ?? 0)).toBeLessThan(500);
     expect(told / days).toBeLessThanOrEqual(97);
   }, 30_000);
