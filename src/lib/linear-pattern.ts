@@ -1,9 +1,14 @@
 import { RE2JS, RE2JSSyntaxException } from "re2js";
 import { OpsPilotError } from "./errors.ts";
+import { neededWords } from "./needed-words.ts";
 
 /** Says whether a line holds something. */
 export interface LinePattern {
   test(line: string): boolean;
+  /** Words of which each line that matches holds one; undefined where there are none. */
+  readonly words?: readonly string[] | undefined;
+  /** Whether the words may be in upper or lower case. */
+  readonly ignoresCase?: boolean;
 }
 
 /** A pattern that is none, or that cannot be searched for in linear time. */
@@ -47,7 +52,7 @@ export function compileLinePattern(source: string, { ignoresCase = false } = {})
   try {
     const pattern = RE2JS.compile(translated(source), ignoresCase ? RE2JS.CASE_INSENSITIVE : 0);
     if (pattern.programSize() > STEPS_MAX) throw new PatternError("it repeats too much");
-    return pattern;
+    return { test: (line) => pattern.test(line), words: neededWords(source), ignoresCase };
   } catch (error) {
     if (error instanceof RE2JSSyntaxException) throw new PatternError(inWords(error));
     throw error;

@@ -25,6 +25,7 @@ export interface Subject {
 
 /** OpsPilot with its built-in PostgreSQL and one agent. */
 export interface OpsPilot extends Subject {
+  readonly url: string;
   readonly firstMs: number;
   readonly secondMs: number;
 }
@@ -61,6 +62,7 @@ export async function startOpsPilot(
 
   return {
     name,
+    url: server.url,
     firstMs,
     secondMs,
     spent() {

@@ -4,17 +4,20 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { errorMessage } from "../../src/lib/errors.ts";
 import { buildExecutable } from "../support/executable.ts";
+import { connectAgents } from "./idle-agents.ts";
 import { type OpsPilot, type Spent, type Subject, startOpsPilot, startPeers } from "./idle-subjects.ts";
 
 const USAGE = `Shows what a server costs while nothing happens: OpsPilot with its own PostgreSQL and one agent connected.
 usage: bun run bench:idle [options]
   --against PATH   another build beside it
   --seconds S      how long they are looked at (180)
+  --agents N       plain sockets that heartbeat as agents do, beside the one that is one (0)
 Prometheus and Alertmanager run beside them where they are installed (apt-get install prometheus prometheus-alertmanager).`;
 
 /** Time to come to rest: connections that nobody needs are closed after a minute and a half. */
 const REST_SECONDS_MAX = 105;
 const SECONDS_MAX = 3_600;
+const AGENTS_MAX = 1_000;
 const MIB = 2 ** 20;
 
 /** A subject after it was looked at. */
@@ -29,15 +32,21 @@ interface Observed {
 
 function readOptions() {
   const { values } = parseArgs({
-    options: { against: { type: "string" }, seconds: { type: "string", default: "180" }, help: { type: "boolean" } },
+    options: {
+      against: { type: "string" },
+      agents: { type: "string", default: "0" },
+      seconds: { type: "string", default: "180" },
+      help: { type: "boolean" },
+    },
   });
   const seconds = Number(values.seconds);
-  const isWrong = values.help || !(seconds > 0 && seconds <= SECONDS_MAX);
-  return isWrong ? undefined : { against: values.against && resolve(values.against), seconds };
+  const agents = Number(values.agents);
+  const isWrong = values.help || !(seconds > 0 && seconds <= SECONDS_MAX) || !(agents >= 0 && agents <= AGENTS_MAX);
+  return isWrong ? undefined : { against: values.against && resolve(values.against), agents, seconds };
 }
 
 /** Starts all, lets them come to rest, and looks at all of them at once. What it started it ends, also when it is interrupted. */
-async function run(options: { against: string | undefined; seconds: number }, signal: AbortSignal): Promise<void> {
+async function run(options: NonNullable<ReturnType<typeof readOptions>>, signal: AbortSignal): Promise<void> {
   await using cleanups = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), "opspilot-idle-"));
   cleanups.defer(() => rm(dir, { recursive: true, force: true }));
@@ -51,15 +60,18 @@ async function run(options: { against: string | undefined; seconds: number }, si
     servers.push(await startOpsPilot(build, cleanups));
   }
   signal.throwIfAborted();
+  for (const { url } of servers) await connectAgents(url, options.agents, cleanups);
   const peers = await startPeers(join(dir, "peers"), cleanups);
 
   for (const { name, firstMs, secondMs } of servers)
     say(
-      `${name}: ${Math.round(firstMs)} ms from the first start to /readyz, ${Math.round(secondMs)} ms from the second`,
+      `${name}: ${Math.round(firstMs)} ms from the first start to /readyz, ${Math.round(secondMs)} ms from one with an existing database`,
     );
   await pause(Math.min(REST_SECONDS_MAX, options.seconds), signal);
   const observed = await observe([...servers, ...peers], options.seconds, signal);
-  say(`\nat rest with one agent, over ${options.seconds} s: CPU in percent of a core, memory (PSS) in MiB\n`);
+  say(
+    `\nat rest with ${options.agents + 1} agents, over ${options.seconds} s: CPU in percent of a core, memory (PSS) in MiB\n`,
+  );
   say(table(observed));
   say("");
   for (const line of ratios(observed)) say(line);

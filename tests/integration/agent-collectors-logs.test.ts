@@ -216,6 +216,9 @@ describe("the collector of log patterns, on a file", () => {
   });
 });
 
+const isPlainFollower = (words: readonly string[]) =>
+  words.includes("--follow") && !words.some((word) => word.startsWith("--output-fields="));
+
 describe("the collector of log patterns, on units", () => {
   test("looks at what the unit writes, line by line, and at nothing else", async () => {
     const systemd = new FakeSystemd(bench.folder);
@@ -234,6 +237,28 @@ describe("the collector of log patterns, on units", () => {
     expect(systemd.followers()).toEqual([]);
     expect(bench.alerts).toHaveLength(1);
     expect(systemd.calls("journalctl").at(-1)?.words).toContain("_SYSTEMD_UNIT=nginx.service");
+  });
+
+  test("looks at what the unit writes where journalctl cannot choose fields", async () => {
+    const systemd = new FakeSystemd(bench.folder);
+    writeFileSync(join(bench.folder, "systemd/journalctl.old"), "");
+    systemd.writeAs("nginx.service", "begin");
+    bench.start(create("unit:nginx /ERROR/", systemd.searchPath));
+    await until(() => systemd.calls("journalctl").some(({ words }) => isPlainFollower(words)));
+    await until(() => systemd.followers().length === 1);
+    systemd.writeAs("nginx.service", 'ERROR in "quotes"');
+    expect((await bench.alert(0)).message).toBe('nginx.service matches /ERROR/: ERROR in "quotes" (lines so far: 1)');
+  });
+
+  test("shows the lines around, also those that no rule wants", async () => {
+    const systemd = new FakeSystemd(bench.folder);
+    systemd.writeAs("nginx.service", "begin");
+    bench.start(create("unit:nginx /ERROR/", systemd.searchPath));
+    await until(() => systemd.followers().length === 1);
+    for (const text of ["well", "error in small letters", "ERROR", "because of this"])
+      systemd.writeAs("nginx.service", text);
+    expect((await bench.alert(0)).logs).toBe("well\nerror in small letters\nERROR\nbecause of this");
+    expect(bench.alerts).toHaveLength(1);
   });
 
   test("looks at all units of a pattern, but never at the agent's own", async () => {

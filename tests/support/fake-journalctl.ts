@@ -14,6 +14,11 @@ for (const word of words) {
 }
 appendFileSync(join(here, "journalctl.calls"), `${JSON.stringify({ pid: process.pid, words })}\n`);
 
+if (existsSync(join(here, "journalctl.old")) && option("output-fields") !== undefined) {
+  process.stderr.write("journalctl: unrecognized option '--output-fields=MESSAGE'\n");
+  process.exit(1);
+}
+
 const read = () => (existsSync(join(here, "journal.jsonl")) ? readFileSync(join(here, "journal.jsonl"), "utf8") : "");
 const entries = () =>
   read()

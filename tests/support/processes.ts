@@ -29,13 +29,24 @@ export function peakMemoryBytes(pid: number): number {
   return Number(kib ?? 0) * 1024;
 }
 
+/** What the process itself has in memory, with all that it shares, in bytes. */
+export function residentBytes(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB/m.exec(readIfThere(`/proc/${pid}/status`))?.[1];
+  return Number(kib ?? 0) * 1024;
+}
+
+/** The CPU time of a process alone so far, in seconds. */
+export function ownCpuSeconds(pid: number): number {
+  return (statOf(pid)?.ownTicks ?? 0) / TICKS_PER_SECOND;
+}
+
 /** The CPU time of a process and everything below it so far, in seconds, with that of children that ended. */
 export function cpuSeconds(pid: number): number {
   return processTree(pid).reduce((sum, one) => sum + (statOf(one)?.ticks ?? 0), 0) / TICKS_PER_SECOND;
 }
 
 /** Fields of /proc/PID/stat; they are counted after the name, which may hold anything. */
-function statOf(pid: number): { parent: number; ticks: number } | undefined {
+function statOf(pid: number): { parent: number; ticks: number; ownTicks: number } | undefined {
   const text = readIfThere(`/proc/${pid}/stat`);
   if (text === "") return undefined;
   const fields = text
@@ -43,7 +54,8 @@ function statOf(pid: number): { parent: number; ticks: number } | undefined {
     .split(" ")
     .map(Number);
   const [user = 0, system = 0, childrenUser = 0, childrenSystem = 0] = fields.slice(11, 15);
-  return { parent: fields[1] ?? 0, ticks: user + system + childrenUser + childrenSystem };
+  const ownTicks = user + system;
+  return { parent: fields[1] ?? 0, ticks: ownTicks + childrenUser + childrenSystem, ownTicks };
 }
 
 function readIfThere(path: string): string {

@@ -68,7 +68,8 @@ describe("the log of one run, as systemd 252 has recorded it", () => {
     const unnamed = async function* () {
       for await (const entry of newestFirst("shop.service")) {
         const field = (name: string) => (name.includes("INVOCATION_ID") ? undefined : entry.field(name));
-        yield { ...entry, field };
+        const { cursor, atMs, moment, message } = entry;
+        yield { cursor, atMs, moment, message, field, mayHold: () => true, isOneLine: () => false };
       }
     };
     const { text } = await readRun(unnamed(), { unit: "shop.service", invocation: undefined });

@@ -23,7 +23,7 @@ export interface FilePlace {
 }
 
 /** A line of the file, and where it ends. */
-export type TakeLine = (text: string, place: FilePlace) => Promise<void>;
+export type TakeLine = (text: string, place: FilePlace) => Promise<void> | undefined;
 
 export interface FileTailOptions {
   readonly path: string;

@@ -12,6 +12,10 @@ export interface JournalEntry {
   readonly message: string;
   /** A field's text; undefined when it is not there, or too long for the journal to show. */
   field(name: string): string | undefined;
+  /** Whether the message may hold what the words find: told without reading it, and so for most lines of a busy unit. */
+  mayHold(words: RegExp): boolean;
+  /** Whether the message is surely one line, told without reading it. */
+  isOneLine(): boolean;
 }
 
 /**
@@ -20,14 +24,81 @@ export interface JournalEntry {
  * null when it is longer than journalctl shows.
  */
 export function parseEntry(line: string): JournalEntry | undefined {
-  const fields = fieldsOf(jsonOf(line));
-  const cursor = fields.__CURSOR;
-  if (typeof cursor !== "string") return undefined;
-  const field = (name: string) => (Object.hasOwn(fields, name) ? textOf(fields[name]) : undefined);
-  const atMs = Math.floor(Number(field("__REALTIME_TIMESTAMP")) / 1000);
-  const wallMs = Number.isFinite(atMs) ? atMs : 0;
-  const moment = momentOf(wallMs, field("__MONOTONIC_TIMESTAMP"), field("_BOOT_ID"));
-  return { cursor, atMs: wallMs, moment, message: field("MESSAGE") ?? "", field };
+  const entry = new LazyEntry(line);
+  return entry.isEntry() ? entry : undefined;
+}
+
+/** Reads of its line what it is asked for: a unit may write tens of thousands in a second that nobody wants to know more of. */
+class LazyEntry implements JournalEntry {
+  readonly #line: string;
+  #fields: Readonly<Record<string, unknown>> | undefined;
+  #isOneLine: boolean | undefined;
+
+  constructor(line: string) {
+    this.#line = line;
+  }
+
+  isEntry(): boolean {
+    const isWhole = this.#line.startsWith("{") && this.#line.endsWith("}");
+    return (isWhole && this.#line.includes(CURSOR)) || typeof this.#all().__CURSOR === "string";
+  }
+
+  get cursor(): string {
+    return this.field("__CURSOR") ?? "";
+  }
+
+  get atMs(): number {
+    const atMs = Math.floor(Number(this.field("__REALTIME_TIMESTAMP")) / 1000);
+    return Number.isFinite(atMs) ? atMs : 0;
+  }
+
+  get moment(): Moment | undefined {
+    return momentOf(this.atMs, this.field("__MONOTONIC_TIMESTAMP"), this.field("_BOOT_ID"));
+  }
+
+  get message(): string {
+    return this.field("MESSAGE") ?? "";
+  }
+
+  field(name: string): string | undefined {
+    if (this.#fields === undefined) {
+      const plain = plainField(this.#line, name);
+      if (plain !== undefined) return plain;
+    }
+    const fields = this.#all();
+    return Object.hasOwn(fields, name) ? textOf(fields[name]) : undefined;
+  }
+
+  mayHold(words: RegExp): boolean {
+    return !this.isOneLine() || words.test(this.#line);
+  }
+
+  isOneLine(): boolean {
+    this.#isOneLine ??= !this.#line.includes("\\") && PLAIN_MESSAGES.some((start) => this.#line.includes(start));
+    return this.#isOneLine;
+  }
+
+  #all(): Readonly<Record<string, unknown>> {
+    this.#fields ??= fieldsOf(jsonOf(this.#line));
+    return this.#fields;
+  }
+}
+
+/** Older ones than version 239 write spaces around the colon. */
+const PLAIN_MESSAGES = ['"MESSAGE":"', '"MESSAGE" : "'];
+const CURSOR = '"__CURSOR":"';
+
+/**
+ * A field's text where it stands in the line as it is: undefined says nothing. Within a text a quote has a backslash before it,
+ * so the name between two quotes is a name.
+ */
+function plainField(line: string, name: string): string | undefined {
+  const start = `"${name}":"`;
+  const at = line.indexOf(start);
+  if (at < 0) return undefined;
+  const from = at + start.length;
+  const text = line.slice(from, line.indexOf('"', from));
+  return text.includes("\\") ? undefined : text;
 }
 
 function momentOf(wallMs: number, monotonicUs: string | undefined, bootId: string | undefined): Moment | undefined {

@@ -15,6 +15,8 @@ export interface FollowOptions {
   readonly cursor: string | undefined;
   /** journalctl's matches, such as `_PID=1`; `+` stands between alternatives. None: everything. */
   readonly matches: readonly string[];
+  /** The only fields that are wanted, beside place and time; all where the journal's program cannot choose (before version 236). */
+  readonly fields?: readonly string[];
   /** Whether fields of more than 4 KiB are wanted, too. */
   readonly all?: boolean;
   readonly signal: AbortSignal;
@@ -28,6 +30,8 @@ export interface Journal {
   stored(options: FollowOptions & { cursor: string }): AsyncGenerator<JournalEntry>;
   /** What comes after the cursor, for ever. */
   follow(options: FollowOptions): AsyncGenerator<JournalEntry>;
+  /** The same in groups, as they came: for who expects many. */
+  followGroups(options: FollowOptions): AsyncGenerator<JournalEntry[]>;
   /** Follows for a moment, as `follow` does; throws what that would throw. */
   tryFollowing(options: Pick<FollowOptions, "matches" | "all">): Promise<void>;
   /** Whether this user sees any such entry. */
@@ -51,33 +55,60 @@ const TRY_MS = 500;
 
 /** Opens nothing yet. */
 export function createJournal({ run, searchPath, clock }: JournalDeps): Journal {
-  async function* read(words: readonly string[], { cursor, matches, all, signal }: FollowOptions) {
-    // Not --after-cursor: when the cursor's own entry does not match, version 252 leaves out the first that does.
-    const from = cursor === undefined ? ["--lines=0"] : ["--no-tail", `--cursor=${cursor}`];
-    for await (const entry of entries([...(all ? ["--all"] : []), ...words, ...from, ...matches], signal))
-      if (entry.cursor !== cursor) yield entry;
-  }
+  let canChoose = true;
 
-  async function* entries(words: readonly string[], signal: AbortSignal): AsyncGenerator<JournalEntry> {
-    const command = ["journalctl", "--no-pager", "--quiet", "--output=json", ...words];
-    const options = { searchPath, clock, signal, lineBytesMax: ENTRY_BYTES_MAX };
-    for await (const lines of childLines(command, options)) {
-      for (const line of lines) {
-        const entry = parseEntry(line);
-        if (entry) yield entry;
-      }
+  async function* read(words: readonly string[], options: FollowOptions): AsyncGenerator<JournalEntry[]> {
+    const { fields } = options;
+    try {
+      yield* readFields(words, canChoose ? options : { ...options, fields: undefined });
+    } catch (error) {
+      if (!(canChoose && fields && isUnknownOption(error))) throw error;
+      canChoose = false;
+      yield* readFields(words, { ...options, fields: undefined });
     }
   }
 
-  async function* follow(options: FollowOptions) {
+  async function* readFields(
+    words: readonly string[],
+    {
+      cursor,
+      matches,
+      all,
+      fields,
+      signal,
+    }: Omit<FollowOptions, "fields"> & { fields?: readonly string[] | undefined },
+  ) {
+    const chosen = fields === undefined ? [] : [`--output-fields=${fields.join(",")}`];
+    // Not --after-cursor: when the cursor's own entry does not match, version 252 leaves out the first that does.
+    const from = cursor === undefined ? ["--lines=0"] : ["--no-tail", `--cursor=${cursor}`];
+    let isFirst = true;
+    for await (const group of groups([...(all ? ["--all"] : []), ...chosen, ...words, ...from, ...matches], signal)) {
+      const isKnown = isFirst && group[0]?.cursor === cursor;
+      isFirst = false;
+      yield isKnown ? group.slice(1) : group;
+    }
+  }
+
+  async function* groups(words: readonly string[], signal: AbortSignal): AsyncGenerator<JournalEntry[]> {
+    const command = ["journalctl", "--no-pager", "--quiet", "--output=json", ...words];
+    const options = { searchPath, clock, signal, lineBytesMax: ENTRY_BYTES_MAX };
+    for await (const lines of childLines(command, options)) {
+      const group = lines.map(parseEntry).filter((entry) => entry !== undefined);
+      if (group.length > 0) yield group;
+    }
+  }
+
+  async function* followGroups(options: FollowOptions) {
     let { cursor } = options;
     while (!options.signal.aborted) {
       const turn = cursor === undefined ? [] : [AbortSignal.timeout(FOLLOW_MS)];
       const signal = AbortSignal.any([options.signal, ...turn]);
-      for await (const entry of read(["--follow"], { ...options, cursor, signal })) {
-        cursor = entry.cursor;
-        yield entry;
+      let last: JournalEntry | undefined;
+      for await (const group of read(["--follow"], { ...options, cursor, signal })) {
+        last = group.at(-1) ?? last;
+        yield group;
       }
+      cursor = last?.cursor ?? cursor;
       if (!signal.aborted) return;
     }
   }
@@ -89,10 +120,11 @@ export function createJournal({ run, searchPath, clock }: JournalDeps): Journal 
 
   return {
     end,
-    stored: (options) => read([], options),
-    follow,
+    stored: (options) => eachOf(read([], options)),
+    follow: (options) => eachOf(followGroups(options)),
+    followGroups,
     async tryFollowing(options) {
-      const entry = follow({ ...options, cursor: await end(), signal: AbortSignal.timeout(TRY_MS) });
+      const entry = followGroups({ ...options, cursor: await end(), signal: AbortSignal.timeout(TRY_MS) });
       await entry.next();
       await entry.return(undefined);
     },
@@ -104,9 +136,13 @@ export function createJournal({ run, searchPath, clock }: JournalDeps): Journal 
     runOf(run, untilMs) {
       const until = untilMs === undefined ? [] : [`--until=@${Math.ceil(untilMs / 1000)}`];
       const words = ["--all", "--reverse", `--lines=${RUN_ENTRIES_MAX}`, ...until, ...matchesOf(run.unit)];
-      return readRun(entries(words, AbortSignal.timeout(LIMIT_MS)), run);
+      return readRun(eachOf(groups(words, AbortSignal.timeout(LIMIT_MS))), run);
     },
   };
+}
+
+async function* eachOf(groups: AsyncGenerator<JournalEntry[]>): AsyncGenerator<JournalEntry> {
+  for await (const group of groups) yield* group;
 }
 
 /**
@@ -116,6 +152,10 @@ export function createJournal({ run, searchPath, clock }: JournalDeps): Journal 
 function matchesOf(unit: string): string[] {
   const abouts = ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT"];
   return [`_SYSTEMD_UNIT=${unit}`, ...abouts.flatMap((field) => ["+", `${field}=${unit}`, "_UID=0"])];
+}
+
+function isUnknownOption(error: unknown): boolean {
+  return error instanceof ChildEndedError && /unrecognized option/i.test(error.message);
 }
 
 /** True when journalctl could not make sense of a cursor: it is from another machine, or a damaged file. */

@@ -159,7 +159,8 @@ async function* linesFrom(options: LinesOptions): AsyncGenerator<KernelLine> {
     if (await seesKernel(journal, kmsgPath)) health.watches();
     else health.fails(UNREADABLE);
     const follow = { cursor: isOfJournal ? cursor : undefined, matches: MATCHES, signal };
-    for await (const entry of journal.follow(follow)) yield { ...entry, atMs: atNow(entry, moments) };
+    for await (const entry of journal.follow(follow))
+      yield { message: entry.message, cursor: entry.cursor, atMs: atNow(entry, moments) };
   } catch (error) {
     if (!(error instanceof MissingProgramError)) throw error;
     yield* kmsgLines(options);

@@ -32,6 +32,11 @@ export function createLineCutter(lineBytesMax: number, tooLong: "cut" | "drop" =
     parts.push(Uint8Array.from(part));
   }
 
+  /** Most lines lie in one piece: they are read where they are. */
+  function takeWhole(bytes: Buffer, start: number, end: number): string {
+    return bytes.toString("utf8", start, bytes[end - 1] === CARRIAGE_RETURN && end > start ? end - 1 : end);
+  }
+
   function take(): string | undefined {
     const isWhole = openBytes === keptBytes;
     const bytes = Buffer.concat(parts, keptBytes);
@@ -43,12 +48,14 @@ export function createLineCutter(lineBytesMax: number, tooLong: "cut" | "drop" =
   }
 
   return {
-    push(bytes) {
+    push(pushed) {
+      const bytes = Buffer.from(pushed.buffer, pushed.byteOffset, pushed.byteLength);
       const lines: CutLine[] = [];
       let start = 0;
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-        keep(bytes.subarray(start, end));
-        const text = take();
+        const isWhole = openBytes === 0 && end - start <= lineBytesMax;
+        if (!isWhole) keep(bytes.subarray(start, end));
+        const text = isWhole ? takeWhole(bytes, start, end) : take();
         start = end + 1;
         if (text !== undefined) lines.push({ text, endByte: start });
       }

@@ -8,6 +8,8 @@ import { lastLines } from "./log-excerpt.ts";
 /** A line, and where it was found. */
 export interface LogLine {
   readonly text: string;
+  /** Whether the text may hold what the words find, where that can be told without reading it. */
+  mayHold?(words: RegExp): boolean;
   readonly atMs: number;
   /** Names this line among all; asked only for lines that matter. */
   key(): string;
@@ -15,7 +17,8 @@ export interface LogLine {
 
 /** Lines of one unit, container or file. */
 export interface LogSource {
-  take(line: LogLine): Promise<void>;
+  /** Nothing is to be waited for where no rule wants the line. */
+  take(line: LogLine): Promise<void> | undefined;
 }
 
 /** Longer lines are looked at, and shown, up to here. */
@@ -32,9 +35,9 @@ const SOURCE_BYTES_MAX = 255;
 
 interface Pending {
   readonly failure: Omit<Failure, "logs" | "times">;
-  readonly before: readonly string[];
+  readonly before: readonly LogLine[];
   /** The line itself, and what came since. */
-  readonly since: string[];
+  readonly since: LogLine[];
   readonly dueMs: number;
   times: number;
 }
@@ -44,20 +47,20 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
   const pending = new Map<string, Pending>();
   const seen = new Map<string, number>(episodes.sources().map((source) => [source, clock.monotonicMs()]));
 
-  function begin(failure: Pending["failure"], recent: readonly string[]): void {
+  function begin(failure: Pending["failure"], recent: readonly LogLine[]): void {
     const dueMs = clock.monotonicMs() + AFTER_MS;
     const [before, since] = [recent.slice(0, -1), recent.slice(-1)];
     pending.set(failure.source, { failure, before, since, dueMs, times: 1 });
   }
 
-  async function match(rule: LogRule, target: string, line: LogLine, recent: readonly string[]): Promise<void> {
+  async function match(rule: LogRule, target: string, line: LogLine, recent: readonly LogLine[]): Promise<void> {
     const source = keepHead(`${target} ${rule.name}`, SOURCE_BYTES_MAX);
     seen.set(source, clock.monotonicMs());
     const waiting = pending.get(source);
     if (waiting) return void waiting.times++;
     const what = `${target} matches ${rule.name}: ${keepHead(line.text.trim(), SHOWN_BYTES_MAX)}`;
     const failure = { source, what, atMs: line.atMs, severity: rule.severity };
-    if (episodes.has(source)) await episodes.fail({ ...failure, logs: async () => recent.join("\n") });
+    if (episodes.has(source)) await episodes.fail({ ...failure, logs: async () => recent.map(textOf).join("\n") });
     else begin({ ...failure, key: line.key() }, recent);
   }
 
@@ -65,7 +68,7 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
     for (const [source, { failure, before, since, dueMs, times }] of pending) {
       if (!isEnd && clock.monotonicMs() < dueMs) continue;
       pending.delete(source);
-      const lines = [...before, ...lastLines(since, CONTEXT_LINES)];
+      const lines = [...before.map(textOf), ...lastLines(since.map(textOf), CONTEXT_LINES)];
       await episodes.fail({ ...failure, times, logs: async () => lines.join("\n") });
     }
   }
@@ -73,21 +76,27 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
   return {
     /** For the lines of a place that these rules are about. */
     sourceOf(target: string, rules: readonly LogRule[]): LogSource {
-      const recent: string[] = [];
+      const recent: LogLine[] = [];
+      const words = wordsOf(rules);
       const isOwn = (source: string) => source.startsWith(`${target} `);
       return {
-        async take(line) {
-          const text = stripControls(line.text.slice(0, LINE_CHARS_MAX));
-          recent.push(text);
+        take(line) {
+          recent.push(line);
           if (recent.length > CONTEXT_LINES) recent.shift();
           for (const [source, waiting] of pending)
-            if (isOwn(source) && waiting.since.length < AFTER_LINES_MAX) waiting.since.push(text);
-          for (const rule of rules) {
-            const isMatch = rule.patterns.some((one) => one.test(text)) && !rule.except.some((one) => one.test(text));
-            if (isMatch) await match(rule, target, line, recent);
-          }
+            if (isOwn(source) && waiting.since.length < AFTER_LINES_MAX) waiting.since.push(line);
+          const isWanted = words === undefined || (line.mayHold?.(words) ?? words.test(line.text));
+          return isWanted ? matchEach(line) : undefined;
         },
       };
+
+      async function matchEach(line: LogLine): Promise<void> {
+        const text = textOf(line);
+        for (const rule of rules) {
+          const isMatch = rule.patterns.some((one) => one.test(text)) && !rule.except.some((one) => one.test(text));
+          if (isMatch) await match(rule, target, line, recent);
+        }
+      }
     },
     /** While something waits for the lines after it, no place may be noted as read. */
     isWaiting: (): boolean => pending.size > 0,
@@ -103,6 +112,22 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
     /** Tells what waits, at the end. */
     flush: (): Promise<void> => tellDue(true),
   };
+}
+
+/** As it is looked at and shown. */
+function textOf(line: LogLine): string {
+  return stripControls(line.text.slice(0, LINE_CHARS_MAX));
+}
+
+/** Finds every line that one of the rules may want: by the words that each of their patterns needs. Undefined where one needs none. */
+function wordsOf(rules: readonly LogRule[]): RegExp | undefined {
+  const patterns = rules.flatMap(({ patterns }) => patterns);
+  const words = patterns.flatMap(({ words = [] }) => words);
+  if (patterns.some((pattern) => pattern.words === undefined)) return undefined;
+  return new RegExp(
+    words.map((word) => RegExp.escape(word)).join("|"),
+    patterns.some(({ ignoresCase }) => ignoresCase) ? "iu" : "u",
+  );
 }
 
 export type LogAlerts = ReturnType<typeof createLogAlerts>;

@@ -4,13 +4,13 @@ import { errorMessage } from "../../lib/errors.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import type { Log } from "../../lib/log.ts";
 import { unitName } from "../../protocol/commands.ts";
-import { createMoments } from "../moments.ts";
+import { createMoments, type Moments } from "../moments.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
 import { createBoundedMap, happeningKey } from "./happening.ts";
 import { countGivenUp, type Health } from "./health.ts";
 import { isBadCursor, type Journal } from "./journal.ts";
 import { atNow, type JournalEntry } from "./journal-entry.ts";
-import type { LogAlerts, LogSource } from "./log-lines.ts";
+import type { LogAlerts, LogLine, LogSource } from "./log-lines.ts";
 import { supervise } from "./supervise.ts";
 
 export interface LogUnitsOptions {
@@ -29,6 +29,8 @@ export const UNITS_PART = "units";
 const UNREADABLE =
   "this user may not read the journal (make it a member of the group systemd-journal, as `opspilot agent install` does)";
 
+/** The others of an entry are most of it. */
+const FIELDS = ["MESSAGE", "_SYSTEMD_UNIT"];
 /** One entry may hold a whole file: a megabyte at most. */
 const ENTRY_LINES_MAX = 10_000;
 /** Of those that wrote last, the lines before are remembered. */
@@ -40,13 +42,20 @@ export function createLogUnits(options: LogUnitsOptions) {
   const sources = createBoundedMap<LogSource | undefined>(UNITS_MAX);
   const patterns = rules.map((rule) => ({ rule, pattern: patternOf(rule) }));
   const matches = matchesOf(rules);
+  /** The journal shows nothing else. */
+  const soleUnit = matches.length === 1 ? patterns[0]?.pattern : undefined;
   const leftOut = countGivenUp(
     health,
     "entries",
     (count) => `what ${count} entries of the journal have beyond ${ENTRY_LINES_MAX} lines`,
   );
   const moments = createMoments(clock);
-  let cursor = options.cursor;
+  /** The place where it began, and the last entry since. */
+  let from = options.cursor;
+  let last: JournalEntry | undefined;
+  /** Of the last entry: the next one is often of the same unit. */
+  let known: { readonly unit: string; readonly source: LogSource | undefined } | undefined;
+  const cursor = (): string | undefined => last?.cursor ?? from;
 
   function sourceOf(unit: string): LogSource | undefined {
     if (sources.has(unit)) {
@@ -60,29 +69,42 @@ export function createLogUnits(options: LogUnitsOptions) {
     return source;
   }
 
-  async function take(entry: JournalEntry): Promise<void> {
-    const source = sourceOf(entry.field("_SYSTEMD_UNIT") ?? "");
-    if (source) {
-      const lines = entry.message.split("\n", ENTRY_LINES_MAX + 1);
-      if (lines.length > ENTRY_LINES_MAX) leftOut();
-      for (const [at, text] of lines.slice(0, ENTRY_LINES_MAX).entries())
-        await source.take({ text, atMs: atNow(entry, moments), key: () => happeningKey(entry.cursor, String(at)) });
-    }
-    cursor = entry.cursor;
+  function take(entry: JournalEntry): Promise<void> | undefined {
+    last = entry;
+    const unit = soleUnit ?? entry.field("_SYSTEMD_UNIT") ?? "";
+    if (unit !== known?.unit) known = { unit, source: sourceOf(unit) };
+    const { source } = known;
+    return source && (entry.isOneLine() ? source.take(new UnitLine(entry, moments)) : takeEach(entry, source));
+  }
+
+  async function takeEach(entry: JournalEntry, source: LogSource): Promise<void> {
+    const lines = entry.message.split("\n", ENTRY_LINES_MAX + 1);
+    if (lines.length > ENTRY_LINES_MAX) leftOut();
+    for (const [at, text] of lines.slice(0, ENTRY_LINES_MAX).entries())
+      await source.take({ text, atMs: atNow(entry, moments), key: () => happeningKey(entry.cursor, String(at)) });
   }
 
   async function watch(ending: AbortSignal, changed: () => void): Promise<void> {
     try {
-      cursor ??= await journal.end();
+      if (cursor() === undefined) from = await journal.end();
       if (await mayRead(journal)) health.watches(UNITS_PART);
       else health.fails(UNREADABLE, { part: UNITS_PART });
-      for await (const entry of journal.follow({ cursor, matches, all: true, signal: ending })) {
+      for await (const group of journal.followGroups({
+        cursor: cursor(),
+        matches,
+        fields: FIELDS,
+        all: true,
+        signal: ending,
+      })) {
         health.watches(UNITS_PART);
-        await take(entry);
+        for (const entry of group) {
+          const taking = take(entry);
+          if (taking) await taking;
+        }
         changed();
       }
     } catch (error) {
-      if (isBadCursor(error)) cursor = undefined;
+      if (isBadCursor(error)) last = from = undefined;
       throw error;
     }
   }
@@ -98,8 +120,35 @@ export function createLogUnits(options: LogUnitsOptions) {
       });
       await running.stop();
     },
-    cursor: (): string | undefined => cursor,
+    cursor,
   };
+}
+
+/** The only line of an entry. */
+class UnitLine implements LogLine {
+  readonly #entry: JournalEntry;
+  readonly #moments: Moments;
+
+  constructor(entry: JournalEntry, moments: Moments) {
+    this.#entry = entry;
+    this.#moments = moments;
+  }
+
+  get text(): string {
+    return this.#entry.message;
+  }
+
+  get atMs(): number {
+    return atNow(this.#entry, this.#moments);
+  }
+
+  key(): string {
+    return happeningKey(this.#entry.cursor, "0");
+  }
+
+  mayHold(words: RegExp): boolean {
+    return this.#entry.mayHold(words);
+  }
 }
 
 /** Tries what following the units of these rules needs: why it cannot be done, undefined where it can. */
