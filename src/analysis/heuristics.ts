@@ -15,15 +15,13 @@ import { causeText, fixText } from "./template.ts";
  * warning, the line that names the cause beats the lines that suffer from it wherever these stand, what the program did without
  * or what came back counts little, and of equals the first one counts: the others echo it. Within a line the innermost words do.
  *
- * The rules are compiled when they are first asked for, which takes some 40 ms, once for a program: a start does not wait for it.
+ * The rules are compiled here, which takes some 40 ms: once for a program.
  */
 export function createHeuristics(): (evidence: Evidence) => HeuristicAnswer {
-  let compiled: RuleBook | undefined;
+  const book = compileRules(RULES);
   return (evidence) => {
     const told = ownAnswer(evidence);
     if (told !== undefined) return told;
-    compiled ??= compileRules(RULES);
-    const book = compiled;
     for (const { reading, isAlone } of narrower(evidence)) {
       const answer = explain(book, reading);
       // A line that says only that something crashed leaves the cause to those after it.

@@ -4,9 +4,53 @@
  */
 import type { TransactionSql } from "postgres";
 
+/** A column, and what stands in it for an item. */
+export interface CopyColumn<T> {
+  readonly name: string;
+  write(buffer: CopyBuffer, item: T): void;
+}
+
+/** An `integer`. */
+export function int<T>(name: string, of: (item: T) => number | null): CopyColumn<T> {
+  return { name, write: (buffer, item) => buffer.int(of(item)) };
+}
+
+/** A `text`, or a `varchar`. */
+export function text<T>(name: string, of: (item: T) => string | null): CopyColumn<T> {
+  return { name, write: (buffer, item) => buffer.text(of(item)) };
+}
+
+/** A `uuid`: 32 hexadecimal digits in lower case, dashes anywhere between them. */
+export function uuid<T>(name: string, of: (item: T) => string): CopyColumn<T> {
+  return { name, write: (buffer, item) => buffer.uuid(of(item)) };
+}
+
+/** A `timestamptz`, Unix milliseconds; kept to the microsecond. */
+export function moment<T>(name: string, of: (item: T) => number | null): CopyColumn<T> {
+  return { name, write: (buffer, item) => buffer.moment(of(item)) };
+}
+
+/** Adds a row to the table for each item. One that breaks a constraint fails the statement, and with it all of them. */
+export async function copyRows<T>(
+  tx: TransactionSql,
+  table: string,
+  columns: readonly CopyColumn<T>[],
+  items: readonly T[],
+): Promise<void> {
+  if (items.length === 0) return;
+  const buffer = new CopyBuffer();
+  for (const item of items) {
+    buffer.row(columns.length);
+    for (const column of columns) column.write(buffer, item);
+  }
+  // Our patch of the driver sends them with the statement.
+  const options = { copied: buffer.end() } as NonNullable<Parameters<TransactionSql["unsafe"]>[2]>;
+  const names = columns.map(({ name }) => name).join(", ");
+  await tx.unsafe(`copy ${table} (${names}) from stdin (format binary)`, [], options);
+}
+
 const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0", "latin1");
-/** No flags, and no extension of the header. */
-const HEADER_REST_BYTES = 8;
+const START_BYTES = 64 * 1024;
 const END_OF_ROWS = -1;
 const NULL_LENGTH = -1;
 /** Most UTF-8 that one unit of UTF-16 takes. */
@@ -16,27 +60,23 @@ const FIXED_BYTES_MAX = 1_024;
 /** PostgreSQL's first moment, 2000-01-01 UTC, Unix milliseconds. */
 const EPOCH_MS = 946_684_800_000;
 const DASH = 0x2d;
+const NINE = 0x39;
 const TWO_32 = 2 ** 32;
 
-/** Rows as they are sent: begin each with `row`, and then write its values in the order of the columns. */
-export class CopyRows {
-  #buffer: Buffer;
-  #at = 0;
+/** Rows as they are sent. */
+class CopyBuffer {
+  #bytes = Buffer.allocUnsafe(START_BYTES);
+  #at = SIGNATURE.copy(this.#bytes);
 
-  /** `sizeBytes` is what they will take, roughly: the buffer grows with them. */
-  constructor(
-    readonly columns: readonly string[],
-    sizeBytes: number,
-  ) {
-    this.#buffer = Buffer.allocUnsafe(SIGNATURE.length + HEADER_REST_BYTES + sizeBytes + FIXED_BYTES_MAX);
-    this.#at = SIGNATURE.copy(this.#buffer);
+  constructor() {
+    // No flags, and no extension of the header.
     this.#int32(0);
     this.#int32(0);
   }
 
-  row(): void {
+  row(columns: number): void {
     this.#reserve(FIXED_BYTES_MAX);
-    this.#int16(this.columns.length);
+    this.#int16(columns);
   }
 
   int(value: number | null): void {
@@ -50,21 +90,19 @@ export class CopyRows {
       return;
     }
     this.#reserve(value.length * UTF8_BYTES_MAX + FIXED_BYTES_MAX);
-    const bytes = this.#buffer.write(value, this.#at + 4);
+    const bytes = this.#bytes.write(value, this.#at + 4);
     this.#int32(bytes);
     this.#at += bytes;
   }
 
-  /** As it is written: 32 hexadecimal digits in lower case, dashes anywhere between them. */
   uuid(value: string): void {
     this.#int32(16);
     for (let at = 0; at < value.length; at += 2) {
       if (value.charCodeAt(at) === DASH) at++;
-      this.#buffer[this.#at++] = (digitOf(value.charCodeAt(at)) << 4) | digitOf(value.charCodeAt(at + 1));
+      this.#bytes[this.#at++] = (digitOf(value.charCodeAt(at)) << 4) | digitOf(value.charCodeAt(at + 1));
     }
   }
 
-  /** A `timestamptz`, Unix milliseconds; kept to the microsecond. */
   moment(ms: number | null): void {
     this.#int32(ms === null ? NULL_LENGTH : 8);
     if (ms === null) return;
@@ -78,37 +116,29 @@ export class CopyRows {
   end(): Buffer {
     this.#reserve(2);
     this.#int16(END_OF_ROWS);
-    return this.#buffer.subarray(0, this.#at);
+    return this.#bytes.subarray(0, this.#at);
   }
 
   #reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(this.#buffer.length * 2 + bytes);
-    this.#buffer.copy(larger, 0, 0, this.#at);
-    this.#buffer = larger;
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(this.#bytes.length * 2 + bytes);
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
   }
 
   #int16(value: number): void {
-    this.#buffer[this.#at++] = value >> 8;
-    this.#buffer[this.#at++] = value;
+    this.#bytes[this.#at++] = value >> 8;
+    this.#bytes[this.#at++] = value;
   }
 
   #int32(value: number): void {
-    this.#buffer[this.#at++] = value >> 24;
-    this.#buffer[this.#at++] = value >> 16;
-    this.#buffer[this.#at++] = value >> 8;
-    this.#buffer[this.#at++] = value;
+    this.#bytes[this.#at++] = value >> 24;
+    this.#bytes[this.#at++] = value >> 16;
+    this.#bytes[this.#at++] = value >> 8;
+    this.#bytes[this.#at++] = value;
   }
 }
 
 function digitOf(code: number): number {
-  return code > 0x39 ? code - 0x57 : code - 0x30;
-}
-
-/** Adds the rows to a table. A row that breaks a constraint fails the statement, and with it all of them. */
-export async function copyRows(tx: TransactionSql, table: string, rows: CopyRows): Promise<void> {
-  const copied = rows.end();
-  // Our patch of the driver sends them with the statement.
-  const options = { copied } as NonNullable<Parameters<TransactionSql["unsafe"]>[2]>;
-  await tx.unsafe(`copy ${table} (${rows.columns.join(", ")}) from stdin (format binary)`, [], options);
+  return code > NINE ? code - 0x57 : code - 0x30;
 }

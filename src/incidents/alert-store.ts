@@ -1,6 +1,6 @@
 import type { TransactionSql } from "postgres";
 import { tellChanged } from "../db/changes.ts";
-import { CopyRows, copyRows } from "../db/copy.ts";
+import { type CopyColumn, copyRows, int, moment, text, uuid } from "../db/copy.ts";
 import { allSent } from "../db/pipeline.ts";
 import {
   type EndedIncident,
@@ -123,10 +123,11 @@ export async function writePlan(
     if (incident === null) return null;
     return "id" in incident ? incident.id : (ids[incident.opened - 1] ?? null);
   };
+  const opening = plan.opened.map((one, at) => ({ ...one, id: ids[at] ?? null }));
   await allSent([
     change(tx, plan.changed, idOf),
-    open(tx, plan.opened, ids, idOf),
-    copyAlerts(tx, plan.alerts, idOf),
+    copyRows(tx, "incidents", incidentColumns(idOf), opening),
+    copyRows(tx, "alerts", alertColumns(idOf), plan.alerts),
     note(tx, plan.events, idOf),
     touchRelatives(tx, ending, locked),
     changed.length > 0
@@ -147,104 +148,48 @@ async function drawIds(tx: TransactionSql, count: number): Promise<number[]> {
   return drawn?.ids.split(",").map(Number) ?? [];
 }
 
-const INCIDENT_COLUMNS = [
-  "id",
-  "origin",
-  "agent_id",
-  "type",
-  "source",
-  "fingerprint",
-  "severity",
-  "exit_code",
-  "raw_error",
-  "message_chars",
-  "occurrences",
-  "last_seen_at",
-  "resolved_at",
-  "reason",
-  "status",
-  "previous_id",
-  "next_id",
-] as const;
+type Opening = GroupingPlan["opened"][number] & { readonly id: number | null };
 
-async function open(
-  tx: TransactionSql,
-  opened: GroupingPlan["opened"],
-  ids: readonly number[],
-  idOf: IdOf,
-): Promise<void> {
-  if (opened.length === 0) return;
-  const rows = new CopyRows(INCIDENT_COLUMNS, sizeOf(opened.map(({ alert }) => alert.rawError)));
-  for (const [at, one] of opened.entries()) {
-    const { alert } = one;
-    rows.row();
-    rows.int(ids[at] ?? null);
-    rows.text(alert.origin);
-    rows.uuid(alert.agentId);
-    rows.text(alert.type);
-    rows.text(alert.source);
-    rows.uuid(alert.fingerprint);
-    rows.text(one.severity);
-    rows.int(alert.exitCode);
-    rows.text(alert.rawError);
-    rows.int(alert.messageChars);
-    rows.int(one.occurrences);
-    rows.moment(one.lastSeenAt);
-    rows.moment(one.resolvedAt);
-    rows.text(one.reason);
-    rows.text(one.resolvedAt === null ? "new" : "resolved");
-    rows.int(idOf(one.previous));
-    rows.int(idOf(one.next));
-  }
-  await copyRows(tx, "incidents", rows);
+function incidentColumns(idOf: IdOf): readonly CopyColumn<Opening>[] {
+  return [
+    int("id", ({ id }) => id),
+    text("origin", ({ alert }) => alert.origin),
+    uuid("agent_id", ({ alert }) => alert.agentId),
+    text("type", ({ alert }) => alert.type),
+    text("source", ({ alert }) => alert.source),
+    uuid("fingerprint", ({ alert }) => alert.fingerprint),
+    text("severity", ({ severity }) => severity),
+    int("exit_code", ({ alert }) => alert.exitCode),
+    text("raw_error", ({ alert }) => alert.rawError),
+    int("message_chars", ({ alert }) => alert.messageChars),
+    int("occurrences", ({ occurrences }) => occurrences),
+    moment("last_seen_at", ({ lastSeenAt }) => lastSeenAt),
+    moment("resolved_at", ({ resolvedAt }) => resolvedAt),
+    text("reason", ({ reason }) => reason),
+    text("status", ({ resolvedAt }) => (resolvedAt === null ? "new" : "resolved")),
+    int("previous_id", ({ previous }) => idOf(previous)),
+    int("next_id", ({ next }) => idOf(next)),
+  ];
 }
 
-const ALERT_COLUMNS = [
-  "uuid",
-  "agent_id",
-  "message_id",
-  "incident_id",
-  "state",
-  "severity",
-  "exit_code",
-  "occurred_at",
-  "received_at",
-  "origin",
-  "type",
-  "source",
-  "raw_error",
-] as const;
-
-async function copyAlerts(tx: TransactionSql, planned: GroupingPlan["alerts"], idOf: IdOf): Promise<void> {
-  const rows = new CopyRows(
-    ALERT_COLUMNS,
-    sizeOf(planned.map(({ alert, isFirst }) => (isFirst ? "" : alert.rawError))),
-  );
-  for (const { alert, incident, isFirst } of planned) {
-    const isResolution = alert.state === "resolved";
-    rows.row();
-    rows.uuid(alert.uuid);
-    rows.uuid(alert.agentId);
-    rows.text(alert.messageId);
-    rows.int(idOf(incident));
-    rows.text(alert.state);
-    rows.text(alert.severity);
-    rows.int(alert.exitCode);
-    rows.moment(alert.occurredAt);
-    rows.moment(alert.receivedAt);
-    rows.text(isResolution ? alert.origin : null);
-    rows.text(isResolution ? alert.type : null);
-    rows.text(isResolution ? alert.source : null);
-    rows.text(isFirst ? null : alert.rawError);
-  }
-  await copyRows(tx, "alerts", rows);
-}
-
-/** What most rows take besides their texts. */
-const ROW_BYTES = 300;
-
-function sizeOf(texts: readonly string[]): number {
-  return texts.reduce((sum, text) => sum + text.length + ROW_BYTES, 0);
+function alertColumns(idOf: IdOf): readonly CopyColumn<GroupingPlan["alerts"][number]>[] {
+  const ofResolution = (name: "origin" | "type" | "source") =>
+    text(name, ({ alert }: GroupingPlan["alerts"][number]) => (alert.state === "resolved" ? alert[name] : null));
+  return [
+    uuid("uuid", ({ alert }) => alert.uuid),
+    uuid("agent_id", ({ alert }) => alert.agentId),
+    text("message_id", ({ alert }) => alert.messageId),
+    int("incident_id", ({ incident }) => idOf(incident)),
+    text("state", ({ alert }) => alert.state),
+    text("severity", ({ alert }) => alert.severity),
+    int("exit_code", ({ alert }) => alert.exitCode),
+    moment("occurred_at", ({ alert }) => alert.occurredAt),
+    moment("received_at", ({ alert }) => alert.receivedAt),
+    ofResolution("origin"),
+    ofResolution("type"),
+    ofResolution("source"),
+    text("raw_error", ({ alert, isFirst }) => (isFirst ? null : alert.rawError)),
+  ];
 }
 
 async function change(tx: TransactionSql, changed: GroupingPlan["changed"], idOf: IdOf): Promise<void> {

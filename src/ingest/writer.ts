@@ -30,8 +30,11 @@ const FAULT_TRIES = 5;
  */
 type Fault = "data" | "collision" | "away" | "own";
 
-/** 22: data exception, 23: integrity constraint violation, 54: program limit exceeded. */
-const DATA_STATES = /^(22|23|54)/;
+/**
+ * 22: data exception, 23: integrity constraint violation, 54: program limit exceeded. That something is there already (23505) is never
+ * the sender's fault: what it sent before is looked for.
+ */
+const DATA_STATES = /^(22|23(?!505)|54)/;
 /** 40: deadlock, serialization failure; 55P03: a lock was not had in time. */
 const COLLISION_STATES = /^(40|55P03)/;
 

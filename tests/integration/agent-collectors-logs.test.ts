@@ -92,6 +92,13 @@ describe("the collector of log patterns, on a file", () => {
     expect(lines).toHaveLength(50);
   });
 
+  test("finds words that only a terminal's colours part", async () => {
+    log("start");
+    await startWith(`file:${path} /ERROR: refused/`);
+    log("\u001b[31mERROR\u001b[0m: refused");
+    expect((await bench.alert(0)).logs).toBe("ERROR: refused");
+  });
+
   test("counts what repeats, and tells it once", async () => {
     log("start");
     const collector = await startWith(rules());
@@ -260,6 +267,18 @@ describe("the collector of log patterns, on units", () => {
     expect((await bench.alert(0)).logs).toBe("well\nerror in small letters\nERROR\nbecause of this");
     expect(bench.alerts).toHaveLength(1);
   });
+
+  test.each(["\u001b[31mERROR\u001b[0m: refused", "\u009b31mERROR\u009b0m: refused", "ERR\u007fOR: refused"])(
+    "finds words that only controls part: %j",
+    async (text) => {
+      const systemd = new FakeSystemd(bench.folder);
+      systemd.writeAs("nginx.service", "begin");
+      bench.start(create("unit:nginx /ERROR: refused/", systemd.searchPath));
+      await until(() => systemd.followers().length === 1);
+      systemd.writeAs("nginx.service", text);
+      expect((await bench.alert(0)).logs).toBe("ERROR: refused");
+    },
+  );
 
   test("looks at all units of a pattern, but never at the agent's own", async () => {
     const systemd = new FakeSystemd(bench.folder);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { TransactionSql } from "postgres";
-import { CopyRows, copyRows } from "../../src/db/copy.ts";
+import { copyRows, int, moment, text, uuid } from "../../src/db/copy.ts";
 import { allSent } from "../../src/db/pipeline.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 
@@ -11,20 +11,16 @@ beforeAll(async () => {
 });
 afterAll(() => own.close());
 
-const COLUMNS = ["no", "word", "id", "at"] as const;
 type Row = readonly [no: number | null, word: string | null, id: string, atMs: number | null];
 
-async function copy(tx: TransactionSql, rows: readonly Row[]): Promise<void> {
-  const copied = new CopyRows(COLUMNS, 0);
-  for (const [no, word, id, at] of rows) {
-    copied.row();
-    copied.int(no);
-    copied.text(word);
-    copied.uuid(id);
-    copied.moment(at);
-  }
-  await copyRows(tx, "copied", copied);
-}
+const COLUMNS = [
+  int("no", ([no]: Row) => no),
+  text("word", ([, word]: Row) => word),
+  uuid("id", ([, , id]: Row) => id),
+  moment("at", ([, , , atMs]: Row) => atMs),
+];
+
+const copy = (tx: TransactionSql, rows: readonly Row[], table = "copied") => copyRows(tx, table, COLUMNS, rows);
 
 async function count(tx: TransactionSql): Promise<number | undefined> {
   const [counted] = await tx<{ rows: number }[]>`select count(*)::int as rows from copied`;
@@ -64,16 +60,8 @@ describe("rows that are copied", () => {
   });
 
   test("into a table that is not there, with statements sent behind them: the first failure is told, nothing is stored", async () => {
-    const rows = new CopyRows(["no"], 0);
-    rows.row();
-    rows.int(1);
-    const failed = own.database.sql.begin((tx) =>
-      allSent([
-        copy(tx, [[7, "first", ID, null]]),
-        copyRows(tx, "nowhere", rows),
-        tx`insert into copied (no) values (8)`,
-      ]),
-    );
+    const rows: Row[] = [[7, "first", ID, null]];
+    const failed = own.database.sql.begin((tx) => allSent([copy(tx, rows), copy(tx, rows, "nowhere"), count(tx)]));
     expect(await failed.catch((error) => error.code)).toBe("42P01");
     expect(await stored()).toEqual([]);
   });

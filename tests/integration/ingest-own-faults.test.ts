@@ -106,6 +106,17 @@ describe("a fault of our own", () => {
     expect(await sql()`select from quarantine`).toHaveLength(1);
   }, 30_000);
 
+  test("that finds something there already never has the frame refused", async () => {
+    fault = async (tx, alerts) => {
+      if (hasSource(alerts, "twice")) await tx`insert into agents select * from agents limit 1`;
+    };
+    send("there-", 3, (n) => (n === 1 ? "twice" : `source-${n}`));
+    await until(() => acks("there-") === 3, { ms: 15_000, what: "3 acks" });
+    expect(errors()).toEqual([]);
+    expect(await countStored("there-")).toBe(2);
+    expect([...(await sql()`select message_id from quarantine`)]).toEqual([{ message_id: "there-1" }]);
+  });
+
   test("that passes keeps nothing from being stored", async () => {
     let left = 3;
     fault = () => {

@@ -14,7 +14,7 @@ export interface JournalEntry {
   field(name: string): string | undefined;
   /** Whether the message may hold what the words find: told without reading it, and so for most lines of a busy unit. */
   mayHold(words: RegExp): boolean;
-  /** Whether the message is surely one line, told without reading it. */
+  /** Whether the message is surely one line without a control of ASCII, and so short that it may be kept unread; told without reading it. */
   isOneLine(): boolean;
 }
 
@@ -74,7 +74,10 @@ class LazyEntry implements JournalEntry {
   }
 
   isOneLine(): boolean {
-    this.#isOneLine ??= !this.#line.includes("\\") && PLAIN_MESSAGES.some((start) => this.#line.includes(start));
+    this.#isOneLine ??=
+      this.#line.length <= KEPT_CHARS_MAX &&
+      !this.#line.includes("\\") &&
+      PLAIN_MESSAGES.some((start) => this.#line.includes(start));
     return this.#isOneLine;
   }
 
@@ -87,6 +90,8 @@ class LazyEntry implements JournalEntry {
 /** Older ones than version 239 write spaces around the colon. */
 const PLAIN_MESSAGES = ['"MESSAGE":"', '"MESSAGE" : "'];
 const CURSOR = '"__CURSOR":"';
+/** Above what most entries take with all their fields. */
+const KEPT_CHARS_MAX = 8_192;
 
 /**
  * A field's text where it stands in the line as it is: undefined says nothing. Within a text a quote has a backslash before it,

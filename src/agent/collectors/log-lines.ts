@@ -15,6 +15,9 @@ export interface LogLine {
   key(): string;
 }
 
+/** What is shown of a line. */
+type Shown = Pick<LogLine, "text">;
+
 /** Lines of one unit, container or file. */
 export interface LogSource {
   /** Nothing is to be waited for where no rule wants the line. */
@@ -35,9 +38,9 @@ const SOURCE_BYTES_MAX = 255;
 
 interface Pending {
   readonly failure: Omit<Failure, "logs" | "times">;
-  readonly before: readonly LogLine[];
+  readonly before: readonly Shown[];
   /** The line itself, and what came since. */
-  readonly since: LogLine[];
+  readonly since: Shown[];
   readonly dueMs: number;
   times: number;
 }
@@ -47,13 +50,13 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
   const pending = new Map<string, Pending>();
   const seen = new Map<string, number>(episodes.sources().map((source) => [source, clock.monotonicMs()]));
 
-  function begin(failure: Pending["failure"], recent: readonly LogLine[]): void {
+  function begin(failure: Pending["failure"], recent: readonly Shown[]): void {
     const dueMs = clock.monotonicMs() + AFTER_MS;
     const [before, since] = [recent.slice(0, -1), recent.slice(-1)];
     pending.set(failure.source, { failure, before, since, dueMs, times: 1 });
   }
 
-  async function match(rule: LogRule, target: string, line: LogLine, recent: readonly LogLine[]): Promise<void> {
+  async function match(rule: LogRule, target: string, line: LogLine, recent: readonly Shown[]): Promise<void> {
     const source = keepHead(`${target} ${rule.name}`, SOURCE_BYTES_MAX);
     seen.set(source, clock.monotonicMs());
     const waiting = pending.get(source);
@@ -76,16 +79,17 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
   return {
     /** For the lines of a place that these rules are about. */
     sourceOf(target: string, rules: readonly LogRule[]): LogSource {
-      const recent: LogLine[] = [];
+      const recent: Shown[] = [];
       const words = wordsOf(rules);
       const isOwn = (source: string) => source.startsWith(`${target} `);
       return {
         take(line) {
-          recent.push(line);
+          const shown = line.mayHold ? line : { text: textOf(line) };
+          recent.push(shown);
           if (recent.length > CONTEXT_LINES) recent.shift();
           for (const [source, waiting] of pending)
-            if (isOwn(source) && waiting.since.length < AFTER_LINES_MAX) waiting.since.push(line);
-          const isWanted = words === undefined || (line.mayHold?.(words) ?? words.test(line.text));
+            if (isOwn(source) && waiting.since.length < AFTER_LINES_MAX) waiting.since.push(shown);
+          const isWanted = words === undefined || (line.mayHold?.(words) ?? words.test(shown.text));
           return isWanted ? matchEach(line) : undefined;
         },
       };
@@ -115,9 +119,12 @@ export function createLogAlerts({ episodes, clock }: { episodes: Episodes; clock
 }
 
 /** As it is looked at and shown. */
-function textOf(line: LogLine): string {
+function textOf(line: Shown): string {
   return stripControls(line.text.slice(0, LINE_CHARS_MAX));
 }
+
+/** What is left out where a line is shown may part a word that it is searched for as it came (lib/controls.ts). */
+const LEFT_OUT = "[\\u007f-\\u009f]";
 
 /** Finds every line that one of the rules may want: by the words that each of their patterns needs. Undefined where one needs none. */
 function wordsOf(rules: readonly LogRule[]): RegExp | undefined {
@@ -125,7 +132,7 @@ function wordsOf(rules: readonly LogRule[]): RegExp | undefined {
   const words = patterns.flatMap(({ words = [] }) => words);
   if (patterns.some((pattern) => pattern.words === undefined)) return undefined;
   return new RegExp(
-    words.map((word) => RegExp.escape(word)).join("|"),
+    [...words.map((word) => RegExp.escape(word)), LEFT_OUT].join("|"),
     patterns.some(({ ignoresCase }) => ignoresCase) ? "iu" : "u",
   );
 }
