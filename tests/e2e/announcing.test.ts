@@ -6,8 +6,8 @@ import { occurrencesBySource } from "../support/rest.ts";
 import { SpoolAgent } from "../support/spool-agent.ts";
 import { until } from "../support/until.ts";
 
-const START_LIMIT_MS = 120_000;
-const TEST_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 240_000;
+const TEST_LIMIT_MS = 240_000;
 const REACHED_LIMIT_MS = 30_000;
 /** A dead process's jobs are given to the next one within this; then there is a message a second. */
 const RESUMED_LIMIT_MS = 60_000;
