@@ -214,7 +214,7 @@ describe("a model", () => {
   }, 180_000);
 
   test("is not asked again about an identical incident of another host", async () => {
-    const started = await start();
+    const started = await start({ AI_TIMEOUT: "60s" });
     for (const token of ["identical-host-1", "identical-host-2"]) {
       socket = await started.connect();
       socket.send(alertFrame("one", token, { ...NGINX, source: "identical" }));
