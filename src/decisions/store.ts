@@ -129,10 +129,11 @@ export function createDecisionStore(sql: Sql) {
       return row?.name;
     },
 
+    /** As people see it: without its command until there is one. */
     async get(id: string): Promise<Decision | undefined> {
       const [row] = await sql<Decision[]>`
-        select id, incident_id, action, variant, actor, actor_name, outlet, state, command_id, outcome, requested_at,
-          carried_out_at, ended_at from decisions where id = ${id}`;
+        select id, incident_id, action, variant, actor, actor_name, outlet, state,
+          (select c.id from commands c where c.id = decisions.command_id) as command_id, outcome, requested_at, carried_out_at, ended_at from decisions where id = ${id}`;
       return row;
     },
 

@@ -2,9 +2,10 @@
  * Who is here. A node claims an agent for the connection that proved its token; the claim committed last holds it. Signs
  * of life are noted in memory and written together, once a second at most. What a heartbeat says that incidents show (the host's
  * name, what may be done there) is written before an alert that came after it. A connection that ends sets `offline`, but only
- * where it still holds the agent. A node renews its lease every 5 s (10 s while it is alone); the agents of one whose lease ran out are offline. Other
- * nodes hear of a claim by NOTIFY and look whether they still hold what they think they hold; once a minute, in any case, each
- * compares a sum with the database, and everything where the sums differ.
+ * where it still holds the agent. A node renews its lease every 5 s (10 s while it is alone); the agents of one whose lease ran
+ * out are offline, and it takes them back when it renews it after all. Other nodes hear of a claim by NOTIFY and look whether they
+ * still hold what they think they hold; once a minute, in any case, each compares a sum with the database, and everything where
+ * the sums differ.
  */
 import { createBatcher } from "../lib/batcher.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -255,10 +256,12 @@ export function createPresence(deps: PresenceDeps): Presence {
   /** Milliseconds until it is to be renewed. */
   async function renewLease(): Promise<number> {
     const lease = { leaseSeconds: LEASE_SECONDS, lateSeconds: (leaseRestMs + LEASE_LATE_MS) / 1_000 };
-    const { orphans, others, aheadS } = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
+    const renewed = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
+    const { orphans, others, aheadS, hasLapsed } = renewed;
     leaseRestMs = others > 0 ? LEASE_INTERVAL_MS : LONELY_LEASE_INTERVAL_MS;
     deps.setBack(aheadS);
     if (orphans > 0) log.info({ agents: orphans }, "agents of a node that is gone are offline");
+    if (hasLapsed) await reconcile();
     return leaseRestMs;
   }
 

@@ -264,15 +264,16 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
      * A node that begins while no other lives, or that could not renew its lease in time, ends an outage: agents that went
      * unheard meanwhile were not lost. In one statement, so that nobody sees the lease without the outage's end. Agents whose
      * node's lease ran out are offline with it; how many were is answered, how many other nodes live, and how far ahead leases were
-     * until now: more than a moment, and the database's clock was put back since they were renewed.
+     * until now: more than a moment, and the database's clock was put back since they were renewed. `hasLapsed`: this node's own lease
+     * had run out, and others may have set its agents offline.
      */
     async renewLease(node: {
       id: string;
       version: string;
       leaseSeconds: number;
       lateSeconds: number;
-    }): Promise<{ orphans: number; others: number; aheadS: number }> {
-      const [row] = await sql<{ orphans: string[]; others: number; aheadS: number }[]>`
+    }): Promise<{ orphans: number; others: number; aheadS: number; hasLapsed: boolean }> {
+      const [row] = await sql<{ orphans: string[]; others: number; aheadS: number; hasLapsed: boolean }[]>`
         with last as (select now() - lease_until + make_interval(secs => ${node.leaseSeconds}) as age from nodes where id = ${node.id}),
         ended as (
           insert into outages (kind)
@@ -286,11 +287,12 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
           on conflict (id) do update set lease_until = excluded.lease_until),
         orphans as (${orphansOffline(node.id)})
         select array(select id from orphans) as orphans,
+          exists (select from last where age > make_interval(secs => ${node.leaseSeconds})) as "hasLapsed",
           (select count(*)::int from nodes where id <> ${node.id} and lease_until > now()) as others, coalesce((
           select extract(epoch from max(lease_until) - now())::float8 - ${node.leaseSeconds} from nodes), 0) as "aheadS"`;
-      const { orphans = [], others = 0, aheadS = 0 } = row ?? {};
+      const { orphans = [], others = 0, aheadS = 0, hasLapsed = false } = row ?? {};
       await tellChanged(sql, "agents", orphans);
-      return { orphans: orphans.length, others, aheadS };
+      return { orphans: orphans.length, others, aheadS, hasLapsed };
     },
 
     /** The lease is given back, and what this node's connections still held is offline. */

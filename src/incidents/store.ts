@@ -36,10 +36,11 @@ export function createIncidentStore(sql: Sql) {
 
     begin: async <T>(work: (tx: TransactionSql) => Promise<T>): Promise<T> => (await sql.begin(work)) as T,
 
-    /** What people decided about it, oldest first. */
+    /** What people decided about it, oldest first. A decision knows its command before there is one: until then it is not told. */
     async decisions(id: number): Promise<IncidentDecision[]> {
       const rows = await sql<IncidentDecision[]>`
-        select id, action, variant, actor, actor_name, outlet, state, command_id, outcome, requested_at, carried_out_at,
+        select id, action, variant, actor, actor_name, outlet, state,
+          (select c.id from commands c where c.id = decisions.command_id) as command_id, outcome, requested_at, carried_out_at,
           ended_at from decisions where incident_id = ${id} order by requested_at desc, id limit ${STORY_ENTRIES_MAX}`;
       return [...rows].reverse();
     },

@@ -11,7 +11,7 @@ describe("what ages is made new without a word of anybody's", () => {
   let world: PageWorld;
   beforeAll(async () => {
     world = await startPageWorld();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   const silence = (body: object) => world.server.api("/v1/silences", { method: "POST", body });
@@ -63,7 +63,7 @@ describe("what ages is made new without a word of anybody's", () => {
         one.page.locator(".figures", { hasText: "77 %" }).waitFor({ timeout: ALIVE_MS }),
       ]);
     },
-    90_000,
+    180_000,
   );
 
   browserTest(
@@ -96,6 +96,6 @@ describe("what ages is made new without a word of anybody's", () => {
       mayAnswer.resolve();
       await chart.getByText("32 % at the end").waitFor();
     },
-    90_000,
+    180_000,
   );
 });

@@ -7,7 +7,7 @@ describe("what was before", () => {
   let world: PageWorld;
   beforeAll(async () => {
     world = await startPageWorld();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   /** An incident of the past whose restart ended so. */

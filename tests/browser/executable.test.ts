@@ -3,7 +3,7 @@ import { browserTest, openPage } from "../support/browser.ts";
 import { emptyFolder, removeFolder } from "../support/e2e.ts";
 import { type RunningExecutable, startExecutable } from "../support/executable.ts";
 
-const START_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 240_000;
 /** On a machine that is busy with something else. */
 const READY_LIMIT_MS = 60_000;
 

@@ -10,7 +10,7 @@ describe("what people say of an explanation", () => {
   let world: PageWorld;
   beforeAll(async () => {
     world = await startPageWorld();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   /** The number of the incident that this opens; the one before it is over. */

@@ -4,8 +4,8 @@ import { browserTest, openPage } from "../support/browser.ts";
 import { Story, type StoryHost } from "../support/host-story.ts";
 import { DESKTOP, live, PHONE } from "../support/page-world.ts";
 
-const START_LIMIT_MS = 180_000;
-const TEST_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 240_000;
+const TEST_LIMIT_MS = 240_000;
 /** Until what one window shows is in the other. */
 const OTHER_WINDOW_MS = 1_000;
 const IN_USE = "listen tcp 0.0.0.0:80: bind: Address already in use";

@@ -9,11 +9,11 @@ describe("a model that looks for itself", () => {
   beforeAll(async () => {
     model = startFakeOpenRouter();
     world = await startPageWorld({ OPENROUTER_BASE_URL: model.baseUrl, AI_AUTO: "off" });
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await world?.[Symbol.asyncDispose]();
     await model?.stop();
-  }, 60_000);
+  }, 180_000);
 
   browserTest("is sent from the sheet, and its steps are shown as it takes them", async () => {
     const answering = Promise.withResolvers<void>();

@@ -7,7 +7,7 @@ describe("by keyboard alone", () => {
   let world: PageWorld;
   beforeAll(async () => {
     world = await startPageWorld();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent?.trim() ?? "");

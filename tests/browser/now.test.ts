@@ -35,7 +35,7 @@ describe("what is going on now", () => {
   let world: PageWorld;
   beforeAll(async () => {
     world = await startPageWorld();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   async function resolveAll(): Promise<void> {

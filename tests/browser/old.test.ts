@@ -29,7 +29,7 @@ describe("each view whose server is gone for longer than what it shows is believ
     await world.server.api("/v1/silences", { method: "POST", body: { source: "nginx" } });
     await quiet.host("web-1");
     await Promise.all([world.agentId("web-1"), quiet.agentId("web-1")]);
-  }, 60_000);
+  }, 180_000);
   afterAll(() => Promise.all([world, quiet].map((one) => one?.[Symbol.asyncDispose]())), 60_000);
 
   /** Over a network of its own, which is cut once the view is there; by the page's clock a minute goes by then. */

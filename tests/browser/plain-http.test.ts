@@ -13,7 +13,7 @@ describe("by a name and plain http, where a browser gives a page less than by lo
   beforeAll(async () => {
     world = await startPageWorld({ ADMIN_TOKEN, ACCESS: "token", AGENT_ENROLLMENT: "open" });
     url = world.server.url.replace("127.0.0.1", "ops.internal");
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   /** Streams of changes that the server holds. */
@@ -60,7 +60,7 @@ describe("by a name and plain http, where a browser gives a page less than by lo
       if (last) await rowOf(last, "afterwards").waitFor();
       expect(await streams()).toBe(1);
     },
-    120_000,
+    180_000,
   );
 
   browserTest("one signs in, copies, restarts and sees that it holds", async () => {

@@ -17,7 +17,7 @@ describe("the page by role", () => {
       const made = await world.server.api("/v1/tokens", { method: "POST", body, token: ADMIN_TOKEN });
       tokens.set(role, made.body.token);
     }
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   async function signInAs(page: Page, role: string): Promise<void> {

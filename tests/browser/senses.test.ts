@@ -14,7 +14,7 @@ describe("who sees no colours, or wants no motion", () => {
     const gone = await world.host("old-1");
     await Promise.all(["web-1", "old-1"].map(world.agentId));
     gone.close();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   /** Gives all moods one colour. */

@@ -12,12 +12,12 @@ let server: TestServer;
 beforeAll(async () => {
   database = await createTestDatabase();
   server = await startTestServer(database.url, { ADMIN_TOKEN });
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await server?.stop();
   await database?.close();
-}, 60_000);
+}, 180_000);
 
 /** What the browser tells of a page that asked before it was signed in. */
 const isOfAStranger = (problem: string) => problem.includes("401");

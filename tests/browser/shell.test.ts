@@ -9,12 +9,12 @@ let server: TestServer;
 beforeAll(async () => {
   database = await createTestDatabase();
   server = await startTestServer(database.url);
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await server?.stop();
   await database?.close();
-}, 60_000);
+}, 180_000);
 
 browserTest("a browser that asks for the server gets the page, without a word in its console", async () => {
   await using opened = await openPage(server.url);

@@ -8,7 +8,7 @@ describe("signing in", () => {
   beforeAll(async () => {
     world = await startPageWorld({ ADMIN_TOKEN, ACCESS: "token", AGENT_ENROLLMENT: "open" });
     await world.host("web-1");
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   browserTest("shows no data before, says what is wrong, and leads to where one wanted to go", async () => {

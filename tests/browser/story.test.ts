@@ -10,7 +10,7 @@ describe("one incident, in the night", () => {
   let world: PageWorld;
   beforeAll(async () => {
     world = await startPageWorld();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   /** Its number, once it is explained. */

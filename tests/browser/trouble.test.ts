@@ -20,7 +20,7 @@ describe("a page whose server is gone", () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createTestDatabase();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => database?.close(), 60_000);
 
   browserTest(

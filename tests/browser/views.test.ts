@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import type { Page } from "playwright-core";
 import { sidewaysPx } from "../support/axe.ts";
-import { browserTest, openPage } from "../support/browser.ts";
+import { browserTest, hasBrowser, openPage } from "../support/browser.ts";
 import { addMinutes, presentMinute, range } from "../support/figures.ts";
 import { ADMIN_TOKEN } from "../support/http-app.ts";
 import { addIncident } from "../support/incident-rows.ts";
-import { lookAt, refused, type Scene, unanswered } from "../support/looks.ts";
-import { DESKTOP, live, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { type Looker, openEye, openLooker, refused, type Scene, unanswered } from "../support/looks.ts";
+import { DESKTOP, type PageWorld, PHONE, startPageWorld, unitAlert } from "../support/page-world.ts";
 import type { StandInHost } from "../support/stand-in-host.ts";
 import { until } from "../support/until.ts";
 
@@ -20,7 +20,7 @@ const FIGURES = {
 };
 /** The number of the incident that is looked at: three are past. */
 const NGINX = 4;
-const SCENE_LIMIT_MS = 120_000;
+const SCENE_LIMIT_MS = 240_000;
 
 const openHost = (name: string) => (page: Page) => page.getByRole("link", { name }).click();
 
@@ -119,6 +119,7 @@ const EMPTY: readonly Scene[] = [
 describe("each view, in each state, by day and by night, on a phone and on a desktop", () => {
   const worlds: PageWorld[] = [];
   let [full, signIn, quiet, empty]: PageWorld[] = [];
+  let looker: Looker;
 
   async function start(env: Record<string, string> = {}): Promise<PageWorld> {
     const world = await startPageWorld(env);
@@ -134,18 +135,22 @@ describe("each view, in each state, by day and by night, on a phone and on a des
     await quiet.host("web-1", { metrics: () => FIGURES });
     await fill(full);
     await quiet.agentId("web-1");
-  }, 120_000);
-  afterAll(() => Promise.all(worlds.map((world) => world[Symbol.asyncDispose]())), 60_000);
+    if (hasBrowser()) looker = await openLooker();
+  }, 180_000);
+  afterAll(async () => {
+    await looker?.[Symbol.asyncDispose]();
+    await Promise.all(worlds.map((world) => world[Symbol.asyncDispose]()));
+  }, 180_000);
 
   const urlOf = (world: PageWorld | undefined) => world?.server.url ?? "";
   for (const scene of [...VIEWS, ...TROUBLES, ...MORE])
-    browserTest(scene.name, () => lookAt(urlOf(full), scene), SCENE_LIMIT_MS);
-  for (const scene of QUIET) browserTest(scene.name, () => lookAt(urlOf(quiet), scene), SCENE_LIMIT_MS);
-  for (const scene of EMPTY) browserTest(scene.name, () => lookAt(urlOf(empty), scene), SCENE_LIMIT_MS);
+    browserTest(scene.name, () => looker.lookAt(urlOf(full), scene), SCENE_LIMIT_MS);
+  for (const scene of QUIET) browserTest(scene.name, () => looker.lookAt(urlOf(quiet), scene), SCENE_LIMIT_MS);
+  for (const scene of EMPTY) browserTest(scene.name, () => looker.lookAt(urlOf(empty), scene), SCENE_LIMIT_MS);
 
   for (const { name, path } of VIEWS.filter(({ act }) => !act)) {
     const scene = { name: `${name}-signed-out`, path, shown: ".sign-in[open]", isTold: /401/ };
-    browserTest(scene.name, () => lookAt(urlOf(signIn), scene), SCENE_LIMIT_MS);
+    browserTest(scene.name, () => looker.lookAt(urlOf(signIn), scene), SCENE_LIMIT_MS);
   }
 
   browserTest("a phone has a way back from an incident that is not there, or does not load", async () => {
@@ -182,16 +187,12 @@ describe("each view, in each state, by day and by night, on a phone and on a des
     async () => {
       const scenes = [...VIEWS, ...MORE, ...TROUBLES.filter(({ name }) => name.endsWith("-failed"))];
       for (const width of [320, 640]) {
-        for (const { name, path, shown, prepare, act } of scenes) {
-          await using opened = await openPage("about:blank", { viewport: { width, height: 480 } });
-          await prepare?.(opened.page);
-          await opened.page.goto(urlOf(full) + path);
-          if (act) {
-            await live(opened.page);
-            await act(opened.page);
-          }
-          await opened.page.locator(shown).first().waitFor();
-          expect({ name, width, sideways: await sidewaysPx(opened.page) }).toEqual({ name, width, sideways: 0 });
+        await using eye = await openEye({ width, height: 480 });
+        for (const scene of scenes) {
+          await eye.at(urlOf(full), scene, async ({ page }) => {
+            const { name } = scene;
+            expect({ name, width, sideways: await sidewaysPx(page) }).toEqual({ name, width, sideways: 0 });
+          });
         }
       }
     },

@@ -10,7 +10,7 @@ describe("work with many", () => {
   let world: PageWorld;
   beforeAll(async () => {
     world = await startPageWorld();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => world?.[Symbol.asyncDispose](), 60_000);
 
   browserTest("a range is acknowledged at once, and each that failed is named", async () => {
@@ -82,7 +82,7 @@ describe("work with many", () => {
       const { body } = await world.server.api("/v1/incidents?view=short&status=acknowledged&q=many&limit=200");
       expect(body.length).toBe(100);
     },
-    120_000,
+    180_000,
   );
 
   browserTest("filters are the URL, and Back brings the former place", async () => {

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => removeFolder(folder));
 
-const EXECUTABLE_LIMIT_MS = 120_000;
+const EXECUTABLE_LIMIT_MS = 240_000;
 
 describe.each(USERS)("the executable, as %s", (name, user) => {
   const dir = () => join(folder, name.replaceAll(" ", "-"));

@@ -9,8 +9,8 @@ import { spoolIn } from "../support/spool.ts";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
-const START_LIMIT_MS = 90_000;
-const TEST_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 240_000;
+const TEST_LIMIT_MS = 240_000;
 const CATCH_UP_LIMIT_MS = 60_000;
 const ALERTS = 2_000;
 /** Not compressible, so that the spool has many files. */

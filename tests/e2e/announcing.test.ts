@@ -6,8 +6,8 @@ import { occurrencesBySource } from "../support/rest.ts";
 import { SpoolAgent } from "../support/spool-agent.ts";
 import { until } from "../support/until.ts";
 
-const START_LIMIT_MS = 120_000;
-const TEST_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 240_000;
+const TEST_LIMIT_MS = 240_000;
 const REACHED_LIMIT_MS = 30_000;
 /** A dead process's jobs are given to the next one within this; then there is a message a second. */
 const RESUMED_LIMIT_MS = 60_000;
@@ -88,9 +88,12 @@ describe("a message that is sent once, however often its server is killed", () =
     await server.startAgain();
     await until(() => spool.left === 0, { ms: REACHED_LIMIT_MS, what: "all acks" });
     spool.stop();
+    // A webhook cannot be asked what came through: a message that is cut off twice is given up.
+    if (server === byWebhook)
+      await until(async () => (await server.waiting()) === 0, { ms: RESUMED_LIMIT_MS, what: "all messages" });
   }
 
-  // Nobody waits for the messages here: what one kill leaves behind is still under way at the next.
+  // Nobody waits for the messages of the API here: what one kill leaves behind is still under way at the next.
   test.each(POINTS.map((point) => [point.when, point] as const))(
     "killed %s",
     async (_, point) => {

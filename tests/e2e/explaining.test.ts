@@ -13,9 +13,9 @@ import { rest } from "../support/rest.ts";
 import { alertText, SpoolAgent } from "../support/spool-agent.ts";
 import { until } from "../support/until.ts";
 
-const START_LIMIT_MS = 90_000;
+const START_LIMIT_MS = 240_000;
 const READY_LIMIT_MS = 60_000;
-const TEST_LIMIT_MS = 120_000;
+const TEST_LIMIT_MS = 240_000;
 /** A dead process's jobs are given to the next one within this. */
 const RESUMED_LIMIT_MS = 60_000;
 const ALERTS = 300;

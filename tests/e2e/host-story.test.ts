@@ -5,8 +5,8 @@ import { rest } from "../support/rest.ts";
 import { SECRETS } from "../support/secrets.ts";
 import { until } from "../support/until.ts";
 
-const START_LIMIT_MS = 90_000;
-const TEST_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 240_000;
+const TEST_LIMIT_MS = 240_000;
 const WAIT = { ms: 20_000 };
 const ALL_BUTTONS = ["opspilot_restart", "opspilot_logs", "opspilot_ignore", "opspilot_more"];
 const IN_USE = "listen tcp 0.0.0.0:80: bind: Address already in use";

@@ -4,8 +4,8 @@ import { Story, type StoryHost, shown } from "../support/host-story.ts";
 import { rest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 
-const START_LIMIT_MS = 120_000;
-const TEST_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 240_000;
+const TEST_LIMIT_MS = 240_000;
 const STEP_LIMIT_MS = 30_000;
 
 let model: FakeOpenRouter;

@@ -7,10 +7,10 @@ import { rest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 import { connectWscat, type Wscat } from "../support/wscat.ts";
 
-const START_LIMIT_MS = 90_000;
+const START_LIMIT_MS = 240_000;
 /** On a machine that is busy with something else. */
 const READY_LIMIT_MS = 60_000;
-const TEST_LIMIT_MS = 120_000;
+const TEST_LIMIT_MS = 240_000;
 
 const HEARTBEAT =
   '{"ver":"1.0","ts":1706140800,"token":"my-secret-token","type":"heartbeat","data":"","compression":"none"}';
@@ -55,8 +55,12 @@ describe.each(USERS)("the manual, as %s", (_, user) => {
       wscat.type(HEARTBEAT);
       const isThere = async () => (await rest(server.url, "/v1/agents")).body.length > 0;
       await until(isThere, { what: "the agent is listed" });
-      await until(async () => (await onlyAgent()).last_seen_at !== null, { what: "the heartbeat is recorded" });
-      expect(await onlyAgent()).toMatchObject({ status: "online", hostname: null });
+      const isHeard = async () => {
+        const { status, last_seen_at } = await onlyAgent();
+        return status === "online" && last_seen_at !== null;
+      };
+      await until(isHeard, { what: "the heartbeat is recorded" });
+      expect(await onlyAgent()).toMatchObject({ hostname: null });
       expect(JSON.stringify(await onlyAgent())).not.toContain("secret");
     },
     TEST_LIMIT_MS,

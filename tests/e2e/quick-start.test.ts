@@ -33,7 +33,7 @@ beforeAll(async () => {
     startStockPostgres(login, { hasTls: false }),
     startStockPostgres(login, { hasTls: true }),
   ]);
-}, 30_000);
+}, 180_000);
 afterAll(async () => {
   await Promise.all([plain.stop(), secure.stop()]);
   rmSync(folder, { recursive: true, force: true });
@@ -109,7 +109,7 @@ describe.each([
       await server.exited;
     }
     expect(server.exitCode).toBe(0);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe.each([
@@ -132,7 +132,7 @@ describe.each([
     const { stdout, exitCode } = await runOpspilot(["doctor"], { cwd: folder, env: settings() });
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(reason);
-  }, 60_000);
+  }, 180_000);
 });
 
 async function isReady(port: string): Promise<boolean> {

@@ -8,10 +8,10 @@ import { buildExecutable, startExecutable } from "../support/executable.ts";
 import { rest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 
-const START_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 240_000;
 /** On a machine that is busy with something else. */
 const READY_LIMIT_MS = 60_000;
-const TEST_LIMIT_MS = 120_000;
+const TEST_LIMIT_MS = 240_000;
 const SIZE_BYTES_MAX = 150_000_000;
 /** Neither root nor nobody nor, in all likelihood, whoever runs the tests. */
 const STRANGER = 64_999;

@@ -15,12 +15,12 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const start = () => startTestServer(database.url, { ADMIN_TOKEN });
   nodes = [await start(), await start()];
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   for (const node of nodes ?? []) await node.stop();
   await database?.close();
-}, 60_000);
+}, 180_000);
 
 const later = () => new Date(Date.now() + HOUR_MS).toISOString();
 

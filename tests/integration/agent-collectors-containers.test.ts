@@ -339,7 +339,7 @@ describe("an engine", () => {
       expect.stringContaining("container db (box) ended with its engine (exit code 137), and was not started again"),
       expect.stringContaining("container web (box) ended with its engine (exit code 0), and was not started again"),
     ]);
-  }, 15_000);
+  }, 180_000);
 
   test("that ends its containers in order, and does not start them again, has left them down", async () => {
     for (const name of ["web", "db", "kept"]) set(name);
@@ -365,7 +365,7 @@ describe("an engine", () => {
     set("web", { State: { Status: "running", StartedAt: new Date().toISOString() } });
     docker.happen(event("web", "start"));
     expect((await bench.alert(2)).message).toBe("web runs again");
-  }, 15_000);
+  }, 180_000);
 
   test("that answers no call any more while it ends its containers has left them down", async () => {
     for (const name of ["web", "broken"]) set(name);
@@ -435,7 +435,7 @@ describe("an engine", () => {
     docker.start();
     expect(await bench.alert(1)).toMatchObject({ source: "Docker (engine)", message: "Docker answers again" });
     expect(bench.alerts).toHaveLength(2);
-  }, 15_000);
+  }, 180_000);
 
   test("that stays away is told soon after its minute is over, however long it stays away", async () => {
     const { clock, ...deps } = bench.deps();

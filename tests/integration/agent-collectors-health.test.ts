@@ -99,7 +99,7 @@ describe("the collector of containers says", () => {
     expect(bench.told()).toEqual([expect.stringContaining("Docker (engine) firing")]);
     docker.start();
     await becomes(collector, { state: "sees", isTold: false });
-  }, 30_000);
+  }, 180_000);
 
   test("which containers it does not compare", async () => {
     const web = recordedContainer("web");

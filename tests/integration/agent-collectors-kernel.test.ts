@@ -95,7 +95,7 @@ describe("the collector of the kernel's log", () => {
     await collector.stop();
     const { cursor } = JSON.parse(readFileSync(join(bench.folder, "state/kernel.json"), "utf8"));
     expect(cursor).toMatch(/^kmsg [0-9a-f-]{36} 9$/);
-  }, 15_000);
+  }, 180_000);
 
   test("says what is missing", async () => {
     const systemd = new FakeSystemd(bench.folder);

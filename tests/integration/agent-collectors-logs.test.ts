@@ -158,7 +158,7 @@ describe("the collector of log patterns, on a file", () => {
     await startWith(rules());
     appendFileSync(path, "ERROR: the program ended in the midst of a li");
     expect((await bench.alert(0)).message).toContain("in the midst of a li");
-  }, 15_000);
+  }, 180_000);
 
   test("misses nothing and repeats nothing when it is stopped and started, with a renaming between", async () => {
     log("start");
@@ -384,7 +384,7 @@ describe("the collector of log patterns, on containers", () => {
     await next.stop();
     const { episodes } = JSON.parse(readFileSync(stateFile(), "utf8"));
     expect(episodes["web /ERROR a/"].failures).toBe(1);
-  }, 10_000);
+  }, 180_000);
 
   test("says so when there are more containers than it can follow", async () => {
     const warnings: unknown[] = [];

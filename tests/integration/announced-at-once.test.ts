@@ -35,7 +35,7 @@ test("an alert that comes with the agent's first heartbeat is announced with the
   const shown = JSON.stringify((await messageOf("billing")).blocks);
   expect(shown).toContain("fresh-host-7");
   for (const action of ["opspilot_restart", "opspilot_logs", "opspilot_ignore"]) expect(shown).toContain(action);
-}, 30_000);
+}, 180_000);
 
 test("nothing that an agent says of itself withholds what it reports", async () => {
   const { agent, token } = await connect();
@@ -48,4 +48,4 @@ test("nothing that an agent says of itself withholds what it reports", async () 
   const critical = incidents.find((one: { source: string }) => one.source === "checkout");
   expect(critical).toMatchObject({ parent_id: null, origin: "agent" });
   expect(incidents.find((one: { source: string }) => one.source === "agent")).toMatchObject({ origin: "agent" });
-}, 30_000);
+}, 180_000);

@@ -173,7 +173,7 @@ describe("an incoming webhook", () => {
     } finally {
       network.stop();
     }
-  }, 90_000);
+  }, 180_000);
 
   test("sends again what a page to sign in at has swallowed", async () => {
     slack.behave("webhook", { status: 200, body: "<!doctype html><title>Guest access</title>" }, "works");

@@ -71,7 +71,7 @@ describe("opspilot token", () => {
     );
     expect((await opspilot("token", "revoke", row?.id)).exitCode).toBe(0);
     expect((await opspilot("token", "list", "--access", "--json")).stdout).toBe("[]\n");
-  }, 30_000);
+  }, 180_000);
 
   test("makes, lists and revokes tokens for hosts to enrol with", async () => {
     const created = await opspilot("token", "create", "--enrol", "--uses", "50", "--expires", "7d", "--json");
@@ -80,7 +80,7 @@ describe("opspilot token", () => {
     expect((await opspilot("token", "list", "--enrol")).stdout).toContain(`${id}  50/50      20`);
     expect((await opspilot("token", "revoke", id)).stderr).toBe(`The enrolment token ${id} is revoked.\n`);
     expect((await opspilot("token", "list", "--enrol", "--json")).stdout).toBe("[]\n");
-  }, 30_000);
+  }, 180_000);
 
   test("rotates an agent's token, with a grace time", async () => {
     const { id, token } = JSON.parse((await opspilot("token", "create", "--json")).stdout);
@@ -93,7 +93,7 @@ describe("opspilot token", () => {
     expect(row).toEqual({ ...hashes, is_good: true });
     const nobody = "00000000-0000-4000-8000-000000000000";
     expect((await opspilot("token", "rotate", nobody)).exitCode).toBe(1);
-  }, 30_000);
+  }, 180_000);
 
   test.each([
     [["--role", "root", "--name", "ci"], "--role: expected viewer, operator, admin"],
@@ -124,5 +124,5 @@ describe("opspilot migrate", () => {
     expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 69 });
     expect(stderr).toContain("DATABASE_URL");
     expect(stderr).not.toMatch(/hunter2|^\s+at /m);
-  }, 15_000);
+  }, 180_000);
 });

@@ -203,7 +203,7 @@ describe("the database", () => {
       await own.stop();
     }
     expect(statuses((await builtIn(own.dataDir)).findings)).toEqual([["database", "warn"]]);
-  }, 30_000);
+  }, 180_000);
 });
 
 describe("the port", () => {

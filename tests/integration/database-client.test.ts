@@ -181,6 +181,6 @@ describe("TLS", () => {
       await expect(settleTls(parseDatabaseUrl(`postgres://me:secret@127.0.0.1:${port}/ops`))).rejects.toThrow(message);
       server.close();
     },
-    10_000,
+    180_000,
   );
 });

@@ -91,7 +91,7 @@ describe("migrations", () => {
     expect(error).toMatchObject({ exitCode: 69, message: expect.stringContaining("another node") });
     await other.end({ timeout: 0 });
     expect(await ended).toBe("CONNECTION_DESTROYED");
-  }, 20_000);
+  }, 180_000);
 
   test("refuse a database of a newer release, and leave it alone", async () => {
     await migrate(own.database, quiet);

@@ -42,7 +42,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
       "revoke create on schema public from public",
       "revoke connect on database shared from public",
     );
-  }, 30_000);
+  }, 180_000);
   afterEach(async () => {
     await Promise.all(stops.splice(0).map((stop) => stop()));
   });
@@ -118,7 +118,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
         assert not exists (select from pg_tables where tableowner = 'ops' and schemaname <> 'ops');
       end $$`,
     );
-  }, 90_000);
+  }, 180_000);
 
   test.each([
     ["of an odd name, which is the role's", "Ops-Pilot", ['create schema "Ops-Pilot" authorization "Ops-Pilot"']],
@@ -134,7 +134,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
       const { at } = await serve(urlOf(name));
       await becomesAnIncident(at);
     },
-    90_000,
+    180_000,
   );
 
   const grant = "GRANT CREATE ON SCHEMA public TO poor";
@@ -183,7 +183,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
       expect(stdout).toContain(reason);
       expect(stdout).toContain(`→ ${mend}`);
     },
-    60_000,
+    180_000,
   );
 
   test("what is said to mend it does", async () => {
@@ -191,7 +191,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
     const { stderr } = await run(urlOf("mended"), "migrate");
     await own.admin("shared", /run: (.+)\)/.exec(stderr)?.[1] ?? "");
     expect(await run(urlOf("mended"), "migrate")).toMatchObject({ stderr: "", exitCode: 0 });
-  }, 60_000);
+  }, 180_000);
 
   test("a URL without a password will do where the server trusts, or knows the user by the socket", async () => {
     await role("trusted", "create schema trusted authorization trusted");
@@ -201,7 +201,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
     const needs = `postgres://ops@127.0.0.1:${own.port}/shared`;
     for (const command of ["migrate", "doctor"])
       expect(JSON.stringify(await run(needs, command))).toMatch(/password authentication failed|asks for a password/);
-  }, 90_000);
+  }, 180_000);
 
   test("while the database takes no writes a change is refused for now, and may be tried again", async () => {
     await role("failing", "create schema failing authorization failing");
@@ -220,7 +220,7 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
     };
     const answer = await until(() => patch().catch(() => null), { ms: 20_000 });
     expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);
-  }, 60_000);
+  }, 180_000);
 
   test("two in one database, each with a schema of its own, both announce", async () => {
     for (const name of ["first", "second"]) {
@@ -241,5 +241,5 @@ describe.each(ENGINES)("on a PostgreSQL of one's own, %s", (_, home) => {
         .then(() => true)
         .catch(() => false);
     await until(doBothLead, { ms: 15_000, what: "each leads its outlet" });
-  }, 60_000);
+  }, 180_000);
 });

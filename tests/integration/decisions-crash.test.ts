@@ -5,7 +5,7 @@ import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 // Servers start and stop.
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 let database: TestDatabase;
 let server: TestServer;
@@ -59,12 +59,15 @@ describe("a decision", () => {
     const incident = await host.incident(server);
     await host.socket.close();
     await until(async () => (await server.api(`/v1/agents/${host.id}`)).body.status === "offline");
-    for (const [age, outcome] of [
-      [40, "not restarted: the agent is not connected"],
-      [400, "not restarted: it could not be carried out within 5 minutes"],
-    ] as const) {
+    for (const [n, { age, outcome }] of [
+      { age: 40, outcome: "not restarted: the agent is not connected" },
+      { age: 400, outcome: "not restarted: it could not be carried out within 5 minutes" },
+    ].entries()) {
       const { sql } = database.database;
       const { id } = (await decide(server, incident, "restart")).body;
+      await until(async () =>
+        (await decided(server, incident, "requested", n)).outcome?.startsWith("the agent is not connected"),
+      );
       await sql.begin(async (tx) => {
         await tx`
           update decisions set requested_at = now() - make_interval(secs => ${age}), due_at = now() where id = ${id}`;
@@ -76,6 +79,22 @@ describe("a decision", () => {
       );
       expect(ended.outcome).toBe(outcome);
     }
+  });
+
+  test("names its command only once there is one, so that nobody asks for what is not there", async () => {
+    const host = await DecidedHost.start(server);
+    const incident = await host.incident(server);
+    const { sql } = database.database;
+    const [id, command] = [crypto.randomUUID(), crypto.randomUUID()];
+    await sql`
+      insert into decisions (id, incident_id, action, actor, actor_name, outlet, command_id, sends, due_at)
+      values (${id}, ${incident}, 'restart', 'slack:U1', '@ana', 'slack', ${command}, 1, now() + interval '1 h')`;
+    const named = async () => (await server.api(`/v1/incidents/${incident}`)).body.decisions[0].command_id;
+    expect(await named()).toBeNull();
+    await sql`
+      insert into commands (id, agent_id, incident_id, command, params, target, actor, ttl_s, expires_at)
+      values (${command}, ${host.id}, ${incident}, 'restart_service', '{"service":"nginx"}', 'nginx', 'slack:U1', 60, now())`;
+    expect(await named()).toBe(command);
   });
 
   test("whose command is out goes on after the server was started again, to the end", async () => {

@@ -3,7 +3,7 @@ import { DecidedHost, decide, decided } from "../support/decisions.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 
 let database: TestDatabase;
 let server: TestServer;

@@ -6,7 +6,7 @@ import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 // Some tests need several looks, each of which asks the host.
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 
 let database: TestDatabase;
 let server: TestServer;

@@ -16,12 +16,12 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const start = () => startTestServer(database.url, { ADMIN_TOKEN });
   nodes = [await start(), await start()];
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   for (const node of nodes ?? []) await node.stop();
   await database?.close();
-}, 60_000);
+}, 180_000);
 
 const post = async (path: string, body: object = {}) => {
   const answer = await nodes[1].api(path, { method: "POST", body, token: ADMIN_TOKEN });

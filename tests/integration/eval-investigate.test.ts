@@ -62,14 +62,14 @@ test("eval --model --investigate measures looking beside the heuristics and the 
     /^stand-in, looking for itself: 3 of 8 right: 37\.5 %\n {2}calls 1\.0, tokens 2760 an incident/m,
   );
   expect(text).toMatch(/cost 0\.0020 USD in all\n {2}latency \d+ ms in the middle, \d+ ms for 95 %; failed: none/);
-}, 60_000);
+}, 180_000);
 
 test("without --investigate nothing is looked at", async () => {
   model.seen.length = 0;
   model.behave(says(JSON.stringify({ ...GOOD_ANSWER, category: "unknown" })));
   expect(await evaluate("--model")).not.toContain("looking");
   expect(model.seen.some(({ body }) => body.tools)).toBe(false);
-}, 60_000);
+}, 180_000);
 
 test("a recorded host answers by tool and the arguments that were recorded, behind the server's own guard", () => {
   const host = recordedHostOf({

@@ -9,7 +9,7 @@ import { failing, say } from "../support/feedback.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 let folder = "";
 let database: TestDatabase;

@@ -13,7 +13,7 @@ const readers: EventReader[] = [];
 beforeAll(async () => {
   database = await createTestDatabase();
   nodes = [await startTestServer(database.url), await startTestServer(database.url)];
-}, 60_000);
+}, 180_000);
 afterEach(() => {
   for (const reader of readers.splice(0)) reader.close();
 });
@@ -120,7 +120,7 @@ describe("a stream of changes", () => {
     }
     await socket.close();
     for (const reader of both) await reader.event("agent", (agent) => agent.id === id && agent.status === "offline");
-  }, 60_000);
+  }, 180_000);
 
   test("tells nothing of heartbeats that say nothing new", async () => {
     const { id, token } = await createAgent();
@@ -140,7 +140,7 @@ describe("a stream of changes", () => {
     await reader.event("agent", (agent) => agent.id === id && agent.meta?.allow?.length === 2);
     expect(told()).toBe(count + 1);
     await socket.close();
-  }, 60_000);
+  }, 180_000);
 });
 
 describe("whether an incident is silenced", () => {
@@ -218,7 +218,7 @@ describe("a reader that comes back", () => {
       raise(await greet(nodes[to], token), token, `after-${to}`);
       await back.event("incident", (one) => one.source === `after-${to}`);
     },
-    60_000,
+    180_000,
   );
 
   test("with Last-Event-ID, as browsers do, misses nothing of a transaction that began before and ended after", async () => {
@@ -242,7 +242,7 @@ describe("a reader that comes back", () => {
     const back = await listen(nodes[1], undefined, { "last-event-id": lastId });
     await back.event("timeline", ({ kind, agent_id }) => kind === "slow" && agent_id === agent);
     expect(back.events.filter(({ data }) => data.kind === "quick" && data.agent_id === agent)).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   test("hears of what was told while the listening connection was away", async () => {
     const reader = await listen();
@@ -254,7 +254,7 @@ describe("a reader that comes back", () => {
       select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = 'opspilot listen' and datname = current_database()`;
     await reader.event("incident", (one) => one.id === id);
-  }, 60_000);
+  }, 180_000);
 
   test.each([
     ["what no cursor is", "yesterday"],
@@ -280,7 +280,7 @@ describe("a reader that comes back", () => {
     expect(reader.events.filter(({ name }) => name === "timeline")).toEqual([]);
     const back = await listenAfter(id ?? "");
     await back.event("reset");
-  }, 60_000);
+  }, 180_000);
 });
 
 describe("streams of one node", () => {
@@ -290,7 +290,7 @@ describe("streams of one node", () => {
     const alive = await reader.event("alive");
     expect(Date.now() - Date.parse(alive.data.at)).toBeLessThan(20_000);
     expect(reader.isEnded).toBe(false);
-  }, 60_000);
+  }, 180_000);
 
   test("do not wait for a reader that takes nothing: it is dropped, and the others are told all", async () => {
     const agent = await addAgent(database);
@@ -324,7 +324,7 @@ describe("streams of one node", () => {
     slow.socket.resume();
     await until(() => slow.isEnded, { ms: 20_000, what: "the slow one's connection is closed" });
     await third.stop();
-  }, 120_000);
+  }, 180_000);
 
   test("are ended at a stop, which is not held up by them", async () => {
     const third = await startTestServer(database.url);
@@ -336,7 +336,7 @@ describe("streams of one node", () => {
     await stopped;
     expect(performance.now() - startedMs).toBeLessThan(15_000);
     expect(third.log.some((line) => line.includes('"event streams"') && line.includes("stopped"))).toBe(true);
-  }, 60_000);
+  }, 180_000);
 
   test("are bounded in number, and one that is gone makes room", async () => {
     const third = await startTestServer(database.url);
@@ -351,7 +351,7 @@ describe("streams of one node", () => {
     await until(async () => (await metrics()).includes("opspilot_event_streams 255"), { what: "a place is free" });
     expect((await listen(third)).head).toStartWith("HTTP/1.1 200");
     await third.stop();
-  }, 60_000);
+  }, 180_000);
 
   test("need a credential where one is needed, and end when it does", async () => {
     const ADMIN_TOKEN = "a-token-of-the-administrator";
@@ -376,5 +376,5 @@ describe("streams of one node", () => {
     await until(() => signedIn.isEnded, { ms: 40_000, what: "the stream of who signed out is ended" });
     expect(reader.isEnded).toBe(false);
     await third.stop();
-  }, 90_000);
+  }, 180_000);
 });

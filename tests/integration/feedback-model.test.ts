@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 
 let database: TestDatabase;
 let server: TestServer;

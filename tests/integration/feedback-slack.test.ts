@@ -5,7 +5,7 @@ import { failing, say } from "../support/feedback.ts";
 import { type SlackServer, startSlackServer } from "../support/slack-server.ts";
 import { until } from "../support/until.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 /** Slack takes a call a second, and what was said before goes first. */
 const SHOWN_LIMIT_MS = 20_000;
 

@@ -5,7 +5,7 @@ import { explained, failing, PORT_LOGS, SILENT_LOGS, say } from "../support/feed
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 
 let database: TestDatabase;
 let server: TestServer;

@@ -47,4 +47,4 @@ test("what a host's heartbeats say is shown by the API after the server was rest
     await second.stop();
     await database.close();
   }
-}, 60_000);
+}, 180_000);

@@ -136,14 +136,14 @@ describe("a reader that does not read", () => {
     await until(() => raw.socket.writableLength === 0, { ms: 20_000 });
     raw.send({ token: "token-one", ver: "1.1", id: "last" });
     await until(() => raw.received.includes('{"type":"ack","id":"last"}'), { ms: 20_000 });
-  }, 60_000);
+  }, 180_000);
 
   test("is cut off when it goes on", async () => {
     const raw = await rawAgent();
     await flood(raw);
     await clock.advance(90_000);
     await until(() => gateway.connections.size() === 0);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe("all sockets together", () => {
@@ -177,7 +177,7 @@ describe("all sockets together", () => {
     reader.send({ token: "token-reader", ver: "1.1", id: "still here" });
     await until(() => reader.frames.some((one) => one.type === "ack" && one.id === "still here"));
     await tight.stop();
-  }, 60_000);
+  }, 180_000);
 
   test("hold only so much that waits for a look-up: the rest is refused for now, and there is room again after it", async () => {
     const data = JSON.stringify(alertOf({ logs: "x".repeat(3_000) }));

@@ -28,13 +28,13 @@ describe.each([
       OPENROUTER_API_KEY: "",
     });
     agent = await server.connect();
-  }, 30_000);
+  }, 180_000);
   afterAll(async () => {
     await agent.close();
     await server.stop();
     proxy.stop();
     await postgres.stop();
-  }, 60_000);
+  }, 180_000);
 
   /** Sends alerts that open an incident each. */
   function send(prefix: string): void {
@@ -69,12 +69,12 @@ describe.each([
     send("after");
     await Promise.all([waitForAll("during", BACK_MS), waitForAll("after", BACK_MS)]);
     expect(agent.closed).toBeUndefined();
-  }, 60_000);
+  }, 180_000);
 
   test("does so when it was idle before", async () => {
     proxy.forget();
     await until(async () => (await server.api("/readyz")).status !== 200, { what: "readiness goes" });
     send("idle");
     await waitForAll("idle", BACK_MS);
-  }, 60_000);
+  }, 180_000);
 });

@@ -18,7 +18,7 @@ beforeAll(async () => {
   web = await addAgent(database);
   other = await addAgent(database);
   await database.database.sql`update agents set hostname = 'web-02' where id = ${other}`;
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await server?.stop();
   await database?.close();

@@ -33,7 +33,7 @@ test("an agent that falls silent is an incident, which its return resolves", asy
   await until(async () => (await incidents())[0].status === "resolved", { ms: 10_000 });
   expect(await incidents()).toHaveLength(1);
   await back.close();
-}, 45_000);
+}, 180_000);
 
 test("a person's ignoring of an incident is a silence that ends with it", async () => {
   const { body } = await server.api("/v1/agents", { method: "POST", body: { hostname: "web-1" } });

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await add("ignored", db, { severity: "critical", status: "ignored" });
   await add("resolved", db, { severity: "critical", resolvedAgoS: 60 });
   await add("resolved-web", web, { severity: "warning", resolvedAgoS: 30 });
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await server.stop();
   await database.close();

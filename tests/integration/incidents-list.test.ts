@@ -22,7 +22,7 @@ beforeAll(async () => {
     select ${agent}, 'systemd', 'nginx', 'x', 1, 'resolved', md5(n::text)::uuid, now(), now() from generate_series(1, ${RESOLVED}::int) n`;
   await patient`analyze incidents`;
   await patient.end();
-}, 120_000);
+}, 180_000);
 afterAll(() => database.close());
 
 /** What a list of open incidents may be asked. */
@@ -56,7 +56,7 @@ test.each(PAGES)(
     expect((await blocks()) - before).toBeLessThan(1_000);
     await lister.end();
   },
-  60_000,
+  180_000,
 );
 
 test("a rare word is looked for among resolved ones a part at a time, and each page says where the next one begins", async () => {
@@ -70,7 +70,7 @@ test("a rare word is looked for among resolved ones a part at a time, and each p
   }
   expect(looks.length).toBeGreaterThan(5);
   expect(looks.flatMap(({ ids }) => ids)).toEqual([oldest]);
-}, 60_000);
+}, 180_000);
 
 test("counts look at open ones alone, and at the last that was resolved", async () => {
   const { sql } = database.database;
@@ -81,7 +81,7 @@ test("counts look at open ones alone, and at the last that was resolved", async 
     explain (costs off) select max(resolved_at) as at from incidents
     where status = 'resolved' and not exists (select from incidents where status <> 'resolved')`;
   expect(JSON.stringify(plan)).toContain("incidents_resolved");
-}, 60_000);
+}, 180_000);
 
 test("a page in order of urgency reads its own part of an index, however many are open", async () => {
   const { sql } = database.database;
@@ -108,4 +108,4 @@ test("a page in order of urgency reads its own part of an index, however many ar
   expect(entries).toBeGreaterThan(200);
   expect(entries).toBeLessThan(400);
   await lister.end();
-}, 60_000);
+}, 180_000);

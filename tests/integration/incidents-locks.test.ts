@@ -96,4 +96,4 @@ test("ingest, explaining, attaching, linking, sweeping and deciding the same inc
   const [row] = await sql()`select deadlocks::int from pg_stat_database where datname = current_database()`;
   expect(row?.deadlocks).toBe(0);
   expect(Math.min(...turns)).toBeGreaterThan(10);
-}, 120_000);
+}, 180_000);

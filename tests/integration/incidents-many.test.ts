@@ -11,7 +11,7 @@ let nodes: TestServer[];
 beforeAll(async () => {
   database = await createTestDatabase();
   nodes = await Promise.all([startTestServer(database.url), startTestServer(database.url)]);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
   await database.close();

@@ -104,7 +104,7 @@ describe("a fault of our own", () => {
     socket.send(frameOf("one-137", { source: "odd" }));
     await until(() => acks("one-137") === 2, { ms: 15_000, what: "the second ack" });
     expect(await sql()`select from quarantine`).toHaveLength(1);
-  }, 30_000);
+  }, 180_000);
 
   test("that finds something there already never has the frame refused", async () => {
     fault = async (tx, alerts) => {
@@ -127,7 +127,7 @@ describe("a fault of our own", () => {
     expect(errors()).toEqual([]);
     expect(await countStored("pass-")).toBe(50);
     expect([...(await sql()`select from quarantine`)]).toEqual([]);
-  }, 30_000);
+  }, 180_000);
 
   test("loses no frame without an id", async () => {
     fault = (tx) => tx`select * from a_queue_that_does_not_exist`;
@@ -136,14 +136,14 @@ describe("a fault of our own", () => {
     await until(async () => (await sources()).length === 5, { ms: 15_000, what: "5 rows" });
     expect((await sources()).map(({ source }) => source)).toEqual([0, 1, 2, 3, 4].map((n) => `mute-${n}`));
     expect(errors()).toEqual([]);
-  }, 30_000);
+  }, 180_000);
 
   test("in a result puts that in quarantine", async () => {
     const result = { command_id: crypto.randomUUID(), status: "done" };
     socket.send({ ...frameOf("result-1"), type: "result", data: JSON.stringify(result) });
     await until(() => acks("result-1") === 1, { ms: 15_000, what: "the ack" });
     expect([...(await sql()`select kind, payload from quarantine`)]).toEqual([{ kind: "result", payload: { result } }]);
-  }, 30_000);
+  }, 180_000);
 
   test("stays for later while not even the quarantine can be written", async () => {
     fault = (_, alerts) => {
@@ -157,7 +157,7 @@ describe("a fault of our own", () => {
     await sql()`alter table away rename to quarantine`;
     await until(() => acks("stays-") === 1, { ms: 15_000, what: "the ack" });
     expect(await sql()`select from quarantine`).toHaveLength(1);
-  }, 30_000);
+  }, 180_000);
 });
 
 test("a deadlock is tried again on the same connection", async () => {
@@ -170,7 +170,7 @@ test("a deadlock is tried again on the same connection", async () => {
   await until(() => acks("dead-") === 20, { ms: 15_000, what: "20 acks" });
   expect(await countStored("dead-")).toBe(20);
   expect(server.clients()).toBe(before);
-}, 30_000);
+}, 180_000);
 
 describe("the quarantine", () => {
   const findings = async () =>

@@ -6,7 +6,7 @@ import { type ServedProcess, serveInProcess } from "../support/served-process.ts
 import { until } from "../support/until.ts";
 
 // Servers of their own are started, and a dead one's jobs are found after 10 s.
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 const RESUMED_MS = 60_000;
 
 let database: TestDatabase;

@@ -29,7 +29,7 @@ beforeAll(async () => {
     SLACK_APP_TOKEN: APP_TOKEN,
   });
   host = await LookingHost.start(server);
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await host.stop();
@@ -67,4 +67,4 @@ test("Investigate in Slack's menu: the thread shows what was asked and found, in
     what: "the message shows the cause",
   });
   expect(JSON.stringify(slack.messages)).not.toContain("hunter2");
-}, 120_000);
+}, 180_000);

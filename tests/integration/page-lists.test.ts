@@ -9,7 +9,7 @@ let server: TestServer;
 beforeAll(async () => {
   database = await createTestDatabase();
   server = await startTestServer(database.url);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await server?.stop();
   await database?.close();

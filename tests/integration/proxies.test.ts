@@ -78,7 +78,7 @@ describe("behind a proxy", () => {
       await server.stop();
       await database.close();
     }
-  }, 30_000);
+  }, 180_000);
 
   test("what is on this machine is reached without it", async () => {
     slack = await startFakeSlack();
@@ -96,7 +96,7 @@ describe("behind a proxy", () => {
     expect(of("Slack's token")).toMatchObject({ status: "ok" });
     expect(of("Slack's Socket Mode")).toMatchObject({ status: "fail" });
     expect(JSON.stringify(found)).not.toContain(APP_TOKEN);
-  }, 30_000);
+  }, 180_000);
 
   test("that lets sockets through the doctor opens one", async () => {
     slack = await startFakeSlack({ host: "slack.test" });
@@ -104,7 +104,7 @@ describe("behind a proxy", () => {
     const found = await doctor({ ...slackSettings(), HTTP_PROXY: proxy.url });
     expect(found.find((one) => one.name === "Slack's Socket Mode")).toMatchObject({ status: "ok" });
     expect(slack.sockets.connections()).toBe(1);
-  }, 30_000);
+  }, 180_000);
 
   test("the webhook's host is looked for there", async () => {
     proxy = await startHttpProxy("403 Forbidden");

@@ -15,12 +15,12 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const start = (token: string) => startTestServer(database.url, { ADMIN_TOKEN: token });
   nodes = [await start(ADMIN_TOKEN), await start(ADMIN_TOKEN), await start(OTHER_TOKEN)];
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   for (const node of nodes ?? []) await node.stop();
   await database?.close();
-}, 60_000);
+}, 180_000);
 
 function send({ url }: TestServer, method: string, path: string, { cookie = "", body = "" } = {}): Promise<Response> {
   const headers = { origin: url, connection: "close", "content-type": "application/json", cookie };

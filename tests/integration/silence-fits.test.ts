@@ -23,7 +23,7 @@ beforeAll(async () => {
   ids.docker = await addIncident(database, web, { source: "100%", type: "docker" });
   ids.postgres = await addIncident(database, db, { source: "postgresql@16-main" });
   ids.nameless = await addIncident(database, nameless, { source: "cron" });
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await server?.stop();
   await database?.close();

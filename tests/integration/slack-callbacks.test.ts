@@ -254,7 +254,7 @@ describe("Socket Mode", () => {
     } finally {
       network.stop();
     }
-  }, 30_000);
+  }, 180_000);
 
   test("it stops, connected or not", async () => {
     const { receiver } = connect();

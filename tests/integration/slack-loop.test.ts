@@ -45,4 +45,4 @@ test("an alert on a socket, its message, a pressed button, the command on the so
   expect(shown()).not.toContain("opspilot_restart");
   expect(slack.ephemerals).toHaveLength(1);
   expect(slack.messages.filter(({ thread }) => thread === null)).toHaveLength(1);
-}, 30_000);
+}, 180_000);

@@ -26,7 +26,7 @@ export function browser(): Promise<Browser> {
 async function launch(): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("there is no chromium: apt-get install chromium");
-  const args = ["--host-resolver-rules=MAP *.test 127.0.0.1, MAP ops.internal 127.0.0.1"];
+  const args = ["--host-resolver-rules=MAP *.test 127.0.0.1, MAP ops.internal 127.0.0.1", "--disable-gpu"];
   // Its sandbox does not work for root.
   if (process.getuid?.() === 0) args.push("--no-sandbox");
   const launched = await chromium.launch({ executablePath, args });
@@ -34,11 +34,15 @@ async function launch(): Promise<Browser> {
   return launched;
 }
 
+/** Whether tests of the page run: they do, and fail without a browser, where all must be tested (`CI=true`). */
+export function hasBrowser(): boolean {
+  return findChromium() !== undefined || Bun.env.CI === "true";
+}
+
 /** A test that needs a browser. Where there is none it says so and is over, but fails where all must be tested (`CI=true`). */
-export function browserTest(name: string, run: () => Promise<void>, limitMs = 60_000): void {
-  const isMissing = findChromium() === undefined && Bun.env.CI !== "true";
+export function browserTest(name: string, run: () => Promise<void>, limitMs = 180_000): void {
   const tell = () => process.stdout.write(`not tested, there is no chromium: ${name}\n`);
-  test(name, isMissing ? () => void tell() : run, limitMs);
+  test(name, hasBrowser() ? run : () => void tell(), limitMs);
 }
 
 /** A page in a browser of its own: without cookies, storage or cache of others. */
@@ -57,7 +61,7 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   page.on("pageerror", (error) => problems.push(`script: ${error.message}`));
   page.on("console", (message) => {
     if (message.type() === "error" && !message.text().startsWith(PLAIN_HTTP))
-      problems.push(`console: ${message.text()}`);
+      problems.push(`console: ${message.text()} (${message.location().url})`);
   });
   await page.exposeFunction("tellViolation", (text: string) => problems.push(`policy: ${text}`));
   await page.addInitScript(() => {

@@ -7,7 +7,7 @@ import { FakeSystemd } from "./fake-systemd.ts";
 import { rest } from "./rest.ts";
 import { until } from "./until.ts";
 
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 240_000;
 /** An alert waits for its log's last lines, and Slack takes one message a second. */
 const STEP_LIMIT_MS = 20_000;
 

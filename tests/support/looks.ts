@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { findBarriers, findSmallTargets, sidewaysPx } from "./axe.ts";
-import { openPage } from "./browser.ts";
+import { type OpenedPage, openPage } from "./browser.ts";
 import { DESKTOP, live, PHONE, SCREENSHOTS } from "./page-world.ts";
 
 /** A view in a state: where it is, how it comes about, and what shows that it is there. */
@@ -23,34 +23,66 @@ export const SIZES = [
   { name: "desktop", viewport: DESKTOP },
 ] as const;
 
-/** Takes a picture of the scene by day and by night, on a phone and on a desktop, and expects that nothing is in anybody's way there. */
-export async function lookAt(url: string, scene: Scene): Promise<void> {
-  await Promise.all(SIZES.map((size) => lookOn(url, scene, size)));
+/** A phone and a desktop that go from scene to scene: a new browser for each scene would take longer than looking does. */
+export interface Looker extends AsyncDisposable {
+  /** Takes a picture of the scene by day and by night on each, and expects that nothing is in anybody's way there. */
+  lookAt(url: string, scene: Scene): Promise<void>;
 }
 
-async function lookOn(url: string, scene: Scene, { name, viewport }: (typeof SIZES)[number]): Promise<void> {
-  await using opened = await openPage("about:blank", { viewport, reducedMotion: "reduce" });
+export async function openLooker(): Promise<Looker> {
+  const eyes = await Promise.all(SIZES.map(async ({ name, viewport }) => ({ name, ...(await openEye(viewport)) })));
+  return {
+    async lookAt(url, scene) {
+      await Promise.all(
+        eyes.map((eye) => eye.at(url, scene, ({ page }) => checkLooks(page, `${scene.name}-${eye.name}`))),
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(eyes.map((eye) => eye[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** A page that shows one scene after the other, each as if it were the first. */
+export async function openEye(viewport: { width: number; height: number }) {
+  const opened = await openPage("about:blank", { viewport, reducedMotion: "reduce" });
   const { page, problems } = opened;
-  await scene.prepare?.(page);
-  await page.goto(url + scene.path);
-  if (scene.act) {
-    await live(page);
-    await scene.act(page);
-  }
-  await page.locator(scene.shown).first().waitFor();
-  await checkLooks(page, `${scene.name}-${name}`);
-  const unexpected = problems.filter((one) => scene.isTold?.test(one) !== true);
-  expect({ scene: scene.name, unexpected }).toEqual({ scene: scene.name, unexpected: [] });
+  return {
+    async at(url: string, { prepare, path, act, shown, ...scene }: Scene, look: (opened: OpenedPage) => Promise<void>) {
+      const known = problems.length;
+      await prepare?.(page);
+      await page.goto(url + path);
+      if (act) {
+        await live(page);
+        await act(page);
+      }
+      await page.locator(shown).first().waitFor();
+      await look(opened);
+      const unexpected = problems.slice(known).filter((one) => scene.isTold?.test(one) !== true);
+      expect({ scene: scene.name, unexpected }).toEqual({ scene: scene.name, unexpected: [] });
+      await page.evaluate(() => {
+        localStorage.clear();
+        sessionStorage.clear();
+      });
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+      await page.goto("about:blank");
+    },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  };
 }
 
 /** The pictures of a page by day and by night, kept for whoever looks, and what axe, thumbs and narrow screens have against it. */
 export async function checkLooks(page: Page, name: string): Promise<void> {
   await mkdir(SCREENSHOTS, { recursive: true });
-  for (const colorScheme of ["light", "dark"] as const) {
+  // By night nothing but the colours is another.
+  for (const [colorScheme, rules] of [
+    ["light", undefined],
+    ["dark", ["color-contrast"]],
+  ] as const) {
     await page.emulateMedia({ colorScheme });
     const look = `${name}-${colorScheme}`;
     await page.screenshot({ path: join(SCREENSHOTS, `${look}.png`) });
-    expect({ look, barriers: await findBarriers(page) }).toEqual({ look, barriers: [] });
+    expect({ look, barriers: await findBarriers(page, rules) }).toEqual({ look, barriers: [] });
   }
   const found = { small: await findSmallTargets(page), sideways: await sidewaysPx(page) };
   expect({ name, ...found }).toEqual({ name, small: [], sideways: 0 });

@@ -170,7 +170,7 @@ describe("after a crash the spool", () => {
         expect(reported.filter((id) => !found.includes(id))).toEqual([]);
         expect(new Set(found).size).toBe(found.length);
       }),
-    60_000,
+    180_000,
   );
 });
 
