@@ -44,7 +44,7 @@ export interface HeuristicAnswer {
   confidence: number;
   /** The log line (or the message) that shows the cause; null for unknown. */
   decisive: string | null;
-  /** The id of the rule that fired, null for unknown, and in words why it outranked the others. */
+  /** The id of the rule that fired (null for unknown, and where a line's words alone said it), and in words why it was believed. */
   rule: string | null;
   why: string;
   /** The cause in plain words, with this incident's facts in it: which port, which file, which host. */

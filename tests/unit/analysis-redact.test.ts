@@ -267,7 +267,7 @@ describe("in any text", () => {
       const startMs = performance.now();
       redact(long);
       // Alone it takes up to 25 ms; this bound tells linear from quadratic on a busy machine.
-      expect(performance.now() - startMs).toBeLessThan(500);
+      expect(performance.now() - startMs).toBeLessThan(5_000);
     }
   });
 });
