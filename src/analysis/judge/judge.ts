@@ -116,7 +116,7 @@ export function writeWords({ steps, rows }: Words): Uint8Array {
 /** The reverse of writeWords; throws where the file has another size. */
 export function readWords(file: Uint8Array): Words {
   const stepsBytes = COLUMNS * Float32Array.BYTES_PER_ELEMENT;
-  const { buffer } = Uint8Array.from(file);
+  const { buffer } = new Uint8Array(file);
   const rows = new Int8Array(buffer, Math.min(stepsBytes, file.length));
   if (rows.length !== BUCKETS * COLUMNS)
     throw new Error(`the judge's words have ${rows.length} bytes, not ${BUCKETS * COLUMNS}`);
