@@ -50,25 +50,34 @@ export async function openEye(viewport: { width: number; height: number }) {
   return {
     async at(url: string, { prepare, path, act, shown, ...scene }: Scene, look: (opened: OpenedPage) => Promise<void>) {
       const known = problems.length;
-      await prepare?.(page);
-      await page.goto(url + path);
-      if (act) {
-        await live(page);
-        await act(page);
+      try {
+        await prepare?.(page);
+        await page.goto(url + path);
+        if (act) {
+          await live(page);
+          await act(page);
+        }
+        await page.locator(shown).first().waitFor();
+        await look(opened);
+        const unexpected = problems.slice(known).filter((one) => scene.isTold?.test(one) !== true);
+        expect({ scene: scene.name, unexpected }).toEqual({ scene: scene.name, unexpected: [] });
+      } finally {
+        await forget(page);
       }
-      await page.locator(shown).first().waitFor();
-      await look(opened);
-      const unexpected = problems.slice(known).filter((one) => scene.isTold?.test(one) !== true);
-      expect({ scene: scene.name, unexpected }).toEqual({ scene: scene.name, unexpected: [] });
-      await page.evaluate(() => {
-        localStorage.clear();
-        sessionStorage.clear();
-      });
-      await page.unrouteAll({ behavior: "ignoreErrors" });
-      await page.goto("about:blank");
     },
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
+}
+
+/** Also where a scene failed: the next one is not to suffer from it. */
+async function forget(page: Page): Promise<void> {
+  if (page.url().startsWith("http"))
+    await page.evaluate(() => {
+      localStorage.clear();
+      sessionStorage.clear();
+    });
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await page.goto("about:blank");
 }
 
 /** The pictures of a page by day and by night, kept for whoever looks, and what axe, thumbs and narrow screens have against it. */
