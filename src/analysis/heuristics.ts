@@ -222,8 +222,8 @@ const unknown = (evidence: Evidence, best: Ranked | undefined): HeuristicAnswer 
   decisive: null,
   rule: null,
   why: best
-    ? `No line names a cause; the nearest, by rule ${best.hit.rule.id}, is too weak to be believed.`
-    : "No rule fits any line of the log or the message.",
+    ? `No line is believed to name the cause; the nearest is one that rule ${best.hit.rule.id} fits.`
+    : "No rule fits any line of the log or the message, nor do their words say it.",
   cause: causeText("{source} failed, and its log does not say why.", evidence, {}),
   fix: fixText(UNKNOWN_FIX, evidence, {}),
 });

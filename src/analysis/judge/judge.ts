@@ -58,7 +58,7 @@ export function judge({ candidates, given, silence }: Case, weights: Weights): V
 }
 
 /** What each cause scores by one line, in their order. */
-export function scoresOf(candidate: Candidate, given: readonly number[], weights: Weights): Float64Array {
+function scoresOf(candidate: Candidate, given: readonly number[], weights: Weights): Float64Array {
   const { words, signs, known } = candidate;
   const scores = new Float64Array(COLUMNS);
   add(scores, words, weights.words, wordFactor(words.length));
