@@ -19,11 +19,13 @@ import { causeText, fixText } from "./template.ts";
  * learned from incidents whose cause people know: from what the rules say, from a line's own words, whether a rule knows them or
  * not, from its level and its place, and from what ran on after it.
  *
- * The rules are compiled here, which takes some 40 ms: once for a program.
+ * The rules are compiled for the first evidence, which takes some 40 ms: once for a program.
  */
-export function createHeuristics(weights: Weights = learnedWeights()): (evidence: Evidence) => HeuristicAnswer {
-  const knowledge = { book: compileRules(RULES), weights };
+export function createHeuristics(weights?: Weights): (evidence: Evidence) => HeuristicAnswer {
+  let compiled: Knowledge | undefined;
   return (evidence) => {
+    compiled ??= { book: compileRules(RULES), weights: weights ?? learnedWeights() };
+    const knowledge = compiled;
     const told = ownAnswer(evidence);
     if (told !== undefined) return told;
     for (const { reading, isAlone } of narrower(evidence)) {

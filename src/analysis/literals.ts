@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 
 /**
- * Finds many literals in one pass over a text (Aho-Corasick): time grows with the text, not with the number of literals. Letters
- * match in either case.
+ * Finds many literals in one pass over a text: their first characters by an automaton (Aho-Corasick), so that time grows with the
+ * text, not with the number of literals; the rest of each is compared. Letters match in either case.
  */
 export interface Literals {
   /** Calls `found` with the number of each literal that ends before `end`, starting to read at `start`. */
@@ -18,10 +18,12 @@ interface Trie {
   columnOf: Uint8Array;
   depths: Uint16Array;
   states: number;
-  /** The literals that end in a state, for the states that have any. */
+  /** The literals whose prefix ends in a state, for the states that have any. */
   outputs: Map<number, number[]>;
 }
 
+/** So much of a literal is in the automaton: with all of it, its table would be ten times as large and as slow to make. */
+const PREFIX_CHARS = 8;
 const CHARS = 1 << 16;
 const ASCII = 128;
 /** Characters beyond ASCII share a few columns, so that the table stays narrow; what they find is compared. */
@@ -31,20 +33,22 @@ const SHARED = 8;
 const columnsOf = (literals: readonly string[]): { columns: Uint8Array; width: number } => {
   const columns = new Uint8Array(CHARS);
   let width = 1 + SHARED;
-  for (const char of new Set(literals.join("").split(""))) {
-    const code = char.charCodeAt(0);
-    const column = code < ASCII ? width++ : 1 + (code % SHARED);
-    columns[code] = column;
-    const upper = char.toUpperCase();
-    // "ß" has two letters there.
-    if (upper.length === 1) columns[upper.charCodeAt(0)] = column;
-  }
+  for (const literal of literals)
+    for (let at = 0; at < literal.length; at++) {
+      const code = literal.charCodeAt(at);
+      if (columns[code]) continue;
+      const column = code < ASCII ? width++ : 1 + (code % SHARED);
+      columns[code] = column;
+      const upper = literal.charAt(at).toUpperCase();
+      // "ß" has two letters there.
+      if (upper.length === 1) columns[upper.charCodeAt(0)] = column;
+    }
   assert.ok(width <= 256, "too many different characters for a table of bytes");
   return { columns, width };
 };
 
 const trieOf = (literals: readonly string[], columns: Uint8Array, width: number): Trie => {
-  const statesMax = literals.reduce((sum, literal) => sum + literal.length, 1);
+  const statesMax = literals.reduce((sum, literal) => sum + Math.min(literal.length, PREFIX_CHARS), 1);
   const next = new Uint16Array(statesMax * width);
   const parents = new Uint16Array(statesMax);
   const depths = new Uint16Array(statesMax);
@@ -53,7 +57,7 @@ const trieOf = (literals: readonly string[], columns: Uint8Array, width: number)
   let states = 1;
   for (const [index, literal] of literals.entries()) {
     let state = 0;
-    for (let at = 0; at < literal.length; at++) {
+    for (let at = 0; at < Math.min(literal.length, PREFIX_CHARS); at++) {
       const column = columns[literal.charCodeAt(at)] ?? 0;
       const cell = state * width + column;
       if (!next[cell]) {
@@ -64,7 +68,9 @@ const trieOf = (literals: readonly string[], columns: Uint8Array, width: number)
       }
       state = next[cell] ?? 0;
     }
-    outputs.set(state, [...(outputs.get(state) ?? []), index]);
+    const here = outputs.get(state);
+    if (here === undefined) outputs.set(state, [index]);
+    else here.push(index);
   }
   assert.ok(states < 1 << 16, "too many literals for a table of 16 bits");
   return { width, next, parents, columnOf, depths, states, outputs };
@@ -86,53 +92,55 @@ const byDepth = ({ depths, states }: Trie): Uint16Array => {
   return order;
 };
 
-/** For each state that of its longest suffix: where to go on when nothing follows. What ends there ends here too. */
-const fallbacksOf = (trie: Trie): Uint16Array => {
-  const { width, next, parents, columnOf, states, outputs } = trie;
-  const fallback = new Uint16Array(states);
+/**
+ * Fills the table so that each state has one that follows it for every character: where nothing of its own follows, what follows
+ * its longest suffix. What ends in that suffix ends here too.
+ */
+const complete = (trie: Trie): void => {
+  const { width, next, parents, columnOf, outputs } = trie;
+  const suffixes = new Uint16Array(trie.states);
   for (const state of byDepth(trie)) {
     const parent = parents[state] ?? 0;
-    if (state === 0 || parent === 0) continue;
-    const column = columnOf[state] ?? 0;
-    let back = fallback[parent] ?? 0;
-    while (back !== 0 && !next[back * width + column]) back = fallback[back] ?? 0;
-    fallback[state] = next[back * width + column] ?? 0;
-    const more = outputs.get(fallback[state] ?? 0);
+    const suffix = parent === 0 ? 0 : (next[(suffixes[parent] ?? 0) * width + (columnOf[state] ?? 0)] ?? 0);
+    suffixes[state] = suffix;
+    if (state === 0) continue;
+    for (let column = 1; column < width; column++) next[state * width + column] ||= next[suffix * width + column] ?? 0;
+    const more = outputs.get(suffix);
     if (more !== undefined) outputs.set(state, [...(outputs.get(state) ?? []), ...more]);
   }
-  return fallback;
 };
 
 const isAscii = (literal: string): boolean => !/[^\0-\x7f]/.test(literal);
+
+const smallOf = (code: number): number => (code >= 65 && code <= 90 ? code + 32 : code);
 
 /** Prepares a search for these literals, which are in small letters. */
 export const compileLiterals = (literals: readonly string[]): Literals => {
   const { columns, width } = columnsOf(literals);
   const trie = trieOf(literals, columns, width);
-  const fallback = fallbacksOf(trie);
+  complete(trie);
   const { outputs, next } = trie;
-  const ends: (readonly number[] | undefined)[] = Array.from({ length: trie.states }, (_, state) => outputs.get(state));
+  const ends = Array.from({ length: trie.states }, (_, state) => outputs.get(state));
   const mustCompare = Uint8Array.from(literals, (literal) => Number(!isAscii(literal)));
-  const isThere = (literal: number, text: string, end: number): boolean => {
+  const isThere = (literal: number, text: string, prefixEnd: number, end: number): boolean => {
     const word = literals[literal] ?? "";
-    return !mustCompare[literal] || text.slice(end - word.length, end).toLowerCase() === word;
+    const start = prefixEnd - Math.min(word.length, PREFIX_CHARS);
+    if (start + word.length > end) return false;
+    if (mustCompare[literal]) return text.slice(start, start + word.length).toLowerCase() === word;
+    for (let at = PREFIX_CHARS; at < word.length; at++)
+      if (smallOf(text.charCodeAt(start + at)) !== word.charCodeAt(at)) return false;
+    return true;
   };
   return {
     scan: (text, start, end, found) => {
       let state = 0;
       for (let at = start; at < end; at++) {
-        const column = columns[text.charCodeAt(at)] ?? 0;
-        if (column === 0) {
-          state = 0;
-          continue;
-        }
-        while (state !== 0 && !next[state * width + column]) state = fallback[state] ?? 0;
-        state = next[state * width + column] ?? 0;
+        state = next[state * width + (columns[text.charCodeAt(at)] ?? 0)] ?? 0;
         const ended = ends[state];
         if (ended === undefined) continue;
         for (let index = 0; index < ended.length; index++) {
           const literal = ended[index] ?? 0;
-          if (isThere(literal, text, at + 1)) found(literal);
+          if (isThere(literal, text, at + 1, end)) found(literal);
         }
       }
     },

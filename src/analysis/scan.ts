@@ -8,9 +8,9 @@ import type { Rule } from "./rules/rule.ts";
 /** Of a longer line the head and the tail are read, each to here: what failed stands at either, and an expression's work is bounded. */
 export const LINE_CHARS_MAX = 2000;
 /** How much of its candidate lines one rule reads, half of it from the head of the log and half from its tail. */
-export const RULE_CHARS_MAX = 6_400;
+export const RULE_CHARS_MAX = 3_200;
 /** And how many of them, for logs of very short lines. */
-export const RULE_LINES_MAX = 24;
+export const RULE_LINES_MAX = 12;
 
 /** A rule that fits a line. */
 export interface Hit {
@@ -163,11 +163,12 @@ const chosen = (found: readonly number[], lengthOf: (piece: number) => number): 
 /** Where in the line the words end that fit, in characters; undefined when it does not fit. */
 const fitOf = (words: Words, line: string): { end: number; named: Hit["named"] } | undefined => {
   const { any, when, not } = words;
-  if (not?.test(line) || words.with?.test(line) === false) return undefined;
+  const isOther = () => not?.test(line) === true || words.with?.test(line) === false;
   if (when !== undefined) {
     const match = when.exec(line);
-    return match === null ? undefined : { end: match.index + match[0].length, named: match.groups };
+    return match === null || isOther() ? undefined : { end: match.index + match[0].length, named: match.groups };
   }
+  if (isOther()) return undefined;
   const lower = line.toLowerCase();
   const ends = any.map((literal) => lower.lastIndexOf(literal) + literal.length * Number(lower.includes(literal)));
   const end = Math.max(...ends);

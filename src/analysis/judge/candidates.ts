@@ -35,9 +35,9 @@ export interface Case {
 }
 
 /** Lines that a rule fits, the best first; and failing ones from the end and the beginning. */
-const KNOWN_MAX = 60;
-const LAST_FAILING_MAX = 60;
-const FIRST_FAILING_MAX = 20;
+const KNOWN_MAX = 40;
+const LAST_FAILING_MAX = 40;
+const FIRST_FAILING_MAX = 10;
 
 /** The lines that may decide, with all that is known of each. */
 export function caseOf(evidence: Evidence, found: Found, ranked: readonly Ranked[]): Case {

@@ -23,6 +23,16 @@ const HOST_PORT = /(?<![\w.-])[\w-]{1,80}(?:\.[\w-]{1,80}){1,8}:\d{1,5}\b/g;
 const HUMP = /([a-z])([A-Z])/g;
 const WORD = /[\p{L}_]+(?:['’]t)?|\d+/gu;
 
+/** FNV-1a's. */
+const START = 2_166_136_261;
+const PRIME = 16_777_619;
+
+/** What a feature of each kind begins with, hashed. */
+const ALONE = hash(START, "u:");
+const STEM = hash(START, "p:");
+const NEXT = hash(START, "b:");
+const APART = hash(START, "s:");
+
 /**
  * What of a line the judge knows: its words, two that follow each other or stand one apart, and the beginnings of long ones, each
  * as the number of a bucket. Names, paths and addresses of one installation are one word each.
@@ -31,10 +41,11 @@ export function lineWords(line: string): Uint16Array {
   const words = wordsOf(line).slice(0, WORDS_MAX);
   const buckets = new Set<number>();
   for (const [at, word] of words.entries()) {
-    buckets.add(bucketOf(`u:${word}`));
-    if (word.length >= STEMMED_CHARS_MIN) buckets.add(bucketOf(`p:${word.slice(0, STEM_CHARS)}`));
-    if (at > 0) buckets.add(bucketOf(`b:${words[at - 1]} ${word}`));
-    if (at > 1) buckets.add(bucketOf(`s:${words[at - 2]} ${word}`));
+    const [last, before] = [words[at - 1], words[at - 2]];
+    buckets.add(bucketIn(hash(ALONE, word)));
+    if (word.length >= STEMMED_CHARS_MIN) buckets.add(bucketIn(hash(STEM, word, STEM_CHARS)));
+    if (last !== undefined) buckets.add(bucketIn(hash(hash(hash(NEXT, last), " "), word)));
+    if (before !== undefined) buckets.add(bucketIn(hash(hash(hash(APART, before), " "), word)));
   }
   return Uint16Array.from(buckets);
 }
@@ -55,10 +66,18 @@ function numberless(word: string): string {
   return word.length <= NUMBER_CHARS_MAX ? `n${word}` : "num";
 }
 
-/** The bucket of a feature: FNV-1a, then the mixing of MurmurHash3's end, since the low bits alone are poor. */
-export function bucketOf(feature: string): number {
-  let hash = 2_166_136_261;
-  for (let at = 0; at < feature.length; at++) hash = Math.imul(hash ^ feature.charCodeAt(at), 16_777_619);
-  hash = Math.imul(hash ^ (hash >>> 15), 2_246_822_519);
-  return ((hash ^ (hash >>> 13)) >>> 0) & (BUCKETS - 1);
+/** The bucket of a feature. */
+export const bucketOf = (feature: string): number => bucketIn(hash(START, feature));
+
+/** Goes on with FNV-1a over the first characters of a text. */
+function hash(from: number, text: string, chars = text.length): number {
+  let value = from;
+  for (let at = 0; at < Math.min(chars, text.length); at++) value = Math.imul(value ^ text.charCodeAt(at), PRIME);
+  return value;
+}
+
+/** The mixing of MurmurHash3's end, since the low bits of FNV-1a alone are poor. */
+function bucketIn(value: number): number {
+  const mixed = Math.imul(value ^ (value >>> 15), 2_246_822_519);
+  return ((mixed ^ (mixed >>> 13)) >>> 0) & (BUCKETS - 1);
 }
