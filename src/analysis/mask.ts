@@ -3,7 +3,8 @@
  * puts to a program's exit number by a convention that the program knows nothing of, and the descriptions of units.
  */
 export const maskLine = (line: string): string => {
-  const said = line.replace(HOST, blankAfter).replace(PID, blankAfter).replace(ENDED, blankAfter);
+  const numbered = line.replace(HOST, blankAfter);
+  const said = (line.includes("]: ") ? numbered.replace(PID, blankAfter) : numbered).replace(ENDED, blankAfter);
   if (!line.includes("systemd") && !line.includes("status=")) return said;
   return said.replace(NUMBER_WORD, blankAfter).replace(DESCRIPTION, blankAfter);
 };
