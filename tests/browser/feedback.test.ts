@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { findBarriers, findSmallTargets, sidewaysPx } from "../support/axe.ts";
 import { browserTest } from "../support/browser.ts";
-import { live, type PageWorld, PHONE, SCREENSHOTS, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { live, type PageWorld, PHONE, startPageWorld, takePicture, unitAlert } from "../support/page-world.ts";
 import type { StandInHost } from "../support/stand-in-host.ts";
 
 describe("what people say of an explanation", () => {
@@ -55,7 +54,7 @@ describe("what people say of an explanation", () => {
     await sheet.getByRole("button", { name: "It was wrong" }).click();
     const words = /^That was wrong .*It was: Two releases ran at once\.\s*What helped: Stopped the older one\.$/;
     await page.locator(".said.is-bad", { hasText: words }).waitFor();
-    await page.screenshot({ path: join(SCREENSHOTS, "incident-word-phone.png") });
+    await takePicture(page, "incident-word-phone");
 
     const third = await failing(host, "nginx-word");
     await page.goto(`${world.server.url}/app/incidents/${third}`);
@@ -63,7 +62,7 @@ describe("what people say of an explanation", () => {
     await page.getByText(/^Rules, \d+ % sure; said to be wrong\.$/).waitFor();
     await page.locator(".said.is-bad", { hasText: /^This was said to be wrong .*#\d+\)$/ }).waitFor();
     await page.locator(".said.is-good", { hasText: /^Confirmed .*It was: Two releases ran at once/ }).waitFor();
-    await page.screenshot({ path: join(SCREENSHOTS, "incident-doubted-phone.png") });
+    await takePicture(page, "incident-doubted-phone");
     await page.goto(`${world.server.url}/app/incidents`);
     await page.locator(`[data-incident="${third}"]`, { hasText: "the cause was said to be wrong" }).waitFor();
     const { body } = await world.server.api(`/v1/incidents/${second}`);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe } from "bun:test";
 import { browserTest, openPage } from "../support/browser.ts";
-import { checkLooks, SIZES } from "../support/looks.ts";
-import { live, type PageWorld, startPageWorld, unitAlert } from "../support/page-world.ts";
+import { checkLooks } from "../support/looks.ts";
+import { DESKTOP, live, type PageWorld, startPageWorld, unitAlert } from "../support/page-world.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 
 /** Data are old after 45 s. */
@@ -33,11 +33,10 @@ describe("each view whose server is gone for longer than what it shows is believ
   afterAll(() => Promise.all([world, quiet].map((one) => one?.[Symbol.asyncDispose]())), 60_000);
 
   /** Over a network of its own, which is cut once the view is there; by the page's clock a minute goes by then. */
-  async function lookAtOld(of: PageWorld, view: (typeof VIEWS)[number], size: (typeof SIZES)[number]): Promise<void> {
+  async function lookAtOld(of: PageWorld, view: (typeof VIEWS)[number]): Promise<void> {
     const proxy = await startTcpProxy(Number(new URL(of.server.url).port));
     try {
-      const { viewport } = size;
-      await using opened = await openPage("about:blank", { viewport, reducedMotion: "reduce" });
+      await using opened = await openPage("about:blank", { viewport: DESKTOP, reducedMotion: "reduce" });
       const { page } = opened;
       await page.clock.install();
       const path = view.path.replace("WEB", await of.agentId("web-1"));
@@ -48,19 +47,16 @@ describe("each view whose server is gone for longer than what it shows is believ
       await page.getByRole("alert").filter({ hasText: "Not connected since" }).waitFor();
       await page.clock.fastForward(LATER_MS);
       await page.getByText(/What you see is [6-9]\d s old/).waitFor();
-      await checkLooks(page, `${view.name}-old-${size.name}`);
+      await checkLooks(page, `${view.name}-old`);
     } finally {
       proxy.stop();
     }
   }
 
-  for (const view of VIEWS)
-    browserTest(view.name, async () => {
-      await Promise.all(SIZES.map((size) => lookAtOld(world, view, size)));
-    });
+  for (const view of VIEWS) browserTest(view.name, () => lookAtOld(world, view));
 
   browserTest("now, where all was quiet", async () => {
     const view = { name: "now-quiet", path: "/app", shown: ".sentence.is-quiet" };
-    await Promise.all(SIZES.map((size) => lookAtOld(quiet, view, size)));
+    await lookAtOld(quiet, view);
   });
 });

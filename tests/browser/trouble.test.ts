@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { findBarriers, findSmallTargets, sidewaysPx } from "../support/axe.ts";
 import { browserTest, openPage } from "../support/browser.ts";
 import { findGreens } from "../support/greens.ts";
-import { ALLOW, live, PHONE, rowOf, SCREENSHOTS, unitAlert } from "../support/page-world.ts";
+import { ALLOW, live, PHONE, rowOf, takePicture, unitAlert } from "../support/page-world.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
 import { type ServedProcess, serveInProcess } from "../support/served-process.ts";
 import { StandInHost } from "../support/stand-in-host.ts";
@@ -49,10 +48,10 @@ describe("a page whose server is gone", () => {
       await detail.page.getByText("Not connected: nothing can be sent now.").first().waitFor();
       expect(await detail.page.getByRole("button", { name: "Acknowledge" }).isDisabled()).toBe(true);
       for (const [name, { page }] of [["now-old", list] as const, ["incident-old", detail] as const]) {
-        await page.screenshot({ path: join(SCREENSHOTS, `${name}-desktop-light.png`) });
+        await takePicture(page, `${name}-desktop-light`);
         await page.setViewportSize(PHONE);
         await page.locator(name === "now-old" ? ".sentence" : ".cause-text").waitFor();
-        await page.screenshot({ path: join(SCREENSHOTS, `${name}-phone-light.png`) });
+        await takePicture(page, `${name}-phone-light`);
         expect([await findBarriers(page), await findSmallTargets(page), await sidewaysPx(page)]).toEqual([[], [], 0]);
       }
 

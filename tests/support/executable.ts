@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { chmod, chown, copyFile, mkdir } from "node:fs/promises";
+import { chmod, chown, copyFile, link, mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -138,14 +138,16 @@ export async function startExecutable(options: ExecutableOptions): Promise<Runni
   };
 }
 
-/** Copies the executable into its folder, and hands that folder to the user it will run as. */
+/** Puts the executable into its folder, and hands that folder to the user it will run as. */
 async function place({ dir, build, uid, gid }: ExecutableOptions): Promise<string> {
   const executable = join(dir, "opspilot");
   await mkdir(dir, { recursive: true });
   // Started as root, PostgreSQL runs as another user, who must get in.
   await chmod(dir, 0o755);
   if (!(await Bun.file(executable).exists())) {
-    await copyFile(build ?? (await buildExecutable()), executable, constants.COPYFILE_FICLONE);
+    const built = build ?? (await buildExecutable());
+    // One file in many folders is read from the disk, and kept in memory, once; over the border of a file system it is copied.
+    await link(built, executable).catch(() => copyFile(built, executable, constants.COPYFILE_FICLONE));
     await chmod(executable, 0o755);
   }
   if (uid !== undefined) await chown(dir, uid, gid ?? uid);

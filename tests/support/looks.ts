@@ -1,10 +1,9 @@
 import { expect } from "bun:test";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { findBarriers, findSmallTargets, sidewaysPx } from "./axe.ts";
 import { type OpenedPage, openPage } from "./browser.ts";
-import { DESKTOP, live, PHONE, SCREENSHOTS } from "./page-world.ts";
+import { DESKTOP, live, PHONE, takePicture } from "./page-world.ts";
+import { until } from "./until.ts";
 
 /** A view in a state: where it is, how it comes about, and what shows that it is there. */
 export interface Scene {
@@ -17,40 +16,26 @@ export interface Scene {
   readonly isTold?: RegExp;
 }
 
-/** A phone and a desktop. */
-export const SIZES = [
-  { name: "phone", viewport: PHONE },
+/** A desktop, and then a phone: what goes when it gets narrow need not be loaded. */
+const SIZES = [
   { name: "desktop", viewport: DESKTOP },
+  { name: "phone", viewport: PHONE },
 ] as const;
+/** A page at 200 % on a small desktop, and the narrowest phone. */
+const NARROW = [640, 320] as const;
 
-/** A phone and a desktop that go from scene to scene: a new browser for each scene would take longer than looking does. */
-export interface Looker extends AsyncDisposable {
-  /** Takes a picture of the scene by day and by night on each, and expects that nothing is in anybody's way there. */
-  lookAt(url: string, scene: Scene): Promise<void>;
-}
+/** A page that shows one scene after the other, each as if it were the first: a new browser for each would take longer than looking. */
+export type Eye = Awaited<ReturnType<typeof openEye>>;
 
-export async function openLooker(): Promise<Looker> {
-  const eyes = await Promise.all(SIZES.map(async ({ name, viewport }) => ({ name, ...(await openEye(viewport)) })));
-  return {
-    async lookAt(url, scene) {
-      await Promise.all(
-        eyes.map((eye) => eye.at(url, scene, ({ page }) => checkLooks(page, `${scene.name}-${eye.name}`))),
-      );
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.all(eyes.map((eye) => eye[Symbol.asyncDispose]()));
-    },
-  };
-}
-
-/** A page that shows one scene after the other, each as if it were the first. */
-export async function openEye(viewport: { width: number; height: number }) {
+export async function openEye(viewport: { width: number; height: number } = DESKTOP) {
   const opened = await openPage("about:blank", { viewport, reducedMotion: "reduce" });
   const { page, problems } = opened;
   return {
     async at(url: string, { prepare, path, act, shown, ...scene }: Scene, look: (opened: OpenedPage) => Promise<void>) {
       const known = problems.length;
       try {
+        await page.setViewportSize(viewport);
+        await page.emulateMedia({ colorScheme: "light" });
         await prepare?.(page);
         await page.goto(url + path);
         if (act) {
@@ -80,9 +65,28 @@ async function forget(page: Page): Promise<void> {
   await page.goto("about:blank");
 }
 
-/** The pictures of a page by day and by night, kept for whoever looks, and what axe, thumbs and narrow screens have against it. */
+/**
+ * What axe, thumbs and narrow screens have against a page that stands there on a desktop, and then on a phone, by day and by night;
+ * with pictures for whoever wants to look.
+ */
 export async function checkLooks(page: Page, name: string): Promise<void> {
-  await mkdir(SCREENSHOTS, { recursive: true });
+  for (const size of SIZES) {
+    await resize(page, size.viewport);
+    await checkSize(page, `${name}-${size.name}`);
+  }
+  for (const width of NARROW) {
+    await resize(page, { width, height: 480 });
+    await until(async () => (await sidewaysPx(page)) === 0, { what: `${name} fits into ${width} px` });
+  }
+}
+
+/** And waits for two frames: the page is told in the first, and shows in the second what it makes of it. */
+async function resize(page: Page, size: { width: number; height: number }): Promise<void> {
+  await page.setViewportSize(size);
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
+async function checkSize(page: Page, name: string): Promise<void> {
   // By night nothing but the colours is another.
   for (const [colorScheme, rules] of [
     ["light", undefined],
@@ -90,7 +94,7 @@ export async function checkLooks(page: Page, name: string): Promise<void> {
   ] as const) {
     await page.emulateMedia({ colorScheme });
     const look = `${name}-${colorScheme}`;
-    await page.screenshot({ path: join(SCREENSHOTS, `${look}.png`) });
+    await takePicture(page, look);
     expect({ look, barriers: await findBarriers(page, rules) }).toEqual({ look, barriers: [] });
   }
   const found = { small: await findSmallTargets(page), sideways: await sidewaysPx(page) };
