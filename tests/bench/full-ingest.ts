@@ -43,7 +43,7 @@ export async function ingest(server: Taking, seconds: number, signal: AbortSigna
       const payload = { type: "app", source, message: "the worker ended", logs, severity: "warning" };
       const ts = Date.now() / 1_000;
       socket.send(
-        encodeFrame({ ver: "1.1", ts, id: `${run}-${n}`, token, type: "alert", compression: "none", payload }),
+        encodeFrame({ ver: "1.1", ts, id: Bun.randomUUIDv7(), token, type: "alert", compression: "none", payload }),
       );
     };
     socket.onopen = () => {
