@@ -129,14 +129,18 @@ export function createListStore(sql: Sql) {
   async function look(page: IncidentPage, looksAt: number, those: Fragment, isUrgent: boolean): Promise<Looked> {
     const { limit } = page;
     const order = isUrgent ? sql`${urgency} desc, i.id desc` : sql`i.id desc`;
+    // Where no more are looked through than are shown, a page that is not full is the last.
+    const behind =
+      looksAt === limit + 1
+        ? sql``
+        : sql`union all (
+            select i.id, ${urgency}, false from ${those} and (select count(*) from found) <= ${limit}
+            order by ${order} offset ${looksAt - 1} limit 1)`;
     const rows = await sql<(Place & { fits: boolean })[]>`
       with found as materialized (
         select i.id, i.urgency from (select i.*, ${urgency} as urgency from ${those} order by ${order} limit ${looksAt}) i
         where ${fits(page)} order by ${isUrgent ? sql`i.urgency desc, i.id desc` : sql`i.id desc`} limit ${limit + 1})
-      select id, urgency, true as fits from found
-      union all (
-        select i.id, ${urgency}, false from ${those} and (select count(*) from found) <= ${limit}
-        order by ${order} offset ${looksAt - 1} limit 1)`;
+      select id, urgency, true as fits from found ${behind}`;
     const found = rows.filter((row) => row.fits);
     const shown = found.slice(0, limit);
     return { shown, last: found.length > limit ? shown.at(-1) : rows.find((row) => !row.fits) };
