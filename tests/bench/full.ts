@@ -1,5 +1,5 @@
 /** `bun run bench:full`: what the lists, alerts and forgetting take with a database that is full. */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -72,6 +72,9 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   await using cleanups = new AsyncDisposableStack();
   const dir = options.data ?? (await mkdtemp(join(tmpdir(), "opspilot-full-")));
   if (options.data === undefined) cleanups.defer(() => rm(dir, { recursive: true, force: true }));
+  await mkdir(dir, { recursive: true });
+  // Started as root, PostgreSQL runs as another user, who must get in.
+  await chmod(dir, 0o755);
   await fillOnce(join(dir, "full"), options);
   const emptyDir = await mkdtemp(join(dir, "empty-"));
   cleanups.defer(() => rm(emptyDir, { recursive: true, force: true }));
