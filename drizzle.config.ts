@@ -10,6 +10,7 @@ export default defineConfig({
     "./src/db/figures-schema.ts",
     "./src/db/feedback-schema.ts",
     "./src/db/investigation-schema.ts",
+    "./src/db/slack-schema.ts",
   ],
   out: "./drizzle",
 });

@@ -135,8 +135,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
 
   function startAgeing(deletions: readonly ((retentionMs: number) => Promise<number>)[]): void {
     const patient = createRetentionStore(database.createClient({ statementLimitMs: RETENTION_STATEMENT_MS }));
-    const all = [patient.deleteIncidents, patient.deleteAlerts, patient.deleteEvents, ...deletions];
-    const retention = startRetention(loops, all, config.retentionMs);
+    const all = [patient.deleteAlerts, patient.deleteIncidents, patient.deleteEvents, ...deletions];
+    const retention = startRetention(loops, clock, all, config.retentionMs);
     const quiet = createQuietStore(database.sql, writer);
     const held = startHeld(loops, quiet, config.incidentGroupWindowMs);
     const autoResolve = startAutoResolve(loops, quiet, config.autoResolveMs);

@@ -33,10 +33,10 @@ export function alertFrame(alert: HostAlert): SpoolFrame {
   return { id: alertId(alert), type: "alert", ...fitted(payload, "logs", LOGS_BYTES_MAX), key: keyOf(payload) };
 }
 
-/** By its name where it has one, so that the server knows what is told twice. */
+/** By its name where it has one, so that the server knows what is told twice; else by a time, which spares its database work. */
 function alertId({ key }: HostAlert): string {
   const isName = key !== undefined && key.length <= KEY_CHARS_MAX && /^[\x21-\x7e]+$/.test(key);
-  return isName ? `alert-${key}` : crypto.randomUUID();
+  return isName ? `alert-${key}` : Bun.randomUUIDv7();
 }
 
 /** A command's result; its id is the command's, so that the server knows a repetition. */

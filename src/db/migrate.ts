@@ -15,6 +15,7 @@ import feedback from "../../drizzle/0010_feedback.sql" with { type: "text" };
 import history from "../../drizzle/0011_history.sql" with { type: "text" };
 import access from "../../drizzle/0012_access.sql" with { type: "text" };
 import investigations from "../../drizzle/0013_investigations.sql" with { type: "text" };
+import fullLists from "../../drizzle/0014_full_lists.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -144,6 +145,7 @@ const FILES: Readonly<Record<string, string>> = {
   "0011_history": history,
   "0012_access": access,
   "0013_investigations": investigations,
+  "0014_full_lists": fullLists,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

@@ -27,32 +27,37 @@ const agentId = () => uuid("agent_id").notNull();
 const rowId = () => bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity();
 
 /** A host's agent. `node_id` and `connection_id` name the socket that holds it, the one committed last. */
-export const agents = pgTable("agents", {
-  id: uuid("id").primaryKey(),
-  tokenHash: varchar("token_hash", { length: 64 }).notNull().unique(),
-  /** The token before, which is good until then, and from then on as revoked as those of `revoked_tokens`. */
-  previousTokenHash: varchar("previous_token_hash", { length: 64 }).unique(),
-  previousUntil: at("previous_until"),
-  hostname: varchar("hostname", { length: 255 }),
-  status: varchar("status", { length: 20 }).notNull().default("offline"),
-  lastSeenAt: at("last_seen_at"),
-  meta: fields("meta"),
-  nodeId: uuid("node_id"),
-  connectionId: uuid("connection_id"),
-  createdAt: at("created_at").notNull().defaultNow(),
-  connectedAt: at("connected_at"),
-  deletedAt: at("deleted_at"),
-  /** Heartbeats that came, counted to 2: who was heard of only once is not missed. */
-  heartbeats: integer("heartbeats").notNull().default(0),
-  /** The agent closed its last connection in good order; null once it is back. */
-  goodbyeAt: at("goodbye_at"),
-  /** Since then the agent is lost, and an incident says so: names that incident's alert, which is paired with one recovery. */
-  lostSince: at("lost_since"),
-  /** Since then several hosts use the agent's token by turns, and an incident says so: names that incident's alert. */
-  sharedSince: at("shared_since"),
-  /** Until then they did: that alert's recovery is still to be stored. */
-  sharedUntil: at("shared_until"),
-});
+export const agents = pgTable(
+  "agents",
+  {
+    id: uuid("id").primaryKey(),
+    tokenHash: varchar("token_hash", { length: 64 }).notNull().unique(),
+    /** The token before, which is good until then, and from then on as revoked as those of `revoked_tokens`. */
+    previousTokenHash: varchar("previous_token_hash", { length: 64 }).unique(),
+    previousUntil: at("previous_until"),
+    hostname: varchar("hostname", { length: 255 }),
+    status: varchar("status", { length: 20 }).notNull().default("offline"),
+    lastSeenAt: at("last_seen_at"),
+    meta: fields("meta"),
+    nodeId: uuid("node_id"),
+    connectionId: uuid("connection_id"),
+    createdAt: at("created_at").notNull().defaultNow(),
+    connectedAt: at("connected_at"),
+    deletedAt: at("deleted_at"),
+    /** Heartbeats that came, counted to 2: who was heard of only once is not missed. */
+    heartbeats: integer("heartbeats").notNull().default(0),
+    /** The agent closed its last connection in good order; null once it is back. */
+    goodbyeAt: at("goodbye_at"),
+    /** Since then the agent is lost, and an incident says so: names that incident's alert, which is paired with one recovery. */
+    lostSince: at("lost_since"),
+    /** Since then several hosts use the agent's token by turns, and an incident says so: names that incident's alert. */
+    sharedSince: at("shared_since"),
+    /** Until then they did: that alert's recovery is still to be stored. */
+    sharedUntil: at("shared_until"),
+  },
+  // A page of the list; of what changes with each heartbeat nothing is in it.
+  (table) => [index("agents_listed").on(table.createdAt, table.id).where(sql`deleted_at is null`)],
+);
 
 /**
  * One problem of one agent. The first alert's text lives here alone (`raw_error`; its logs begin after `message_chars`
@@ -95,7 +100,8 @@ export const incidents = pgTable(
     index("incidents_fingerprint").on(table.fingerprint, table.id).where(sql`status = 'resolved'`),
     // The same on other hosts; of resolved ones only, too.
     index("incidents_kind").on(table.type, table.source, table.id).where(sql`status = 'resolved'`),
-    index("incidents_urgency").on(urgency, table.id).where(isOpen),
+    // What follows the number is for those who count, or look for a host's: they read the index alone.
+    index("incidents_urgency").on(urgency, table.id, table.status, table.severity, table.agentId).where(isOpen),
     // Since when all is quiet.
     index("incidents_resolved").on(table.resolvedAt).where(sql`status = 'resolved'`),
     // What other incidents may follow from: few, looked for as each incident is explained.
@@ -379,20 +385,4 @@ export const decisions = pgTable(
     index("decisions_due").on(table.dueAt).where(sql`ended_at is null`),
     index("decisions_unanswered").on(table.commandId).where(sql`state = 'no_answer'`),
   ],
-);
-
-/**
- * Slack's callbacks that were taken, by a hash of their signature or envelope: one that comes again is a replay. A press is kept
- * until something came of it, so that one which Slack was told is taken survives its server: who finds it due handles it.
- */
-export const slackCallbacks = pgTable(
-  "slack_callbacks",
-  {
-    hash: varchar("hash", { length: 64 }).primaryKey(),
-    seenAt: at("seen_at").notNull().defaultNow(),
-    payload: fields("payload"),
-    /** When somebody takes it up again; null once it is handled. */
-    dueAt: at("due_at"),
-  },
-  (table) => [index("slack_callbacks_due").on(table.dueAt).where(sql`due_at is not null`)],
 );

@@ -5,6 +5,7 @@ import * as fleetSchema from "./fleet-schema.ts";
 import * as investigationSchema from "./investigation-schema.ts";
 import * as schema from "./schema.ts";
 import * as sessionSchema from "./session-schema.ts";
+import * as slackSchema from "./slack-schema.ts";
 
 /** All that the files of the schema declare: for whoever must leave none out. */
 export const DECLARED = {
@@ -15,4 +16,5 @@ export const DECLARED = {
   ...investigationSchema,
   ...sessionSchema,
   ...feedbackSchema,
+  ...slackSchema,
 };

@@ -128,7 +128,11 @@ const Counts = api.resource("IncidentCounts", {
     analyzed: Type.Integer(),
     acknowledged: Type.Integer(),
     ignored: Type.Integer(),
-    resolved: api.nullable(Type.Integer({ description: "among the newest 20,000; null where it is not asked for" })),
+    resolved: api.nullable(
+      Type.Integer({
+        description: "20,000 at most; by more than the status among the newest 2,000; null where it is not asked for",
+      }),
+    ),
   }),
   by_severity: Type.Object(
     { critical: Type.Integer(), warning: Type.Integer(), info: Type.Integer(), none: Type.Integer() },

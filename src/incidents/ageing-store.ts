@@ -1,8 +1,11 @@
 import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import { LockKey, lockAgents } from "../db/lock-keys.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Loop, Loops, Running } from "../lib/loops.ts";
 import { durationText } from "../lib/units.ts";
 import type { IncidentWriter } from "./model.ts";
+
+type Fragment = PendingQuery<Row[]>;
 
 const RETENTION_INTERVAL_MS = 3_600_000;
 /** The shortest AUTO_RESOLVE is a minute. */
@@ -10,11 +13,16 @@ const QUIET_INTERVAL_MS = 15_000;
 
 const HELD_INTERVAL_MS = { min: 500, max: 30_000 };
 
-/** Deletes a chunk of what is older than so many milliseconds, and says how many rows that were. */
+/** Deletes a chunk of what is older than so many milliseconds, and says how many rows that took; 0: nothing is left. */
 export type Deletion = (retentionMs: number) => Promise<number>;
 
+/** After each chunk so many times as long as it took: alerts, which come all the time, have the database for themselves meanwhile. */
+const REST_FACTOR = 5;
+/** One that waited for something took long for another reason. */
+const REST_MS_MAX = 2_000;
+
 /** Forgets what is older than RETENTION, once an hour. Several nodes may do so at once: rows taken by one are skipped. */
-export function startRetention(loops: Loops, deletions: readonly Deletion[], retentionMs: number): Loop {
+export function startRetention(loops: Loops, clock: Clock, deletions: readonly Deletion[], retentionMs: number): Loop {
   return loops.start({
     name: "retention",
     everyMs: RETENTION_INTERVAL_MS,
@@ -22,10 +30,29 @@ export function startRetention(loops: Loops, deletions: readonly Deletion[], ret
     turnLimitMs: RETENTION_INTERVAL_MS,
     failed: "old rows could not be deleted",
     turn: async (signal) => {
-      for (const deletion of deletions) while (!signal.aborted && (await deletion(retentionMs)) > 0);
+      await forgetOld(clock, deletions, retentionMs, signal);
       return undefined;
     },
   });
+}
+
+/** Deletes all that is old, in small steps with rests between, until the signal aborts; says how many rows that took. */
+export async function forgetOld(
+  clock: Clock,
+  deletions: readonly Deletion[],
+  retentionMs: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let total = 0;
+  for (const deletion of deletions) {
+    for (let count = -1; count !== 0 && !signal.aborted; total += count) {
+      const startMs = clock.monotonicMs();
+      count = await deletion(retentionMs);
+      const restMs = Math.min(REST_MS_MAX, REST_FACTOR * (clock.monotonicMs() - startMs));
+      if (count > 0) await clock.sleep(restMs, signal);
+    }
+  }
+  return total;
 }
 
 /** Resolves incidents that have had no alert for AUTO_RESOLVE; null: none. Of several nodes one does so at a time. */
@@ -67,44 +94,61 @@ export async function resolveQuiet(store: QuietStore, autoResolveMs: number, sig
   return total;
 }
 
-/** Rows of one DELETE: short enough to hold nothing up. */
-const CHUNK_ROWS = 2_000;
+/** Rows that are looked at for one DELETE: short enough to hold nothing up. An incident has lines and alerts of its own. */
+const CHUNK = { alerts: 1_000, events: 1_000, incidents: 200 } as const;
 
-/** The SQL that forgets. Each call deletes a chunk of what is older than `retentionMs` and says how many rows that were. */
+/**
+ * The SQL that forgets. Each call looks at a chunk of the oldest rows by number, deletes what of it is older than `retentionMs`, and says
+ * at how many it looked; the next call goes on behind them. 0 where none of a chunk is from so long ago: what follows is younger. Rows are
+ * numbered as they come, so none is looked for beyond those that are old, and none that is gone is passed again and again.
+ */
 export function createRetentionStore(sql: Sql) {
-  return {
-    /** Incidents whose last alert is that old, with their alerts and timeline. */
-    async deleteIncidents(retentionMs: number): Promise<number> {
-      const [row] = await sql<{ rows: number }[]>`
-        with gone as (
-          delete from incidents where id in (
-            select id from incidents where last_seen_at < now() - ${retentionMs} * interval '1 ms'
-              and updated_at < now() - ${retentionMs} * interval '1 ms'
-            order by id limit ${CHUNK_ROWS} for update skip locked)
-          returning id),
-        their_alerts as (delete from alerts using gone where alerts.incident_id = gone.id),
-        their_events as (delete from events using gone where events.incident_id = gone.id)
-        select count(*)::int as rows from gone`;
-      return row?.rows ?? 0;
-    },
+  type Table = keyof typeof CHUNK;
+  const passed: Record<Table, number> = { alerts: 0, events: 0, incidents: 0 };
 
-    /** Single alerts of incidents that live on, and resolutions that closed nothing. */
-    async deleteAlerts(retentionMs: number): Promise<number> {
-      const deleted = await sql`
-        delete from alerts where id in (
-          select id from alerts where received_at < now() - ${retentionMs} * interval '1 ms' limit ${CHUNK_ROWS}
-          for update skip locked)`;
-      return deleted.count;
-    },
+  /** `time` is when the row came; `isOver` says of those of that age which are to go. */
+  async function forget(
+    table: Table,
+    time: string,
+    isOver: Fragment,
+    since: Fragment,
+    theirs = sql``,
+  ): Promise<number> {
+    const [row] = await sql<{ last: number | null; old: number }[]>`
+      with looked as materialized (
+        select id, ${sql(time)} < ${since} as is_old from ${sql(table)} where id > ${passed[table]} order by id limit ${CHUNK[table]}),
+      gone as (
+        delete from ${sql(table)} where id in (
+          select t.id from looked join ${sql(table)} t on t.id = looked.id where looked.is_old and ${isOver} for update of t skip locked)
+        returning id)
+      ${theirs}
+      select max(id)::float8 as last, (count(*) filter (where is_old))::int as old from looked`;
+    const { last = null, old = 0 } = row ?? {};
+    passed[table] = old === 0 ? 0 : (last ?? 0);
+    return old;
+  }
+
+  const ago = (retentionMs: number) => sql`now() - ${retentionMs} * interval '1 ms'`;
+
+  return {
+    /** Alerts, and resolutions that closed nothing: those of incidents that are to go are the most of them. */
+    deleteAlerts: (retentionMs: number): Promise<number> =>
+      forget("alerts", "received_at", sql`true`, ago(retentionMs)),
+
+    /** Incidents whose last alert is that old, with their timeline, and what is left of their alerts. */
+    deleteIncidents: (retentionMs: number): Promise<number> =>
+      forget(
+        "incidents",
+        "created_at",
+        sql`t.last_seen_at < ${ago(retentionMs)} and t.updated_at < ${ago(retentionMs)}`,
+        ago(retentionMs),
+        sql`, their_alerts as (delete from alerts using gone where alerts.incident_id = gone.id),
+          their_events as (delete from events using gone where events.incident_id = gone.id)`,
+      ),
 
     /** Lines of the audit trail that are no part of an incident's timeline. */
-    async deleteEvents(retentionMs: number): Promise<number> {
-      const deleted = await sql`
-        delete from events where id in (
-          select id from events where at < now() - ${retentionMs} * interval '1 ms' and incident_id is null
-          limit ${CHUNK_ROWS} for update skip locked)`;
-      return deleted.count;
-    },
+    deleteEvents: (retentionMs: number): Promise<number> =>
+      forget("events", "at", sql`t.incident_id is null`, ago(retentionMs)),
   };
 }
 
@@ -112,7 +156,7 @@ export function createRetentionStore(sql: Sql) {
 const QUIET_CHUNK_ROWS = 200;
 
 /** Which incidents are meant: a condition on `i` and its agent `a`. */
-type Fits = (query: Sql | TransactionSql) => PendingQuery<Row[]>;
+type Fits = (query: Sql | TransactionSql) => Fragment;
 
 /** The SQL of incidents that nobody hears of any more, and of those that nobody hears of again. */
 export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStatus">) {

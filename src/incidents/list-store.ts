@@ -12,10 +12,23 @@ import {
 /** Most characters of a title and of a cause, and how much of the text is looked at for them. */
 const TITLE = { chars: 200, looksAt: 1_000 } as const;
 const CAUSE = { chars: 240, looksAt: 1_000 } as const;
-/** There may be millions of resolved ones: of these so many are looked through for one page, and the next goes on behind them. */
-const LOOK_MAX = 20_000;
+/**
+ * There may be millions: so many are looked through for one page, and the next goes on behind them. To look for words in texts, and
+ * for a host's name, takes longer than a look at a column.
+ */
+const LOOK_MAX = { columns: 2_000, words: 1_000 } as const;
+/** Open ones by number are put together from as many of each urgency. */
+const LOOK_OPEN_MAX = 500;
 /** Above all numbers of incidents. */
 const ID_END = 2_147_483_647;
+
+/** How urgent open ones of a status may be. */
+const URGENCIES: Record<Exclude<IncidentStatus, "resolved">, readonly number[]> = {
+  new: [5, 4, 3, 2],
+  analyzed: [5, 4, 3, 2],
+  acknowledged: [1],
+  ignored: [0],
+};
 
 type Fragment = PendingQuery<Row[]>;
 
@@ -38,6 +51,12 @@ export type ShortRow = Omit<ShortIncident, "silenced"> & { hostname: string | nu
 interface Place {
   urgency: number | undefined;
   id: number;
+}
+
+/** What a look at a part of a list found; `last` is where the next one begins. */
+interface Looked {
+  shown: Place[];
+  last: Place | undefined;
 }
 
 /** The SQL of lists: it finds incidents, counts them, and says them in short. */
@@ -87,9 +106,10 @@ export function createListStore(sql: Sql) {
     return parentId === undefined ? ofAgent : sql`${ofAgent} and i.parent_id = ${parentId}`;
   };
 
-  /** The cause, which takes longest, comes last. */
+  /** The cause, which takes longest, comes last, and only where its text has the word. */
   const stands = (word: string) => sql`
-    (i.source ilike ${word} or ${host} ilike ${word} or ${title} ilike ${word} or ${cause} ilike ${word})`;
+    (i.source ilike ${word} or ${host} ilike ${word} or ${title} ilike ${word}
+      or left(i.ai_analysis, ${CAUSE.chars}::int) ilike ${word} and ${cause} ilike ${word})`;
 
   /** What each incident is asked. */
   function fits({ severities, types, host: pattern, words }: IncidentFilter): Fragment {
@@ -102,34 +122,62 @@ export function createListStore(sql: Sql) {
     return conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`);
   }
 
-  async function newest(page: IncidentPage, statuses: readonly IncidentStatus[], below: number): Promise<FoundPage> {
+  /**
+   * The first of these incidents `i` that fit. They come in their order, and no more of them are read than the page needs; where it
+   * is not full after `looksAt` of them, the next one begins behind the last that was looked at.
+   */
+  async function look(page: IncidentPage, looksAt: number, those: Fragment, isUrgent: boolean): Promise<Looked> {
     const { limit } = page;
-    const isAsked = [page.severities, page.types, page.host, page.words].some((one) => one !== undefined);
-    const looksAt = isAsked && statuses.includes("resolved") ? LOOK_MAX : isAsked ? ID_END : limit + 1;
-    const [row] = await sql<{ ids: number[]; looked: number; last: number | null }[]>`
-      with looked as materialized (
-        select i.id from incidents i
-        where ${isOfStatus(statuses)} and ${isOf(page)} and i.id < ${below}
-        order by i.id desc limit ${looksAt})
-      select array(
-          select i.id from looked join incidents i on i.id = looked.id
-          where ${fits(page)} order by i.id desc limit ${limit + 1}) as ids,
-        count(*)::int as looked, min(id) as last from looked`;
-    const { ids = [], looked = 0, last = null } = row ?? {};
-    const shown = ids.slice(0, limit);
-    if (ids.length > limit) return { ids: shown, nextCursor: String(shown.at(-1)) };
-    return looked === looksAt && last !== null ? { ids: shown, nextCursor: String(last) } : { ids: shown };
+    const order = isUrgent ? sql`${urgency} desc, i.id desc` : sql`i.id desc`;
+    // Where no more are looked through than are shown, a page that is not full is the last.
+    const behind =
+      looksAt === limit + 1
+        ? sql``
+        : sql`union all (
+            select i.id, ${urgency}, false from ${those} and (select count(*) from found) <= ${limit}
+            order by ${order} offset ${looksAt - 1} limit 1)`;
+    const rows = await sql<(Place & { fits: boolean })[]>`
+      with found as materialized (
+        select i.id, i.urgency from (select i.*, ${urgency} as urgency from ${those} order by ${order} limit ${looksAt}) i
+        where ${fits(page)} order by ${isUrgent ? sql`i.urgency desc, i.id desc` : sql`i.id desc`} limit ${limit + 1})
+      select id, urgency, true as fits from found ${behind}`;
+    const found = rows.filter((row) => row.fits);
+    const shown = found.slice(0, limit);
+    return { shown, last: found.length > limit ? shown.at(-1) : rows.find((row) => !row.fits) };
+  }
+
+  async function newest(page: IncidentPage, statuses: readonly IncidentStatus[], below: number): Promise<FoundPage> {
+    const isSome = page.agentId !== undefined || page.parentId !== undefined || statuses.includes("resolved");
+    const looksAt = lookMaxOf(page, !isSome);
+    const from = isSome ? sql`incidents i` : openBelow(statuses, below, looksAt);
+    const those = sql`${from} where ${isOfStatus(statuses)} and ${isOf(page)} and i.id < ${below}`;
+    const { shown, last } = await look(page, looksAt, those, false);
+    return { ids: shown.map(({ id }) => id), ...(last ? { nextCursor: String(last.id) } : {}) };
+  }
+
+  /**
+   * Open incidents `i` of these statuses, so many at most that the first of them by number are among them: of each urgency the index
+   * has them in that order.
+   */
+  function openBelow(statuses: readonly IncidentStatus[], below: number, count: number): Fragment {
+    const parts = urgenciesOf(statuses).map(
+      (one) => sql`(
+        select * from incidents i where ${urgency} = ${one}::int and ${isOfStatus(statuses)} and i.status <> 'resolved' and i.id < ${below}
+        order by i.id desc limit ${count})`,
+    );
+    return sql`(${parts.reduce((all, one) => sql`${all} union all ${one}`)}) i`;
   }
 
   async function urgent(page: IncidentPage, statuses: readonly IncidentStatus[], from: Place): Promise<FoundPage> {
-    const rows = await sql<{ id: number; urgency: number }[]>`
-      select i.id, ${urgency} as urgency from ${meant(page, statuses)}
-        and (${urgency}, i.id) < (${from.urgency ?? 0}::int, ${from.id}::int)
-      order by ${urgency} desc, i.id desc limit ${page.limit + 1}`;
-    const shown = rows.slice(0, page.limit);
-    const last = shown.at(-1);
-    const ids = shown.map(({ id }) => id);
-    return rows.length > page.limit && last ? { ids, nextCursor: `${last.urgency}.${last.id}` } : { ids };
+    const [most = 0, least = 0] = [urgenciesOf(statuses).at(0), urgenciesOf(statuses).at(-1)];
+    const isWithin = (from.urgency ?? 0) <= most;
+    const [start, below] = isWithin ? [from.urgency ?? 0, from.id] : [most, ID_END];
+    // Where it leaves nothing out it would only mislead the planner.
+    const isEnough = least === 0 ? sql`true` : sql`${urgency} >= ${least}::int`;
+    const those = sql`incidents i where ${isOfStatus(statuses)} and ${isOf(page)} and ${isEnough}
+      and (${urgency}, i.id) < (${start}::int, ${below}::int)`;
+    const { shown, last } = await look(page, lookMaxOf(page), those, true);
+    return { ids: shown.map(({ id }) => id), ...(last ? { nextCursor: `${last.urgency}.${last.id}` } : {}) };
   }
 
   /** Open ones first; resolved ones, where they are wanted, fill the page and follow by number. */
@@ -224,6 +272,20 @@ function auditCursor(lines: readonly AuditLine[], before: AuditPlace): string {
   const line = lines.findLast(({ id }) => id > 0)?.id ?? before.line;
   const opened = lines.findLast(({ id }) => id < 0)?.id ?? -before.incident;
   return `${line}.${-opened}`;
+}
+
+/** How many are looked through for a page: as many as it shows, where all of them fit. */
+function lookMaxOf({ limit, severities, types, host, words }: IncidentPage, isOpenByNumber = false): number {
+  const isAsked = [severities, types, host, words].some((one) => one !== undefined);
+  if (!isAsked) return limit + 1;
+  const most = isOpenByNumber ? LOOK_OPEN_MAX : words || host ? LOOK_MAX.words : LOOK_MAX.columns;
+  return Math.max(limit + 1, most);
+}
+
+/** How urgent open ones of these statuses may be, the most urgent first. */
+function urgenciesOf(statuses: readonly IncidentStatus[]): number[] {
+  const all = statuses.flatMap((status) => (status === "resolved" ? [] : URGENCIES[status]));
+  return [...new Set(all)].sort((a, b) => b - a);
 }
 
 /** The cursor of a page in order of urgency; none is before all. */

@@ -101,9 +101,20 @@ export function createIngestService(deps: IngestDeps): IngestService {
   }
 }
 
-/** No id of an agent holds a NUL, and an agent's id no word: so what agents send is never taken for what the server says. */
-function uuidOf({ origin = "agent", agentId, messageId }: Parameters<IngestService["uuidOf"]>[0]): string {
-  return hashUuid(origin === "agent" ? `${agentId}\0${messageId}` : `${origin}\0${agentId}\0${messageId}`);
+/** A UUID that begins with when it was made. */
+const TIMED_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+/** Its time, of which a uuid has as much. */
+const TIME_CHARS = "00000000-0000".length;
+
+/**
+ * No id of an agent holds a NUL, and an agent's id no word: so what agents send is never taken for what the server says. With an id that
+ * begins with a time the uuid does, too: what comes together stands together in the index of all alerts. Spread over all of it, each
+ * alert would change a page of its own, to be written whole after each checkpoint: with millions of alerts half of what an alert costs.
+ */
+export function uuidOf({ origin = "agent", agentId, messageId }: Parameters<IngestService["uuidOf"]>[0]): string {
+  const hash = hashUuid(origin === "agent" ? `${agentId}\0${messageId}` : `${origin}\0${agentId}\0${messageId}`);
+  if (!TIMED_ID.test(messageId)) return hash;
+  return messageId.slice(0, TIME_CHARS).toLowerCase() + hash.slice(TIME_CHARS);
 }
 
 /** What a frame costs beside its payload: objects, strings, the closure that answers it. */

@@ -85,6 +85,34 @@ describe("work with many", () => {
     180_000,
   );
 
+  browserTest(
+    "hosts come a hundred at a time, and that none fits is said only once all of them are there",
+    async () => {
+      const { sql } = world.database.database;
+      await sql`
+      insert into agents (id, token_hash, hostname, created_at)
+      select gen_random_uuid(), 'many-' || n, 'many-' || n, now() - n * interval '1 hour' from generate_series(1, 150) n`;
+      await using opened = await world.open("/app");
+      const { page } = opened;
+      const held = Promise.withResolvers<void>();
+      const asked: string[] = [];
+      await page.route(/v1\/agents\?.*cursor=/, async (route) => {
+        asked.push(route.request().url());
+        await held.promise;
+        await route.continue();
+      });
+      await page.goto(new URL("/app/hosts?q=many-149", page.url()).href);
+      await page.getByText("Loading hosts…").waitFor();
+      await until(() => asked.length === 1, { what: "the second hundred is asked for" });
+      expect(asked[0]).toContain("limit=100");
+      expect(await page.getByText("No host fits").count()).toBe(0);
+      held.resolve();
+      await page.getByRole("link", { name: "many-149" }).waitFor();
+      await page.getByLabel("Search").fill("many-151");
+      await page.getByText("No host fits these filters").waitFor();
+    },
+  );
+
   browserTest("filters are the URL, and Back brings the former place", async () => {
     const host = await world.host("web-2");
     await host.fail(unitAlert("slow", { severity: "warning" }));

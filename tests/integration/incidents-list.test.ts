@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createAuditTrail } from "../../src/incidents/audit-store.ts";
 import { createCountStore } from "../../src/incidents/count-store.ts";
 import { createListStore } from "../../src/incidents/list-store.ts";
 import type { IncidentPage } from "../../src/incidents/model.ts";
@@ -109,3 +110,61 @@ test("a page in order of urgency reads its own part of an index, however many ar
   expect(entries).toBeLessThan(400);
   await lister.end();
 }, 180_000);
+
+/** What is rare among the 5,000 open ones of the test before. */
+const RARE: [string, Omit<IncidentPage, "limit" | "order">, string][] = [
+  ["a severity", { severities: ["info"] }, "severity = 'info'"],
+  ["a word", { words: ["needle"] }, "source = 'needle'"],
+  ["a status", { statuses: ["acknowledged"] }, "status = 'acknowledged'"],
+  ["two statuses", { statuses: ["ignored", "acknowledged"] }, "status in ('ignored', 'acknowledged')"],
+  ["a status and a word", { statuses: ["ignored"], words: ["needle"] }, "status = 'ignored' and source = 'needle'"],
+  ["a host that there is not", { host: "nowhere" }, "false"],
+];
+
+test.each(RARE)("by %s, page after page has all that fit in their order, each once", async (_, filter, condition) => {
+  const { sql } = database.database;
+  await sql`
+    update incidents set source = case when id % 997 = 0 then 'needle' else source end,
+      status = case when id % 7 = 0 then 'acknowledged' when id % 11 = 0 then 'ignored' else 'new' end
+    where status <> 'resolved' and id <> ${oldest}`;
+  const store = createListStore(sql);
+  const urgency = `case status when 'acknowledged' then 1 when 'ignored' then 0 else
+    case severity when 'critical' then 5 when 'warning' then 4 when 'info' then 2 else 3 end end`;
+  for (const [order, sorted] of [
+    ["newest", "id desc"],
+    ["urgent", `${urgency} desc, id desc`],
+  ] as const) {
+    const expected = await sql.unsafe<{ id: number }[]>(
+      `select id from incidents where status <> 'resolved' and ${condition} order by ${sorted}`,
+    );
+    const found: number[] = [];
+    for (let cursor: string | undefined, isFirst = true; isFirst || cursor !== undefined; isFirst = false) {
+      const page = await store.find({ statuses: OPEN, ...filter, order, limit: 60, cursor });
+      found.push(...page.ids);
+      cursor = page.nextCursor;
+    }
+    expect(found).toEqual(expected.map(({ id }) => id));
+  }
+});
+
+test("what is resolved is counted to a bound", async () => {
+  const { sql } = database.database;
+  const { counts } = createCountStore(sql, createListStore(sql));
+  expect((await counts({ statuses: ["resolved"] })).by_status.resolved).toBe(20_000);
+  expect((await counts({ statuses: ["resolved"], types: ["systemd"] })).by_status.resolved).toBe(2_000);
+});
+
+test("the audit trail is looked through a part at a time, and each page says where the next one begins", async () => {
+  const { sql } = database.database;
+  await sql`
+    insert into events (kind, actor) select case n when 3 then 'needle' else 'hay' end, 'system' from generate_series(1, 25000) n`;
+  const trail = createAuditTrail(sql);
+  const pages: string[][] = [];
+  for (let cursor: number | undefined; pages.length === 0 || cursor !== undefined; ) {
+    const { lines, nextCursor } = await trail.find({ who: "system", what: "needle", limit: 10, cursor });
+    pages.push(lines.map(({ kind }) => kind));
+    cursor = nextCursor;
+  }
+  expect(pages).toEqual([[], [], ["needle"]]);
+  expect(await trail.find({ limit: 10 })).toEqual({ lines: [] });
+});

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { AcceptedFrame } from "../../src/ingest/model.ts";
-import { createIngestQueue } from "../../src/ingest/service.ts";
+import { createIngestQueue, uuidOf } from "../../src/ingest/service.ts";
+import { isUuid } from "../../src/lib/uuid.ts";
 
 const AGENTS = ["00000000-0000-4000-8000-0000000000a0", "00000000-0000-4000-8000-0000000000b1"];
 const ONE_KIB = 1024;
@@ -78,5 +79,28 @@ describe("the ingest queue", () => {
     expect([queue.waiting(0), queue.frames(), queue.bytes()]).toEqual([0, 1, ONE_KIB]);
     queue.release(taken);
     expect(queue.frames()).toBe(0);
+  });
+});
+
+describe("an alert's uuid", () => {
+  const [agentId = "", otherId = ""] = AGENTS;
+  const ids = Array.from({ length: 100 }, (_, n) => Bun.randomUUIDv7("hex", Date.UTC(2026, 0, 1) + n));
+
+  test("is the same for the same message of the same agent, and another for every other", () => {
+    const all = [...ids, "7", "alert-7", crypto.randomUUID()].flatMap((messageId) => [
+      uuidOf({ agentId, messageId }),
+      uuidOf({ agentId: otherId, messageId }),
+      uuidOf({ origin: "server", agentId, messageId }),
+    ]);
+    expect(new Set(all).size).toBe(all.length);
+    expect(uuidOf({ agentId, messageId: "7" })).toBe(uuidOf({ agentId, messageId: "7" }));
+    const [messageId = ""] = ids;
+    expect(uuidOf({ agentId, messageId: messageId.toUpperCase() })).not.toBe(uuidOf({ agentId, messageId }));
+  });
+
+  test("is in order of time where the message's id is, whoever sent it", () => {
+    const uuids = ids.map((messageId, n) => uuidOf({ agentId: n % 2 === 0 ? agentId : otherId, messageId }));
+    expect(uuids.toSorted()).toEqual(uuids);
+    for (const uuid of uuids) expect(isUuid(uuid)).toBe(true);
   });
 });

@@ -115,6 +115,31 @@ describe("a list of incidents", () => {
     expect(list.waiting.value).toBe(0);
   });
 
+  test("goes on where the server has looked through a part in which nothing fits, and is empty only at the end", async () => {
+    const { list, ids, asked } = listOf([], [], [incident(1)], [], [incident(2, { status: "resolved" })], []);
+    const kinds: string[] = [];
+    list.loading.subscribe(({ kind }) => void kinds.push(`${kind} ${list.rows.peek().length}`));
+    await list.load();
+    expect({ ids: ids(), asked: asked.length, more: list.hasMore.value }).toEqual({ ids: [1], asked: 3, more: true });
+    await list.loadMore();
+    expect({ ids: ids(), asked: asked.length, more: list.hasMore.value }).toEqual({ ids: [1], asked: 6, more: false });
+    expect(kinds).not.toContain("ready 0");
+    const nothing = listOf([], [], []);
+    await nothing.list.load();
+    expect({ kind: nothing.list.loading.value.kind, asked: nothing.asked.length }).toEqual({ kind: "ready", asked: 3 });
+  });
+
+  test("that looks through part after part begins anew when it has to", async () => {
+    const { list, ids, asked } = listOf([], [], [], [incident(1)]);
+    const loaded = list.load();
+    list.apply({ kind: "reset", data: null });
+    await loaded;
+    expect({ ids: ids(), firsts: asked.filter((path) => path.startsWith("/v1/")).length }).toEqual({
+      ids: [1],
+      firsts: 2,
+    });
+  });
+
   test("folds consequences beneath their cause while that is open", async () => {
     const { list, ids, tell } = listOf([incident(1, { children: 1 }), incident(2, { parent_id: 1 })]);
     await list.load();

@@ -60,6 +60,8 @@ export function createIncidentList({ api, filter, soon }: IncidentListDeps): Inc
   let isResting = false;
   let isDue = false;
   let underWay: Promise<void> | undefined;
+  /** The first page is wanted once what is under way has come to an end. */
+  let isDueAnew = false;
 
   function draw(): void {
     if (closing.signal.aborted) return;
@@ -128,20 +130,12 @@ export function createIncidentList({ api, filter, soon }: IncidentListDeps): Inc
     return `/v1/incidents?${query}`;
   }
 
-  async function loadPage(path: string, isFirst: boolean): Promise<void> {
+  /** A page on which nothing is to be seen is no answer: the server looks through a part at a time, and what fits may come later. */
+  async function loadPages(path: string, isFirst: boolean): Promise<void> {
     try {
-      arrived.clear();
-      const page = await api.list<ShortIncident>(path, closing.signal);
-      if (isFirst) known.clear();
-      // What the stream brought meanwhile may be newer than the answer.
-      for (const row of [...page.rows, ...(isFirst ? arrived.values() : [])]) take(row);
-      next = page.next;
-      batch(() => {
-        hasMore.value = next !== undefined;
-        loading.value = { kind: "ready" };
-        if (isHeld && !isFirst) append(page.rows);
-        else drawAnew();
-      });
+      let isSeen = await loadPage(path, isFirst);
+      while (!isSeen && !isDueAnew && next !== undefined && rows.value.length < ROWS_MAX)
+        isSeen = await loadPage(next, false);
     } catch (error) {
       if (closing.signal.aborted) return;
       if (!(error instanceof ApiProblem)) throw error;
@@ -149,10 +143,33 @@ export function createIncidentList({ api, filter, soon }: IncidentListDeps): Inc
     }
   }
 
+  /** Says whether one of the page is to be seen. */
+  async function loadPage(path: string, isFirst: boolean): Promise<boolean> {
+    arrived.clear();
+    const page = await api.list<ShortIncident>(path, closing.signal);
+    if (isFirst) known.clear();
+    // What the stream brought meanwhile may be newer than the answer.
+    for (const row of [...page.rows, ...(isFirst ? arrived.values() : [])]) take(row);
+    next = page.next;
+    batch(() => {
+      hasMore.value = next !== undefined;
+      if (isHeld && !isFirst) append(page.rows);
+      else drawAnew();
+      loading.value = { kind: rows.value.length > 0 || next === undefined ? "ready" : "loading" };
+    });
+    const seen = new Set(rows.value.map(({ id }) => id));
+    return page.rows.some(({ id }) => seen.has(id));
+  }
+
   function once(path: string | undefined, isFirst: boolean): Promise<void> {
     if (path === undefined) return Promise.resolve();
-    underWay ??= loadPage(path, isFirst).finally(() => {
+    // What is under way may look through page after page of what is no longer wanted.
+    if (isFirst && underWay) isDueAnew = true;
+    underWay ??= loadPages(path, isFirst).finally(() => {
       underWay = undefined;
+      const isWanted = isDueAnew;
+      isDueAnew = false;
+      if (isWanted && !closing.signal.aborted) return once(firstPage(), true);
     });
     return underWay;
   }

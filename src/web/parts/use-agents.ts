@@ -4,7 +4,8 @@ import { useApp } from "../app-context.ts";
 import { type Api, ApiProblem } from "../data/api.ts";
 import type { Agent, News } from "../data/model.ts";
 
-const PAGE_ROWS = 500;
+/** A few screens: the first are there at once, however many hosts there are. */
+const PAGE_ROWS = 100;
 /** A heartbeat alone is no change: figures that are older are asked for anew with the next sign of life, each 15 s. */
 const FIGURES_MS_MAX = 45_000;
 /** Whoever scrolls past does not ask. */

@@ -66,13 +66,13 @@ export function HostsView() {
         </form>
       </search>
       {problem !== null && <FailedState problem={problem} what="the hosts" onRetry={() => void list.load()} />}
-      {all.length === 0 && !list.isWhole.value && problem === null && <LoadingState what="hosts" />}
+      {shown.length === 0 && !list.isWhole.value && problem === null && <LoadingState what="hosts" />}
       {list.isWhole.value && all.length === 0 && status === "" && (
         <EmptyState title="No host reports yet">
           <AddHost isFirst />
         </EmptyState>
       )}
-      {shown.length === 0 && (all.length > 0 || (list.isWhole.value && status !== "")) && (
+      {shown.length === 0 && list.isWhole.value && (all.length > 0 || status !== "") && (
         <EmptyState title="No host fits these filters">
           <p>
             <a class="button" href="/app/hosts">
