@@ -2,8 +2,9 @@
  * Commands on their way to a host: pending → sent → done | failed | rejected | expired.
  *
  * A command is a row before anything else. The node that holds the agent's socket takes it from pending to sent, commits
- * that, and only then writes it to the socket: it is never written twice, and one that was lost between the two expires.
- * Where another node holds the socket, a NOTIFY wakes that one; while a command is pending every node looks again and again.
+ * that, and only then writes it to the socket: it is never written twice, and one that was lost between the two expires. Where
+ * that is the node that was asked, the row is sent from the beginning: one commit, and the frame goes out. Where another node
+ * holds the socket, a NOTIFY wakes that one; while a command is pending every node looks again and again.
  * A result ends the command; without one it expires ttl_s + 30 s after it was sent. A result after that is kept, marked
  * late.
  */
@@ -60,24 +61,35 @@ export function createCommandService({ store, delivery, whereabouts, isShared, n
   async function exec(request: ExecRequest, signal?: AbortSignal): Promise<ExecOutcome> {
     const check = checkCommand(request.command, request.params);
     if (!check.ok) return check;
-    const asked = request.id === undefined ? undefined : await store.get(request.id);
+    const isRisky = !READ_ONLY_COMMANDS.includes(check.command);
+    const find = () => (request.id === undefined ? undefined : store.get(request.id));
+    const [asked, mayMiss] = await Promise.all([find(), isRisky && isShared(request.agentId)]);
     if (asked) return dispatch(asked, request.waitS, signal);
     const where = await whereabouts(request.agentId);
     if (where === "unknown") return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
     if (where === "offline") return { ok: false, reason: "agent_offline", message: "the agent is not connected" };
-    if (!READ_ONLY_COMMANDS.includes(check.command) && (await isShared(request.agentId)))
-      return { ok: false, reason: "token_shared", message: TOKEN_SHARED };
-    const askedMeanwhile = () => (request.id === undefined ? undefined : store.get(request.id));
-    const command = (await create(request, check.params)) ?? (await askedMeanwhile());
+    if (mayMiss) return { ok: false, reason: "token_shared", message: TOKEN_SHARED };
+    const made = await create(request, check.params);
+    if (made?.status === "sent") return followed(await write(made), request.waitS, signal);
+    const command = made ?? (await find());
     if (!command)
       return { ok: false, reason: "command_open", message: "the same command is still open for this agent" };
     return dispatch(command, request.waitS, signal);
   }
 
+  /** As sent where this node holds the socket, so that nothing is left to do before it is written to it. */
   function create(request: ExecRequest, params: Record<string, unknown>): Promise<Command | undefined> {
     const { id = crypto.randomUUID(), agentId, command, actor, incidentId = null } = request;
     const row = { id, agentId, command, params, actor, incidentId, target: commandTarget(params), ttlS: TTL_SECONDS };
-    return store.create(row, PENDING_SECONDS);
+    return delivery.holds(agentId)
+      ? store.create(row, "sent", TTL_SECONDS + RESULT_GRACE_SECONDS)
+      : store.create(row, "pending", PENDING_SECONDS);
+  }
+
+  /** Writes a command that was made as sent to its socket; the command as it is then. */
+  async function write(command: Command): Promise<Command> {
+    const lost = await writeAll([command]);
+    return (lost.length > 0 ? await store.get(command.id) : undefined) ?? command;
   }
 
   async function dispatch(command: Command, waitS: number, signal?: AbortSignal): Promise<ExecOutcome> {
@@ -90,19 +102,28 @@ export function createCommandService({ store, delivery, whereabouts, isShared, n
     if (sent === undefined || sent.status === "pending" || sent.sent_at === null) {
       return { ok: false, reason: "agent_offline", message: "the agent left before the command could be sent" };
     }
+    return followed(sent, waitS, signal);
+  }
+
+  /** With its result, where one is waited for and comes in time. */
+  async function followed(sent: Command, waitS: number, signal?: AbortSignal): Promise<ExecOutcome> {
     if (waitS === 0) return { ok: true, command: sent };
-    const finished = await waiters.until(command.id, (now) => now.status !== "sent", waitS, signal);
+    const finished = await waiters.until(sent.id, (now) => now.status !== "sent", waitS, signal);
     return { ok: true, command: finished ?? sent };
   }
 
   async function send(ids: readonly string[]): Promise<void> {
     const commands = await store.markSent(ids, RESULT_GRACE_SECONDS);
-    const lost = commands.filter((command) => !delivery.deliver(command.agent_id, frameOf(command)));
-    const idsOf = (some: readonly Command[]) => some.map(({ id }) => id);
-    if (lost.length > 0) {
-      await store.markFailed(idsOf(lost), "the agent's connection closed before the command was written");
-    }
+    await writeAll(commands);
     if (commands.length > 0) await store.tell(idsOf(commands));
+  }
+
+  /** Writes commands that are marked as sent, and ends those, which it returns, whose sockets are gone. */
+  async function writeAll(commands: readonly Command[]): Promise<Command[]> {
+    const lost = commands.filter((command) => !delivery.deliver(command.agent_id, frameOf(command)));
+    if (lost.length > 0)
+      await store.markFailed(idsOf(lost), "the agent's connection closed before the command was written");
+    return lost;
   }
 
   /** Sends what is pending for agents of this node, and ends what is over; the milliseconds until there is more to do. */
@@ -139,6 +160,8 @@ export function createCommandService({ store, delivery, whereabouts, isShared, n
 }
 
 export type Commands = ReturnType<typeof createCommandService>;
+
+const idsOf = (commands: readonly Command[]) => commands.map(({ id }) => id);
 
 function frameOf({ id, command, params, ttl_s }: Command) {
   return { type: "command", id, command, params, ttl_s } as const;

@@ -1,5 +1,6 @@
 import type { Sql, TransactionSql } from "postgres";
-import { tellChanged } from "../db/changes.ts";
+import { noticesOf, tellOfEach, tellOfEachLine } from "../db/changes.ts";
+import { allSent } from "../db/pipeline.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { ResultPayload } from "../protocol/frames.ts";
 import type { Command, CommandStatus, ExecRequest } from "./model.ts";
@@ -38,24 +39,28 @@ const columns = (query: Query) => query`
   output, error, duration_ms::float8 as duration_ms, late`;
 
 /** The SQL of commands. What people should read of them later goes to the timeline in the same transaction. */
-export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note">) {
+export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note" | "lines">) {
   return {
     /** Tells every node which commands changed; none: that one waits to be sent. */
     tell: (ids: readonly string[]) => tell(sql, ids),
 
-    /** Stores it as pending, to be taken within `pendingSeconds`; undefined when one like it is open. */
-    async create(command: NewCommand, pendingSeconds: number): Promise<Command | undefined> {
+    /**
+     * Stores it, to be taken, or answered where it is sent, within `seconds`; undefined when one like it is open. One statement, and so
+     * one commit, tells of it and keeps its line: whoever asked waits for no more than that.
+     */
+    async create(command: NewCommand, status: "pending" | "sent", seconds: number): Promise<Command | undefined> {
       const { id, agentId, incidentId, command: name, params, target, actor, ttlS } = command;
-      return (await sql.begin(async (tx) => {
-        const [row] = await tx<Command[]>`
-          insert into commands (id, agent_id, incident_id, command, params, target, actor, ttl_s, expires_at)
-          values (${id}, ${agentId}, ${incidentId}, ${name}, ${tx.json(params as never)}, ${target}, ${actor}, ${ttlS},
-            now() + make_interval(secs => ${pendingSeconds}))
-          on conflict do nothing returning ${columns(tx)}`;
-        const data = { command: name, params };
-        if (row) await writer.note(tx, [{ kind: "command", actor, agentId, incidentId, commandId: id, data }]);
-        return row;
-      })) as Command | undefined;
+      const line = sql`
+        (select 'command', actor, agent_id, incident_id, id, jsonb_build_object('command', command, 'params', params), 1 from made)`;
+      const [row] = await sql<Command[]>`
+        with made as (
+          insert into commands (id, agent_id, incident_id, command, params, target, actor, status, ttl_s, sent_at, expires_at)
+          values (${id}, ${agentId}, ${incidentId}, ${name}, ${sql.json(params as never)}, ${target}, ${actor}, ${status}, ${ttlS},
+            case when ${status}::text = 'sent' then now() end, now() + make_interval(secs => ${seconds}))
+          on conflict do nothing returning *, ${tellOfEach(sql, "commands")}),
+        noted as (${writer.lines(sql, line)} returning ${tellOfEachLine(sql)})
+        select ${columns(sql)} from made`;
+      return row;
     },
 
     /** pending → sent, for the one caller that may then write them to sockets: those that were pending still. */
@@ -65,11 +70,12 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
         where id = any(${ids as string[]}::uuid[]) and status = 'pending' returning ${columns(sql)}`;
     },
 
-    /** Ends commands that could not be sent. */
+    /** Ends commands that could not be sent, and says so to every node. */
     async markFailed(ids: readonly string[], error: string): Promise<void> {
       await sql`
         update commands set status = 'failed', error = ${error}, finished_at = now()
         where id = any(${ids as string[]}::uuid[]) and status in ('pending', 'sent')`;
+      await tell(sql, ids);
     },
 
     async get(id: string): Promise<Command | undefined> {
@@ -148,14 +154,12 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
       const news: News[] = [];
       const effects = effectsOf(results, rows, news);
       if (news.length === 0) return effects;
-      await write(tx, news);
       const notes = news.map(({ command, result: { status, exit_code = null }, isLate: late }) => {
         const { id: commandId, agentId, incidentId } = command;
         return { kind: "result", actor: "agent", agentId, incidentId, commandId, data: { status, late, exit_code } };
       });
-      await writer.note(tx, notes);
       const ids = news.map(({ command }) => command.id);
-      await tell(tx, ids);
+      await allSent([write(tx, news), writer.note(tx, notes), tell(tx, ids)]);
       return effects;
     },
   };
@@ -168,8 +172,10 @@ async function tell(query: Query, ids: readonly string[]): Promise<void> {
   const notices = Array.from({ length: Math.max(1, Math.ceil(ids.length / NOTICE_IDS_MAX)) }, (_, at) =>
     ids.slice(at * NOTICE_IDS_MAX, (at + 1) * NOTICE_IDS_MAX).join(","),
   );
-  await query`select pg_notify(${COMMANDS_CHANNEL}, notice) from unnest(${notices}::text[]) notice`;
-  await tellChanged(query, "commands", ids);
+  await query`
+    select pg_notify(channel, notice) from (
+      select ${COMMANDS_CHANNEL}::text as channel, notice from unnest(${notices}::text[]) notice
+      union all select * from ${noticesOf(query, "commands", ids)} told) all_told`;
 }
 
 /** A command as a result finds it, locked. */

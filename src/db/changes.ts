@@ -42,6 +42,16 @@ export function tellOfLines(query: Query, from: string) {
   return query`select pg_notify(${CHANGES_CHANNEL}, ${TIMELINE}) where exists (select from ${query(from)})`;
 }
 
+/** Each row that a statement changes and returns the `id` of, as a part of what it returns: for one that changes few. */
+export function tellOfEach(query: Query, what: Changed) {
+  return query`pg_notify(${CHANGES_CHANNEL}, ${`${what} `} || id::text)`;
+}
+
+/** The same for lines that a statement adds; of many in one transaction PostgreSQL tells once. */
+export function tellOfEachLine(query: Query) {
+  return query`pg_notify(${CHANGES_CHANNEL}, ${TIMELINE})`;
+}
+
 /** What a notice says; undefined for one that names no rows. */
 export function readNotice(payload: string): { what: Changed; ids: string[] } | undefined {
   const [what, ids] = payload.split(" ");

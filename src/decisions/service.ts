@@ -2,9 +2,10 @@
  * Decisions of people: pressed, carried out, and looked after until it is known whether they helped (the states stand in
  * model.ts).
  *
- * A press is a row that is due at once. Rows alone lead on: whenever a command or an incident changes, and when the next row is
- * due, every node looks. What is due is taken by one node, for a while, and carried out or verified; so is that whose command has
- * its answer, and whose problem came back or is over. Many are under way at once, so that none waits for another's host. A try that
+ * A press is a row that is due at once, and taken by the node where somebody pressed: that one carries it out after the commit. Rows
+ * alone lead on: whenever a command or an incident changes, and when the next row is due, every node looks. What is due, also since
+ * the node that took it is gone, is taken by one node, for a while, and carried out or verified; so is that whose command has its
+ * answer, and whose problem came back or is over. Many are under way at once, so that none waits for another's host. A try that
  * throws is repeated later; after the last one the person is told, and may press again.
  */
 import type { TransactionSql } from "postgres";
@@ -16,7 +17,7 @@ import type { Loop, Loops } from "../lib/loops.ts";
 import { requestOf } from "../protocol/actions.ts";
 import type { Press, PressOutcome } from "./model.ts";
 import { promiseOf } from "./outcomes.ts";
-import { createSteps, type StepDeps } from "./steps.ts";
+import { createSteps, firstCommandOf, type StepDeps } from "./steps.ts";
 import type { PressedIncident } from "./store.ts";
 
 /** Notices may be missed; then decisions are looked at after this. */
@@ -52,19 +53,21 @@ export function createDecisions(deps: DecisionDeps) {
 
   async function press(press: Press): Promise<PressOutcome> {
     const id = press.id ?? crypto.randomUUID();
-    const outcome = await sql.begin((tx) => add(tx, id, press)).catch(refusalOf);
-    loop?.wake();
-    return outcome as PressOutcome;
+    const isTaken = loop !== undefined && !stopping.signal.aborted && underWay.size < UNDER_WAY_MAX;
+    const { outcome, isAdded } = (await sql.begin((tx) => add(tx, id, press, isTaken)).catch(refusalOf)) as Added;
+    if (isAdded && isTaken) begin(id, true);
+    else loop?.wake();
+    return outcome;
   }
 
   /** First the row, then the incident, as everybody locks them: of two presses at once the second finds the first. */
-  async function add(tx: TransactionSql, id: string, press: Press): Promise<PressOutcome> {
+  async function add(tx: TransactionSql, id: string, press: Press, isTaken: boolean): Promise<Added> {
     const { incidentId, action, variant, actor, actorName, outlet } = press;
-    const isAdded = await store.add(tx, id, press);
+    const isAdded = await store.add(tx, id, press, { commandId: firstCommandOf(id, action), isTaken });
     if (isAdded) await writer.touch(tx, [incidentId]);
     const incident = await store.incident(tx, incidentId);
     if (!incident) throw new Refused("not_found", "There is no such incident.");
-    const promise = { ok: true, decisionId: id, text: promiseOf(press, incident) } as const;
+    const promise = { outcome: { ok: true, decisionId: id, text: promiseOf(press, incident) }, isAdded } as const;
     if (!isAdded && (await store.exists(tx, id))) return promise;
     const refused = notPossible(press, incident) ?? (await alreadyDecided(tx, id, press, incident));
     if (refused) throw refused;
@@ -156,6 +159,12 @@ export function createDecisions(deps: DecisionDeps) {
 
 export type Decisions = ReturnType<typeof createDecisions>;
 
+/** What became of a press, and whether there is a new decision. */
+interface Added {
+  outcome: PressOutcome;
+  isAdded: boolean;
+}
+
 /** Rolls the transaction of a press back. */
 class Refused extends Error {
   constructor(
@@ -166,8 +175,9 @@ class Refused extends Error {
   }
 }
 
-function refusalOf(error: unknown): PressOutcome {
-  if (error instanceof Refused) return { ok: false, reason: error.reason, text: error.text };
+function refusalOf(error: unknown): Added {
+  if (error instanceof Refused)
+    return { outcome: { ok: false, reason: error.reason, text: error.text }, isAdded: false };
   throw error;
 }
 

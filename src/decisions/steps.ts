@@ -4,7 +4,7 @@ import type { CommandService, ExecFailure } from "../commands/model.ts";
 import { lockAgents } from "../db/lock-keys.ts";
 import type { DecidedStatus, IncidentWriter, StatusSetting } from "../incidents/model.ts";
 import { hashUuid } from "../lib/hash.ts";
-import { requestOf } from "../protocol/actions.ts";
+import { type DecisionAction, requestOf } from "../protocol/actions.ts";
 import { LOG_LINES } from "../protocol/commands.ts";
 import { keepEnds } from "../protocol/text.ts";
 import type { SilenceService } from "../silences/model.ts";
@@ -150,7 +150,7 @@ export function createSteps({ sql, store, writer, commands, silences, announceme
 
   /** Known before there is a command: a result cannot come before it is known whose it is. */
   async function aim({ id, sends }: Watched): Promise<string> {
-    const commandId = hashUuid(`decision ${id} ${sends + 1}`);
+    const commandId = commandIdOf(id, sends + 1);
     await store.aim(id, commandId, sends + 1);
     return commandId;
   }
@@ -217,6 +217,13 @@ export function createSteps({ sql, store, writer, commands, silences, announceme
         return ended("failed", `${notDone(decision)}: the server failed at it; its log says why`);
       }),
   };
+}
+
+const commandIdOf = (id: string, sends: number) => hashUuid(`decision ${id} ${sends}`);
+
+/** The command that a new decision is to become; null where it needs no host. */
+export function firstCommandOf(id: string, action: DecisionAction): string | null {
+  return STATUS_OF[action] === undefined ? commandIdOf(id, 1) : null;
 }
 
 const statusIdOf = ({ id, checks }: Watched) => hashUuid(`decision ${id} status ${checks}`);

@@ -91,12 +91,21 @@ export interface Due {
 /** The SQL of decisions. */
 export function createDecisionStore(sql: Sql) {
   return {
-    /** A new decision, due at once; false when there is one of its id, or a restart of the incident is open already. */
-    async add(tx: TransactionSql, id: string, press: Press): Promise<boolean> {
+    /**
+     * A new decision, due at once, or taken already by whoever adds it; `commandId` is what it is to become first, null where it needs no
+     * host. False when there is one of its id, or a restart of the incident is open already.
+     */
+    async add(
+      tx: TransactionSql,
+      id: string,
+      press: Press,
+      { commandId, isTaken }: { commandId: string | null; isTaken: boolean },
+    ): Promise<boolean> {
       const { incidentId, action, variant, actor, actorName, outlet } = press;
       const added = await tx`
-        insert into decisions (id, incident_id, action, variant, actor, actor_name, outlet, due_at)
-        values (${id}, ${incidentId}, ${action}, ${variant}, ${actor}, ${actorName}, ${outlet}, now())
+        insert into decisions (id, incident_id, action, variant, actor, actor_name, outlet, command_id, sends, due_at)
+        values (${id}, ${incidentId}, ${action}, ${variant}, ${actor}, ${actorName}, ${outlet}, ${commandId},
+          ${commandId === null ? 0 : 1}, now() + make_interval(secs => ${isTaken ? CLAIM_SECONDS : 0}))
         on conflict do nothing returning id`;
       return added.count > 0;
     },

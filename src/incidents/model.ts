@@ -1,4 +1,4 @@
-import type { Sql, TransactionSql } from "postgres";
+import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import type { Decision } from "../decisions/model.ts";
 import type { FeedbackStory } from "../feedback/model.ts";
 
@@ -327,6 +327,8 @@ export interface IncidentWriter {
   wake(tx: Sql | TransactionSql): Promise<void>;
   /** Lines for timelines and the audit trail, in this order. */
   note(tx: Sql | TransactionSql, notes: readonly Note[]): Promise<void>;
+  /** The same as an insert within a statement that tells of them: a line for each of `rows` (kind, actor, agent, incident, command, data, place). */
+  lines(query: Sql | TransactionSql, rows: PendingQuery<Row[]>): PendingQuery<Row[]>;
 }
 
 /** Why an incident's status did not change. */

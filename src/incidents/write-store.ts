@@ -4,7 +4,7 @@
  * where an incident is resolved, then the incidents by id, those included that a change is shown by. So no two of them wait for
  * each other. Each change raises the incident's revision, and whoever follows incidents is woken at the commit.
  */
-import type { Sql, TransactionSql } from "postgres";
+import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import { noticesOf, tellOfLines } from "../db/changes.ts";
 import { lockAgents } from "../db/lock-keys.ts";
 import { actorName } from "../protocol/actors.ts";
@@ -152,20 +152,23 @@ async function touch(tx: TransactionSql, ids: readonly number[]): Promise<void> 
 }
 
 /** An incident that is gone takes no line: who forgot it forgot its timeline. */
+function lines(query: Sql | TransactionSql, rows: PendingQuery<Row[]>): PendingQuery<Row[]> {
+  return query`
+    insert into events (at, kind, actor, agent_id, incident_id, command_id, data)
+    select now(), n.kind, n.actor, coalesce(n.agent_id, i.agent_id), n.incident_id, n.command_id, n.data::jsonb
+    from ${rows} n (kind, actor, agent_id, incident_id, command_id, data, no)
+    left join incidents i on i.id = n.incident_id
+    where n.incident_id is null or i.id is not null order by n.no`;
+}
+
 async function note(tx: Sql | TransactionSql, notes: readonly Note[]): Promise<void> {
   if (notes.length === 0) return;
   const data = notes.map((one) => (one.data == null ? null : JSON.stringify(one.data)));
-  await tx`
-    with noted as (
-    insert into events (at, kind, actor, agent_id, incident_id, command_id, data)
-    select now(), n.kind, n.actor, coalesce(n.agent_id, i.agent_id), n.incident_id, n.command_id, n.data::jsonb
-    from unnest(${notes.map(({ kind }) => kind)}::text[], ${notes.map(({ actor }) => actor)}::text[],
+  const rows = tx`
+    unnest(${notes.map(({ kind }) => kind)}::text[], ${notes.map(({ actor }) => actor)}::text[],
       ${notes.map((one) => one.agentId ?? null)}::uuid[], ${notes.map((one) => one.incidentId ?? null)}::int[],
-      ${notes.map((one) => one.commandId ?? null)}::uuid[], ${data}::text[])
-      with ordinality n (kind, actor, agent_id, incident_id, command_id, data, no)
-    left join incidents i on i.id = n.incident_id
-    where n.incident_id is null or i.id is not null order by n.no returning id)
-    ${tellOfLines(tx, "noted")}`;
+      ${notes.map((one) => one.commandId ?? null)}::uuid[], ${data}::text[]) with ordinality`;
+  await tx`with noted as (${lines(tx, rows)} returning id) ${tellOfLines(tx, "noted")}`;
 }
 
 /** Of several settings of one incident the first counts. */
@@ -200,5 +203,5 @@ async function setStatus(tx: TransactionSql, settings: readonly StatusSetting[])
 /** Makes the writer. */
 export function createIncidentWriter(): IncidentWriter {
   const hold = async (tx: TransactionSql, ids: readonly number[]) => void (await lockIncidents(tx, ids, ids));
-  return { explain, unask, link, attach, setStatus, hold, touch, wake: wakeFollowers, note };
+  return { explain, unask, link, attach, setStatus, hold, touch, wake: wakeFollowers, note, lines };
 }

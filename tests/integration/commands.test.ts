@@ -97,6 +97,7 @@ describe("a command", () => {
     agent.answer("r", { command_id: first.body.command_id, status: "done" });
     await agent.answered("r");
     expect((await agent.exec("restart_service", { service: "nginx" })).status).toBe(200);
+    await agent.socket.frame(4);
     expect(agent.socket.frames.filter((frame) => frame.type === "command")).toHaveLength(3);
   });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createCommandService } from "../../src/commands/service.ts";
 import { createCommandStore } from "../../src/commands/store.ts";
-import { createDecisions } from "../../src/decisions/service.ts";
+import { createDecisions, type DecisionDeps } from "../../src/decisions/service.ts";
 import { createDecisionStore } from "../../src/decisions/store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
@@ -9,6 +9,7 @@ import { createLoops } from "../../src/lib/loops.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { until } from "../support/until.ts";
 
 let database: TestDatabase;
 
@@ -39,7 +40,7 @@ async function nodesOf() {
   });
   const nothing = async () => undefined;
 
-  function node(dying?: "before" | "after") {
+  function node(dying?: "before" | "after", more: Partial<DecisionDeps> = {}) {
     return createDecisions({
       sql,
       store: createDecisionStore(sql),
@@ -59,6 +60,7 @@ async function nodesOf() {
       loops,
       clock,
       log: quiet,
+      ...more,
     });
   }
 
@@ -98,6 +100,22 @@ describe("a decision", () => {
     await node().look();
     const rows = await database.database.sql`select id from commands where incident_id = ${incidentId}`;
     expect(rows.map(({ id }) => id)).toEqual(sent);
+  });
+
+  test("is carried out by the node where somebody pressed without a look, and is another's only when its time is over", async () => {
+    const { node, press, sent, incidentId, state } = await nodesOf();
+    const { sql } = database.database;
+    const resting = { start: () => ({ wake: () => undefined, stop: async () => undefined }) };
+    const pressing = node(undefined, { loops: { ...createLoops(createSystemClock(), quiet), ...resting } });
+    pressing.start();
+    await press(pressing);
+    const [row] =
+      await sql`select due_at > now() + interval '5 s' as taken from decisions where incident_id = ${incidentId}`;
+    await node().look();
+    await until(async () => (await state())?.state === "sent", { what: "the command is out" });
+    expect(row?.taken).toBe(true);
+    expect(sent).toHaveLength(1);
+    await pressing.stop();
   });
 
   test.each(["before", "after"] as const)("whose node dies %s the command is sent is one command", async (moment) => {

@@ -23,7 +23,10 @@ afterAll(async () => {
 
 async function failing(alert: Record<string, unknown> = {}) {
   const host = await DecidedHost.start(server);
-  return { host, incident: await host.incident(server, alert) };
+  const incident = await host.incident(server, alert);
+  const isExplained = async () => (await server.api(`/v1/incidents/${incident}`)).body.status === "analyzed";
+  await until(isExplained, { what: `incident ${incident} is explained` });
+  return { host, incident };
 }
 
 /** Restarted, and carried out. */
