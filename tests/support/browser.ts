@@ -6,7 +6,7 @@ import { atEnd } from "./at-end.ts";
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
 /** A busy machine paints late. */
-const STEP_LIMIT_MS = 30_000;
+const STEP_LIMIT_MS = 90_000;
 
 /** What Chromium says of a header of ours on plain http, where it does without. */
 const PLAIN_HTTP = "The Cross-Origin-Opener-Policy header has been ignored";
