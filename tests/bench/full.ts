@@ -8,13 +8,13 @@ import { startEmbedded } from "../../src/db/embedded/embedded.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { createRetentionStore, forgetOld } from "../../src/incidents/ageing-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { errorMessage } from "../../src/lib/errors.ts";
 import { type RunningExecutable, startExecutable } from "../support/executable.ts";
 import { quiet } from "../support/log.ts";
 import { cpuSeconds } from "../support/processes.ts";
 import { type Ingested, ingest, type Taking } from "./full-ingest.ts";
 import { type Asked, routesOf, type Timed, timeRoutes } from "./full-routes.ts";
 import { DAYS, type Fullness, seed } from "./full-seed.ts";
+import { runBench } from "./program.ts";
 import { median } from "./report.ts";
 
 const USAGE = `Fills a database, and shows what the dashboard's lists, alerts, forgetting and a restart take then.
@@ -228,17 +228,4 @@ function complain(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-const interruption = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => interruption.abort(new Error("interrupted")));
-const options = readOptions();
-if (options === undefined) {
-  complain(USAGE);
-  process.exit(64);
-}
-try {
-  await run(options, interruption.signal);
-} catch (error) {
-  complain(errorMessage(error));
-  process.exitCode = 1;
-}
-process.exit();
+await runBench(USAGE, readOptions, run);

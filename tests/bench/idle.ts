@@ -2,10 +2,10 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { errorMessage } from "../../src/lib/errors.ts";
 import { buildExecutable } from "../support/executable.ts";
 import { connectAgents } from "./idle-agents.ts";
 import { type OpsPilot, type Spent, type Subject, startOpsPilot, startPeers } from "./idle-subjects.ts";
+import { runBench } from "./program.ts";
 
 const USAGE = `Shows what a server costs while nothing happens: OpsPilot with its own PostgreSQL and one agent connected.
 usage: bun run bench:idle [options]
@@ -168,17 +168,4 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-const interruption = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => interruption.abort(new Error("interrupted")));
-const options = readOptions();
-if (options === undefined) {
-  process.stderr.write(`${USAGE}\n`);
-  process.exit(2);
-}
-try {
-  await run(options, interruption.signal);
-} catch (error) {
-  process.stderr.write(`${errorMessage(error)}\n`);
-  process.exitCode = 1;
-}
-process.exit();
+await runBench(USAGE, readOptions, run);

@@ -6,6 +6,8 @@ import { CollectorBench } from "../support/collectors.ts";
 import { FakeSystemd, recordedEntries } from "../support/fake-systemd.ts";
 import { until } from "../support/until.ts";
 
+const JOURNAL_DELAY_MS = 600;
+
 const UNIT = "shop.service";
 const [FIRST, SECOND] = ["a".repeat(32), "b".repeat(32)] as const;
 const failedRun = (run: string) => ({
@@ -82,7 +84,8 @@ describe("the log of a unit that fails", () => {
     systemd.writeAs(UNIT, "the first words", FIRST);
     systemd.lagMs = 100;
     systemd.say(UNIT, FIRST, "exited", "failed");
-    await Bun.sleep(600);
+    // The stand-in's own delay, after which nothing else shows: so much later the journal has what was written last.
+    await Bun.sleep(JOURNAL_DELAY_MS);
     systemd.writeAs(UNIT, "the last words", FIRST);
     expect(texts((await bench.alert(0)).logs).at(-1)).toBe("the last words");
   });

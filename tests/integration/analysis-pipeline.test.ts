@@ -199,9 +199,11 @@ describe("a model", () => {
 
   test("with one slot answers twelve incidents, one after another", async () => {
     await start({ AI_TIMEOUT: "1s" });
+    // How long the model itself takes for one: three are within the time limit, twelve are not.
+    const answerMs = 300;
     let line: Promise<unknown> = Promise.resolve();
     model.behave(async (request, signal) => {
-      const work = line.then(() => (signal.aborted ? undefined : Bun.sleep(300)));
+      const work = line.then(() => (signal.aborted ? undefined : Bun.sleep(answerMs)));
       line = work;
       await work;
       return says(JSON.stringify(GOOD_ANSWER))(request, signal);

@@ -24,9 +24,10 @@ const SIZES = [
 /** A page at 200 % on a small desktop, and the narrowest phone. */
 const NARROW = [640, 320] as const;
 
-/** A page that shows one scene after the other, each as if it were the first: a new browser for each would take longer than looking. */
+/** What `openEye` opens. */
 export type Eye = Awaited<ReturnType<typeof openEye>>;
 
+/** A page that shows one scene after the other, each as if it were the first: a new browser for each would take longer than looking. */
 export async function openEye(viewport: { width: number; height: number } = DESKTOP) {
   const opened = await openPage("about:blank", { viewport, reducedMotion: "reduce" });
   const { page, problems } = opened;
@@ -80,7 +81,7 @@ export async function checkLooks(page: Page, name: string): Promise<void> {
   }
 }
 
-/** And waits for two frames: the page is told in the first, and shows in the second what it makes of it. */
+/** Gives the page another size, and waits for two frames: it is told in the first, and shows in the second what it makes of it. */
 async function resize(page: Page, size: { width: number; height: number }): Promise<void> {
   await page.setViewportSize(size);
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
