@@ -1,11 +1,10 @@
 import type { TransactionSql } from "postgres";
-import type { Evidence, Explanation, HeuristicAnswer } from "./model.ts";
+import type { Explanation, HeuristicAnswer } from "./model.ts";
 import { fromHeuristics } from "./model.ts";
 import type { AnalysisDeps } from "./service.ts";
 import type { ExplainableIncident } from "./store.ts";
 
-interface AnswersDeps extends Pick<AnalysisDeps, "sql" | "writer" | "explained"> {
-  heuristics: (evidence: Evidence) => HeuristicAnswer;
+interface AnswersDeps extends Pick<AnalysisDeps, "sql" | "writer" | "explained" | "heuristics"> {
   isConfigured: boolean;
 }
 
@@ -15,7 +14,7 @@ export function createAnswers({ sql, writer, explained, heuristics, isConfigured
     /** Anew on request: the rules may be newer than the answer. Somebody may ask before the first explanation stands. */
     async ensureHeuristics(incident: ExplainableIncident, anew: boolean): Promise<HeuristicAnswer> {
       if (incident.analysis && !anew) return incident.analysis.heuristic;
-      const answer = heuristics(incident);
+      const answer = await heuristics.explain(incident);
       const unasked = isConfigured ? null : { outcome: "no_key", why: "no model is set up (OPENROUTER_KEY)" };
       const explanation = fromHeuristics(answer, unasked, 0);
       const isFirst = incident.analysis === null;

@@ -2,7 +2,8 @@ import type { TransactionSql } from "postgres";
 import type { ExplainedIncident } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
-import { type Evidence, fromHeuristics, type HeuristicAnswer, type Unasked } from "./model.ts";
+import { HeuristicsError, type HeuristicsThread } from "./heuristics-thread.ts";
+import { fromHeuristics, type HeuristicAnswer, type Unasked } from "./model.ts";
 import type { AnalysisDeps } from "./service.ts";
 import type { ExplainableIncident } from "./store.ts";
 
@@ -13,7 +14,7 @@ const WRITE_CHUNK = 250;
 
 interface ExplainDeps
   extends Omit<AnalysisDeps, "options" | "publicUrl" | "sendInvestigate" | "keepReply" | "commands" | "figures"> {
-  heuristics: (evidence: Evidence) => HeuristicAnswer;
+  heuristics: Pick<HeuristicsThread, "explain">;
   /** Why no model is asked by itself, or null when one is. */
   unasked: Unasked | null;
   /** Whether a model looks into it by itself, in place of being asked once. */
@@ -33,18 +34,19 @@ export function createExplainer(deps: ExplainDeps) {
   // One pace for all jobs, which are run one after the other.
   const pace = createPace(clock, deps.isBusy);
 
-  function explainOne(incident: ExplainableIncident): Explained {
+  async function explainOne(incident: ExplainableIncident): Promise<Explained> {
     const startedMs = clock.monotonicMs();
-    const answer = tryHeuristics(incident);
+    const answer = await tryHeuristics(incident);
     deps.metrics.explained.inc({ category: answer.category });
     const explanation = fromHeuristics(answer, deps.unasked, clock.monotonicMs() - startedMs);
     return { id: incident.id, ...explanation, isLookedInto: deps.isLookedInto(answer) };
   }
 
-  function tryHeuristics(incident: ExplainableIncident): HeuristicAnswer {
+  async function tryHeuristics(incident: ExplainableIncident): Promise<HeuristicAnswer> {
     try {
-      return deps.heuristics(incident);
+      return await deps.heuristics.explain(incident);
     } catch (error) {
+      if (error instanceof HeuristicsError && error.reason === "stopped") throw error;
       deps.log.error({ error, incident: incident.id }, "the heuristics failed on an incident");
       return stumbled(incident, errorMessage(error));
     }
@@ -55,7 +57,7 @@ export function createExplainer(deps: ExplainDeps) {
     const explained: Explained[] = [];
     for (let at = 0; at < ids.length; at += READ_CHUNK) {
       for (const incident of await store.find(ids.slice(at, at + READ_CHUNK))) {
-        explained.push(explainOne(incident));
+        explained.push(await explainOne(incident));
         await pace.rest(signal);
       }
     }

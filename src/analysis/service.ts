@@ -11,7 +11,7 @@ import { createAnswers } from "./answers.ts";
 import { createAsker } from "./ask.ts";
 import { createCalls } from "./calls.ts";
 import { createExplainer } from "./explain.ts";
-import { createHeuristics } from "./heuristics.ts";
+import type { HeuristicsThread } from "./heuristics-thread.ts";
 import { createInvestigations } from "./investigation/service.ts";
 import { createInvestigationStore } from "./investigation/store.ts";
 import type { AnalysisService, Category } from "./model.ts";
@@ -35,6 +35,7 @@ export interface AnalysisDeps {
   store: AnalysisStore;
   sql: Sql;
   writer: Pick<IncidentWriter, "explain" | "unask" | "note">;
+  heuristics: Pick<HeuristicsThread, "explain">;
   options: AnalysisOptions;
   publicUrl: string | null;
   /** By which the model is asked. */
@@ -62,18 +63,16 @@ export interface AnalysisDeps {
 /** All of this node that is about explaining: the two steps of the pipeline, and the API's side. */
 export function createAnalysis(deps: AnalysisDeps) {
   const { store, sql, writer, options, sendAsk } = deps;
-  const heuristics = createHeuristics();
   const slots = createSlots({ ...deps, ...options });
   const client = createModelClient({ ...deps, ...options, apiKey: options.key, isCrowded: slots.isCrowded });
   const calls = createCalls({ ...deps, client });
-  const answers = createAnswers({ ...deps, heuristics, isConfigured: client.isConfigured });
+  const answers = createAnswers({ ...deps, isConfigured: client.isConfigured });
   const asker = createAsker({ ...deps, client, slots, calls, answers });
   const investigationStore = createInvestigationStore(sql);
   const shared = { ...deps, client, slots, calls, answers };
   const investigations = createInvestigations({ ...shared, incidents: store, store: investigationStore });
   const explainer = createExplainer({
     ...deps,
-    heuristics,
     unasked: unaskedOf(options, client.isConfigured),
     isLookedInto: ({ category }) => client.isConfigured && looksByItself(options.investigate, category),
     investigate: investigations.begin,

@@ -61,9 +61,8 @@ export function createCommandService({ store, delivery, whereabouts, isShared, n
   async function exec(request: ExecRequest, signal?: AbortSignal): Promise<ExecOutcome> {
     const check = checkCommand(request.command, request.params);
     if (!check.ok) return check;
-    const isRisky = !READ_ONLY_COMMANDS.includes(check.command);
     const find = () => (request.id === undefined ? undefined : store.get(request.id));
-    const [asked, mayMiss] = await Promise.all([find(), isRisky && isShared(request.agentId)]);
+    const [asked, mayMiss] = await Promise.all([find(), isRisky(check.command) && isShared(request.agentId)]);
     if (asked) return dispatch(asked, request.waitS, signal);
     const where = await whereabouts(request.agentId);
     if (where === "unknown") return { ok: false, reason: "agent_not_found", message: "there is no such agent" };
@@ -81,9 +80,10 @@ export function createCommandService({ store, delivery, whereabouts, isShared, n
   function create(request: ExecRequest, params: Record<string, unknown>): Promise<Command | undefined> {
     const { id = crypto.randomUUID(), agentId, command, actor, incidentId = null } = request;
     const row = { id, agentId, command, params, actor, incidentId, target: commandTarget(params), ttlS: TTL_SECONDS };
+    const changesNothing = !isRisky(command);
     return delivery.holds(agentId)
-      ? store.create(row, "sent", TTL_SECONDS + RESULT_GRACE_SECONDS)
-      : store.create(row, "pending", PENDING_SECONDS);
+      ? store.create(row, { status: "sent", seconds: TTL_SECONDS + RESULT_GRACE_SECONDS, changesNothing })
+      : store.create(row, { status: "pending", seconds: PENDING_SECONDS, changesNothing });
   }
 
   /** Writes a command that was made as sent to its socket; the command as it is then. */
@@ -160,6 +160,8 @@ export function createCommandService({ store, delivery, whereabouts, isShared, n
 }
 
 export type Commands = ReturnType<typeof createCommandService>;
+
+const isRisky = (command: string) => !(READ_ONLY_COMMANDS as readonly string[]).includes(command);
 
 const idsOf = (commands: readonly Command[]) => commands.map(({ id }) => id);
 

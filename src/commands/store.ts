@@ -46,12 +46,19 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
 
     /**
      * Stores it, to be taken, or answered where it is sent, within `seconds`; undefined when one like it is open. One statement, and so
-     * one commit, tells of it and keeps its line: whoever asked waits for no more than that.
+     * one commit, tells of it and keeps its line: whoever asked waits for no more than that, and for what changes nothing on the host not
+     * even until it is on the disk: a database that crashes within the next half second forgets that it was asked.
      */
-    async create(command: NewCommand, status: "pending" | "sent", seconds: number): Promise<Command | undefined> {
+    async create(
+      command: NewCommand,
+      { status, seconds, changesNothing }: { status: "pending" | "sent"; seconds: number; changesNothing: boolean },
+    ): Promise<Command | undefined> {
       const { id, agentId, incidentId, command: name, params, target, actor, ttlS } = command;
       const line = sql`
         (select 'command', actor, agent_id, incident_id, id, jsonb_build_object('command', command, 'params', params), 1 from made)`;
+      const unflushed = changesNothing
+        ? sql`cross join (select set_config('synchronous_commit', 'off', true)) unflushed`
+        : sql``;
       const [row] = await sql<Command[]>`
         with made as (
           insert into commands (id, agent_id, incident_id, command, params, target, actor, status, ttl_s, sent_at, expires_at)
@@ -59,7 +66,7 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
             case when ${status}::text = 'sent' then now() end, now() + make_interval(secs => ${seconds}))
           on conflict do nothing returning *, ${tellOfEach(sql, "commands")}),
         noted as (${writer.lines(sql, line)} returning ${tellOfEachLine(sql)})
-        select ${columns(sql)} from made`;
+        select ${columns(sql)} from made ${unflushed}`;
       return row;
     },
 

@@ -12,7 +12,8 @@
  *   late      a firing alert that occurred before a resolution of its agent, type and source, but arrives after it,
  *             becomes a row of the resolved incident and changes nothing.
  *
- * Alerts are taken in the order in which they came; all comparisons are by `occurredAt`. A repeat (a UUID that is stored,
+ * Alerts are taken in the order in which they came; all comparisons are by `occurredAt`, but for what the server says itself: its end
+ * of something comes after its beginning, whichever seems older by two nodes' clocks. A repeat (a UUID that is stored,
  * or stood earlier in the batch) has no effect.
  */
 import type { Severity } from "../protocol/frames.ts";
@@ -208,7 +209,7 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   function fire(alert: IncomingAlert): void {
     const resolution = resolutions.get(subjectOf(alert));
     const current = open.get(alert.fingerprint);
-    if (resolution && alert.occurredAt < resolution.occurredAt) fireLate(alert, resolution);
+    if (resolution && isFromAgent(alert) && alert.occurredAt < resolution.occurredAt) fireLate(alert, resolution);
     else if (current && alert.occurredAt < current.row.lastSeenAt + windowMs) join(alert, current);
     else fireNew(alert, current);
   }
@@ -225,7 +226,7 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   /** The server damps what it says itself. */
   function markFlapping(alert: IncomingAlert, incident: Live): void {
     const before = closed.get(alert.fingerprint) ?? ended.get(alert.fingerprint);
-    if (before === undefined || alert.origin === "server" || alert.occurredAt > before.openedAt + windowMs) return;
+    if (before === undefined || !isFromAgent(alert) || alert.occurredAt > before.openedAt + windowMs) return;
     incident.isFlapping = true;
     plan.events.push({ incident: incident.ref, kind: "flapping", agentId: alert.agentId, at: alert.occurredAt });
   }
@@ -272,13 +273,13 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   function resolve(alert: IncomingAlert): void {
     const subject = subjectOf(alert);
     const closing = [...open.values()].filter(
-      (live) => live.subject === subject && live.row.lastSeenAt <= alert.occurredAt,
+      (live) => live.subject === subject && !(isFromAgent(alert) && live.row.lastSeenAt > alert.occurredAt),
     );
     for (const live of closing) {
       // Its message says that it is well for now.
       touch(live);
       if (live.isFlapping) continue;
-      close(live, alert.occurredAt, RESOLVED_BY_AGENT, "resolved");
+      close(live, Math.max(alert.occurredAt, live.row.lastSeenAt), RESOLVED_BY_AGENT, "resolved");
       open.delete(live.fingerprint);
       closed.set(live.fingerprint, live);
     }
@@ -302,6 +303,10 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   }
 
   return { isNew, fire, resolve, plan: () => ({ ...plan, changed: [...changed.values()] }) };
+}
+
+function isFromAgent({ origin }: IncomingAlert): boolean {
+  return origin === "agent";
 }
 
 function attach(resolution: Resolution, fingerprint: string, incident: IncidentRef): void {

@@ -22,6 +22,13 @@ export async function openBatch(tx: TransactionSql, agentIds: readonly string[])
   return row.now;
 }
 
+/** The database's clock, Unix milliseconds. */
+export async function readClock(tx: TransactionSql): Promise<number> {
+  const [row] = await tx<{ now: number }[]>`select extract(epoch from clock_timestamp())::float8 * 1000 as now`;
+  if (!row) throw new Error("the database did not tell its clock");
+  return row.now;
+}
+
 /** Keeps a frame whole that a fault of our own kept from being stored; one that comes again is kept once. */
 export async function insertQuarantined(sql: Sql, frame: AcceptedFrame, error: unknown): Promise<void> {
   const { uuid, agentId, messageId, kind } = frame;

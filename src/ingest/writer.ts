@@ -4,7 +4,7 @@ import { allSent } from "../db/pipeline.ts";
 import { backoffMs, type Clock, DeadlineError, withDeadline } from "../lib/clock.ts";
 import { assert, errorCode, errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { insertQuarantined, openBatch } from "./batch-store.ts";
+import { insertQuarantined, openBatch, readClock } from "./batch-store.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import type {
   AcceptedAlert,
@@ -73,12 +73,19 @@ export function createBatchWriter(deps: WriterDeps) {
     return inTime(async () => {
       await deps.before(agentIds);
       return (await using.begin(async (tx) => {
-        const opening = openBatch(tx, agentIds).then((nowMs) => databaseClock.observe(nowMs, clock.monotonicMs()));
+        const opening = observed(() => openBatch(tx, agentIds));
         if (!databaseClock.isFresh(clock.monotonicMs())) await opening;
+        for (let look = 0; look < CLOCK_LOOKS_MAX && databaseClock.isVague(); look++)
+          await observed(() => readClock(tx));
         const [, outcomes] = await allSent([opening, record(tx, frames)]);
         return outcomes;
       })) as IngestOutcome[];
     });
+  }
+
+  async function observed(look: () => Promise<number>): Promise<void> {
+    const askedMs = clock.monotonicMs();
+    databaseClock.observe(await look(), askedMs, clock.monotonicMs());
   }
 
   /** Sent behind what takes the locks, so that it finds what the batch before has written. */
@@ -208,6 +215,10 @@ function codeOf(error: unknown): string {
   return sqlStateOf(error) ?? errorCode(error, "internal");
 }
 
+/** An answer takes longer than this while all is slow; then the next one may tell more. */
+const VAGUE_MS = 50;
+/** How often the clock alone is asked for then. */
+const CLOCK_LOOKS_MAX = 3;
 /** So long an observation is good for what is sent before the next one is answered. */
 const FRESH_MS = 1_000;
 /** Further behind than this, the database's clock was set back, and is followed. */
@@ -217,18 +228,24 @@ const SET_BACK_MS = 1_000;
  * Times of this process on the database's clock. Keeps one offset between the clocks, so that what came later is never
  * dated earlier: measuring anew for each batch would shake times by the moment that an answer takes, and a recovery
  * report could seem older than the alert before it. An answer that took long makes the offset too small, never too
- * large, so the largest seen is the best.
+ * large, so the largest seen is the best; as long as none has come quickly it may be too small by much, and a recovery after
+ * a restart seem older than the alert before it.
  */
 export function createDatabaseClock() {
   let offsetMs = Number.NEGATIVE_INFINITY;
   let observedMs = Number.NEGATIVE_INFINITY;
+  let mostMs = Number.POSITIVE_INFINITY;
   return {
-    /** The database said `nowMs` (Unix milliseconds) a moment before the monotonic clock showed `monotonicMs`. */
-    observe(nowMs: number, monotonicMs: number): void {
-      observedMs = monotonicMs;
-      const seenMs = nowMs - monotonicMs;
-      if (seenMs > offsetMs || seenMs < offsetMs - SET_BACK_MS) offsetMs = seenMs;
+    /** The database said `nowMs` (Unix milliseconds) while the monotonic clock went from `askedMs` to `answeredMs`. */
+    observe(nowMs: number, askedMs: number, answeredMs: number): void {
+      observedMs = answeredMs;
+      const seenMs = nowMs - answeredMs;
+      const isSetBack = seenMs < offsetMs - SET_BACK_MS;
+      if (seenMs > offsetMs || isSetBack) offsetMs = seenMs;
+      mostMs = isSetBack ? nowMs - askedMs : Math.min(mostMs, nowMs - askedMs);
     },
+    /** Whether all answers were so slow that the offset may be too small by much. */
+    isVague: () => mostMs - offsetMs > VAGUE_MS,
     /** Whether the database's clock was looked at a moment ago. */
     isFresh: (monotonicMs: number) => monotonicMs - observedMs < FRESH_MS,
     /** When, by the database's clock, the monotonic clock showed `monotonicMs`. */

@@ -18,8 +18,11 @@ import { executeSql, findDue, findLeftOver, type JobTables, lockRetiredQueues } 
 
 /** pg-boss has a pool of its own driver; our own SQL does not go over it. */
 const CONNECTIONS_MAX = 4;
-/** One connection is kept at hand: to make one takes longer than to start a job. */
-const POOL = { min: 1 };
+/**
+ * While there are jobs one connection is kept at hand: to make one takes longer than to start a job. It is made anew each minute: the first
+ * has seen all tables come to be, and keeps 10 MiB of what it knows of them.
+ */
+const POOL = { min: 1, maxLifetimeSeconds: 60 };
 /** A dead process's jobs are found this fast: its heartbeats stop. */
 const HEARTBEAT_SECONDS = 10;
 /** Longest rest between two looks: as long as a heartbeat, so that a job that starts is seen before it can be lost. */

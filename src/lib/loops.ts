@@ -1,4 +1,4 @@
-import { backoffMs, type Clock } from "./clock.ts";
+import { backoffMs, type Clock, endsWithin } from "./clock.ts";
 import { errorMessage } from "./errors.ts";
 import type { Log } from "./log.ts";
 
@@ -32,6 +32,8 @@ export interface Loop extends Running {
 }
 
 const TURN_LIMIT_MS = 15_000;
+/** Longest wait of a turn that comes by itself for the one before it. */
+const LINE_LIMIT_MS = 100;
 const SHARED_TURN_MS = 5_000;
 const RETRY = { minMs: 200, maxMs: 15_000 };
 
@@ -44,6 +46,7 @@ export function untilSharedTurn(nowMs: number, ms: number): number {
 export function createLoops(clock: Clock, log: Log) {
   const turns = new Map<object, { name: string; lateAtMs: number }>();
   const halting = new AbortController();
+  const waitInLine = createLine(clock);
 
   /** Runs one turn, and says so when it is late and when it has come to its end after all. */
   async function runTurn(options: LoopOptions, signal: AbortSignal): Promise<number | undefined> {
@@ -63,7 +66,7 @@ export function createLoops(clock: Clock, log: Log) {
   }
 
   return {
-    start: (options: LoopOptions) => startLoop(options, { clock, log, runTurn, halted: halting.signal }),
+    start: (options: LoopOptions) => startLoop(options, { clock, log, runTurn, waitInLine, halted: halting.signal }),
     /** Tells all of them to come to an end, without waiting for it: each is waited for by its owner's `stop`. */
     halt: (): void => halting.abort(),
     /** Names of those whose turn takes too long now. */
@@ -77,14 +80,34 @@ export function createLoops(clock: Clock, log: Log) {
 
 export type Loops = ReturnType<typeof createLoops>;
 
+/**
+ * Turns that come by themselves come together, and stand in line: each begins when the one before it is over, so that at rest one
+ * connection to the database is enough for all. A turn that takes long holds the next up for a moment only.
+ */
+function createLine(clock: Clock) {
+  let last: Promise<void> | undefined;
+  return async (signal: AbortSignal): Promise<() => void> => {
+    const before = last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    last = promise;
+    if (before !== undefined) await endsWithin(clock, LINE_LIMIT_MS, before, signal);
+    return () => {
+      if (last === promise) last = undefined;
+      resolve();
+    };
+  };
+}
+
 interface LoopDeps {
+  /** Waits for the turn before, and resolves with what is to be called when one's own is over. */
+  waitInLine: (signal: AbortSignal) => Promise<() => void>;
   clock: Clock;
   log: Log;
   runTurn: (options: LoopOptions, signal: AbortSignal) => Promise<number | undefined>;
   halted: AbortSignal;
 }
 
-function startLoop(options: LoopOptions, { clock, log, runTurn, halted }: LoopDeps): Loop {
+function startLoop(options: LoopOptions, { clock, log, runTurn, waitInLine, halted }: LoopDeps): Loop {
   const { everyMs, retryMsMax = RETRY.maxMs, restMs = 0, restsFirst = false } = options;
   const stopping = new AbortController();
   const signal = AbortSignal.any([stopping.signal, halted]);
@@ -122,9 +145,14 @@ function startLoop(options: LoopOptions, { clock, log, runTurn, halted }: LoopDe
 
   async function run(): Promise<void> {
     if (restsFirst) await clock.sleep(everyMs, AbortSignal.any([signal, waking.signal]));
+    let isWoken = true;
     while (!signal.aborted) {
+      const isOver = isWoken ? undefined : await waitInLine(signal);
       waking = new AbortController();
-      await rest(await turnOnce());
+      const restMs = await turnOnce();
+      isOver?.();
+      await rest(restMs);
+      isWoken = waking.signal.aborted;
     }
   }
 

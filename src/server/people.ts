@@ -1,4 +1,5 @@
 import type { TransactionSql } from "postgres";
+import { createHeuristicsThread } from "../analysis/heuristics-thread.ts";
 import { CATEGORIES } from "../analysis/model.ts";
 import { redact } from "../analysis/redact.ts";
 import { createAnalysis, createAnalysisMetrics, mayInvestigate } from "../analysis/service.ts";
@@ -30,6 +31,7 @@ import { createWebhookNotifier } from "../webhook/notifier.ts";
 import type { ServerParts } from "./agents.ts";
 
 /** Parts of the whole stop; see server.ts. */
+const HEURISTICS_STOP_MS = 1_000;
 const JOBS_STOP_MS = 3_000;
 const FOLLOWERS_STOP_MS = 6_000;
 
@@ -76,9 +78,11 @@ export function createPeopleSide(deps: PeopleDeps) {
 
   const analysisMetrics = createAnalysisMetrics(registry);
   const analysisStore = createAnalysisStore(sql, feedbackStore);
+  const heuristics = createHeuristicsThread(log);
   const analysis = createAnalysis({
     ...deps,
     store: analysisStore,
+    heuristics,
     sql,
     options: config.ai,
     fetch: createFetch(via),
@@ -112,6 +116,7 @@ export function createPeopleSide(deps: PeopleDeps) {
   const asked = { announcements, decisions, feedback, categories, analysis: analysis.service, sql };
   const receiver = slack.receiver({ ...deps, ...asked });
 
+  cleanups.add("heuristics", heuristics.stop, HEURISTICS_STOP_MS);
   cleanups.add("jobs", jobs.stop, JOBS_STOP_MS);
   cleanups.add("outlets, decisions and silences", stopFollowers, FOLLOWERS_STOP_MS);
   let stopping: Promise<unknown> | undefined;

@@ -10,6 +10,12 @@ const WARM_UP_MS = 1_000;
 /** How often it is looked how fast it is: a dip shows. */
 const TICK_MS = 500;
 const LOG_CHARS = 500;
+const PACE_MS = 10;
+
+interface Sender {
+  send(): void;
+  close(): void;
+}
 
 /** Who takes alerts, and what it and its database have taken so far of a processor, and written to the log. */
 export interface Taking {
@@ -27,14 +33,20 @@ export interface Ingested {
   readonly walBytes: number;
 }
 
-/** Sends alerts as fast as they are acknowledged, for so many seconds. */
-export async function ingest(server: Taking, seconds: number, signal: AbortSignal): Promise<Ingested> {
+/** How long, and how many a second; as fast as they are acknowledged where that is not said. */
+interface Load {
+  readonly seconds: number;
+  readonly perSecond?: number;
+}
+
+/** Sends alerts. */
+export async function ingest(server: Taking, { seconds, perSecond }: Load, signal: AbortSignal): Promise<Ingested> {
   const run = crypto.randomUUID().slice(0, 8);
   const logs = logsOf(1, LOG_CHARS);
   let [sent, acknowledged, isOver] = [0, 0, false];
 
-  function connect(at: number): Promise<WebSocket> {
-    const opened = Promise.withResolvers<WebSocket>();
+  function connect(at: number): Promise<Sender> {
+    const opened = Promise.withResolvers<Sender>();
     const socket = new WebSocket(`${server.url.replace("http", "ws")}/v1/stream`);
     const token = `bench-full-host-${at}`;
     const send = () => {
@@ -47,19 +59,26 @@ export async function ingest(server: Taking, seconds: number, signal: AbortSigna
       );
     };
     socket.onopen = () => {
-      for (let n = 0; n < WINDOW; n++) send();
-      opened.resolve(socket);
+      if (perSecond === undefined) for (let n = 0; n < WINDOW; n++) send();
+      opened.resolve({ send, close: () => socket.close() });
     };
     socket.onmessage = ({ data }) => {
       if (!String(data).includes('"ack"')) return;
       acknowledged++;
-      if (!isOver) send();
+      if (!isOver && perSecond === undefined) send();
     };
     socket.onerror = () => opened.reject(new Error("a socket could not be opened"));
     return opened.promise;
   }
 
-  const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, (_, at) => connect(at)));
+  const senders = await Promise.all(Array.from({ length: CONNECTIONS }, (_, at) => connect(at)));
+  const beganMs = performance.now();
+  /** What is due by now, as long as no more than a window of each socket is on its way. */
+  const pace = () => {
+    const dueNow = ((performance.now() - beganMs) / 1_000) * (perSecond ?? 0);
+    while (sent < dueNow && sent - acknowledged < CONNECTIONS * WINDOW) senders[sent % CONNECTIONS]?.send();
+  };
+  const pacing = setInterval(pace, PACE_MS);
   await Bun.sleep(WARM_UP_MS);
   const looks: { atMs: number; count: number }[] = [];
   const [startMs, cpuS, walBytes, first] = [
@@ -74,12 +93,13 @@ export async function ingest(server: Taking, seconds: number, signal: AbortSigna
   }
   looks.push({ atMs: performance.now(), count: acknowledged });
   isOver = true;
+  clearInterval(pacing);
   const each = (amount: number) => amount / (acknowledged - first);
   const took = {
     cpuMs: each((server.cpuSeconds() - cpuS) * 1_000),
     walBytes: each((await server.walBytes()) - walBytes),
   };
-  for (const socket of sockets) socket.close();
+  for (const sender of senders) sender.close();
   const rate = (from: number, to: number) => {
     const [first, last] = [looks.at(from), looks.at(to)];
     return first && last ? ((last.count - first.count) * 1_000) / (last.atMs - first.atMs) : Number.NaN;

@@ -8,12 +8,11 @@ import { startEmbedded } from "../../src/db/embedded/embedded.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { createRetentionStore, forgetOld } from "../../src/incidents/ageing-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
-import { type RunningExecutable, startExecutable } from "../support/executable.ts";
 import { quiet } from "../support/log.ts";
-import { cpuSeconds } from "../support/processes.ts";
-import { type Ingested, ingest, type Taking } from "./full-ingest.ts";
-import { type Asked, routesOf, type Timed, timeRoutes } from "./full-routes.ts";
+import { type Ingested, ingest } from "./full-ingest.ts";
+import { routesOf, type Timed, timeRoutes } from "./full-routes.ts";
 import { DAYS, type Fullness, seed } from "./full-seed.ts";
+import { type Started, start } from "./full-server.ts";
 import { runBench } from "./program.ts";
 import { median } from "./report.ts";
 
@@ -31,7 +30,6 @@ usage: bun run bench:full [options]
 
 /** What a page may take, as its median. */
 const LIMIT_MS = 20;
-const READY_LIMIT_MS = 120_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
@@ -79,7 +77,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   const emptyDir = await mkdtemp(join(dir, "empty-"));
   cleanups.defer(() => rm(emptyDir, { recursive: true, force: true }));
   await showRestarts({ "an empty database": emptyDir, "a full one": join(dir, "full") }, options);
-  const full = await start(join(dir, "full"), options, cleanups);
+  const full = await start(join(dir, "full"), options.build, cleanups);
   signal.throwIfAborted();
   const timed = await timeRoutes(full, await routesOf(full.database.sql), options.requests);
   say(table(timed));
@@ -88,7 +86,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
     `\n${late.length} of ${timed.length} take more than ${LIMIT_MS} ms: ${late.map(({ name }) => name).join("; ") || "none"}\n`,
   );
   if (options.seconds === 0) return;
-  const empty = await start(emptyDir, options, cleanups);
+  const empty = await start(emptyDir, options.build, cleanups);
   await compareIngest(options, empty, full, signal);
 }
 
@@ -119,38 +117,11 @@ async function showRestarts(dirs: Readonly<Record<string, string>>, options: Opt
   for (let turn = 0; turn <= options.runs; turn++) {
     for (const [kind, dir] of Object.entries(dirs)) {
       await using cleanups = new AsyncDisposableStack();
-      const { readyMs } = await start(dir, options, cleanups);
+      const { readyMs } = await start(dir, options.build, cleanups);
       if (turn > 0) took.set(kind, [...(took.get(kind) ?? []), readyMs]);
     }
   }
   for (const [kind, times] of took) say(`${kind} is ready ${median(times).toFixed(0)} ms after a restart`);
-}
-
-interface Started extends Asked, Taking {
-  readonly server: RunningExecutable;
-  readonly database: Database;
-  readonly readyMs: number;
-}
-
-/** The executable with its own PostgreSQL, and a way into that. */
-async function start(dir: string, { build }: Options, cleanups: AsyncDisposableStack): Promise<Started> {
-  // One of the last time would be used again.
-  await rm(join(dir, "opspilot"), { force: true });
-  const server = await startExecutable({ dir, ...(build === undefined ? {} : { build }) });
-  cleanups.defer(async () => void (await server.stop()));
-  const readyMs = await server.waitReady(READY_LIMIT_MS);
-  const dataDir = join(dir, "data");
-  const embedded = await startEmbedded({ dataDir, clock: createSystemClock(), log: quiet, role: "command" });
-  cleanups.defer(() => embedded.stop());
-  const database = openDatabase({ target: embedded.target, log: quiet });
-  cleanups.defer(() => database.close());
-  const pids = [server.pid, embedded.postmasterPid() ?? server.pid];
-  const cpu = () => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-  const readWal = async () => {
-    const [row] = await database.sql<{ bytes: number }[]>`select (pg_current_wal_lsn() - '0/0')::float8 as bytes`;
-    return row?.bytes ?? 0;
-  };
-  return { server, database, readyMs, url: server.url, cpuSeconds: cpu, walBytes: readWal };
 }
 
 const KINDS = ["an empty database", "a full one", "a full one that forgets a day"] as const;
@@ -162,7 +133,7 @@ async function compareIngest(options: Options, empty: Started, full: Started, si
     for (const kind of KINDS) {
       signal.throwIfAborted();
       const forgetting = kind === KINDS[2] ? forget(full.database, turn + 1) : undefined;
-      const one = await ingest(kind === KINDS[0] ? empty : full, options.seconds, signal);
+      const one = await ingest(kind === KINDS[0] ? empty : full, { seconds: options.seconds }, signal);
       const forgotten = await forgetting?.end();
       runs.get(kind)?.push(one);
       complain(

@@ -101,9 +101,11 @@ describe("without a model", () => {
       store: createAnalysisStore(sql),
       sql,
       writer: createIncidentWriter(),
-      heuristics: (evidence) => {
-        if (evidence.source.endsWith(`-${sent - 1}`)) throw new Error("stumbled");
-        return explain(evidence);
+      heuristics: {
+        async explain(evidence) {
+          if (evidence.source.endsWith(`-${sent - 1}`)) throw new Error("stumbled");
+          return explain(evidence);
+        },
       },
       sendAsk: async () => undefined,
       explained: async () => undefined,

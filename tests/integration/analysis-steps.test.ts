@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Registry } from "prom-client";
+import { createHeuristics } from "../../src/analysis/heuristics.ts";
 import { type AnalysisDeps, createAnalysis, createAnalysisMetrics } from "../../src/analysis/service.ts";
 import { createAnalysisStore } from "../../src/analysis/store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
@@ -18,6 +19,7 @@ beforeAll(async () => {
 
 afterAll(async () => database.close());
 
+const explain = createHeuristics();
 const sql = () => database.database.sql;
 const { signal } = new AbortController();
 
@@ -25,6 +27,7 @@ function analysisOf(changes: Partial<AnalysisDeps> = {}) {
   return createAnalysis({
     store: createAnalysisStore(sql()),
     sql: sql(),
+    heuristics: { explain: async (evidence) => explain(evidence) },
     writer: createIncidentWriter(),
     options: {
       ...{ key: null, baseUrl: "http://127.0.0.1:9", model: "m", timeoutMs: 100, auto: true, dailyLimit: 1 },

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
-import { chmod, chown, copyFile, link, mkdir } from "node:fs/promises";
+import { chmod, chown, copyFile, link, mkdir, rename, stat } from "node:fs/promises";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
@@ -146,12 +147,23 @@ async function place({ dir, build, uid, gid }: ExecutableOptions): Promise<strin
   await chmod(dir, 0o755);
   if (!(await Bun.file(executable).exists())) {
     const built = build ?? (await buildExecutable());
-    // One file in many folders is read from the disk, and kept in memory, once; over the border of a file system it is copied.
-    await link(built, executable).catch(() => copyFile(built, executable, constants.COPYFILE_FICLONE));
+    // One file in many folders is read from the disk, and kept in memory, once.
+    await link(built, executable).catch(async () => link(await copyNear(built), executable));
     await chmod(executable, 0o755);
   }
   if (uid !== undefined) await chown(dir, uid, gid ?? uid);
   return executable;
+}
+
+/** A copy on the file system of temporary files, made once for all: no link leads from one file system to another. */
+async function copyNear(built: string): Promise<string> {
+  const { size, mtimeMs } = await stat(built);
+  const near = join(tmpdir(), `opspilot-${size}-${mtimeMs}`);
+  if (await Bun.file(near).exists()) return near;
+  const unfinished = `${near}.${process.pid}`;
+  await copyFile(built, unfinished, constants.COPYFILE_FICLONE);
+  await rename(unfinished, near);
+  return near;
 }
 
 async function collect(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {

@@ -3,6 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 /** Linux counts CPU time in ticks of a hundredth of a second (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
+/** Of what follows the name in /proc/PID/stat. */
+const NICE_FIELD = 16;
+
 /** A process and everything below it that lives now. */
 export function processTree(pid: number): number[] {
   const children = new Map<number, number[]>();
@@ -43,6 +46,12 @@ export function ownCpuSeconds(pid: number): number {
 /** The CPU time of a process and everything below it so far, in seconds, with that of children that ended. */
 export function cpuSeconds(pid: number): number {
   return processTree(pid).reduce((sum, one) => sum + (statOf(one)?.ticks ?? 0), 0) / TICKS_PER_SECOND;
+}
+
+/** How many threads of a process give way to all others of the machine. */
+export function patientThreads(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`).map((id) => readIfThere(`/proc/${pid}/task/${id}/stat`));
+  return threads.filter((text) => Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[NICE_FIELD]) > 0).length;
 }
 
 /** Fields of /proc/PID/stat; they are counted after the name, which may hold anything. */

@@ -80,6 +80,16 @@ describe("what comes and goes", () => {
     expect(alerts).toMatchObject([{ incident: { id: 7 } }]);
   });
 
+  test("ends by the server's own word whichever seems older by its nodes' clocks, and may begin again after that", () => {
+    const own = { origin: "server" as const };
+    const result = plan([
+      alert({ ...own, occurredAt: 1_003_000 }),
+      alert({ ...own, occurredAt: 1_000_000, state: "resolved" }),
+      alert({ ...own, occurredAt: 999_000 }),
+    ]);
+    expect(result.opened.map(({ resolvedAt }) => resolvedAt)).toEqual([1_003_000, null]);
+  });
+
   test("is not damped where the server says it itself", () => {
     const own = { origin: "server" as const };
     const batch = [alert(own), alert({ ...own, state: "resolved" }), alert(own), alert({ ...own, state: "resolved" })];

@@ -63,6 +63,34 @@ describe("a loop", () => {
     expect(waits.slice(0, 2)).toEqual([0, 0]);
   });
 
+  test("that comes by itself waits until the one before it is over, and a long one holds it up for a moment only", async () => {
+    const clock = createSystemClock();
+    const turns = { a: 0, b: 0 };
+    // Rests are short; a wait in line is as long as it can be, until one is to be seen that was too long.
+    const sleep: Clock["sleep"] = (ms, signal) => clock.sleep(ms > 1_000 || turns.a >= 10 ? 1 : HOUR_MS, signal);
+    const quick = createLoops({ ...clock, sleep }, quiet);
+    const under = new Set<string>();
+    const beside: string[][] = [];
+    const held = Promise.withResolvers<void>();
+    const turnOf = (name: "a" | "b") => async () => {
+      if (turns[name]++ > 0) beside.push([...under]);
+      under.add(name);
+      await (name === "a" && turns.a === 10 ? held.promise : Bun.sleep(5));
+      under.delete(name);
+      return undefined;
+    };
+    const started = (["a", "b"] as const).map((name) =>
+      quick.start({ name, turn: turnOf(name), everyMs: HOUR_MS, failed: "a turn failed" }),
+    );
+    await until(() => turns.a === 10, { what: "turns of both" });
+    const beforeLong = beside.length;
+    await until(() => beside.length > beforeLong + 1, { what: "turns beside the long one" });
+    held.resolve();
+    for (const loop of started) await loop.stop();
+    expect(beside.slice(0, beforeLong).flat()).toEqual([]);
+    expect(beside.slice(beforeLong).flat()).toContain("a");
+  });
+
   test("goes on after a turn that failed", async () => {
     let turns = 0;
     const loop = start(async () => {

@@ -184,7 +184,7 @@ describe("the database's clock", () => {
     let lastMs = Number.NEGATIVE_INFINITY;
     for (let monotonicMs = 0; monotonicMs < 1_000; monotonicMs += 10) {
       const answerTookMs = (monotonicMs * 7) % 90;
-      clock.observe(1_700_000_000_000 + monotonicMs - answerTookMs, monotonicMs);
+      clock.observe(1_700_000_000_000 + monotonicMs - answerTookMs, monotonicMs - answerTookMs, monotonicMs);
       const atMs = clock.at(monotonicMs - 50);
       expect(atMs).toBeGreaterThanOrEqual(lastMs);
       lastMs = atMs;
@@ -193,8 +193,20 @@ describe("the database's clock", () => {
 
   test("is followed when it is set back", () => {
     const clock = createDatabaseClock();
-    clock.observe(1_700_000_100_000, 0);
-    clock.observe(1_700_000_000_000, 10);
+    clock.observe(1_700_000_100_000, 0, 0);
+    clock.observe(1_700_000_000_000, 10, 10);
     expect(clock.at(10)).toBe(1_700_000_000_000);
+  });
+
+  test("is vague until one answer came quickly, also after it was set back", () => {
+    const clock = createDatabaseClock();
+    expect(clock.isVague()).toBe(true);
+    clock.observe(1_700_000_001_000, 0, 3_000);
+    expect(clock.isVague()).toBe(true);
+    clock.observe(1_700_000_003_005, 3_000, 3_010);
+    expect(clock.isVague()).toBe(false);
+    expect(clock.at(3_010)).toBe(1_700_000_003_005);
+    clock.observe(1_600_000_000_000, 4_000, 6_000);
+    expect(clock.isVague()).toBe(true);
   });
 });
