@@ -21,6 +21,7 @@ usage: bun run bench --peers DIR [options]
                        latency       1,000 alerts/s of 200 hosts
                        commands      from the request to the host, and to its answer
                        connections   idle hosts: memory, heartbeats, a restart
+                       nodes         alerts to two servers on one database, and to one
                        alertmanager  single alerts to Alertmanager over HTTP, and to OpsPilot
   --runs N           runs of each subject in each scenario (3; connections: 1)
   --duration S       how long one run sends (8)

@@ -1,6 +1,7 @@
 import { alertmanager } from "./alertmanager.ts";
 import { commands } from "./commands.ts";
 import { connections } from "./connections.ts";
+import { nodes } from "./nodes.ts";
 import type { Comparison } from "./report.ts";
 import type { Bench } from "./runs.ts";
 import { alerts, grouped, heartbeats, latency } from "./traffic.ts";
@@ -13,6 +14,7 @@ export const SCENARIOS = {
   latency,
   commands,
   connections,
+  nodes,
   alertmanager,
 } as const satisfies Record<string, (bench: Bench) => Promise<Comparison[]>>;
 export type ScenarioName = keyof typeof SCENARIOS;
