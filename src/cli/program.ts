@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
+import type { BackupFlags, RestoreFlags } from "./backup.ts";
 import type { EvalFlags } from "./eval.ts";
 import type { CreateFlags } from "./token.ts";
 import { VERSION } from "./version.ts";
@@ -62,6 +63,7 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .description("bring the database's tables up to date, and end")
     .action((flags: Flags) => run(import("./migrate.ts"), ({ migrate }) => migrate(flags)));
 
+  addUpkeepCommands(program, run, stop);
   addTokenCommands(program, run);
   addAgentCommands(program, run, stop);
   addSlackCommands(program, run);
@@ -90,6 +92,21 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
       run(import("./version.ts"), ({ printVersion }) => printVersion(json === true)),
     );
   return program;
+}
+
+function addUpkeepCommands(program: Command, run: Run, stop: AbortSignal): void {
+  const load = () => import("./backup.ts");
+  withSettings(program.command("backup"))
+    .description("write all that the database has to a file, while the server runs")
+    .argument("<file>", "where to")
+    .option("--json", "as JSON")
+    .action((file: string, flags: BackupFlags) => run(load(), ({ backup }) => backup(file, flags, stop)));
+  withSettings(program.command("restore"))
+    .description("make the database of a backup, while no server runs")
+    .argument("<file>", "as `backup` wrote it")
+    .option("--check", "only look whether it is whole, and could be restored")
+    .option("--replace", "put aside the built-in database that is there")
+    .action((file: string, flags: RestoreFlags) => run(load(), ({ restore }) => restore(file, flags)));
 }
 
 function addTokenCommands(program: Command, run: Run): void {
