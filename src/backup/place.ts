@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -21,8 +22,11 @@ export function filePlace(path: string): Place {
     name: path,
     async write(fill) {
       const temporary = `${path}.part-${randomBytes(4).toString("hex")}`;
+      const sink = createWriteStream(temporary, { mode: 0o600, flags: "wx" });
+      // Else it might be made after it was cleared away.
+      await once(sink, "open");
       try {
-        await fill(createWriteStream(temporary, { mode: 0o600, flags: "wx" }));
+        await fill(sink);
         await syncPath(temporary);
         await rename(temporary, path);
         await syncPath(dirname(path));
