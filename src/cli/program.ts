@@ -5,6 +5,7 @@ import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/erro
 import type { BackupFlags, RestoreFlags } from "./backup.ts";
 import type { EvalFlags } from "./eval.ts";
 import type { CreateFlags } from "./token.ts";
+import type { UpdateFlags } from "./update.ts";
 import { VERSION } from "./version.ts";
 
 /** The command when none is given. */
@@ -107,6 +108,17 @@ function addUpkeepCommands(program: Command, run: Run, stop: AbortSignal): void 
     .option("--check", "only look whether it is whole, and could be restored")
     .option("--replace", "put aside the built-in database that is there")
     .action((file: string, flags: RestoreFlags) => run(load(), ({ restore }) => restore(file, flags)));
+  withSettings(program.command("update"))
+    .description("put a new executable in the server's place, restart it, and go back if it does not get ready")
+    .argument("<file>", "the new executable")
+    .option("--sha256 <digest>", "its checksum (default: what <file>.sha256 says)")
+    .option("--backup <file>", "back the database up to this file first")
+    .option("--wait <duration>", "how long the new one may take to get ready (default: 2m)")
+    .option("--executable <path>", "the server's (default: this one)")
+    .option("--restart <command>", "what restarts the server (default: systemctl, where the service runs)")
+    .action((file: string, flags: UpdateFlags) =>
+      run(import("./update.ts"), ({ update }) => update(file, flags, stop)),
+    );
 }
 
 function addTokenCommands(program: Command, run: Run): void {
