@@ -69,6 +69,15 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     slack: readSlack(raw, read),
     /** Null: no events are sent. */
     webhook: readWebhook(raw, read, mistakes),
+    /** How backups reach S3; null for what is not set. */
+    s3: {
+      accessKeyId: raw.AWS_ACCESS_KEY_ID ?? null,
+      secretAccessKey: raw.AWS_SECRET_ACCESS_KEY ?? null,
+      sessionToken: raw.AWS_SESSION_TOKEN ?? null,
+      region: raw.AWS_REGION ?? null,
+      /** Null: Amazon's own. */
+      endpoint: read("AWS_ENDPOINT_URL", publicUrlOf) ?? null,
+    },
     /** By which whatever goes out goes out. */
     proxies: readProxies(raw, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",

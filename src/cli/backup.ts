@@ -2,6 +2,7 @@ import { backUp } from "../backup/backup.ts";
 import { ArchiveError, type Manifest } from "../backup/model.ts";
 import { filePlace, type Place } from "../backup/place.ts";
 import { type CheckedArchive, checkArchive, requireEmpty, restore as restoreInto } from "../backup/restore.ts";
+import { S3_ADDRESS, s3Place } from "../backup/s3-place.ts";
 import type { Flags } from "../config/sources.ts";
 import { type Config, loadConfig } from "../config.ts";
 import type { Database } from "../db/client.ts";
@@ -25,7 +26,7 @@ export interface RestoreFlags extends Flags {
 /** Writes a backup of the database, and says what is in it. */
 export async function backup(target: string, flags: BackupFlags, stop: AbortSignal): Promise<number> {
   const config = loadConfig(flags);
-  const place = filePlace(target);
+  const place = placeOf(target, config);
   const maker = { version: VERSION, nowMs: Date.now() };
   const { manifest, bytes } = await withDatabase(config, (database) => backUp(database, maker, place, stop));
   const rows = rowsOf(manifest);
@@ -37,7 +38,7 @@ export async function backup(target: string, flags: BackupFlags, stop: AbortSign
 /** Reads a backup to its end, and, unless it is only to be looked at, makes a database of it. */
 export async function restore(source: string, flags: RestoreFlags): Promise<number> {
   const config = loadConfig(flags);
-  const archive = await check(filePlace(source));
+  const archive = await check(placeOf(source, config));
   process.stdout.write(`${describe(archive)}\n`);
   if (flags.check) return ExitCode.ok;
   const log = createCommandLog(config);
@@ -49,6 +50,10 @@ export async function restore(source: string, flags: RestoreFlags): Promise<numb
   if (aside !== null)
     process.stdout.write(`What was there before is in ${aside}: delete it when you do not need it.\n`);
   return ExitCode.ok;
+}
+
+function placeOf(text: string, { s3 }: Config): Place {
+  return S3_ADDRESS.test(text) ? s3Place(text, s3) : filePlace(text);
 }
 
 async function check(place: Place): Promise<CheckedArchive> {

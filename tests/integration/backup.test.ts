@@ -2,16 +2,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { backUp } from "../../src/backup/backup.ts";
 import { type ArchiveError, PIECE_BYTES } from "../../src/backup/model.ts";
 import { filePlace, type Place } from "../../src/backup/place.ts";
 import { checkArchive, requireEmpty, restore } from "../../src/backup/restore.ts";
+import { s3Place } from "../../src/backup/s3-place.ts";
 import type { Database } from "../../src/db/client.ts";
 import { embeddedMigrations, migrate, readMigrationState } from "../../src/db/migrate.ts";
 import { migrateJobs } from "../../src/jobs/jobs.ts";
 import { addAgent, addIncident } from "../support/incident-rows.ts";
 import { quiet } from "../support/log.ts";
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from "../support/postgres.ts";
+import { startS3 } from "../support/s3.ts";
 import { createTar } from "../support/tar.ts";
 import { until } from "../support/until.ts";
 
@@ -86,6 +89,18 @@ const refusalOf = (work: Promise<unknown>) =>
     (error: ArchiveError) => `${error.reason}: ${error.message}`,
   );
 
+/** Writes, and is told to stop with the first bytes. */
+function abortingAtFirst(write: (sink: Writable) => Promise<void>, stopping: AbortController) {
+  return (sink: Writable) => {
+    const go = sink.write.bind(sink);
+    sink.write = (chunk: unknown) => {
+      stopping.abort();
+      return go(chunk);
+    };
+    return write(sink);
+  };
+}
+
 describe("a backup", () => {
   test("has every row of every table as it was, and what jobs had not been done", async () => {
     const { database } = await empty();
@@ -128,15 +143,7 @@ describe("a backup", () => {
     const stopped = filePlace(path);
     const half: Place = {
       ...stopped,
-      write: (write) =>
-        stopped.write((sink) => {
-          const go = sink.write.bind(sink);
-          sink.write = (chunk: unknown) => {
-            stopping.abort();
-            return go(chunk);
-          };
-          return write(sink);
-        }),
+      write: (write) => stopped.write(abortingAtFirst(write, stopping)),
     };
     expect(await refusalOf(backUp(full.database, MAKER, half, stopping.signal))).toContain("abort");
     expect(await Bun.file(path).text()).toBe("the one before");
@@ -167,6 +174,38 @@ describe("a backup", () => {
     }
     await migrateJobs(old.database, quiet);
     expect(await contentOf(fresh.database)).toEqual(await contentOf(old.database));
+  }, 60_000);
+});
+
+describe("an address of S3", () => {
+  test("takes a backup, as a whole or not at all, and gives it back", async () => {
+    const { endpoint, stop } = await startS3(join(folder, "s3"));
+    const settings = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER", sessionToken: null, region: null, endpoint };
+    const there = s3Place("s3://backups/daily/opspilot.tar.zst", settings);
+    try {
+      await backUp(full.database, MAKER, there, NEVER);
+      const { manifest, preface } = await checkArchive(there);
+      expect(manifest).toEqual(await contentOf(full.database));
+      const stopping = new AbortController();
+      const other = { ...MAKER, version: "9.9.9" };
+      const half = {
+        ...there,
+        write: (write: Parameters<Place["write"]>[0]) => there.write(abortingAtFirst(write, stopping)),
+      };
+      expect(await refusalOf(backUp(full.database, other, half, stopping.signal))).toContain("abort");
+      expect((await checkArchive(there)).preface).toEqual(preface);
+      const none = s3Place("s3://backups/none", settings);
+      expect(await refusalOf(checkArchive(none))).toContain("s3://backups/none: The specified key does not exist");
+      const away = s3Place("s3://nowhere/none", settings);
+      expect(await refusalOf(backUp(full.database, MAKER, away, NEVER))).toContain("s3://nowhere/none: ");
+    } finally {
+      await stop();
+    }
+    expect(await refusalOf(backUp(full.database, MAKER, there, NEVER))).toContain(
+      "s3://backups/daily/opspilot.tar.zst: ",
+    );
+    expect(() => s3Place("s3://backups", settings)).toThrow("expected s3://bucket/key");
+    expect(() => s3Place("s3://a/b", { ...settings, accessKeyId: null })).toThrow("needs AWS_ACCESS_KEY_ID");
   }, 60_000);
 });
 

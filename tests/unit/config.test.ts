@@ -74,6 +74,7 @@ describe("settings", () => {
         apiUrl: null,
       },
       webhook: null,
+      s3: { accessKeyId: null, secretAccessKey: null, sessionToken: null, region: null, endpoint: null },
       proxies: { https: null, http: null, exempt: "" },
       logLevel: "info",
     });
