@@ -2,6 +2,7 @@ import type { TlsPair } from "../config/tls.ts";
 import type { Config } from "../config.ts";
 import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { App } from "./app.ts";
+import { preferNewest } from "./newest-listener.ts";
 
 /** Why a port cannot be had, for a person. */
 const REASONS: Readonly<Record<string, (port: number, host: string) => string>> = {
@@ -15,37 +16,83 @@ export function listen(app: App, { listen: { host, port }, tls }: Pick<Config, "
   let server = open(app, host, port, tls);
   const actualPort = server.port ?? port;
   const shownHost = host.includes(":") ? `[${host}]` : host;
-  /** Those before the last change of the certificate, whose connections go on. */
-  const former = new Set<Server>();
+  const leaveMs = tls !== null && mayPreferNewest(actualPort) ? LEAVE_MS : 0;
+  const former = createFormer();
   let refusing: Promise<void> | undefined;
-  let stopping: Promise<void> | undefined;
+  let stopping: Promise<unknown> | undefined;
   return {
     /** With the real port, where any free one was asked for. */
     url: `${tls === null ? "http" : "https"}://${shownHost}:${actualPort}`,
     port: actualPort,
     /**
      * Shows this certificate to whoever connects from now on; requests and sockets that are there go on, and connections at rest are
-     * closed. Bun's `reload` takes no other certificate: a second listener takes the port over.
+     * closed by and by. Bun's `reload` takes no other certificate: a second listener takes the port over.
      */
     renew(pair: TlsPair): void {
+      // The kernel tells the newest of two.
+      former.refuse();
       const before = server;
       server = listenOn(app, host, actualPort, pair);
-      former.add(before);
-      before.stop().then(
-        () => former.delete(before),
-        () => former.delete(before),
-      );
+      former.add(before, leaveMs);
     },
     /** Takes no more connections; requests and sockets that are there go on. Safe to call twice. */
     refuse(): void {
+      former.refuse();
       refusing ??= server.stop();
     },
     /** Takes no more connections and cuts off those that are left. Safe to call twice. */
-    stop: () => {
-      stopping ??= Promise.all([...[server, ...former].map((one) => one.stop(true)), refusing]).then(() => undefined);
-      return stopping;
+    stop: async () => {
+      stopping ??= Promise.all([server.stop(true), former.stop(), refusing]);
+      await stopping;
     },
   };
+}
+
+/** So long a listener is left alone after another has taken its port: whoever was just connecting to it has had a turn by then. */
+const LEAVE_MS = 5_000;
+
+/** Listeners of before a change of the certificate, whose connections go on. */
+function createFormer() {
+  const servers = new Set<Server>();
+  let leaving: { refuse(): void } | undefined;
+
+  function refuse(): void {
+    leaving?.refuse();
+    leaving = undefined;
+  }
+
+  return {
+    /** It takes no more connections once the time has passed. */
+    add(server: Server, leaveMs: number): void {
+      servers.add(server);
+      const forget = () => void servers.delete(server);
+      const end = () => void server.stop().then(forget, forget);
+      const timer = setTimeout(refuse, leaveMs);
+      timer.unref();
+      leaving = {
+        refuse: () => {
+          clearTimeout(timer);
+          end();
+        },
+      };
+      if (leaveMs === 0) refuse();
+    },
+    refuse,
+    stop: () => {
+      refuse();
+      return Promise.all([...servers].map((server) => server.stop(true)));
+    },
+  };
+}
+
+/** Not everywhere is there a /proc, or the C library by that name. */
+function mayPreferNewest(port: number): boolean {
+  try {
+    return preferNewest(port);
+  } catch (error) {
+    if (error instanceof Error) return false;
+    throw error;
+  }
 }
 
 /** A server that takes connections. */
