@@ -75,6 +75,28 @@ async function shown(): Promise<string | undefined> {
   return organisation;
 }
 
+/** Connects and asks again and again, from several sides; `stop` gives what came of it, each outcome once. */
+function keepAsking(): { stop(): Promise<unknown[]> } {
+  const outcomes = new Set<unknown>();
+  let isOver = false;
+  const ask = () =>
+    fetch(`${listening.url}/healthz`, { keepalive: false, tls: { rejectUnauthorized: false } }).then(
+      ({ status }) => status,
+      (error) => error.code,
+    );
+  const side = async () => {
+    while (!isOver) outcomes.add(await ask());
+  };
+  const sides = Promise.all(Array.from({ length: 8 }, side));
+  return {
+    async stop() {
+      isOver = true;
+      await sides;
+      return [...outcomes];
+    },
+  };
+}
+
 test("new files are shown to new connections, and those that are there go on; broken ones are told, and not used", async () => {
   const socket = new WebSocket(`wss://127.0.0.1:${listening.port}/v1/stream`, { rejectUnauthorized: false });
   await once(socket, "message");
@@ -96,6 +118,7 @@ test("new files are shown to new connections, and those that are there go on; br
   expect(count("cannot be used: the one before stays in use")).toBe(3);
   expect(await shown()).toBeUndefined();
 
+  const asking = keepAsking();
   for (const [at, [cert, key, organisation]] of (
     [
       [OTHER_CERTIFICATE, OTHER_KEY, "other"],
@@ -106,6 +129,7 @@ test("new files are shown to new connections, and those that are there go on; br
     await look("the certificate is renewed", at + 1);
     for (let n = 0; n < 20; n++) expect(await shown()).toBe(organisation);
   }
+  expect(await asking.stop()).toEqual([200]);
   expect(count('"ends":"2126-')).toBeGreaterThanOrEqual(3);
 
   const pong = once(socket, "pong");
