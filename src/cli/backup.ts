@@ -1,7 +1,9 @@
+import { statSync } from "node:fs";
 import { backUp } from "../backup/backup.ts";
 import { ArchiveError, type Manifest } from "../backup/model.ts";
 import { filePlace, type Place } from "../backup/place.ts";
 import { type CheckedArchive, checkArchive, requireEmpty, restore as restoreInto } from "../backup/restore.ts";
+import { datedPath, deleteOldest } from "../backup/rotation.ts";
 import { S3_ADDRESS, s3Place } from "../backup/s3-place.ts";
 import type { Flags } from "../config/sources.ts";
 import { type Config, loadConfig } from "../config.ts";
@@ -14,6 +16,7 @@ import { createCommandLog, withDatabase } from "./with-database.ts";
 
 /** Flags of `backup`. */
 export interface BackupFlags extends Flags {
+  readonly keep?: string;
   readonly json?: true;
 }
 
@@ -26,13 +29,24 @@ export interface RestoreFlags extends Flags {
 /** Writes a backup of the database, and says what is in it. */
 export async function backup(target: string, flags: BackupFlags, stop: AbortSignal): Promise<number> {
   const config = loadConfig(flags);
-  const place = placeOf(target, config);
   const maker = { version: VERSION, nowMs: Date.now() };
+  const isDirectory = !S3_ADDRESS.test(target) && statSync(target, { throwIfNoEntry: false })?.isDirectory() === true;
+  const keep = keepOf(flags.keep, isDirectory);
+  const place = placeOf(isDirectory ? datedPath(target, maker.nowMs) : target, config);
   const { manifest, bytes } = await withDatabase(config, (database) => backUp(database, maker, place, stop));
   const rows = rowsOf(manifest);
   const text = `${place.name}: ${rows} rows of ${manifest.tables.length} tables, ${bytes} bytes.`;
   process.stdout.write(`${flags.json ? JSON.stringify({ place: place.name, rows, bytes }) : text}\n`);
+  if (keep !== undefined) await deleteOldest(target, keep);
   return ExitCode.ok;
+}
+
+function keepOf(text: string | undefined, isDirectory: boolean): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new StartupError("--keep: expected a number from 1 up", ExitCode.usage);
+  if (!isDirectory)
+    throw new StartupError("--keep: expected a directory, which is there, to keep them in", ExitCode.usage);
+  return Number(text);
 }
 
 /** Reads a backup to its end, and, unless it is only to be looked at, makes a database of it. */

@@ -99,7 +99,8 @@ function addUpkeepCommands(program: Command, run: Run, stop: AbortSignal): void 
   const load = () => import("./backup.ts");
   withSettings(program.command("backup"))
     .description("write all that the database has to a file, while the server runs")
-    .argument("<file>", "where to: a path, or s3://bucket/key")
+    .argument("<file>", "where to: a path, a directory, or s3://bucket/key")
+    .option("--keep <number>", "delete the oldest backups of the directory, so that so many are left")
     .option("--json", "as JSON")
     .action((file: string, flags: BackupFlags) => run(load(), ({ backup }) => backup(file, flags, stop)));
   withSettings(program.command("restore"))

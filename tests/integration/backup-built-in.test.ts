@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { tryLock } from "../../src/lib/file-lock.ts";
 import { runOpspilot, spawnOpspilot } from "../support/command-line.ts";
@@ -36,6 +36,21 @@ describe("the built-in database", () => {
     expect(made).toMatchObject({ exitCode: 0, stderr: "" });
     expect(JSON.parse(made.stdout)).toMatchObject({ place: "b.tar.zst", rows: expect.any(Number) });
     await run("token", "create", "--hostname", "later");
+    await mkdir(join(dir, "all"));
+    for (const name of [
+      "opspilot-2026-01-01T00-00-00Z.tar.zst",
+      "opspilot-2026-01-02T00-00-00Z.tar.zst",
+      "mine.tar.zst",
+    ])
+      await Bun.write(join(dir, "all", name), "");
+    expect(await run("backup", "all", "--keep", "2")).toMatchObject({ exitCode: 0, stderr: "" });
+    const kept = [
+      "mine.tar.zst",
+      "opspilot-2026-01-02T00-00-00Z.tar.zst",
+      expect.stringMatching(/^opspilot-\d{4}.*Z\.tar\.zst$/),
+    ];
+    expect((await readdir(join(dir, "all"))).sort()).toEqual(kept);
+    expect(await run("backup", "b2.tar.zst", "--keep", "2")).toMatchObject({ exitCode: 64 });
 
     expect(await run("restore", "b.tar.zst", "--check")).toMatchObject({
       exitCode: 0,

@@ -112,11 +112,12 @@ export async function clearLeftOvers(dataDir: string): Promise<void> {
   const prefix = join(dataDir, TEMPORARY_PREFIX);
   for (let poll = 0; poll < LEFT_OVER_POLLS_MAX; poll++) {
     const left = processesWithArgument(prefix);
-    if (left.length === 0) break;
     for (const pid of left) signalProcess(pid, "SIGKILL");
+    if (left.length === 0) removeContent(dataDir, TEMPORARY_PREFIX);
+    // What a killed postmaster had started ends by itself, and may write until then.
+    if (left.length === 0 && !readdirSync(dataDir).some((name) => name.startsWith(TEMPORARY_PREFIX))) return;
     await Bun.sleep(LEFT_OVER_POLL_MS);
   }
-  removeContent(dataDir, TEMPORARY_PREFIX);
 }
 
 /** Makes an empty database in `data`; not flushed yet. */
