@@ -1,7 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { resolve } from "node:path";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
 import { readProxies } from "./config/proxy.ts";
 import { Mistakes, type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
@@ -14,8 +11,8 @@ import {
   readSettings,
   sizeIn,
 } from "./config/sources.ts";
+import { readTls } from "./config/tls.ts";
 import { isAddressOrRange, isLoopbackHost } from "./lib/addresses.ts";
-import { errorCode } from "./lib/errors.ts";
 import type { LogLevel } from "./lib/log.ts";
 
 const SECOND_MS = 1_000;
@@ -40,7 +37,6 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
   const access = decideAccess(raw, { host, publicUrl }, mistakes);
   return {
     listen: { host, port: read("PORT", portOf) ?? 8080 },
-    /** File contents, PEM. */
     tls: readTls(raw, surroundings.cwd, mistakes),
     /** Null: the built-in PostgreSQL. `directUrl` is for sessions (LISTEN, locks) where `url` is a transaction pooler. */
     database: databaseOf(raw, read, mistakes),
@@ -73,6 +69,15 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     slack: readSlack(raw, read),
     /** Null: no events are sent. */
     webhook: readWebhook(raw, read, mistakes),
+    /** How backups reach S3; null for what is not set. */
+    s3: {
+      accessKeyId: raw.AWS_ACCESS_KEY_ID ?? null,
+      secretAccessKey: raw.AWS_SECRET_ACCESS_KEY ?? null,
+      sessionToken: raw.AWS_SESSION_TOKEN ?? null,
+      region: raw.AWS_REGION ?? null,
+      /** Null: Amazon's own. */
+      endpoint: read("AWS_ENDPOINT_URL", publicUrlOf) ?? null,
+    },
     /** By which whatever goes out goes out. */
     proxies: readProxies(raw, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
@@ -164,46 +169,6 @@ function decideAccess(raw: RawSettings, reach: { host: string; publicUrl: string
 
 function isOnlyThisMachine({ host, publicUrl }: { host: string; publicUrl: string | null }): boolean {
   return isLoopbackHost(host) && (publicUrl === null || isLoopbackHost(new URL(publicUrl).hostname));
-}
-
-/** The contents of TLS_CERT and TLS_KEY, which go together; null when neither is set. */
-function readTls(raw: RawSettings, cwd: string, mistakes: Mistakes): { cert: string; key: string } | null {
-  const { TLS_CERT, TLS_KEY } = raw;
-  if (TLS_CERT === undefined && TLS_KEY === undefined) return null;
-  mistakes.need("TLS_CERT", TLS_CERT, "is needed by TLS_KEY");
-  mistakes.need("TLS_KEY", TLS_KEY, "is needed by TLS_CERT");
-  const cert = TLS_CERT && readPem("TLS_CERT", resolve(cwd, TLS_CERT), mistakes);
-  const key = TLS_KEY && readPem("TLS_KEY", resolve(cwd, TLS_KEY), mistakes);
-  if (!cert || !key) return null;
-  checkPair(cert, key, mistakes);
-  return { cert, key };
-}
-
-function readPem(setting: string, path: string, mistakes: Mistakes): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    return mistakes.add(setting, `${path} cannot be read (${errorCode(error)})`);
-  }
-}
-
-function checkPair(cert: string, key: string, mistakes: Mistakes): undefined {
-  const certificate = parsed(() => new X509Certificate(cert));
-  if (!certificate) return mistakes.add("TLS_CERT", "the file holds no certificate in PEM form");
-  const privateKey = parsed(() => createPrivateKey(key));
-  if (!privateKey) mistakes.add("TLS_KEY", "the file holds no private key in PEM form without a passphrase");
-  else if (!certificate.checkPrivateKey(privateKey))
-    mistakes.add("TLS_KEY", "is not the key of the certificate in TLS_CERT");
-}
-
-/** The parsers say in many ways that a text is none of theirs; which of them does not help. */
-function parsed<T>(parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof Error) return undefined;
-    throw error;
-  }
 }
 
 /** Where events are sent, and what signs them. A receiver that cannot tell who sends is of no use: the secret is needed. */

@@ -32,6 +32,7 @@ import type { Log } from "./lib/log.ts";
 import { createLoops } from "./lib/loops.ts";
 import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
+import { startCertificate } from "./server/certificate.ts";
 import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
@@ -121,6 +122,10 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   notifications.start();
   const listening = listen(app, config);
   cleanups.add("listener", listening.stop, HEARING_STOP_MS);
+  if (config.tls !== null) {
+    const certificate = startCertificate({ tls: config.tls, listening, loops, clock, log });
+    cleanups.add("certificate", certificate.stop, HEARING_STOP_MS);
+  }
   intake.startSockets();
   // An agent that comes back while the sockets are closed would be taken, only to be closed, too.
   cleanups.add("new connections", async () => listening.refuse());

@@ -2,8 +2,10 @@ import { Command, CommanderError } from "commander";
 import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
+import type { BackupFlags, RestoreFlags } from "./backup.ts";
 import type { EvalFlags } from "./eval.ts";
 import type { CreateFlags } from "./token.ts";
+import type { UpdateFlags } from "./update.ts";
 import { VERSION } from "./version.ts";
 
 /** The command when none is given. */
@@ -62,6 +64,7 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .description("bring the database's tables up to date, and end")
     .action((flags: Flags) => run(import("./migrate.ts"), ({ migrate }) => migrate(flags)));
 
+  addUpkeepCommands(program, run, stop);
   addTokenCommands(program, run);
   addAgentCommands(program, run, stop);
   addSlackCommands(program, run);
@@ -90,6 +93,33 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
       run(import("./version.ts"), ({ printVersion }) => printVersion(json === true)),
     );
   return program;
+}
+
+function addUpkeepCommands(program: Command, run: Run, stop: AbortSignal): void {
+  const load = () => import("./backup.ts");
+  withSettings(program.command("backup"))
+    .description("write all that the database has to a file, while the server runs")
+    .argument("<file>", "where to: a path, a directory, or s3://bucket/key")
+    .option("--keep <number>", "delete the oldest backups of the directory, so that so many are left")
+    .option("--json", "as JSON")
+    .action((file: string, flags: BackupFlags) => run(load(), ({ backup }) => backup(file, flags, stop)));
+  withSettings(program.command("restore"))
+    .description("make the database of a backup, while no server runs")
+    .argument("<file>", "as `backup` wrote it")
+    .option("--check", "only look whether it is whole, and could be restored")
+    .option("--replace", "put aside the built-in database that is there")
+    .action((file: string, flags: RestoreFlags) => run(load(), ({ restore }) => restore(file, flags)));
+  withSettings(program.command("update"))
+    .description("put a new executable in the server's place, restart it, and go back if it does not get ready")
+    .argument("<file>", "the new executable")
+    .option("--sha256 <digest>", "its checksum (default: what <file>.sha256 says)")
+    .option("--backup <file>", "back the database up to this file first")
+    .option("--wait <duration>", "how long the new one may take to get ready (default: 2m)")
+    .option("--executable <path>", "the server's (default: this one)")
+    .option("--restart <command>", "what restarts the server (default: systemctl, where the service runs)")
+    .action((file: string, flags: UpdateFlags) =>
+      run(import("./update.ts"), ({ update }) => update(file, flags, stop)),
+    );
 }
 
 function addTokenCommands(program: Command, run: Run): void {

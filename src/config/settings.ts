@@ -59,6 +59,11 @@ export const RawSettings = Type.Partial(
     SLACK_API_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
     WEBHOOK_URL: setting("^https?://", "an http or https URL without password or fragment"),
     WEBHOOK_SECRET: setting("^[\\x21-\\x7e]{16,512}$", "16 to 512 printable characters without spaces"),
+    AWS_ACCESS_KEY_ID: setting("^[\\x21-\\x7e]{3,128}$", "the id of an access key"),
+    AWS_SECRET_ACCESS_KEY: setting("^[\\x21-\\x7e]{3,256}$", "a secret access key"),
+    AWS_SESSION_TOKEN: text("a session token"),
+    AWS_REGION: setting("^[a-z0-9-]{1,64}$", "a region such as eu-central-1"),
+    AWS_ENDPOINT_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
     ...RawProxySettings,
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
@@ -108,8 +113,10 @@ export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
     "SLACK_SIGNING_SECRET",
     "WEBHOOK_URL",
     "WEBHOOK_SECRET",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
   ],
-  unquoted: ["PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
+  unquoted: ["AWS_ENDPOINT_URL", "PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
 });
 
 /** One thing that is wrong with the settings. The message holds no secret. */

@@ -38,18 +38,25 @@ export interface MigrationState {
   readonly isNewer: boolean;
 }
 
+interface MigrateOptions {
+  readonly lockLimitMs?: number;
+  /** The last migration to make, by when it was made (Unix milliseconds); all when not said. */
+  readonly upTo?: number;
+}
+
 /**
  * Brings the tables up to date, all migrations in one transaction; of several nodes one does it and the others wait. Throws a
  * StartupError when the database is too old, or newer than this executable, or another node does not come to an end.
  */
-export async function migrate(database: Database, log: Log, lockLimitMs = LOCK_LIMIT_MS): Promise<void> {
+export async function migrate(database: Database, log: Log, options: MigrateOptions = {}): Promise<void> {
+  const { lockLimitMs = LOCK_LIMIT_MS, upTo = Number.POSITIVE_INFINITY } = options;
   // A session: behind a transaction pooler a lock would belong to nobody. Without a limit: a new index on a table of millions takes minutes.
   const client = database.createSession({ applicationName: "opspilot migrate", statementLimitMs: 0 });
   try {
     await requireSupported(client);
     await lock(client, lockLimitMs);
-    const before = await lastMigration(client, database.layout);
-    await apply(client, before, database, log);
+    const before = await readLastMigration(client, database.layout);
+    await apply(client, { before, upTo }, database, log);
   } finally {
     await client.end({ timeout: 5 });
   }
@@ -57,7 +64,7 @@ export async function migrate(database: Database, log: Log, lockLimitMs = LOCK_L
 
 /** Looks, and changes nothing. */
 export async function readMigrationState({ sql, layout }: Pick<Database, "sql" | "layout">): Promise<MigrationState> {
-  const last = await lastMigration(sql, layout);
+  const last = await readLastMigration(sql, layout);
   const all = embeddedMigrations();
   const missing = all.filter((migration) => migration.folderMillis > last).length;
   return { missing, isNewer: last > (all.at(-1)?.folderMillis ?? 0) };
@@ -82,7 +89,10 @@ async function lock(sql: Sql, limitMs: number): Promise<void> {
 }
 
 /** When the last migration that the database has was made (Unix milliseconds: Drizzle's order), 0 for none. */
-async function lastMigration(sql: Sql, { journal: [schema, table] }: Layout): Promise<number> {
+export async function readLastMigration(
+  sql: Sql | TransactionSql,
+  { journal: [schema, table] }: Layout,
+): Promise<number> {
   const [there] = await sql<{ is: boolean }[]>`
     select exists (select from pg_tables where schemaname = ${schema} and tablename = ${table}) as is`;
   if (there?.is !== true) return 0;
@@ -90,14 +100,19 @@ async function lastMigration(sql: Sql, { journal: [schema, table] }: Layout): Pr
   return Number(row?.at ?? 0);
 }
 
-async function apply(client: Sql, before: number, database: Database, log: Log): Promise<void> {
+async function apply(
+  client: Sql,
+  { before, upTo }: { before: number; upTo: number },
+  database: Database,
+  log: Log,
+): Promise<void> {
   const migrations = embeddedMigrations();
   const newest = migrations.at(-1)?.folderMillis ?? 0;
   if (before > newest) {
     const message = "the database was migrated by a newer OpsPilot; run that version, or restore an older backup";
     throw new StartupError(message, ExitCode.config);
   }
-  const missing = migrations.filter((migration) => migration.folderMillis > before);
+  const missing = migrations.filter(({ folderMillis }) => folderMillis > before && folderMillis <= upTo);
   if (missing.length === 0) return;
   const { layout, sessionTarget } = database;
   const owner = await ownerOf(client, layout);

@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { proxyOf as proxyFor } from "../config/proxy.ts";
+import { endOf, type TlsPair } from "../config/tls.ts";
 import type { Config } from "../config.ts";
 import { createFetch, direct, fetchBounded, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { errorCode, errorMessage } from "../lib/errors.ts";
@@ -28,6 +29,7 @@ export async function examine(config: Config, log: Log): Promise<Finding[]> {
     ...database.findings,
     checkClock([...database.clocks, ...outside.clocks]),
     port,
+    ...(config.tls === null ? [] : [checkCertificate(config.tls, Date.now())]),
     ...outside.findings,
   ];
 }
@@ -111,7 +113,8 @@ const PORT_LIMIT_MS = 5_000;
 const PORT = "port";
 
 /** Whether the server could listen there, or who does. The port is taken for an instant only, and only if it is free. */
-export async function checkPort({ listen: { host, port }, tls }: Pick<Config, "listen" | "tls">): Promise<Finding> {
+export async function checkPort(config: Pick<Config, "listen" | "tls">): Promise<Finding> {
+  const { host, port } = config.listen;
   if (port === 0) return fine(PORT, "any free one is taken at the start (PORT=0)");
   const where = `${host} port ${port}`;
   const code = await tryToListen(host, port);
@@ -119,7 +122,7 @@ export async function checkPort({ listen: { host, port }, tls }: Pick<Config, "l
     case undefined:
       return fine(PORT, `${where} is free`);
     case "EADDRINUSE":
-      return whoListens(where, `${tls === null ? "http" : "https"}://${reachable(host)}:${port}`);
+      return whoListens(where, baseOf(config));
     case "EACCES":
       return broken(PORT, `${where} needs rights that this user does not have`, "set PORT to one from 1024 up");
     case "EADDRNOTAVAIL":
@@ -127,6 +130,19 @@ export async function checkPort({ listen: { host, port }, tls }: Pick<Config, "l
     default:
       return broken(PORT, `${where} cannot be listened on (${code})`, "check HOST and PORT");
   }
+}
+
+/** The server that listens where the settings say; undefined where none of ours answers. */
+export async function findOpsPilot(config: Pick<Config, "listen" | "tls">) {
+  const base = baseOf(config);
+  const version = await askVersion(base);
+  if (version === undefined) return undefined;
+  const ready = await get(`${base}/readyz`, { limitMs: PORT_LIMIT_MS, ownCertificate: true });
+  return { version, isReady: ready.ok && ready.status === 200 };
+}
+
+function baseOf({ listen: { host, port }, tls }: Pick<Config, "listen" | "tls">): string {
+  return `${tls === null ? "http" : "https"}://${reachable(host)}:${port}`;
 }
 
 /** The system's word for why not. */
@@ -139,8 +155,7 @@ function tryToListen(host: string, port: number): Promise<string | undefined> {
 }
 
 async function whoListens(where: string, base: string): Promise<Finding> {
-  const service = await get(`${base}/`, { limitMs: PORT_LIMIT_MS, ownCertificate: true });
-  const version = service.ok ? versionOf(service.body) : undefined;
+  const version = await askVersion(base);
   if (version === undefined) {
     const todo = "stop that program, or set PORT to a free one";
     return broken(PORT, `another program listens on ${where}`, todo);
@@ -153,6 +168,11 @@ function judgeReadiness(where: string, version: string, ready: Exchange): Findin
   if (ready.ok && ready.status === 200) return fine(PORT, `${text} and is ready`);
   const why = ready.ok ? `is not ready: ${ready.body.slice(0, 200)}` : `does not answer: ${ready.why}`;
   return doubtful(PORT, `${text}, but ${why}`, "look at its log");
+}
+
+async function askVersion(base: string): Promise<string | undefined> {
+  const service = await get(`${base}/`, { limitMs: PORT_LIMIT_MS, ownCertificate: true });
+  return service.ok ? versionOf(service.body) : undefined;
 }
 
 /** Of an answer that only OpsPilot gives. */
@@ -209,6 +229,21 @@ function checkDisk(path: string): Finding {
   if (files > 0 && ffree < FREE_FILES_MIN) return broken("disk", `only ${ffree} more files can be made on it`, todo);
   if (freeBytes < FREE_BYTES_MIN) return broken("disk", text, todo);
   return freeBytes < FREE_BYTES_DOUBTFUL ? doubtful("disk", text, todo) : fine("disk", text);
+}
+
+/** Whoever renews by itself does so earlier. */
+const CERTIFICATE_DAYS_DOUBTFUL = 14;
+const DAY_MS = 86_400_000;
+
+/** How long the server's certificate is still good. */
+export function checkCertificate(tls: TlsPair, nowMs: number): Finding {
+  const name = "certificate";
+  const days = Math.floor((endOf(tls) - nowMs) / DAY_MS);
+  const date = new Date(endOf(tls)).toISOString().slice(0, 10);
+  const todo = "renew the files of TLS_CERT and TLS_KEY: the server takes new ones by itself";
+  if (days < 0) return broken(name, `it ended on ${date}: agents and browsers refuse it`, todo);
+  const text = `it is good until ${date}, for ${days} more days`;
+  return days < CERTIFICATE_DAYS_DOUBTFUL ? doubtful(name, text, todo) : fine(name, text);
 }
 
 /** Times of alerts and of presence are compared across this. */

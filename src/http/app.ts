@@ -107,7 +107,7 @@ export function createApp(deps: AppDeps) {
     // choice, for "https://", asks for three letters.
     handler: { standardHostname: config.tls !== null },
     websocket: deps.websocket,
-    serve: serveOptions(config),
+    serve: SERVE_OPTIONS,
   })
     .onRequest(async ({ request, server, set }) => {
       const path = pathOf(request.url);
@@ -146,14 +146,9 @@ export function createApp(deps: AppDeps) {
 /** The app, for whoever listens. */
 export type App = ReturnType<typeof createApp>;
 
-function serveOptions({ tls }: Pick<Config, "tls">) {
-  return {
-    development: false,
-    // Otherwise a second server on the port would start, and take every other connection.
-    reusePort: false,
-    idleTimeout: IDLE_TIMEOUT_SECONDS,
-    // The largest of all routes; the others' own limit is checked with the rest of the access rules, and by their parser.
-    maxRequestBodySize: SLACK_BODY_BYTES_MAX,
-    ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
-  };
-}
+const SERVE_OPTIONS = {
+  development: false,
+  idleTimeout: IDLE_TIMEOUT_SECONDS,
+  // The largest of all routes; the others' own limit is checked with the rest of the access rules, and by their parser.
+  maxRequestBodySize: SLACK_BODY_BYTES_MAX,
+};

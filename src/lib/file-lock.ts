@@ -1,5 +1,16 @@
 import { dlopen } from "bun:ffi";
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
 
 const SHARED = 1;
 const EXCLUSIVE = 2;
@@ -18,6 +29,7 @@ export interface FileLock {
  */
 export function tryLock(path: string, mode: "exclusive" | "shared" = "exclusive"): FileLock | undefined {
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  if (process.getuid?.() === 0) giveToOwnerOf(dirname(path), file);
   if (!flock(file, (mode === "shared" ? SHARED : EXCLUSIVE) | DO_NOT_WAIT)) {
     closeSync(file);
     return undefined;
@@ -33,6 +45,12 @@ export function tryLock(path: string, mode: "exclusive" | "shared" = "exclusive"
       isHeld = false;
     },
   };
+}
+
+/** A command that root runs now and again leaves nothing that the directory's user could not lock. */
+function giveToOwnerOf(directory: string, file: number): void {
+  const { uid, gid } = statSync(directory);
+  if (fstatSync(file).uid !== uid) fchownSync(file, uid, gid);
 }
 
 /** What the holder wrote. */

@@ -87,7 +87,7 @@ describe("migrations", () => {
         where l.locktype = 'advisory' and l.granted and d.datname = current_database()`;
       return rows.length > 0;
     });
-    const error = await refusal(migrate(own.database, quiet, 50));
+    const error = await refusal(migrate(own.database, quiet, { lockLimitMs: 50 }));
     expect(error).toMatchObject({ exitCode: 69, message: expect.stringContaining("another node") });
     await other.end({ timeout: 0 });
     expect(await ended).toBe("CONNECTION_DESTROYED");

@@ -110,7 +110,7 @@ describe("a server that listens", () => {
   });
 
   test("speaks TLS", async () => {
-    const { url } = serve({ tls: { cert: CERTIFICATE, key: CERTIFICATE_KEY } });
+    const { url } = serve({ tls: { cert: CERTIFICATE, key: CERTIFICATE_KEY, files: { cert: "", key: "" } } });
     expect(url).toStartWith("https://");
     const tls = { ca: CERTIFICATE };
     expect((await fetch(`${url}/v1/agents`, { headers: { origin: url }, tls })).status).toBe(200);

@@ -14,6 +14,7 @@ type Check = (files: Files) => Violation[];
 
 const FEATURES = [
   "access",
+  "backup",
   "fleet",
   "ingest",
   "incidents",

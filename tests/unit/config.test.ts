@@ -74,6 +74,7 @@ describe("settings", () => {
         apiUrl: null,
       },
       webhook: null,
+      s3: { accessKeyId: null, secretAccessKey: null, sessionToken: null, region: null, endpoint: null },
       proxies: { https: null, http: null, exempt: "" },
       logLevel: "info",
     });
@@ -285,7 +286,11 @@ describe("mistakes", () => {
     expect(namesOf(mistakesOf({ TLS_CERT: none, TLS_KEY: key }))).toEqual(["TLS_CERT"]);
     expect(namesOf(mistakesOf({ TLS_CERT: cert, TLS_KEY: none }))).toEqual(["TLS_KEY"]);
     expect(namesOf(mistakesOf({ TLS_CERT: cert, TLS_KEY: other }))).toEqual(["TLS_KEY"]);
-    expect(load({ TLS_CERT: cert, TLS_KEY: key }).tls).toEqual({ cert: CERTIFICATE, key: CERTIFICATE_KEY });
+    expect(load({ TLS_CERT: cert, TLS_KEY: key }).tls).toEqual({
+      cert: CERTIFICATE,
+      key: CERTIFICATE_KEY,
+      files: { cert, key },
+    });
   });
 });
 

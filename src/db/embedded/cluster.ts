@@ -42,22 +42,30 @@ export const CHILD_ENVIRONMENT = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC"
 /** Where the parts are, and whom they belong to. */
 export interface Cluster {
   readonly dataDir: string;
+  /** What PostgreSQL calls its data directory: `data` in ours, or one that is to become it. */
+  readonly data: string;
   /** The directory with `bin/`. */
   readonly home: string;
   readonly user: ChildUser | undefined;
 }
 
+/** Whether there is a database, of whatever version. */
+export function hasData(dataDir: string): boolean {
+  const data = join(dataDir, "data");
+  return existsSync(data) && readdirSync(data).length > 0;
+}
+
 /** Refuses data that this PostgreSQL cannot open. Returns whether there is any. */
 export function checkData(dataDir: string): boolean {
+  if (!hasData(dataDir)) return false;
   const data = join(dataDir, "data");
-  if (!existsSync(data) || readdirSync(data).length === 0) return false;
   const versionFile = join(data, "PG_VERSION");
   if (!existsSync(versionFile)) throw refused(`${data} is no PostgreSQL data directory: nothing in it was changed`);
   const major = readFileSync(versionFile, "utf8").trim();
   if (major === POSTGRES_MAJOR) return true;
   throw refused(
-    `${data} was made by PostgreSQL ${major}, the built-in one is ${POSTGRES_MAJOR}: nothing was changed; ` +
-      `dump it with PostgreSQL ${major} and restore it, or set DATABASE_URL`,
+    `${data} was made by PostgreSQL ${major}, the built-in one is ${POSTGRES_MAJOR}: nothing was changed; with the ` +
+      "OpsPilot that made it run `opspilot backup FILE`, then with this one `opspilot restore FILE --replace`",
   );
 }
 
@@ -78,11 +86,11 @@ export function ensurePassword(dataDir: string, hasData: boolean): string {
 export async function createCluster(cluster: Cluster, password: string, log: Log): Promise<void> {
   log.info({ data_dir: cluster.dataDir }, "creating the database");
   await clearLeftOvers(cluster.dataDir);
-  const temporary = join(cluster.dataDir, `${TEMPORARY_PREFIX}${process.pid}`);
+  const temporary = temporaryData(cluster.dataDir);
   try {
     await fillCluster(cluster, temporary, password);
     syncFileSystem(temporary);
-    publish(temporary, join(cluster.dataDir, "data"));
+    publish(temporary, cluster.data);
     // A tool whose server was killed while it was being started shows only by now.
     await clearLeftOvers(cluster.dataDir);
   } catch (error) {
@@ -91,22 +99,29 @@ export async function createCluster(cluster: Cluster, password: string, log: Log
   }
 }
 
+/** Where a database is made that nobody may see before it is whole. */
+export function temporaryData(dataDir: string): string {
+  return join(dataDir, `${TEMPORARY_PREFIX}${process.pid}`);
+}
+
 /**
- * A server that was killed while it made the database leaves a directory, and perhaps the tool that fills it, which would
- * go on. The locks that are held here say that nobody else is at it.
+ * Who was killed while it made the database leaves a directory, and perhaps the program that fills it, which would go on. The
+ * locks that are held here say that nobody else is at it.
  */
-async function clearLeftOvers(dataDir: string): Promise<void> {
+export async function clearLeftOvers(dataDir: string): Promise<void> {
   const prefix = join(dataDir, TEMPORARY_PREFIX);
   for (let poll = 0; poll < LEFT_OVER_POLLS_MAX; poll++) {
     const left = processesWithArgument(prefix);
-    if (left.length === 0) break;
     for (const pid of left) signalProcess(pid, "SIGKILL");
+    if (left.length === 0) removeContent(dataDir, TEMPORARY_PREFIX);
+    // What a killed postmaster had started ends by itself, and may write until then.
+    if (left.length === 0 && !readdirSync(dataDir).some((name) => name.startsWith(TEMPORARY_PREFIX))) return;
     await Bun.sleep(LEFT_OVER_POLL_MS);
   }
-  removeContent(dataDir, TEMPORARY_PREFIX);
 }
 
-async function fillCluster(cluster: Cluster, data: string, password: string): Promise<void> {
+/** Makes an empty database in `data`; not flushed yet. */
+export async function fillCluster(cluster: Cluster, data: string, password: string): Promise<void> {
   makePrivateDirectory(data, cluster.user);
   // Nothing is flushed yet (-N, -F): that is done for the whole tree afterwards.
   await runTool(cluster, "initdb", ["-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "trust", "-N"]);
@@ -200,7 +215,7 @@ function settle(directory: string): void {
  * Makes a whole tree survive a power cut, by one syncfs(2) of its file system, which Node has no call for: a thousand small
  * files flushed one by one take seconds on the disks of usual virtual machines.
  */
-function syncFileSystem(path: string): void {
+export function syncFileSystem(path: string): void {
   const library = dlopen("libc.so.6", { syncfs: { args: ["int"], returns: "int" } });
   const file = openSync(path, "r");
   try {

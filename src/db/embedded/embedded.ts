@@ -11,6 +11,7 @@ import {
   APPLICATION_NAME,
   checkData,
   chooseChildUser,
+  clearLeftOvers,
   createCluster,
   ensureBinaries,
   ensurePassword,
@@ -70,7 +71,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
 }
 
 /** Directories that are made may be entered by all, whatever the umask: what is secret in them has its own mode. */
-function prepareDataDir(given: string): string {
+export function prepareDataDir(given: string): string {
   const path = resolve(given);
   const topmost = mkdirSync(path, { recursive: true });
   for (let made = path; topmost !== undefined && made.length >= topmost.length; made = dirname(made)) {
@@ -129,8 +130,9 @@ async function findOrStart({ dataDir, clock, log }: EmbeddedOptions): Promise<Fo
   }
   const serverUid = process.getuid?.() ?? 0;
   const user = chooseChildUser(dataDir, serverUid, log);
-  const cluster = { dataDir, user, home: await ensureBinaries(dataDir, log) };
-  if (!hasData) await createCluster(cluster, password, log);
+  const cluster = { dataDir, data: join(dataDir, "data"), user, home: await ensureBinaries(dataDir, log) };
+  if (hasData) await clearLeftOvers(dataDir);
+  else await createCluster(cluster, password, log);
   const socketDirectory = prepareSocketDirectory(dataDir, user, serverUid);
   const postmaster = await startPostmaster(cluster, socketDirectory, clock);
   log.info({ pid: postmaster.pid }, "PostgreSQL is started");
@@ -229,7 +231,7 @@ export function findRunning(dataDir: string): DatabaseTarget | undefined {
 }
 
 /** The application's role, which is no superuser, over a Unix socket. */
-function embeddedTarget(socketDirectory: string, password: string): DatabaseTarget {
+export function embeddedTarget(socketDirectory: string, password: string): DatabaseTarget {
   return {
     host: socketDirectory,
     port: POSTGRES_PORT,

