@@ -70,8 +70,8 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   for (const result of await executor.unfinished()) await outbox.result(result);
   collectors = deps.createCollectors();
   const extra = () => ({
-    allow: executor.allow,
     spool: describeSpool(spool, delivery.refusedCount()),
+    allow: executor.allow,
     collectors: report(),
   });
   const skew = createClockSkew({ server: config.server, clock, log });

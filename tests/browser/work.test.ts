@@ -214,7 +214,7 @@ describe("work with many", () => {
     await live(page);
     await page.getByRole("button", { name: "Rotate…" }).click();
     await page.getByRole("button", { name: "Make a new token" }).click();
-    await page.getByText(/agent install --server ws:.* --token \S+/).waitFor();
+    await page.getByText(/curl -fsSL http:.*install\.sh \| sudo sh -s -- --token \S+/).waitFor();
     await page.getByRole("button", { name: "Remove the host…" }).click();
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     await page.getByText("There is no such host").waitFor();

@@ -1,0 +1,25 @@
+import { fieldsOf } from "../lib/json.ts";
+import type { Agent } from "./model.ts";
+
+/** As versions of ours are; how other programs count theirs is not known. */
+const VERSION_SHAPE = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
+
+/** Which version an agent runs, as it says. */
+export function versionOf({ meta }: Pick<Agent, "meta">): string | null {
+  return typeof meta?.version === "string" ? meta.version : null;
+}
+
+/**
+ * Whether it is an agent of ours that is older than the server. Other programs have versions of their own; ours tell how their spool is,
+ * as no other does.
+ */
+export function isOutdated(agent: Pick<Agent, "meta">, serverVersion: string): boolean {
+  const version = versionOf(agent);
+  const isOurs = fieldsOf(agent.meta?.spool).dropped_repeats !== undefined;
+  return isOurs && version !== null && isOlder(version, serverVersion);
+}
+
+/** Whether one version comes before the other; false for what is no version of ours. */
+export function isOlder(version: string, than: string): boolean {
+  return VERSION_SHAPE.test(version) && VERSION_SHAPE.test(than) && Bun.semver.order(version, than) < 0;
+}
