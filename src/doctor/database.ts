@@ -5,12 +5,12 @@ import { DatabaseRightsError } from "../db/layout.ts";
 import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../db/migrate.ts";
 import { reachDatabase } from "../db/open.ts";
 import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../db/target.ts";
-import { isOlder } from "../fleet/versions.ts";
 import { tryJobsDriver } from "../jobs/jobs.ts";
 import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
 import type { Log } from "../lib/log.ts";
+import { isOlder } from "../lib/versions.ts";
 import type { OtherClock } from "./checks.ts";
 import { type DatabaseFacts, readDatabaseFacts } from "./database-store.ts";
 

@@ -1,8 +1,6 @@
 import { fieldsOf } from "../lib/json.ts";
+import { isOlder } from "../lib/versions.ts";
 import type { Agent } from "./model.ts";
-
-/** As versions of ours are; how other programs count theirs is not known. */
-const VERSION_SHAPE = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 
 /** Which version an agent runs, as it says. */
 export function versionOf({ meta }: Pick<Agent, "meta">): string | null {
@@ -17,9 +15,4 @@ export function isOutdated(agent: Pick<Agent, "meta">, serverVersion: string): b
   const version = versionOf(agent);
   const isOurs = fieldsOf(agent.meta?.spool).dropped_repeats !== undefined;
   return isOurs && version !== null && isOlder(version, serverVersion);
-}
-
-/** Whether one version comes before the other; false for what is no version of ours. */
-export function isOlder(version: string, than: string): boolean {
-  return VERSION_SHAPE.test(version) && VERSION_SHAPE.test(than) && Bun.semver.order(version, than) < 0;
 }

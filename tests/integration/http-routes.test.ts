@@ -349,7 +349,7 @@ describe("answers", () => {
     const named = testApp({}, { publicUrl: "https://ops.example.com" });
     const rotated = await call(named, "POST", `/v1/agents/${AGENT}/rotate-token`, { body: {} });
     expect(rotated.json.install).toStartWith("curl -fsSL https://ops.example.com/install.sh | ");
-    const body = { uses: 5, until: "2100-01-01T00:00:00Z" };
+    const body = { uses: 5, until: new Date(Date.now() + 86_400_000).toISOString() };
     const { token, install: enrol } = (await call(named, "POST", "/v1/enrolments", { body })).json;
     expect(enrol).toEndWith(`| sudo sh -s -- --enrol-token ${token}`);
     expect(app.agents.actors).toEqual(["api:local"]);

@@ -5,6 +5,7 @@ import { ConfigError, Mistakes } from "../../config/settings.ts";
 import type { AllowEntry } from "../../protocol/commands.ts";
 import type { RunProcess } from "../run-process.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
+import { updatePaths } from "../update/trial.ts";
 import { isListed, mergeSettingsFile, readIfThere, readSettingsFile, refuseUnfitHost } from "./installed.ts";
 import { polkitNotes, polkitRule, type UnitRight, unitRights } from "./polkit.ts";
 import { applySteps, type Step } from "./steps.ts";
@@ -147,6 +148,7 @@ export async function uninstallService(
     { kind: "remove", path: PATHS.ca },
     ...(isAgentsAlone(root) ? remove(PATHS.settingsDir) : []),
     ...(made.executable && !isExecutableShared ? remove(PATHS.executable) : []),
+    ...(isExecutableShared ? [] : leftByUpdates()),
     ...(isStateKept ? [] : remove(PATHS.state)),
     { kind: "run", words: ["systemctl", "daemon-reload"], why: "systemd was not told", onlyIfChanged: true },
     ...(isUserOurs && !isStateKept ? userRemovalSteps(user) : []),
@@ -159,6 +161,11 @@ export async function uninstallService(
 
 function remove(path: string): Step[] {
   return [{ kind: "remove", path }];
+}
+
+function leftByUpdates(): Step[] {
+  const { previous, next, trial } = updatePaths(PATHS.executable);
+  return [previous, next, trial].flatMap(remove);
 }
 
 function userRemovalSteps(user: string): Step[] {
