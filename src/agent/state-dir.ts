@@ -15,6 +15,8 @@ export function statePaths(stateDir: string) {
     collectors: join(stateDir, "collectors"),
     connection: join(stateDir, "connection.json"),
     ownToken: join(stateDir, "token"),
+    /** Written when the server asks for an update, which root's part of the installation sees to. */
+    updateRequest: join(stateDir, "update.request"),
   };
 }
 

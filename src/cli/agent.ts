@@ -32,8 +32,10 @@ export async function runAgent(flags: AgentFlags, stop: AbortSignal): Promise<nu
     trial: isExecutable() ? readTrial(process.execPath) : undefined,
     createCollectors: () => createCollectors(config.collectors, tools),
     createExecutor(collectors) {
-      const ledger = openLedger({ ...tools, dir: statePaths(config.stateDir).commands });
-      return createExecutor({ ...tools, allow: config.allow, ledger, about: { version: VERSION, collectors } });
+      const { commands, updateRequest } = statePaths(config.stateDir);
+      const ledger = openLedger({ ...tools, dir: commands });
+      const about = { version: VERSION, collectors };
+      return createExecutor({ ...tools, allow: config.allow, ledger, about, updateRequest });
     },
   });
   log.info({ version: VERSION, server: config.server.url, dir: config.stateDir }, "the agent runs");

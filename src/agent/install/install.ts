@@ -10,6 +10,7 @@ import { isListed, mergeSettingsFile, readIfThere, readSettingsFile, refuseUnfit
 import { polkitNotes, polkitRule, type UnitRight, unitRights } from "./polkit.ts";
 import { applySteps, type Step } from "./steps.ts";
 import { AGENT_USER, agentUnit, DOCKER_GROUP, groupsIn, JOURNAL_GROUP, madeBy, PATHS, userIn } from "./unit.ts";
+import { mayUpdate, startUpdateWatch, updateUnitRemoval, updateUnitSteps } from "./update-units.ts";
 
 export interface InstallDeps {
   readonly run: RunProcess;
@@ -39,7 +40,8 @@ export async function installService(request: InstallRequest, deps: InstallDeps)
     ...settingsSteps(before.settings, request, server.ca),
     { kind: "file", path: PATHS.unit, mode: 0o644, text: agentUnit(service) },
     ruleStep(service.user, rights),
-    ...startSteps(before.unit !== ""),
+    ...(mayUpdate(allow) ? updateUnitSteps() : updateUnitRemoval(existsSync(join(root, PATHS.updateWatch)))),
+    ...startSteps(before.unit !== "", mayUpdate(allow)),
   ];
   await applySteps(steps, { ...request, run, tell });
   notes.push(...notesOf(service.groups, allow));
@@ -87,10 +89,11 @@ function ruleStep(user: string, rights: readonly UnitRight[]): Step {
   return { kind: "file", path: PATHS.polkitRule, mode: 0o644, text: polkitRule(user, rights) };
 }
 
-function startSteps(wasInstalled: boolean): Step[] {
+function startSteps(wasInstalled: boolean, isUpdatable: boolean): Step[] {
   const why = "the agent does not start";
   const steps: Step[] = [
     { kind: "run", words: ["systemctl", "daemon-reload"], why, onlyIfChanged: true },
+    ...(isUpdatable ? [startUpdateWatch()] : []),
     { kind: "run", words: ["systemctl", "enable", "--now", AGENT_UNIT], why },
   ];
   // One that runs already takes new settings only so.
@@ -107,6 +110,9 @@ function notesOf(groups: readonly string[], allow: readonly AllowEntry[]): strin
     );
   } else if (allow.some(({ command }) => command === "restart_container")) {
     notes.push("restart_container is allowed, but the agent may not use Docker without --docker");
+  }
+  if (mayUpdate(allow)) {
+    notes.push("update_agent is allowed: whoever controls the server can run anything as root on this host");
   }
   if (!groups.includes(JOURNAL_GROUP)) {
     notes.push(`there is no group ${JOURNAL_GROUP} on this host: the agent sees no logs but its own`);
@@ -142,6 +148,7 @@ export async function uninstallService(
   const isExecutableShared = existsSync(join(root, PATHS.serverUnit));
   const steps: Step[] = [
     ...(unit === "" ? [] : [{ kind: "run", words: DISABLE, why: "the agent does not stop", mayFail: true } as const]),
+    ...updateUnitRemoval(existsSync(join(root, PATHS.updateWatch))),
     { kind: "remove", path: PATHS.unit },
     { kind: "remove", path: PATHS.polkitRule },
     { kind: "remove", path: PATHS.settings },

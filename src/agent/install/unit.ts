@@ -85,6 +85,8 @@ export const PATHS = {
   ca: "/etc/opspilot/agent-ca.pem",
   settingsDir: "/etc/opspilot",
   unit: "/etc/systemd/system/opspilot-agent.service",
+  updateUnit: "/etc/systemd/system/opspilot-agent-update.service",
+  updateWatch: "/etc/systemd/system/opspilot-agent-update.path",
   polkitRule: "/etc/polkit-1/rules.d/50-opspilot-agent.rules",
   state: "/var/lib/opspilot-agent",
   /** A server on the same host runs the same executable. */
