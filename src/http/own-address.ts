@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import { INSTALL_PATH } from "../protocol/platforms.ts";
 
+/** What settings say of it. */
 export type OwnAddress = Pick<Config, "publicUrl" | "tls">;
 
 /**
@@ -16,11 +17,11 @@ export function ownAddress(request: Request, { publicUrl, tls }: OwnAddress): st
   return `${tls !== null || isBehindTls ? "https" : "http"}://${new URL(request.url).host}`;
 }
 
-/** What a host is given, and by which flag of `agent install`. */
-type Credential = { readonly token: string } | { readonly enrolToken: string };
+/** What a host is given: a token of its own, or one to enrol with. */
+export type HostCredential = { readonly token: string } | { readonly enrolToken: string };
 
 /** The one command that installs an agent on a host. */
-export function installCommand(address: string, credential: Credential): string {
+export function installCommand(address: string, credential: HostCredential): string {
   const words = "token" in credential ? `--token ${credential.token}` : `--enrol-token ${credential.enrolToken}`;
   return `curl -fsSL ${shellQuoted(address + INSTALL_PATH)} | sudo sh -s -- ${words}`;
 }
