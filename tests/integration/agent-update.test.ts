@@ -25,16 +25,16 @@ import { TOKEN_ACCESS, testApp } from "../support/http-app.ts";
 const PLATFORM = "linux-arm64";
 const STATUS = `${PATHS.state}/agent/connection.json`;
 
-type Kind = "good" | "deaf" | "refuses its unit";
+type Kind = "good" | "stays deaf" | "cannot be set up";
 
-/** Stands in for an executable of a version: as the service it tells of a welcome, or, `deaf`, of none. */
+/** Stands in for an executable of a version: as the service it tells of a welcome, or, `stays deaf`, of none. */
 function standIn(version: string, kind: Kind = "good", platform: string = PLATFORM): string {
   const welcome = `id=$(sed -n 's/.*"id":"\\([^"]*\\)".*/\\1/p' "$0.trial")
     printf '{"isConnected":true,"atMs":1,"detail":"","trial":"%s"}' "$id" > "$(dirname "$0")/../../..${STATUS}"`;
   return `#!/bin/sh
 case "$1 $2" in
   "version --json") echo '{"version":"${version}","platform":"${platform}"}' ;;
-  "agent install") echo "${version}" >> "$0.installs"; ${kind === "refuses its unit" ? "echo 'no such unit' >&2; exit 1" : ":"} ;;
+  "agent install") echo "${version}" >> "$0.installs"; ${kind === "cannot be set up" ? "echo 'no such unit' >&2; exit 1" : ":"} ;;
   "agent ") ${kind === "good" ? welcome : ":"} ;;
   *) exit 64 ;;
 esac
@@ -158,15 +158,15 @@ describe("opspilot agent update", () => {
   });
 
   test.each<[Kind, string]>([
-    ["deaf", "it did not reach the server in time"],
-    ["refuses its unit", "no such unit"],
-  ])("puts the former version back when the new one is %s", async (kind, why) => {
+    ["stays deaf", "it did not reach the server in time"],
+    ["cannot be set up", "no such unit"],
+  ])("puts the former version back when the new one %s", async (kind, why) => {
     offer("0.3.0", kind);
     const { error } = await update();
     expect(error).toStartWith("not updated: ");
     expect(error).toContain(why);
     expect(error).toContain("0.2.0 is back");
-    expect([installed(), restarts()]).toEqual(["0.2.0", kind === "deaf" ? 2 : 1]);
+    expect([installed(), restarts()]).toEqual(["0.2.0", kind === "stays deaf" ? 2 : 1]);
     expect(readFileSync(`${paths().executable}.installs`, "utf8")).toEndWith("0.2.0\n");
     expectCleared();
     offer("0.3.1");
@@ -174,9 +174,9 @@ describe("opspilot agent update", () => {
   });
 
   test("puts it back when somebody interrupts", async () => {
-    offer("0.3.0", "deaf");
+    offer("0.3.0", "stays deaf");
     const file = join(folder, "interrupted");
-    writeFileSync(file, standIn("0.3.0", "deaf"));
+    writeFileSync(file, standIn("0.3.0", "stays deaf"));
     const { error } = await update({ file }, { stop: AbortSignal.abort() });
     expect([error, installed()]).toEqual(["not updated: it was interrupted; 0.2.0 is back, and runs", "0.2.0"]);
   });
@@ -282,7 +282,7 @@ describe("an update that was killed", () => {
   test("is undone though another version had a welcome once", async () => {
     writeFileSync(status(), JSON.stringify({ isConnected: true, atMs: 1, detail: "", trial: "another" }));
     await killed();
-    expect(await settle(paths(), status())).toBe("put back");
+    expect([await settle(paths(), status()), installed()]).toEqual(["put back", "0.2.0"]);
   });
 
   test("stands where it had one", async () => {
