@@ -47,6 +47,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     trustedProxies: read("TRUSTED_PROXIES", proxiesOf) ?? [],
     /** Without a slash at its end. */
     publicUrl,
+    /** Executables for other platforms, which hosts are given; null for none. */
+    downloadsDir: raw.DOWNLOADS_DIR === undefined ? null : resolve(surroundings.cwd, raw.DOWNLOADS_DIR),
     heartbeatTimeoutMs: read("HEARTBEAT_TIMEOUT", durationIn(SECOND_MS, DAY_MS)) ?? 90 * SECOND_MS,
     incidentGroupWindowMs: read("INCIDENT_GROUP_WINDOW", durationIn(SECOND_MS, 30 * DAY_MS)) ?? 300 * SECOND_MS,
     ingestBufferBytes: read("INGEST_BUFFER", sizeIn(MIB, 65_536 * MIB)) ?? 64 * MIB,

@@ -16,6 +16,7 @@ import { createSetup } from "./doctor/setup.ts";
 import type { FigureService } from "./figures/model.ts";
 import { WEBSOCKET_OPTIONS } from "./gateway/socket.ts";
 import { createApp } from "./http/app.ts";
+import { createOffer } from "./http/downloads/offered.ts";
 import { listen } from "./http/listen.ts";
 import { findPage } from "./http/page/pack.ts";
 import {
@@ -30,6 +31,7 @@ import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import { createLoops } from "./lib/loops.ts";
+import type { Platform } from "./protocol/platforms.ts";
 import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
 import { startCertificate } from "./server/certificate.ts";
@@ -50,6 +52,8 @@ export interface ServerOptions {
   log: Log;
   clock: Clock;
   version: string;
+  /** What the executable was built for; undefined in a source checkout. */
+  platform?: Platform | undefined;
 }
 
 /** A server that serves. */
@@ -112,6 +116,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     registry,
     readiness: readiness.check,
     findPage,
+    findExecutable: createOffer({ own: options.platform, folder: config.downloadsDir }),
     setup,
   });
 

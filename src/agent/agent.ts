@@ -20,6 +20,8 @@ import { createSocketOpener } from "./socket.ts";
 import { openSpool, type Spool } from "./spool.ts";
 import { cannotUse, claimStateDir, createConnectionStatus, statePaths } from "./state-dir.ts";
 import { type Inbox, openInbox, testFrame } from "./test-alert.ts";
+import { trialFailed } from "./update/on-trial.ts";
+import type { Trial } from "./update/trial.ts";
 
 /** A collector that does not end in this time is left behind. */
 const COLLECTOR_STOP_MS = 3_000;
@@ -32,6 +34,8 @@ const INBOX_POLL_MS = 1_000;
 interface AgentDeps {
   readonly config: AgentConfig;
   readonly version: string;
+  /** This executable is on trial: it has to reach the server soon. */
+  readonly trial?: Trial | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Made once the agent's directory is held. */
@@ -40,27 +44,35 @@ interface AgentDeps {
   readonly createExecutor: (collectors: AgentAbout["collectors"]) => Executor;
 }
 
+/** An agent that runs. */
+interface RunningAgent {
+  stop(): Promise<void>;
+  /** Resolves where it may not go on: it is on trial, and the server was not reached. */
+  readonly failed: Promise<Error>;
+}
+
 /**
  * The agent: collectors → spool → connection → server, and commands on the way back. Throws a StartupError when its directory
  * cannot be had; whatever happens later, it goes on. `stop` ends it within a few seconds: what happened is on disk, and the
  * server is told goodbye. Safe to call twice.
  */
-export async function startAgent(deps: AgentDeps): Promise<{ stop(): Promise<void> }> {
-  const { log } = deps;
+export async function startAgent(deps: AgentDeps): Promise<RunningAgent> {
+  const { log, trial, clock } = deps;
   const cleanups = createCleanups(log);
+  const welcomed = new AbortController();
   try {
-    await assemble(deps, cleanups.add);
+    await assemble(deps, welcomed, cleanups.add);
   } catch (error) {
     await cleanups.run();
     throw error;
   }
-  return { stop: cleanups.run };
+  return { stop: cleanups.run, failed: trialFailed(trial, welcomed.signal, clock) };
 }
 
 type OnStop = (what: string, task: () => Promise<void>) => void;
 
 /** What is stopped first is what was started last: collectors, commands, the rest of the spool, the connection. */
-async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
+async function assemble(deps: AgentDeps, welcomed: AbortController, onStop: OnStop): Promise<void> {
   const { config, clock, log } = deps;
   let collectors: readonly Collector[] = [];
   const report = () => reportOf(collectors);
@@ -70,19 +82,24 @@ async function assemble(deps: AgentDeps, onStop: OnStop): Promise<void> {
   for (const result of await executor.unfinished()) await outbox.result(result);
   collectors = deps.createCollectors();
   const extra = () => ({
-    allow: executor.allow,
     spool: describeSpool(spool, delivery.refusedCount()),
+    allow: executor.allow,
     collectors: report(),
   });
   const skew = createClockSkew({ server: config.server, clock, log });
+  const status = createConnectionStatus(statePaths(config.stateDir).connection, clock, log, deps.trial?.id);
+  if (status.wasWelcomed()) welcomed.abort();
   const connection = keepConnected({
     openSocket: createSocketOpener({ ...config, ...credentialsOf(config), version: deps.version, clock }),
     serverUrl: config.server.url,
-    status: createConnectionStatus(statePaths(config.stateDir).connection, clock, log),
+    status,
     delivery,
     readFacts: createHostFacts({ version: deps.version, log, extra }),
     command: createCommanding(executor, outbox, deps),
-    welcomed: (signal) => void skew.check(signal),
+    welcomed(signal) {
+      welcomed.abort();
+      void skew.check(signal);
+    },
     clock,
     log,
   });

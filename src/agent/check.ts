@@ -6,6 +6,7 @@ import type { DockerApi } from "./docker-api.ts";
 import { DockerError } from "./docker-error.ts";
 import { decodeServerFrame, heartbeatText } from "./frames.ts";
 import { polkitVersion, rightsIn, type UnitRight, unitRights, verbOf } from "./install/polkit.ts";
+import { UPDATE_WATCH } from "./install/update-units.ts";
 import { MissingProgramError, type RunProcess } from "./run-process.ts";
 import { parseProperties } from "./service-commands.ts";
 import type { OpenSocket, SocketEnd } from "./socket.ts";
@@ -150,6 +151,8 @@ async function checkLook(entry: AllowEntry, { run, docker }: CommandChecksDeps):
       return checkSystemd(entry, run);
     case "get_logs":
       return checkJournal(entry, run);
+    case "update_agent":
+      return checkUpdates(run);
     case "restart_container":
     case "container_logs":
     case "container_inspect":
@@ -157,6 +160,12 @@ async function checkLook(entry: AllowEntry, { run, docker }: CommandChecksDeps):
     default:
       return ok("needs nothing");
   }
+}
+
+async function checkUpdates(run: RunProcess): Promise<Judgement> {
+  const { exitCode } = await run(["systemctl", "is-active", "--quiet", "--", UPDATE_WATCH], { limitMs: LIMIT_MS });
+  if (exitCode === 0) return ok(`${UPDATE_WATCH} waits for it`);
+  return no(`${UPDATE_WATCH} does not run: \`opspilot agent install\` sets it up`);
 }
 
 async function checkEngine(docker: DockerApi): Promise<Judgement> {

@@ -17,6 +17,8 @@ export interface CommandTools {
   readonly run: RunProcess;
   readonly docker: DockerApi;
   readonly about: AgentAbout;
+  /** The file that asks for an update. */
+  readonly updateRequest: string;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Aborts when the agent ends and what only reads is not worth waiting for. */

@@ -34,6 +34,7 @@ import { listUnits } from "./list-units.ts";
 import type { IncomingCommand } from "./model.ts";
 import { MissingProgramError, type RunProcess } from "./run-process.ts";
 import { changeService, serviceLogs, serviceStatus } from "./service-commands.ts";
+import { requestUpdate } from "./update/request.ts";
 
 const ID_CHARS_MAX = 64;
 
@@ -48,6 +49,8 @@ interface ExecutorDeps {
   readonly run: RunProcess;
   readonly docker: DockerApi;
   readonly about: AgentAbout;
+  /** The file that asks for an update. */
+  readonly updateRequest: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -113,8 +116,8 @@ export function createExecutor(deps: ExecutorDeps) {
   }
 
   async function runSafely(checked: CheckedCommand): Promise<Outcome> {
-    const { run, docker, about } = deps;
-    const tools = { run, docker, about, now: clock.now, signal: stopping.signal };
+    const { run, docker, about, updateRequest } = deps;
+    const tools = { run, docker, about, updateRequest, now: clock.now, signal: stopping.signal };
     try {
       return await runCommand(checked, allow, tools);
     } catch (error) {
@@ -230,5 +233,7 @@ async function runCommand(
       return agentFacts(allow, tools);
     case "ping":
       return done("pong");
+    case "update_agent":
+      return requestUpdate(tools);
   }
 }

@@ -69,8 +69,9 @@ export function startProgram(
   });
 }
 
-/** The file that a program's name stands for; undefined when there is none that may be executed. */
+/** The file that a program's name stands for, or the path; undefined when there is none that may be executed. */
 function findProgram(program: string, searchPath: string): string | undefined {
+  if (program.startsWith("/")) return isExecutable(program) ? program : undefined;
   return searchPath
     .split(delimiter)
     .filter((directory) => directory.startsWith("/"))

@@ -15,6 +15,8 @@ export function statePaths(stateDir: string) {
     collectors: join(stateDir, "collectors"),
     connection: join(stateDir, "connection.json"),
     ownToken: join(stateDir, "token"),
+    /** Written when the server asks for an update, which root's part of the installation sees to. */
+    updateRequest: join(stateDir, "update.request"),
   };
 }
 
@@ -60,18 +62,25 @@ interface ConnectionStatus {
   readonly atMs: number;
   /** Why it is not. */
   readonly detail: string;
+  /** The trial of a new version (see update/trial.ts) in which the server has welcomed it. */
+  readonly trial?: string;
 }
 
 const DETAIL_CHARS_MAX = 500;
 
-/** Writes it down; the moment of the first failure stays while it goes on. Never throws: it only helps a person. */
-export function createConnectionStatus(path: string, clock: Clock, log: Log) {
+/**
+ * Writes it down; the moment of the first failure stays while it goes on. `trialId` is kept with it from the first welcome on. Never throws:
+ * it only helps a person, and a new version whose welcome cannot be written down is undone.
+ */
+export function createConnectionStatus(path: string, clock: Clock, log: Log, trialId?: string) {
   let last: ConnectionStatus | undefined;
+  let wasWelcomed = trialId !== undefined && readConnectionStatus(path)?.trial === trialId;
 
   function write(isConnected: boolean, detail: string): void {
     const isSame = last !== undefined && last.isConnected === isConnected;
     if (isSame && last?.detail === detail) return;
-    last = { isConnected, detail, atMs: isSame && last ? last.atMs : clock.now() };
+    const trial = wasWelcomed && trialId !== undefined ? { trial: trialId } : {};
+    last = { isConnected, detail, atMs: isSame && last ? last.atMs : clock.now(), ...trial };
     try {
       writeFileSync(`${path}.new`, JSON.stringify(last), { mode: 0o600 });
       renameSync(`${path}.new`, path);
@@ -81,7 +90,12 @@ export function createConnectionStatus(path: string, clock: Clock, log: Log) {
   }
 
   return {
-    connected: (): void => write(true, ""),
+    /** In this trial, by this process or one before. */
+    wasWelcomed: (): boolean => wasWelcomed,
+    connected(): void {
+      wasWelcomed = true;
+      write(true, "");
+    },
     ended: (why: string): void => write(false, why.slice(0, DETAIL_CHARS_MAX)),
   };
 }
@@ -91,9 +105,9 @@ export type ConnectionStatusFile = ReturnType<typeof createConnectionStatus>;
 /** What a running agent wrote; undefined when there is nothing, or nothing that can be read. */
 export function readConnectionStatus(path: string): ConnectionStatus | undefined {
   try {
-    const { isConnected, atMs, detail } = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+    const { isConnected, atMs, detail, trial } = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
     if (typeof isConnected !== "boolean" || typeof atMs !== "number") return undefined;
-    return { isConnected, atMs, detail: String(detail) };
+    return { isConnected, atMs, detail: String(detail), ...(typeof trial === "string" ? { trial } : {}) };
   } catch (error) {
     if (error instanceof Error) return undefined;
     throw error;

@@ -2,16 +2,16 @@ import { mkdir, rm } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { errorMessage } from "../lib/errors.ts";
+import { executableName, isPlatform, PLATFORMS, type Platform } from "../protocol/platforms.ts";
 import { cachedPack } from "./postgres-pack.ts";
 import { buildPagePack } from "./web-pack.ts";
 
-/** What can be built, and whose PostgreSQL each carries. `baseline` is for processors without AVX2. */
+/** With which Bun each is built, and whose PostgreSQL it carries. */
 const TARGETS = {
   "linux-x64": { bun: "bun-linux-x64", postgres: "linux-x64" },
   "linux-x64-baseline": { bun: "bun-linux-x64-baseline", postgres: "linux-x64" },
   "linux-arm64": { bun: "bun-linux-arm64", postgres: "linux-arm64" },
-} as const;
-type Target = keyof typeof TARGETS;
+} as const satisfies Record<Platform, unknown>;
 
 const TOP = join(import.meta.dir, "../..");
 const SIZE_BYTES_MAX = 150_000_000;
@@ -20,8 +20,8 @@ const SIZE_BYTES_MAX = 150_000_000;
 async function build(): Promise<void> {
   const { values } = parseArgs({ options: { target: { type: "string" }, outfile: { type: "string" } } });
   const target = targetOf(values.target ?? `${process.platform}-${process.arch}`);
-  const suffix = values.target === undefined ? "" : `-${target}`;
-  const outfile = resolve(values.outfile ?? join(TOP, `dist/opspilot${suffix}`));
+  const name = values.target === undefined ? "opspilot" : executableName(target);
+  const outfile = resolve(values.outfile ?? join(TOP, "dist", name));
   await mkdir(dirname(outfile), { recursive: true });
   const packs = [await cachedPack(TOP, TARGETS[target].postgres), await buildPagePack()];
   await compile(target, values.target === undefined, packs, outfile);
@@ -32,15 +32,15 @@ async function build(): Promise<void> {
   if (sizeBytes > SIZE_BYTES_MAX) throw new Error(`it is larger than ${SIZE_BYTES_MAX / 1e6} MB`);
 }
 
-function targetOf(text: string): Target {
-  if (Object.hasOwn(TARGETS, text)) return text as Target;
-  throw new Error(`unknown target ${text}; expected one of ${Object.keys(TARGETS).join(", ")}`);
+function targetOf(text: string): Platform {
+  if (isPlatform(text)) return text;
+  throw new Error(`unknown target ${text}; expected one of ${PLATFORMS.join(", ")}`);
 }
 
-async function compile(target: Target, isForHere: boolean, assets: string[], outfile: string): Promise<void> {
+async function compile(target: Platform, isForHere: boolean, assets: string[], outfile: string): Promise<void> {
   const commit = await commitOf(TOP);
   // Where it is not given, the bundler writes "development" into the code of every library.
-  const define = { "process.env.NODE_ENV": '"production"' };
+  const define = { "process.env.NODE_ENV": '"production"', OPSPILOT_PLATFORM: JSON.stringify(target) };
   await Bun.build({
     entrypoints: [join(TOP, "src/main.ts")],
     target: "bun",

@@ -3,7 +3,7 @@ import type { Flags } from "../config/sources.ts";
 import type { Enrolment } from "../fleet/model.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import { ROLES, type Role } from "../protocol/roles.ts";
-import { allOf, cliActor, durationFlag, printSecret, tableOf, withTokens } from "./token-services.ts";
+import { allOf, cliActor, durationFlag, printInstall, printSecret, tableOf, withTokens } from "./token-services.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -43,6 +43,7 @@ export async function createEnrolment(
   );
   if (flags.json) process.stdout.write(`${JSON.stringify({ ...enrolment, token })}\n`);
   else printSecret(`The enrolment token for ${uses} hosts (${endOf(until)}, id ${enrolment.id})`, token);
+  if (!flags.json) printInstall(flags, { enrolToken: token });
   return ExitCode.ok;
 }
 

@@ -23,7 +23,7 @@ interface UninstallFlags extends Pick<InstallFlags, "root" | "dryRun"> {
 }
 
 /** Where root's programs are, which are not on the path of everyone who becomes root. */
-const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Makes the agent a service of this host. */
 export async function installAgent(flags: InstallFlags): Promise<number> {

@@ -10,8 +10,9 @@ import { createProcessRunner } from "../agent/run-process.ts";
 import { createSocketOpener } from "../agent/socket.ts";
 import { cannotUse, claimStateDir, runningAgentPid, StateDirTakenError, statePaths } from "../agent/state-dir.ts";
 import { type OnceOutcome, sendByAgent, sendOnce } from "../agent/test-alert.ts";
+import { readTrial } from "../agent/update/trial.ts";
 import { type AgentConfig, type AgentFlags, loadAgentConfig } from "../config/agent.ts";
-import { readSurroundings, type Surroundings } from "../config/environment.ts";
+import { isExecutable, readSurroundings, type Surroundings } from "../config/environment.ts";
 import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, unreachable } from "../lib/errors.ts";
 import { createLog, type Log } from "../lib/log.ts";
@@ -28,15 +29,18 @@ export async function runAgent(flags: AgentFlags, stop: AbortSignal): Promise<nu
     ...tools,
     config,
     version: VERSION,
+    trial: isExecutable() ? readTrial(process.execPath) : undefined,
     createCollectors: () => createCollectors(config.collectors, tools),
     createExecutor(collectors) {
-      const ledger = openLedger({ ...tools, dir: statePaths(config.stateDir).commands });
-      return createExecutor({ ...tools, allow: config.allow, ledger, about: { version: VERSION, collectors } });
+      const { commands, updateRequest } = statePaths(config.stateDir);
+      const ledger = openLedger({ ...tools, dir: commands });
+      const about = { version: VERSION, collectors };
+      return createExecutor({ ...tools, allow: config.allow, ledger, about, updateRequest });
     },
   });
   log.info({ version: VERSION, server: config.server.url, dir: config.stateDir }, "the agent runs");
   if (config.server.isExposed) log.warn("the token goes over the network unencrypted: use wss:// or https://");
-  return runToEnd("the agent", agent, { stop, surprise, log });
+  return runToEnd("the agent", agent, { stop, surprise: Promise.race([surprise, agent.failed]), log });
 }
 
 /** What collectors and commands are made with. */

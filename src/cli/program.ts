@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
@@ -194,10 +194,10 @@ function addAgentCommands(program: Command, run: Run, stop: AbortSignal): void {
   withAgentSettings(agent.command("check"))
     .description("say what can be seen and done on this host, and why not")
     .action((_: unknown, command: Command) => run(load(), ({ checkAgent }) => checkAgent(command.optsWithGlobals())));
-  addInstallCommands(agent, run);
+  addInstallCommands(agent, run, stop);
 }
 
-function addInstallCommands(agent: Command, run: Run): void {
+function addInstallCommands(agent: Command, run: Run, stop: AbortSignal): void {
   const load = () => import("./agent-install.ts");
   withServerSettings(agent.command("install"))
     .description("make the agent a systemd service of this host")
@@ -209,6 +209,17 @@ function addInstallCommands(agent: Command, run: Run): void {
     .option("--dry-run", "only say what would be done")
     .action((_: unknown, command: Command) =>
       run(load(), ({ installAgent }) => installAgent(command.optsWithGlobals())),
+    );
+  agent
+    .command("update")
+    .description(
+      "put the server's executable, or another, in the place of the service's; the former one comes back if it fails",
+    )
+    .argument("[file]", "the new executable (default: what the server hands out)")
+    .option("--force", "also an older version, and where a server of this host uses the same executable")
+    .addOption(new Option("--settle", "end an update that was killed; run by the service's unit").hideHelp())
+    .action((file: string | undefined, _: unknown, command: Command) =>
+      run(import("./agent-update.ts"), ({ updateAgent }) => updateAgent(file, command.opts(), stop)),
     );
   agent
     .command("uninstall")

@@ -5,7 +5,7 @@ import { createSystemClock } from "../lib/clock.ts";
 import { createLog, type Log } from "../lib/log.ts";
 import { transportOf } from "../slack/transport.ts";
 import { nextSurprise, runToEnd } from "./ends.ts";
-import { VERSION } from "./version.ts";
+import { PLATFORM, VERSION } from "./version.ts";
 
 /** Runs the server until `stop` aborts (0) or it cannot go on (1). Throws a StartupError when it cannot start. */
 export async function serve(flags: Flags, stop: AbortSignal): Promise<number> {
@@ -15,7 +15,7 @@ export async function serve(flags: Flags, stop: AbortSignal): Promise<number> {
   const surprise = nextSurprise(log);
   // Only now: a mistake in the settings need not wait for all of the server to be loaded.
   const { startServer } = await import("../server.ts");
-  const server = await startServer({ config, log, clock: createSystemClock(), version: VERSION });
+  const server = await startServer({ config, log, clock: createSystemClock(), version: VERSION, platform: PLATFORM });
   announce(config, { version: VERSION, url: server.url, database: server.describe.database }, log, readable);
   return runToEnd("the server", server, { stop, surprise, log });
 }

@@ -10,6 +10,7 @@ import { createEnrolments } from "../fleet/enrolments.ts";
 import { createAgentService, createNotices } from "../fleet/fleet.ts";
 import type { AgentService, EnrolmentService } from "../fleet/model.ts";
 import { createFleetStore } from "../fleet/store.ts";
+import { type HostCredential, installCommand } from "../http/own-address.ts";
 import { createIncidentWriter } from "../incidents/write-store.ts";
 import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
@@ -86,6 +87,12 @@ export function tableOf(titles: readonly string[], rows: readonly (readonly stri
 export function printSecret(about: string, token: string): void {
   process.stderr.write(`${about}, which is shown this once:\n`);
   process.stdout.write(`${token}\n`);
+}
+
+/** Says how a host gets its agent by this, where the settings say how the server is reached. */
+export function printInstall(flags: Flags, credential: HostCredential): void {
+  const { publicUrl } = loadConfig(flags);
+  if (publicUrl !== null) process.stderr.write(`On the host:\n${installCommand(publicUrl, credential)}\n`);
 }
 
 /** Who did it, for the audit trail. */

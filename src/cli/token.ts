@@ -3,7 +3,7 @@ import type { Agent } from "../fleet/model.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import { isUuid } from "../lib/uuid.ts";
 import { createAccessToken, createEnrolment, listAccessTokens, listEnrolments } from "./access-token.ts";
-import { allOf, cliActor, durationFlag, printSecret, tableOf, withTokens } from "./token-services.ts";
+import { allOf, cliActor, durationFlag, printInstall, printSecret, tableOf, withTokens } from "./token-services.ts";
 
 const HOSTNAME_CHARS_MAX = 255;
 const GRACE = { minMs: 0, maxMs: 7 * 86_400_000, words: "a duration such as 1h, to 7d at most" };
@@ -46,6 +46,7 @@ async function createAgent(flags: CreateFlags): Promise<number> {
   }
   const made = await withTokens(flags, ({ agents }) => agents.create({ hostname }, cliActor()));
   printAgentToken(made, json);
+  if (!json) printInstall(flags, made);
   return ExitCode.ok;
 }
 
@@ -56,6 +57,7 @@ export async function rotateToken(agentId: string, flags: Flags & { grace?: stri
   const rotated = await withTokens(flags, ({ agents }) => agents.rotateToken(agentId, cliActor(), graceMs));
   if (!rotated) throw new StartupError(`there is no agent ${agentId}`, ExitCode.failure);
   printAgentToken(rotated, flags.json);
+  if (!flags.json) printInstall(flags, rotated);
   return ExitCode.ok;
 }
 

@@ -41,6 +41,7 @@ export const RawSettings = Type.Partial(
     RETENTION: duration("a duration such as 30d, from 1h to 3650d"),
     AUTO_RESOLVE: setting("^(off|\\d{1,12}\\s?(ms|s|m|h|d))$", "off, or a duration such as 12h, from 1m to 30d"),
     PUBLIC_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
+    DOWNLOADS_DIR: text("a folder of executables"),
     TLS_CERT: text("the path of a PEM file"),
     TLS_KEY: text("the path of a PEM file"),
     OPENROUTER_KEY: setting("^[\\x21-\\x7e]{8,512}$", "8 to 512 printable characters without spaces"),

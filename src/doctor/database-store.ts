@@ -12,6 +12,17 @@ export interface DatabaseFacts {
   blind: BlindFacts[];
   /** The hosts of each token that several use. */
   sharedTokens: string[][];
+  /** Of the servers that run on it. */
+  serverVersions: string[];
+  agentVersions: VersionFacts[];
+}
+
+/** Connected agents of ours with one version. */
+export interface VersionFacts {
+  version: string;
+  count: number;
+  /** The name of one of their hosts. */
+  host: string;
 }
 
 /** A collector that cannot see, on a host whose agent is connected. */
@@ -32,6 +43,7 @@ export interface QuarantineFacts {
 
 const ERROR_CHARS_MAX = 200;
 const BLIND_MAX = 200;
+const VERSIONS_MAX = 100;
 /** An agent that has just begun does not see yet. */
 const BLIND_FOR = "1 min";
 /** Of which each is named; one who has more sees those once these are mended. */
@@ -61,12 +73,28 @@ export async function readDatabaseFacts(sql: Sql): Promise<DatabaseFacts> {
     quarantine: tables.quarantine ? await readQuarantine(sql) : null,
     blind: tables.collectors ? await readBlind(sql) : [],
     sharedTokens: tables.hosts ? await readSharedTokens(sql) : [],
+    serverVersions: tables.nodes ? await readServerVersions(sql) : [],
+    agentVersions: tables.nodes ? await readAgentVersions(sql) : [],
   };
 }
 
 async function countNodes(sql: Sql): Promise<number> {
   const [live] = await sql<{ nodes: number }[]>`select count(*)::int as nodes from nodes where lease_until > now()`;
   return live?.nodes ?? 0;
+}
+
+async function readServerVersions(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ version: string }[]>`select distinct version from nodes where lease_until > now()`;
+  return rows.map(({ version }) => version);
+}
+
+/** Only ours say how their spool is; see fleet/versions.ts. */
+async function readAgentVersions(sql: Sql): Promise<VersionFacts[]> {
+  return sql<VersionFacts[]>`
+    select meta->>'version' as version, count(*)::int as count, min(coalesce(hostname, 'agent ' || id)) as host
+    from agents where status = 'online' and deleted_at is null and meta->'spool' ? 'dropped_repeats'
+      and jsonb_typeof(meta->'version') = 'string'
+    group by 1 order by 1 limit ${VERSIONS_MAX}`;
 }
 
 async function readBlind(sql: Sql): Promise<BlindFacts[]> {

@@ -10,6 +10,7 @@ import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
 import type { Log } from "../lib/log.ts";
+import { isOlder } from "../lib/versions.ts";
 import type { OtherClock } from "./checks.ts";
 import { type DatabaseFacts, readDatabaseFacts } from "./database-store.ts";
 
@@ -108,6 +109,7 @@ export async function examineDatabase(
       ...checkQuarantine(facts),
       ...checkCollectors(facts),
       ...checkTokens(facts),
+      ...checkAgentVersions(facts),
     ],
     clocks: isOther ? [{ whose: `the database (${host})`, skewS }] : [],
   };
@@ -172,6 +174,16 @@ function checkCollectors({ blind }: DatabaseFacts): Finding[] {
 function checkTokens({ sharedTokens }: DatabaseFacts): Finding[] {
   const todo = "give each host a token of its own: opspilot token create, then opspilot agent install --token there";
   return sharedTokens.map((hosts) => doubtful("tokens", `several hosts use one token: ${hosts.join(", ")}`, todo));
+}
+
+function checkAgentVersions({ serverVersions, agentVersions }: DatabaseFacts): Finding[] {
+  const old = agentVersions.filter(({ version }) => serverVersions.some((server) => isOlder(version, server)));
+  if (old.length === 0) return [];
+  const shown = old.map(({ version, count, host }) => {
+    return `${version} on ${host}${count > 1 ? ` and ${count - 1} more` : ""}`;
+  });
+  const text = `agents that are older than the server (${serverVersions.join(", ")}): ${shown.join("; ")}`;
+  return [doubtful("agents", text, "on each of these hosts: sudo opspilot agent update")];
 }
 
 function checkTables({ missing, isNewer }: MigrationState): Finding {

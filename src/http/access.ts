@@ -4,6 +4,7 @@ import { type ActorOf, type ClientAddress, isLoopbackHost, type PeerLookup } fro
 import { apiActor } from "../protocol/actors.ts";
 import { isEnough, type RouteRole } from "../protocol/roles.ts";
 import type { Credentials } from "./credentials.ts";
+import { isDownloadPath } from "./downloads/routes.ts";
 import type { Route } from "./errors.ts";
 import { isPagePath } from "./page/routes.ts";
 import { checkBody, HttpProblem } from "./problems.ts";
@@ -93,7 +94,7 @@ export function pathOf(url: string): string | undefined {
 /** Served to everybody; the stream has credentials of its own, the agents' tokens. */
 const PUBLIC_PATHS = ["/", "/healthz", "/readyz", SESSION_PATH, "/v1/stream"];
 
-const isPublic = (path: string) => PUBLIC_PATHS.includes(path) || isPagePath(path);
+const isPublic = (path: string) => PUBLIC_PATHS.includes(path) || isPagePath(path) || isDownloadPath(path);
 
 const HOST_HEADER = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i;
 const PROXY_HEADERS = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];

@@ -1,7 +1,9 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
-import type { AgentService, CollectorView } from "../fleet/model.ts";
+import type { AgentService, CollectorView, Agent as StoredAgent } from "../fleet/model.ts";
+import { isOutdated, versionOf } from "../fleet/versions.ts";
 import type { ActorOf } from "../lib/addresses.ts";
+import { installCommand, type OwnAddress, ownAddress } from "./own-address.ts";
 import { existing } from "./problems.ts";
 import * as api from "./schemas.ts";
 
@@ -25,6 +27,8 @@ const AGENT = {
   hostname: api.nullable(Type.String()),
   status: api.oneOf(AGENT_STATUSES),
   last_seen_at: api.nullable(api.Instant),
+  version: api.nullable(Type.String({ description: "of the agent, as it says" })),
+  outdated: Type.Boolean({ description: "it is OpsPilot's own agent, and older than this server" }),
   meta: api.nullable(api.AnyObject),
   created_at: api.Instant,
   connected_at: api.nullable(api.Instant),
@@ -37,6 +41,7 @@ const Agent = api.resource("Agent", AGENT);
 const AgentWithToken = api.resource("AgentWithToken", {
   ...AGENT,
   token: Type.String({ description: "the agent's secret, shown this once" }),
+  install: Type.String({ description: "the command that makes the agent a service of its host" }),
 });
 const NewAgent = api.input({
   hostname: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "1 to 255 characters" })),
@@ -52,9 +57,31 @@ const ROTATION = api.input({
   ),
 });
 
+/** Shows agents with what their version means to a server of this one. */
+export function agentsFor(serverVersion: string) {
+  return (agent: StoredAgent) => ({
+    ...agent,
+    version: versionOf(agent),
+    outdated: isOutdated(agent, serverVersion),
+  });
+}
+
+interface AgentRouteDeps {
+  version: string;
+  agents: AgentService;
+  actorOf: ActorOf;
+  config: OwnAddress;
+}
+
 /** The hosts' agents: who there is, and their tokens. */
-export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf: ActorOf }) {
+export function agentRoutes({ agents, actorOf, config, version }: AgentRouteDeps) {
   const { viewer, admin } = api.describing("agents");
+  const shown = agentsFor(version);
+  const withToken = (request: Request, { agent, token }: { agent: StoredAgent; token: string }) => ({
+    ...api.onWire(shown(agent)),
+    token,
+    install: installCommand(ownAddress(request, config), { token }),
+  });
   return new Elysia({ name: "agents", prefix: "/v1/agents", normalize: false })
     .get(
       "/",
@@ -62,7 +89,7 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
         const { cursor, status } = query;
         const meant = { cursor, status, ids: query.ids?.split(",") };
         const { agents: page, nextCursor } = await agents.list({ limit: api.limitOf(query), ...meant });
-        return api.pageOf(page, nextCursor, { request, set });
+        return api.pageOf(page.map(shown), nextCursor, { request, set });
       },
       viewer(
         "All agents, newest first",
@@ -78,16 +105,16 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
     .post(
       "/",
       async ({ body, request, server, set }) => {
-        const { agent, token } = await agents.create(body, actorOf(request, server));
+        const made = await agents.create(body, actorOf(request, server));
         set.status = 201;
-        return { ...api.onWire(agent), token };
+        return withToken(request, made);
       },
       admin("A new agent and its token", { body: NewAgent }, api.answers(201, AgentWithToken)),
     )
     .get(
       "/:id",
       async ({ params }) => {
-        return api.onWire(existing("agent", await agents.get(params.id)));
+        return api.onWire(shown(existing("agent", await agents.get(params.id))));
       },
       viewer("One agent", { params: api.UUID_PARAMS }, api.answers(200, Agent, 404)),
     )
@@ -108,8 +135,7 @@ export function agentRoutes({ agents, actorOf }: { agents: AgentService; actorOf
       async ({ params, body, request, server }) => {
         const graceMs = (body.grace_s ?? 0) * 1_000;
         const rotation = await agents.rotateToken(params.id, actorOf(request, server), graceMs);
-        const { agent, token } = existing("agent", rotation);
-        return { ...api.onWire(agent), token };
+        return withToken(request, existing("agent", rotation));
       },
       admin(
         "A new token in place of the old one, which is revoked, or stays good for grace_s seconds",

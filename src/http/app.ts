@@ -25,6 +25,8 @@ import { auditRoutes } from "./audit.ts";
 import { commandRoutes } from "./commands.ts";
 import { compress } from "./compress.ts";
 import { createCredentials } from "./credentials.ts";
+import type { FindOffered } from "./downloads/offered.ts";
+import { downloadRoutes } from "./downloads/routes.ts";
 import { enrolmentRoutes } from "./enrolments.ts";
 import { createErrorHandler, createMissedRoutes } from "./errors.ts";
 import type { EventStreams } from "./event-streams.ts";
@@ -78,6 +80,8 @@ export interface AppDeps {
   readiness: () => Promise<Readiness>;
   /** Of the executable, or built of the sources. */
   findPage: () => Promise<Page>;
+  /** The executables that hosts are given. */
+  findExecutable: FindOffered;
   failureLimits?: FailureLimits;
 }
 
@@ -123,9 +127,10 @@ export function createApp(deps: AppDeps) {
     .mapResponse(async ({ responseValue, request, set }) => compress(responseValue, request, set))
     .use(systemRoutes(version, deps.registry, deps.readiness))
     .use(pageRoutes(deps.findPage))
+    .use(downloadRoutes({ find: deps.findExecutable, config, clock }))
     .use(sessionRoutes({ config, credentials, sessions, addressOf, audit, log }))
     .use(openapiRoutes(routes, version))
-    .use(agentRoutes({ agents, actorOf }))
+    .use(agentRoutes({ agents, actorOf, config, version }))
     .use(incidentListRoutes(incidents))
     .use(incidentHistoryRoutes(incidents))
     .use(incidentRoutes({ incidents, decisions, analysis, agents, actorOf }))
@@ -133,7 +138,7 @@ export function createApp(deps: AppDeps) {
     .use(figureRoutes(deps.figures, agents))
     .use(commandRoutes(commands, agents, actorOf))
     .use(auditRoutes(deps.trail))
-    .use(enrolmentRoutes(deps.enrolments, actorOf, clock))
+    .use(enrolmentRoutes({ enrolments: deps.enrolments, actorOf, config, clock }))
     .use(tokenRoutes(tokens, actorOf, clock))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))

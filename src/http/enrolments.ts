@@ -3,6 +3,7 @@ import { Elysia } from "elysia";
 import type { EnrolmentService } from "../fleet/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
+import { installCommand, type OwnAddress, ownAddress } from "./own-address.ts";
 import { existing, invalid } from "./problems.ts";
 import * as api from "./schemas.ts";
 
@@ -21,14 +22,22 @@ const EnrolmentSchema = api.resource("Enrolment", ENROLMENT);
 const EnrolmentWithToken = api.resource("NewEnrolment", {
   ...ENROLMENT,
   token: Type.String({ description: "the secret, shown this once: OPSPILOT_ENROL_TOKEN of agents" }),
+  install: Type.String({ description: "the command that makes the agent a service of each of these hosts" }),
 });
 const BODY = api.input({
   uses: Type.Integer({ minimum: 1, maximum: USES_MAX, description: `a whole number from 1 to ${USES_MAX}` }),
   until: Type.String({ description: "a time in the future such as 2026-01-31T18:00:00Z" }),
 });
 
+interface EnrolmentRouteDeps {
+  enrolments: EnrolmentService;
+  actorOf: ActorOf;
+  config: OwnAddress;
+  clock: Pick<Clock, "now">;
+}
+
 /** Tokens by which hosts of an image or a playbook make themselves known. */
-export function enrolmentRoutes(enrolments: EnrolmentService, actorOf: ActorOf, clock: Pick<Clock, "now">) {
+export function enrolmentRoutes({ enrolments, actorOf, config, clock }: EnrolmentRouteDeps) {
   const { admin } = api.describing("agents");
   return new Elysia({ name: "enrolments", prefix: "/v1/enrolments", normalize: false })
     .get(
@@ -50,7 +59,8 @@ export function enrolmentRoutes(enrolments: EnrolmentService, actorOf: ActorOf, 
         if (until === null) throw invalid([{ field: "until", message: "is needed" }]);
         const { enrolment, token } = await enrolments.create({ uses: body.uses, until }, actorOf(request, server));
         set.status = 201;
-        return { ...api.onWire(enrolment), token };
+        const install = installCommand(ownAddress(request, config), { enrolToken: token });
+        return { ...api.onWire(enrolment), token, install };
       },
       admin(
         "A new enrolment token, shown this once: so many hosts may make themselves known by it until then",

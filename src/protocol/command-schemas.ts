@@ -39,6 +39,7 @@ export const COMMANDS = {
   host_report: strict({}),
   agent_facts: strict({}),
   ping: strict({}),
+  update_agent: strict({}),
 } as const satisfies Record<CommandName, TObject>;
 
 export type CommandParams<C extends CommandName> = Static<(typeof COMMANDS)[C]>;

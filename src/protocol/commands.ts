@@ -22,6 +22,7 @@ export const COMMAND_FIELDS = {
   host_report: [],
   agent_facts: [],
   ping: [],
+  update_agent: [],
 } as const satisfies Record<string, readonly CommandField[]>;
 
 export type CommandName = keyof typeof COMMAND_FIELDS;
@@ -77,7 +78,7 @@ export const READ_ONLY_COMMANDS: readonly CommandName[] = [
 const NOTHING = "none";
 const ENTRIES_MAX = 1000;
 const PATTERN_SHAPE = /^[A-Za-z0-9:_.@\\*?-]{1,255}$/;
-const WITHOUT_TARGET: readonly CommandName[] = ["list_units", "host_report", "agent_facts", "ping"];
+const WITHOUT_TARGET: readonly CommandName[] = ["list_units", "host_report", "agent_facts", "ping", "update_agent"];
 
 /** What systemd calls its units' kinds; a name without one of these is a service. */
 const UNIT_KIND = /\.(service|socket|timer|path|mount|automount|swap|target|slice|scope|device)$/;

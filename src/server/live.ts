@@ -1,6 +1,7 @@
 import type { CommandStore } from "../commands/store.ts";
 import { CHANGES_CHANNEL } from "../db/changes.ts";
 import type { FleetStore } from "../fleet/store.ts";
+import { agentsFor } from "../http/agents.ts";
 import type { ChangeSources } from "../http/event-feed.ts";
 import { createEventStreams } from "../http/event-streams.ts";
 import type { createChangeStore } from "../incidents/change-store.ts";
@@ -17,13 +18,14 @@ export interface LiveDeps extends ServerParts {
 /** What is shown as it happens: changes of every node. */
 export function createLiveSide(deps: LiveDeps) {
   const { incidents, changes, fleet, commandStore, config, notifications } = deps;
+  const shownAgent = agentsFor(deps.version);
   const sources: ChangeSources = {
     now: changes.now,
     lines: changes.lines,
     openIncidents: changes.open,
     changedAgents: fleet.findChanged,
     incidents: incidents.short,
-    agents: fleet.find,
+    agents: async (ids) => (await fleet.find(ids)).map(shownAgent),
     commands: commandStore.some,
   };
   const streams = createEventStreams({ ...deps, sources, access: config.access.mode });

@@ -78,7 +78,7 @@ describe("the page by role", () => {
     };
     await page.getByRole("button", { name: "Rotate…" }).click();
     await page.getByRole("button", { name: "Make a new token" }).click();
-    await page.getByText(/agent install --server ws:.* --token \S+/).waitFor();
+    await page.getByText(/curl -fsSL http:.*install\.sh \| sudo sh -s -- --token \S+/).waitFor();
     expect(await rotations()).toEqual([{ grace_s: 86_400 }]);
     await page.getByRole("button", { name: "Rotate…" }).click();
     await page.getByLabel(/End the old one at once/).check();

@@ -187,6 +187,21 @@ describe("work with many", () => {
     expect(problems).toEqual([]);
   });
 
+  browserTest("agents that are older than the server are marked, and can be asked for", async () => {
+    await world.host("aged-1");
+    await world.host("aged-2", { facts: { version: "0.0.0-early", spool: { waiting: 0, dropped_repeats: 0 } } });
+    await world.agentId("aged-2");
+    await using opened = await world.open("/app/hosts?q=aged");
+    const { page, problems } = opened;
+    await page.getByText("2 hosts").waitFor();
+    await page.getByRole("link", { name: "aged-2" }).getByText("older than the server").waitFor();
+    await page.getByRole("combobox", { name: "Status" }).selectOption("Older than the server");
+    await page.getByText("1 host", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "aged-2" }).click();
+    await page.getByText("sudo opspilot agent update").waitFor();
+    expect(problems).toEqual([]);
+  });
+
   browserTest("a host's command is run after a question, and its answer is shown", async () => {
     const host = await world.host("web-4");
     await using opened = await world.open("/app/hosts?q=web-4");
@@ -214,7 +229,7 @@ describe("work with many", () => {
     await live(page);
     await page.getByRole("button", { name: "Rotate…" }).click();
     await page.getByRole("button", { name: "Make a new token" }).click();
-    await page.getByText(/agent install --server ws:.* --token \S+/).waitFor();
+    await page.getByText(/curl -fsSL http:.*install\.sh \| sudo sh -s -- --token \S+/).waitFor();
     await page.getByRole("button", { name: "Remove the host…" }).click();
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     await page.getByText("There is no such host").waitFor();

@@ -179,6 +179,22 @@ describe("a command that is allowed", () => {
     expect(output).toContain("df is not installed on this host");
   });
 
+  test("update_agent asks who may do it as root, where somebody waits for that", async () => {
+    const request = Bun.file(join(folder, "update.request"));
+    const executor = executorWith({ allow: "update_agent" });
+    programs.add("systemctl", "exit 3");
+    const nobody = await executor.ask("update_agent");
+    expect([nobody.status, await request.exists()]).toEqual(["failed", false]);
+    expect(nobody.error).toContain("opspilot agent install");
+    programs.add("systemctl");
+    const { status, output } = await executor.ask("update_agent");
+    expect([status, await request.exists()]).toEqual(["done", true]);
+    expect(output).toContain("get_logs of opspilot-agent-update.service");
+    expect(programs.calls("systemctl").at(-1)).toEqual(["is-active", "--quiet", "--", "opspilot-agent-update.path"]);
+    const refused = await executorWith().ask("update_agent");
+    expect([refused.status, refused.error]).toEqual(["rejected", expect.stringContaining("add update_agent to")]);
+  });
+
   test("is told with its duration and its end", async () => {
     const clock = createTestClock();
     const id = crypto.randomUUID();

@@ -177,6 +177,45 @@ describe("opspilot agent install", () => {
   });
 });
 
+describe("updates that the server may ask for", () => {
+  const WATCH = "opspilot-agent-update.path";
+  const allowing = (allow: string) => host.install({ settings: { ...SETTINGS, OPSPILOT_ALLOW: allow } });
+
+  test("are waited for by a unit of root's, only where they are allowed", async () => {
+    await host.install();
+    expect(await host.exists(PATHS.updateWatch)).toBe(false);
+    await allowing("update_agent");
+    expect(changes()).toContainEqual(["enable", "--now", WATCH]);
+    expect(host.told().join("\n")).toContain("whoever controls the server can run anything as root");
+    expect(await host.read(PATHS.updateWatch)).toContain(
+      "PathChanged=/var/lib/opspilot-agent/agent/update.request\nUnit=opspilot-agent-update.service\n",
+    );
+    expect(await host.read(PATHS.updateUnit)).toContain("ExecStart=/usr/local/bin/opspilot agent update\n");
+    await allowing("ping");
+    expect(changes()).toContainEqual(["disable", "--now", WATCH]);
+    for (const path of [PATHS.updateWatch, PATHS.updateUnit]) expect(await host.exists(path)).toBe(false);
+  });
+
+  test("go with the agent", async () => {
+    await allowing("update_agent");
+    await host.uninstall();
+    expect(changes().filter(([verb]) => verb === "disable")).toContainEqual(["disable", "--now", WATCH]);
+    for (const path of Object.values(PATHS)) expect([path, await host.exists(path)]).toEqual([path, false]);
+  });
+
+  test("are told to systemd in words that it knows", async () => {
+    await allowing("update_agent");
+    if (Bun.which("systemd-analyze") === null) return;
+    const units = [PATHS.unit, PATHS.updateWatch, PATHS.updateUnit].map((path) => join(host.root, path));
+    const { stderr } = Bun.spawnSync(["systemd-analyze", "verify", ...units]);
+    const about = stderr
+      .toString()
+      .split("\n")
+      .filter((line) => /opspilot/.test(line));
+    expect(about.filter((line) => /Unknown|Invalid|Failed to parse|ignoring/i.test(line))).toEqual([]);
+  });
+});
+
 describe("the polkit rule", () => {
   const allowing = (allow: string) => host.install({ settings: { ...SETTINGS, OPSPILOT_ALLOW: allow } });
 

@@ -34,6 +34,7 @@ describe("opspilot token", () => {
     const second = JSON.parse(json.stdout);
     expect(second).toEqual({ id: expect.any(String), hostname: null, token: expect.stringMatching(/^opa_/) });
 
+    expect(created.stderr).not.toContain("install.sh");
     const list = await opspilot("token", "list");
     expect(list.stdout).toContain(`${row?.id}  offline  never`);
     expect(list.stdout).toContain("web-1");

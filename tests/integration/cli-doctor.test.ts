@@ -188,6 +188,30 @@ describe("the database", () => {
     expect(finding?.text).toMatch(/^collectors that cannot see: docker on web-1 since [^ ]+Z \(no answer\)$/);
   });
 
+  test("names agents that are older than the server, where they are ours", async () => {
+    const fresh = await createTestDatabase();
+    stops.push(() => fresh.close());
+    const { sql } = fresh.database;
+    await sql`insert into nodes (id, version, lease_until) values (gen_random_uuid(), '0.3.0', now() + interval '1 min')`;
+    const add = async (hostname: string, status: string, version: string, spool: object = { dropped_repeats: 0 }) => {
+      await sql`
+        insert into agents (id, token_hash, hostname, status, meta)
+        values (gen_random_uuid(), gen_random_uuid()::text, ${hostname}, ${status}, ${sql.json({ version, spool } as never)})`;
+    };
+    const agents = async () => (await at(fresh.url)).findings.find(({ name }) => name === "agents");
+    await add("web-1", "online", "0.3.0");
+    await add("web-2", "offline", "0.1.0");
+    await add("other", "online", "0.1.0", {});
+    expect(await agents()).toBeUndefined();
+    await add("web-3", "online", "0.2.0");
+    await add("web-4", "online", "0.2.0");
+    expect(await agents()).toMatchObject({
+      status: "warn",
+      text: "agents that are older than the server (0.3.0): 0.2.0 on web-3 and 1 more",
+      todo: expect.stringContaining("opspilot agent update"),
+    });
+  });
+
   test("that is built in is used where it runs, and never started", async () => {
     const builtIn = (dataDir: string) => checkDatabase({ database: null, dataDir }, quiet);
     expect(statuses((await builtIn(folder)).findings)).toEqual([["database", "warn"]]);

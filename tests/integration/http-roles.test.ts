@@ -15,6 +15,8 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "GET /openapi/json": "viewer",
   "GET /app": "everybody",
   "GET /app/*": "everybody",
+  "GET /download/:name": "everybody",
+  "GET /install.sh": "everybody",
   "GET /v1/session": "everybody",
   "POST /v1/session": "everybody",
   "DELETE /v1/session": "everybody",

@@ -331,6 +331,8 @@ describe("answers", () => {
       hostname: "host-1",
       status: "online",
       last_seen_at: "2026-01-02T03:04:05.678Z",
+      version: null,
+      outdated: false,
       meta: { os: "linux" },
       created_at: "2026-01-02T03:04:05.678Z",
       collectors: [],
@@ -339,10 +341,17 @@ describe("answers", () => {
     });
   });
 
-  test("of new agents have the token", async () => {
+  test("of new agents have the token, and the one command that installs them", async () => {
     const app = testApp();
     const { json } = await call(app, "POST", "/v1/agents", { body: { hostname: "web-1" } });
-    expect(json).toMatchObject({ hostname: "web-1", status: "offline", token: "opa_new" });
+    const install = "curl -fsSL http://localhost/install.sh | sudo sh -s -- --token opa_new";
+    expect(json).toMatchObject({ hostname: "web-1", status: "offline", token: "opa_new", install });
+    const named = testApp({}, { publicUrl: "https://ops.example.com" });
+    const rotated = await call(named, "POST", `/v1/agents/${AGENT}/rotate-token`, { body: {} });
+    expect(rotated.json.install).toStartWith("curl -fsSL https://ops.example.com/install.sh | ");
+    const body = { uses: 5, until: new Date(Date.now() + 86_400_000).toISOString() };
+    const { token, install: enrol } = (await call(named, "POST", "/v1/enrolments", { body })).json;
+    expect(enrol).toEndWith(`| sudo sh -s -- --enrol-token ${token}`);
     expect(app.agents.actors).toEqual(["api:local"]);
   });
 

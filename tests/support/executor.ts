@@ -36,6 +36,7 @@ export function createTestExecutor(options: TestExecutorOptions): TestExecutor {
     run: createProcessRunner({ searchPath, clock }),
     docker: createDockerApi({ socketPath }),
     about: { version: "0.0.0-test", collectors: () => ({ systemd: { state: "sees", for_s: 5 } }) },
+    updateRequest: join(folder, "update.request"),
     clock,
     log: quiet,
   });

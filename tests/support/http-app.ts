@@ -3,6 +3,7 @@ import { Registry } from "prom-client";
 import { createGuesses } from "../../src/access/guesses.ts";
 import type { Refusal } from "../../src/access/model.ts";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
+import { createOffer } from "../../src/http/downloads/offered.ts";
 import { findPage } from "../../src/http/page/pack.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
@@ -91,6 +92,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     registry,
     readiness: async () => ({ ready: true, checks: { database: "ok" } }),
     findPage,
+    findExecutable: createOffer({ own: undefined, folder: null }),
     ...changes,
   });
   return { app, agents, logged, refusals };

@@ -78,6 +78,7 @@ export class LookingHost {
           ledger: openLedger({ dir: statePaths(config.stateDir).commands, clock, log: quiet }),
           run: createProcessRunner({ searchPath: this.systemd.searchPath, clock }),
           docker: createDockerApi({ socketPath: join(dir, "docker.sock") }),
+          updateRequest: statePaths(config.stateDir).updateRequest,
         }),
     });
     this.#stop = agent.stop;

@@ -50,6 +50,7 @@ describe("settings", () => {
       enrollment: "open",
       trustedProxies: [],
       publicUrl: null,
+      downloadsDir: null,
       heartbeatTimeoutMs: 90_000,
       incidentGroupWindowMs: 300_000,
       ingestBufferBytes: 64 * 2 ** 20,

@@ -5,10 +5,12 @@ import { ConfigError, Mistakes } from "../../config/settings.ts";
 import type { AllowEntry } from "../../protocol/commands.ts";
 import type { RunProcess } from "../run-process.ts";
 import { AGENT_UNIT } from "../service-commands.ts";
+import { updatePaths } from "../update/trial.ts";
 import { isListed, mergeSettingsFile, readIfThere, readSettingsFile, refuseUnfitHost } from "./installed.ts";
 import { polkitNotes, polkitRule, type UnitRight, unitRights } from "./polkit.ts";
 import { applySteps, type Step } from "./steps.ts";
 import { AGENT_USER, agentUnit, DOCKER_GROUP, groupsIn, JOURNAL_GROUP, madeBy, PATHS, userIn } from "./unit.ts";
+import { mayUpdate, startUpdateWatch, updateUnitRemoval, updateUnitSteps } from "./update-units.ts";
 
 export interface InstallDeps {
   readonly run: RunProcess;
@@ -38,7 +40,8 @@ export async function installService(request: InstallRequest, deps: InstallDeps)
     ...settingsSteps(before.settings, request, server.ca),
     { kind: "file", path: PATHS.unit, mode: 0o644, text: agentUnit(service) },
     ruleStep(service.user, rights),
-    ...startSteps(before.unit !== ""),
+    ...(mayUpdate(allow) ? updateUnitSteps() : updateUnitRemoval(existsSync(join(root, PATHS.updateWatch)))),
+    ...startSteps(before.unit !== "", mayUpdate(allow)),
   ];
   await applySteps(steps, { ...request, run, tell });
   notes.push(...notesOf(service.groups, allow));
@@ -86,10 +89,11 @@ function ruleStep(user: string, rights: readonly UnitRight[]): Step {
   return { kind: "file", path: PATHS.polkitRule, mode: 0o644, text: polkitRule(user, rights) };
 }
 
-function startSteps(wasInstalled: boolean): Step[] {
+function startSteps(wasInstalled: boolean, isUpdatable: boolean): Step[] {
   const why = "the agent does not start";
   const steps: Step[] = [
     { kind: "run", words: ["systemctl", "daemon-reload"], why, onlyIfChanged: true },
+    ...(isUpdatable ? [startUpdateWatch()] : []),
     { kind: "run", words: ["systemctl", "enable", "--now", AGENT_UNIT], why },
   ];
   // One that runs already takes new settings only so.
@@ -106,6 +110,9 @@ function notesOf(groups: readonly string[], allow: readonly AllowEntry[]): strin
     );
   } else if (allow.some(({ command }) => command === "restart_container")) {
     notes.push("restart_container is allowed, but the agent may not use Docker without --docker");
+  }
+  if (mayUpdate(allow)) {
+    notes.push("update_agent is allowed: whoever controls the server can run anything as root on this host");
   }
   if (!groups.includes(JOURNAL_GROUP)) {
     notes.push(`there is no group ${JOURNAL_GROUP} on this host: the agent sees no logs but its own`);
@@ -141,12 +148,14 @@ export async function uninstallService(
   const isExecutableShared = existsSync(join(root, PATHS.serverUnit));
   const steps: Step[] = [
     ...(unit === "" ? [] : [{ kind: "run", words: DISABLE, why: "the agent does not stop", mayFail: true } as const]),
+    ...updateUnitRemoval(existsSync(join(root, PATHS.updateWatch))),
     { kind: "remove", path: PATHS.unit },
     { kind: "remove", path: PATHS.polkitRule },
     { kind: "remove", path: PATHS.settings },
     { kind: "remove", path: PATHS.ca },
     ...(isAgentsAlone(root) ? remove(PATHS.settingsDir) : []),
     ...(made.executable && !isExecutableShared ? remove(PATHS.executable) : []),
+    ...(isExecutableShared ? [] : leftByUpdates()),
     ...(isStateKept ? [] : remove(PATHS.state)),
     { kind: "run", words: ["systemctl", "daemon-reload"], why: "systemd was not told", onlyIfChanged: true },
     ...(isUserOurs && !isStateKept ? userRemovalSteps(user) : []),
@@ -159,6 +168,11 @@ export async function uninstallService(
 
 function remove(path: string): Step[] {
   return [{ kind: "remove", path }];
+}
+
+function leftByUpdates(): Step[] {
+  const { previous, next, trial } = updatePaths(PATHS.executable);
+  return [previous, next, trial].flatMap(remove);
 }
 
 function userRemovalSteps(user: string): Step[] {

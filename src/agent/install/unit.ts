@@ -1,4 +1,5 @@
 import { HARDENING } from "../../lib/hardening.ts";
+import { updatePaths } from "../update/trial.ts";
 
 interface UnitOptions {
   readonly user: string;
@@ -23,6 +24,7 @@ export function madeBy(unit: string) {
  * is read by group, units are restarted by a polkit rule. ProtectHostname would keep the name that the host had at the start.
  */
 export function agentUnit({ user, groups, made }: UnitOptions): string {
+  const { trial, previous } = updatePaths(PATHS.executable);
   return `# Written by \`opspilot agent install\`, which writes it anew: put changes into a drop-in (systemctl edit opspilot-agent).
 
 [Unit]
@@ -37,6 +39,8 @@ Type=exec
 User=${user}
 ${groups.length > 0 ? `SupplementaryGroups=${groups.join(" ")}\n` : ""}EnvironmentFile=${PATHS.settings}
 Environment=OPSPILOT_DATA_DIR=${PATHS.state}
+# An update that was killed is ended here, by the former executable, as root.
+ExecStartPre=-+/bin/sh -c 'test ! -s ${trial} || exec ${previous} agent update --settle'
 ExecStart=${PATHS.executable} agent
 WorkingDirectory=${PATHS.state}
 StateDirectory=opspilot-agent
@@ -81,6 +85,8 @@ export const PATHS = {
   ca: "/etc/opspilot/agent-ca.pem",
   settingsDir: "/etc/opspilot",
   unit: "/etc/systemd/system/opspilot-agent.service",
+  updateUnit: "/etc/systemd/system/opspilot-agent-update.service",
+  updateWatch: "/etc/systemd/system/opspilot-agent-update.path",
   polkitRule: "/etc/polkit-1/rules.d/50-opspilot-agent.rules",
   state: "/var/lib/opspilot-agent",
   /** A server on the same host runs the same executable. */

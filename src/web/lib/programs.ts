@@ -5,6 +5,7 @@ const PROGRAMS: Partial<Record<CommandName, (target: string) => string>> = {
   start_service: (target) => `systemctl start ${target}`,
   stop_service: (target) => `systemctl stop ${target}`,
   restart_container: (target) => `docker restart ${target}`,
+  update_agent: () => "opspilot agent update",
 };
 
 /** What will run there, as an engineer knows it. */

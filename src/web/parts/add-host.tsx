@@ -6,6 +6,8 @@ import { CopyButton } from "./copy.tsx";
 import { ForRole } from "./for-role.tsx";
 import { OffReason } from "./states.tsx";
 
+type AgentWithInstall = Agent & { install: string };
+
 interface AddHostOptions {
   /** There is none yet: say more. */
   isFirst?: boolean;
@@ -23,7 +25,7 @@ export function AddHost(options: AddHostOptions) {
 function AddHostForm({ isFirst = false }: AddHostOptions) {
   const { api, store } = useApp();
   const name = useSignal("");
-  const made = useSignal<{ agent: Agent; token: string } | null>(null);
+  const made = useSignal<AgentWithInstall | null>(null);
   const problem = useSignal<string | null>(null);
   const isBusy = useSignal(false);
 
@@ -34,12 +36,7 @@ function AddHostForm({ isFirst = false }: AddHostOptions) {
     problem.value = null;
     try {
       const hostname = name.value.trim();
-      const { token, ...agent } = await api.send<Agent & { token: string }>(
-        "POST",
-        "/v1/agents",
-        hostname ? { hostname } : {},
-      );
-      made.value = { agent, token };
+      made.value = await api.send<AgentWithInstall>("POST", "/v1/agents", hostname ? { hostname } : {});
     } catch (error) {
       if (!(error instanceof ApiProblem)) throw error;
       problem.value = wordsOf(error);
@@ -48,7 +45,7 @@ function AddHostForm({ isFirst = false }: AddHostOptions) {
     }
   }
 
-  if (made.value !== null) return <InstallCommands token={made.value.token} host={made.value.agent.hostname} />;
+  if (made.value !== null) return <InstallCommand command={made.value.install} host={made.value.hostname} />;
   return (
     <form class="form" onSubmit={(event) => void add(event)}>
       <label class="field">
@@ -79,20 +76,19 @@ function AddHostForm({ isFirst = false }: AddHostOptions) {
   );
 }
 
-/** One line to paste; the token is shown this once. */
-export function InstallCommands({ token, host }: { token: string; host: string | null }) {
-  const server = location.origin.replace(/^http/, "ws");
-  const install = `sudo ./opspilot agent install --server ${server} --token ${token}`;
+/** One line to paste; the token in it is shown this once. */
+export function InstallCommand({ command, host }: { command: string; host: string | null }) {
   return (
     <div class="install">
-      <p>Copy the executable to {host ?? "the host"}, then run this there. The token is shown this once.</p>
+      <p>Run this on {host ?? "the host"}. The token is shown this once.</p>
       <div class="command-box">
-        <pre class="command-line">{install}</pre>
-        <CopyButton text={install} label="Copy command" />
+        <pre class="command-line">{command}</pre>
+        <CopyButton text={command} label="Copy command" />
       </div>
       <p class="muted">
-        To look first, without installing anything: <code>./opspilot agent check --server {server} --token …</code>.
-        What may be restarted from here is opted in there, with <code>--allow restart_service:nginx</code>.
+        It downloads OpsPilot from this server, checks it, and makes the agent a service. To look first, without
+        installing anything, add <code>--dry-run</code>. What may be restarted from here is opted in there, with{" "}
+        <code>--allow restart_service:nginx</code>.
       </p>
       <p role="status">Waiting for it to connect…</p>
     </div>

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent } from "../data/model.ts";
-import { InstallCommands } from "./add-host.tsx";
+import { InstallCommand } from "./add-host.tsx";
 import { ForRole } from "./for-role.tsx";
 import { Sheet } from "./sheet.tsx";
 import { OffReason } from "./states.tsx";
@@ -29,7 +29,7 @@ const QUESTIONS = {
 export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () => void }) {
   const { api, notices, store } = useApp();
   const question = useSignal<Question | null>(null);
-  const token = useSignal<string | null>(null);
+  const install = useSignal<string | null>(null);
   const isBusy = useSignal(false);
   const isAtOnce = useSignal(false);
   const close = () => {
@@ -41,11 +41,11 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
     isBusy.value = true;
     try {
       if (what === "rotate") {
-        token.value = (
-          await api.send<{ token: string }>("POST", `/v1/agents/${agent.id}/rotate-token`, {
+        install.value = (
+          await api.send<{ install: string }>("POST", `/v1/agents/${agent.id}/rotate-token`, {
             grace_s: isAtOnce.value ? 0 : GRACE_S,
           })
-        ).token;
+        ).install;
       } else {
         await api.send("DELETE", `/v1/agents/${agent.id}`);
         onRemoved();
@@ -63,7 +63,7 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
   return (
     <section class="section" aria-labelledby="token-title">
       <h2 id="token-title">Token</h2>
-      {token.value !== null && <InstallCommands token={token.value} host={agent.hostname} />}
+      {install.value !== null && <InstallCommand command={install.value} host={agent.hostname} />}
       <OffReason />
       <ForRole needs="admin">
         <p class="button-line">

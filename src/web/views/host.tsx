@@ -59,6 +59,11 @@ export function HostView({ id }: { id: string }) {
       {agent.shared_with.length > 0 && (
         <p class="warning-line">Other hosts use the same token: {agent.shared_with.join(", ")}. Rotate it.</p>
       )}
+      {agent.outdated && (
+        <p class="warning-line">
+          Its agent is older than the server. On the host: <code>sudo opspilot agent update</code>
+        </p>
+      )}
       <div class="host-columns">
         <div>
           <HostIncidents agentId={agent.id} />

@@ -60,6 +60,7 @@ export function HostsView() {
                 <option value="offline">Silent</option>
                 <option value="online">Reporting</option>
                 <option value="blind">Cannot see something</option>
+                <option value="outdated">Older than the server</option>
               </select>
             </label>
           </div>
@@ -111,7 +112,7 @@ export function HostsView() {
 }
 
 function HostRow({ agent }: { agent: Agent }) {
-  const { id, hostname, status, last_seen_at, meta } = agent;
+  const { id, hostname, status, last_seen_at, meta, outdated } = agent;
   const blind = blindOf(agent);
   return (
     <a class={`host-row is-${status}`} href={`/app/hosts/${id}`}>
@@ -128,6 +129,7 @@ function HostRow({ agent }: { agent: Agent }) {
         ) : (
           [meta?.version, meta?.os].filter(Boolean).join(" · ") || <ReportWord status={status} />
         )}
+        {outdated && <span class="warning-line"> · older than the server</span>}
         {blind.length > 0 && <span class="warning-line"> · cannot see: {blind.join(", ")}</span>}
       </span>
       <span class="host-figures">
@@ -163,13 +165,19 @@ export function blindOf({ collectors }: Pick<Agent, "collectors">): string[] {
 }
 
 function fits(agent: Agent, text: string, status: string): boolean {
-  if (status === "blind" ? blindOf(agent).length === 0 : status !== "" && agent.status !== status) return false;
+  if (!hasStatus(agent, status)) return false;
   const words =
     `${agent.hostname ?? ""} ${agent.id} ${agent.meta?.os ?? ""} ${agent.meta?.version ?? ""}`.toLowerCase();
   return text
     .toLowerCase()
     .split(/\s+/)
     .every((word) => words.includes(word));
+}
+
+function hasStatus(agent: Agent, status: string): boolean {
+  if (status === "blind") return blindOf(agent).length > 0;
+  if (status === "outdated") return agent.outdated;
+  return status === "" || agent.status === status;
 }
 
 function compare(a: Agent, b: Agent): number {
