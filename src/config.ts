@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { resolve } from "node:path";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
 import { readProxies } from "./config/proxy.ts";
 import { Mistakes, type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
