@@ -26,6 +26,7 @@ import {
   startRetention,
 } from "./incidents/ageing-store.ts";
 import { createIncidentWriter } from "./incidents/write-store.ts";
+import { QUEUES } from "./jobs/jobs.ts";
 import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
@@ -36,6 +37,7 @@ import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
 import { createReadiness } from "./server/readiness.ts";
+import { createStateMetrics } from "./server/state-metrics.ts";
 
 const DATABASE_STOP_MS = 15_000;
 const HEARING_STOP_MS = 1_000;
@@ -96,6 +98,15 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
   const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
   const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
+  createStateMetrics({
+    ...shared,
+    embedded: acquired.embedded,
+    queues: QUEUES,
+    jobsLoad: people.jobsLoad,
+    listening: notifications.state,
+    readiness: () => readiness.check({ isPatient: true }),
+    figures: intake.figures.state,
+  });
   const live = createLiveSide({ ...shared, ...agents, ...people });
   const app = createApp({
     ...options,
@@ -109,7 +120,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     gatewayRoutes: intake.routes,
     websocket: WEBSOCKET_OPTIONS,
     registry,
-    readiness: readiness.check,
+    readiness: () => readiness.check(),
     findPage,
     setup,
   });
@@ -136,7 +147,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   function startAgeing(deletions: readonly ((retentionMs: number) => Promise<number>)[]): void {
     const patient = createRetentionStore(database.createClient({ statementLimitMs: RETENTION_STATEMENT_MS }));
     const all = [patient.deleteAlerts, patient.deleteIncidents, patient.deleteEvents, ...deletions];
-    const retention = startRetention(loops, clock, all, config.retentionMs);
+    const retention = startRetention(shared, all, config.retentionMs);
     const quiet = createQuietStore(database.sql, writer);
     const held = startHeld(loops, quiet, config.incidentGroupWindowMs);
     const autoResolve = startAutoResolve(loops, quiet, config.autoResolveMs);

@@ -82,6 +82,8 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .description("print a systemd unit for the server")
     .action(() => run(import("./systemd.ts"), ({ systemd }) => systemd()));
 
+  addMonitoringCommands(program, run);
+
   program
     .command("version")
     .description("print the version")
@@ -127,6 +129,19 @@ function addTokenCommands(program: Command, run: Run): void {
     .description("remove an agent: its token is no longer good, its incidents stay; or revoke another token")
     .argument("<id>", "as `token list` shows it")
     .action((id: string, flags: Flags) => run(load(), ({ revokeToken }) => revokeToken(id, flags)));
+}
+
+function addMonitoringCommands(program: Command, run: Run): void {
+  const load = () => import("./monitoring.ts");
+  const monitoring = program.command("monitoring").description("what watches the server from outside, by /metrics");
+  monitoring
+    .command("rules")
+    .description("print alert rules for Prometheus")
+    .action(() => run(load(), ({ printMonitoring }) => printMonitoring("rules")));
+  monitoring
+    .command("grafana")
+    .description("print a dashboard for Grafana")
+    .action(() => run(load(), ({ printMonitoring }) => printMonitoring("grafana")));
 }
 
 function addSlackCommands(program: Command, run: Run): void {

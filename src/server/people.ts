@@ -20,7 +20,7 @@ import { createListStore } from "../incidents/list-store.ts";
 import { createIncidentService, createStatusChange } from "../incidents/service.ts";
 import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
-import { createJobs } from "../jobs/jobs.ts";
+import { createJobs, QUEUES } from "../jobs/jobs.ts";
 import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
 import { createFitStore } from "../silences/fit-store.ts";
@@ -77,6 +77,8 @@ export function createPeopleSide(deps: PeopleDeps) {
   const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
 
   const analysisMetrics = createAnalysisMetrics(registry);
+  // Who looks for an increase does not see one from nothing to 1.
+  for (const queue of QUEUES) analysisMetrics.gaveUp.inc({ queue }, 0);
   const analysisStore = createAnalysisStore(sql, feedbackStore);
   const heuristics = createHeuristicsThread(log);
   const analysis = createAnalysis({
@@ -136,6 +138,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     analysis: analysis.service,
     incidents: createIncidentService(incidents),
     changes: createChangeStore(sql),
+    jobsLoad: jobs.load,
     decisions,
     feedback,
     silences,

@@ -1,4 +1,5 @@
 import type { Database } from "../db/client.ts";
+import type { WriteProbe } from "../db/write-probe.ts";
 import type { Readiness } from "../http/system.ts";
 
 /** The database answers a readiness check within this, or counts as away. */
@@ -11,13 +12,13 @@ const READINESS_LIMIT_MS = 2_000;
 export function createReadiness(
   database: Pick<Database, "ping">,
   late: () => string[],
-  whyNot: () => Promise<string | null> = async () => null,
+  whyNot: WriteProbe = async () => null,
 ) {
   let isStopping = false;
 
-  async function lookAtDatabase(): Promise<string> {
+  async function lookAtDatabase(isPatient: boolean): Promise<string> {
     if (!(await database.ping(READINESS_LIMIT_MS))) return "away";
-    const why = await whyNot();
+    const why = await whyNot({ isPatient });
     return why === null ? "ok" : `cannot write: ${why}`;
   }
 
@@ -25,10 +26,11 @@ export function createReadiness(
     stop: () => {
       isStopping = true;
     },
-    async check(): Promise<Readiness> {
+    /** Patient: what was found of the database's disk up to a minute ago is good enough. */
+    async check({ isPatient = false } = {}): Promise<Readiness> {
       const stuck = late();
       const checks = {
-        database: await lookAtDatabase(),
+        database: await lookAtDatabase(isPatient),
         loops: stuck.length === 0 ? "ok" : `stuck: ${stuck.join(", ")}`,
         server: isStopping ? "stopping" : "ok",
       };
