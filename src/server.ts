@@ -31,6 +31,7 @@ import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import { createLoops } from "./lib/loops.ts";
+import { readRoom } from "./lib/room.ts";
 import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
 import { createLiveSide } from "./server/live.ts";
@@ -96,7 +97,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const { opened, decisions } = people;
   const intake = createIntake({ ...shared, ...agents, ...access, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
-  const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
+  const probe = createWriteProbe(writing, clock, log);
+  const readiness = createReadiness(database, loops.late, probe, () => intake.diskState?.() ?? null);
   const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
   createStateMetrics({
     ...shared,
@@ -106,6 +108,8 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     listening: notifications.state,
     readiness: () => readiness.check({ isPatient: true }),
     figures: intake.figures.state,
+    isHeld: intake.ingest.isHeld,
+    readRoom: config.database === null ? () => readRoom(config.dataDir) : null,
   });
   const live = createLiveSide({ ...shared, ...agents, ...people });
   const app = createApp({

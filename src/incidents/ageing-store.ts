@@ -4,6 +4,7 @@ import { LockKey, lockAgents } from "../db/lock-keys.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Loop, Loops, Running } from "../lib/loops.ts";
 import { durationText } from "../lib/units.ts";
+import { SERVER_AGENT_ID } from "../protocol/server-agent.ts";
 import type { IncidentWriter } from "./model.ts";
 
 type Fragment = PendingQuery<Row[]>;
@@ -220,11 +221,12 @@ export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStat
   return {
     /**
      * What had no alert for `quietMs`. A lost agent, or a shared token, is one alert, however long that lasts: it is not quiet before
-     * it is over; nor is a blind collector before it sees.
+     * it is over; nor is a blind collector before it sees, nor the server's own disk before it has room.
      */
     resolveChunk: (quietMs: number, reason: string): Promise<number> =>
       resolve(
         (query) => query`i.last_seen_at < now() - ${quietMs} * interval '1 ms'
+          and not (i.origin = 'server' and i.agent_id = ${SERVER_AGENT_ID})
           and not (i.origin = 'server' and i.type = 'host' and a.deleted_at is null and (
             i.source = 'agent' and a.lost_since is not null
             or i.source ~ '^token(:|$)' and a.shared_since is not null

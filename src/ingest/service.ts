@@ -21,6 +21,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
   const aborting = new AbortController();
   const lanes = Array.from({ length: LANES }, (_, lane) => createLane(lane));
   let isScheduled = false;
+  let isHeld = false;
 
   function createLane(lane: number) {
     const writer = createBatchWriter({
@@ -30,7 +31,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
     });
     let running: Promise<void> | undefined;
     const drain = async () => {
-      while (queue.waiting(lane) > 0 && !aborting.signal.aborted) await writeOne(lane, writer);
+      while (queue.waiting(lane) > 0 && !isHeld && !aborting.signal.aborted) await writeOne(lane, writer);
     };
     const wake = () => {
       running ??= drain()
@@ -78,9 +79,15 @@ export function createIngestService(deps: IngestDeps): IngestService {
       setImmediate(wakeLanes);
     },
     uuidOf,
-    isStalled: () => queue.isFull() && away.size > 0,
+    hold(held) {
+      isHeld = held;
+      if (!held) wakeLanes();
+    },
+    isHeld: () => isHeld,
+    isStalled: () => queue.isFull() && (isHeld || away.size > 0),
     queuedBytes: () => queue.bytes(),
     async stop(deadlineMs) {
+      isHeld = false;
       wakeLanes();
       const deadline = new AbortController();
       const emptied = Promise.all(lanes.map((lane) => lane.idle())).finally(() => deadline.abort());

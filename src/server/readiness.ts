@@ -6,13 +6,14 @@ import type { Readiness } from "../http/system.ts";
 const READINESS_LIMIT_MS = 2_000;
 
 /**
- * Ready while the database answers and can write (`whyNot` says why it cannot), no loop is stuck (`late` names them) and no stop has
- * begun: what is accepted is promised to be kept.
+ * Ready while the database answers and can write (`whyNot` says why it cannot), its disk has room (`disk`, where it is this machine's),
+ * no loop is stuck (`late` names them) and no stop has begun: what is accepted is promised to be kept.
  */
 export function createReadiness(
   database: Pick<Database, "ping">,
   late: () => string[],
   whyNot: WriteProbe = async () => null,
+  disk: () => string | null = () => null,
 ) {
   let isStopping = false;
 
@@ -29,8 +30,10 @@ export function createReadiness(
     /** Patient: what was found of the database's disk up to a minute ago is good enough. */
     async check({ isPatient = false } = {}): Promise<Readiness> {
       const stuck = late();
+      const own = disk();
       const checks = {
         database: await lookAtDatabase(isPatient),
+        ...(own === null ? {} : { disk: own }),
         loops: stuck.length === 0 ? "ok" : `stuck: ${stuck.join(", ")}`,
         server: isStopping ? "stopping" : "ok",
       };

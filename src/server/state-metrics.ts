@@ -13,6 +13,7 @@ import { type Clock, withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { remember } from "../lib/remember.ts";
+import type { Room } from "../lib/room.ts";
 import { readSharedState, type SharedState } from "./state-store.ts";
 
 /** Prometheus asks each 15 s or less often; several may do so, and people with a browser. */
@@ -34,6 +35,9 @@ export interface StateSources {
   listening: () => ListeningState;
   readiness: () => Promise<Readiness>;
   figures: () => { waiting: number; lost: number };
+  isHeld: () => boolean;
+  /** Of the disk of the built-in database; null where there is none. */
+  readRoom: (() => Promise<Room>) | null;
 }
 
 /** What a figure's values are made of. */
@@ -41,6 +45,7 @@ interface State {
   readiness: Readiness;
   listening: ListeningState;
   pools: Readonly<Record<string, PoolLoad>>;
+  room: Room | null;
   /** Null while the database does not answer. */
   shared: SharedState | null;
 }
@@ -85,6 +90,7 @@ async function lookAt(sources: StateSources): Promise<State> {
     readiness,
     listening: sources.listening(),
     pools: { postgres: sources.database.load(), ...(jobs ? { pg: jobs } : {}) },
+    room: await readRoomOf(sources),
     shared: readiness.checks.database === "away" ? null : await readShared(sources),
   };
 }
@@ -96,6 +102,15 @@ async function readShared({ config, database, queues, log }: StateSources): Prom
     return await withDeadline(readSharedState(database, asked), LIMIT_MS, "reading figures", failed);
   } catch (error) {
     failed(error);
+    return null;
+  }
+}
+
+async function readRoomOf({ readRoom, log }: StateSources): Promise<Room | null> {
+  try {
+    return (await readRoom?.()) ?? null;
+  } catch (error) {
+    log.debug({ error: errorMessage(error) }, "the disk could not be looked at");
     return null;
   }
 }
@@ -269,6 +284,21 @@ const FIGURES: readonly Figure[] = [
     name: "opspilot_ingest_buffer_bytes",
     help: "What may wait to be written before agents are held back (INGEST_BUFFER)",
     values: (_, { config }) => one(config.ingestBufferBytes),
+  },
+  {
+    name: "opspilot_ingest_held",
+    help: "Whether nothing is stored until the disk has room again",
+    values: (_, { isHeld }) => one(Number(isHeld())),
+  },
+  {
+    name: "opspilot_disk_free_bytes",
+    help: "Room on the disk of the built-in database",
+    values: ({ room }) => (room ? one(room.freeBytes) : []),
+  },
+  {
+    name: "opspilot_disk_size_bytes",
+    help: "Size of the disk of the built-in database",
+    values: ({ room }) => (room ? one(room.sizeBytes) : []),
   },
   {
     name: "opspilot_postgres_up",

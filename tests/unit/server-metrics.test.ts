@@ -32,6 +32,8 @@ test("of a certificate it is said when it expires, of the built-in PostgreSQL ho
       listening: () => ({ isConnected: false, reconnects: 4, lagMs: 250 }),
       readiness: async () => away,
       figures: () => ({ waiting: 5, lost: 6 }),
+      isHeld: () => true,
+      readRoom: embedded && (async () => ({ freeBytes: 7, sizeBytes: 8 })),
       version: "1",
       log: quiet,
     });
@@ -45,7 +47,10 @@ test("of a certificate it is said when it expires, of the built-in PostgreSQL ho
   expect(Number(expiry) * 1000).toBe(new X509Certificate(CERTIFICATE).validToDate.getTime());
   expect(whole).toMatch(/^opspilot_postgres_up 1$/m);
   expect(whole).toMatch(/^opspilot_postgres_restarts_total 2$/m);
+  expect(whole).toMatch(/^opspilot_ingest_held 1$/m);
+  expect(whole).toMatch(/^opspilot_disk_free_bytes 7$/m);
+  expect(whole).toMatch(/^opspilot_disk_size_bytes 8$/m);
   expect(whole).toMatch(/^opspilot_listen_reconnects_total 4$/m);
   expect(whole).toMatch(/^opspilot_database_connections\{driver="postgres",state="idle"\} 1$/m);
-  expect(await scrape(null, null)).not.toMatch(/^opspilot_(certificate|postgres|nodes|agents)/m);
+  expect(await scrape(null, null)).not.toMatch(/^opspilot_(certificate|postgres|disk|nodes|agents)/m);
 });
