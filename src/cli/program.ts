@@ -3,6 +3,7 @@ import type { AgentFlags } from "../config/agent.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
 import type { EvalFlags } from "./eval.ts";
+import type { SupportFlags } from "./support.ts";
 import type { CreateFlags } from "./token.ts";
 import { VERSION } from "./version.ts";
 
@@ -70,6 +71,13 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .description("look at settings, database, disk, clock, Slack and the model, and say what to do")
     .option("--json", "as JSON")
     .action((flags: Flags & { json?: true }) => run(import("./doctor.ts"), ({ doctor }) => doctor(flags)));
+
+  withSettings(program.command("support"))
+    .description("write one archive for a report of a fault, without secrets")
+    .argument("<file>", "such as opspilot-support.tar.gz; a name that ends in .zst is compressed by zstd")
+    .option("--with-names", "names of hosts and addresses as they are")
+    .option("--log <path>", "a file with the server's log, where it is not in the journal")
+    .action((file: string, flags: SupportFlags) => run(import("./support.ts"), ({ support }) => support(file, flags)));
 
   withSettings(program.command("eval"))
     .description("measure explanations by the incidents of which people said what they were")
