@@ -73,6 +73,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     slack: readSlack(raw, read),
     /** Null: no events are sent. */
     webhook: readWebhook(raw, read, mistakes),
+    /** Null: the way of alerts is not traced. */
+    traces: readTraces(raw, read, mistakes),
     /** By which whatever goes out goes out. */
     proxies: readProxies(raw, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",
@@ -220,6 +222,34 @@ function readWebhook(raw: RawSettings, read: Reader, mistakes: Mistakes) {
 function webhookOf(text: string): string | undefined {
   const url = URL.parse(text);
   return url && url.username + url.password + url.hash === "" ? url.href : undefined;
+}
+
+/** Where traces go (OTLP over HTTP), with which headers, and what share of them, from 0 to 1. */
+function readTraces(raw: RawSettings, read: Reader, mistakes: Mistakes) {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS } = raw;
+  const endpoint = read("OTEL_EXPORTER_OTLP_ENDPOINT", publicUrlOf);
+  const headers = read("OTEL_EXPORTER_OTLP_HEADERS", headersOf) ?? {};
+  const why = "is needed by OTEL_EXPORTER_OTLP_HEADERS";
+  if (OTEL_EXPORTER_OTLP_HEADERS !== undefined)
+    mistakes.need("OTEL_EXPORTER_OTLP_ENDPOINT", OTEL_EXPORTER_OTLP_ENDPOINT, why);
+  const ratio = read("OTEL_TRACES_SAMPLER_ARG", ratioOf) ?? 1;
+  return endpoint === undefined ? null : { endpoint, headers, ratio };
+}
+
+/** `name=value` with commas between; values may be percent-encoded, as OpenTelemetry has it. */
+function headersOf(text: string): Readonly<Record<string, string>> | undefined {
+  const pairs = text.split(",").map((one) => /^\s*([\w-]+)\s*=\s*(\S.*?)\s*$/.exec(one));
+  return pairs.every((one) => one !== null)
+    ? Object.fromEntries(pairs.map(([, name = "", value = ""]) => [name, decoded(value)]))
+    : undefined;
+}
+
+function decoded(value: string): string {
+  return /%(?![\da-f]{2})/i.test(value) ? value : (parsed(() => decodeURIComponent(value)) ?? value);
+}
+
+function ratioOf(text: string): number | undefined {
+  return Number(text) <= 1 ? Number(text) : undefined;
 }
 
 /** How Slack is reached; null for what is not set. Which way follows from it is found out in one place, slack/transport.ts. */

@@ -39,9 +39,11 @@ import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
 import { createReadiness } from "./server/readiness.ts";
 import { createStateMetrics } from "./server/state-metrics.ts";
+import { createTracing } from "./server/tracing.ts";
 
 const DATABASE_STOP_MS = 15_000;
 const HEARING_STOP_MS = 1_000;
+const TRACES_STOP_MS = 3_000;
 /** One incident may have millions of alerts, which are deleted with it. */
 const RETENTION_STATEMENT_MS = 300_000;
 /** Who asks whether the server is ready does not wait long. */
@@ -87,7 +89,9 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const notifications = createNotifications({ database, clock, log });
   cleanups.add("notifications", notifications.close, HEARING_STOP_MS);
 
-  const shared = { ...options, registry, loops, writer, database, notifications, cleanups };
+  const tracing = await createTracing({ ...options, sql: database.sql });
+  if (tracing) cleanups.add("traces", tracing.stop, TRACES_STOP_MS);
+  const shared = { ...options, tracing, registry, loops, writer, database, notifications, cleanups };
   const access = createAccessSide(shared);
   const agents = createFleetSide(shared);
   const isBusy = () => intake.ingest.queuedBytes() > 0;

@@ -17,7 +17,7 @@ const BACKLOG_HOLDS_MS = 1_000;
 /** Prometheus gives a scrape up after 10 s. */
 const BACKLOG_LIMIT_MS = 3_000;
 
-interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log"> {
+interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log" | "posted"> {
   createSession: LeaderDeps["createSession"];
   /** What is set up; may be empty: then nobody is notified. */
   notifiers: readonly Notifier[];

@@ -59,6 +59,9 @@ export const RawSettings = Type.Partial(
     SLACK_API_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
     WEBHOOK_URL: setting("^https?://", "an http or https URL without password or fragment"),
     WEBHOOK_SECRET: setting("^[\\x21-\\x7e]{16,512}$", "16 to 512 printable characters without spaces"),
+    OTEL_EXPORTER_OTLP_ENDPOINT: setting("^https?://", "an http or https URL without password, query or fragment"),
+    OTEL_EXPORTER_OTLP_HEADERS: text("headers such as authorization=Bearer%20abc, separated by commas"),
+    OTEL_TRACES_SAMPLER_ARG: setting("^\\d(\\.\\d{1,9})?$", "a share such as 0.1, from 0 to 1"),
     ...RawProxySettings,
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
@@ -108,8 +111,16 @@ export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
     "SLACK_SIGNING_SECRET",
     "WEBHOOK_URL",
     "WEBHOOK_SECRET",
+    "OTEL_EXPORTER_OTLP_HEADERS",
   ],
-  unquoted: ["PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
+  unquoted: [
+    "PUBLIC_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OPENROUTER_BASE_URL",
+    "SLACK_API_URL",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+  ],
 });
 
 /** One thing that is wrong with the settings. The message holds no secret. */

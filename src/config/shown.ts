@@ -36,6 +36,7 @@ const HARMLESS: readonly SettingName[] = [
   "AI_AUTO",
   "AI_INVESTIGATE",
   "AI_DAILY_LIMIT",
+  "OTEL_TRACES_SAMPLER_ARG",
   "LOG_LEVEL",
 ];
 const HIDDEN = "[set]";

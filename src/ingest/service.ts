@@ -1,5 +1,13 @@
 import { hashUuid } from "../lib/hash.ts";
-import type { AcceptedFrame, FlowControl, IngestOutcome, IngestService, OfferedAlert, OfferedResult } from "./model.ts";
+import type {
+  AcceptedAlert,
+  AcceptedFrame,
+  FlowControl,
+  IngestOutcome,
+  IngestService,
+  OfferedAlert,
+  OfferedResult,
+} from "./model.ts";
 import { type BatchWriter, createBatchWriter, createDatabaseClock, type WriterDeps } from "./writer.ts";
 
 /** Batches under way at once: while one waits for the disk, the next is prepared. */
@@ -10,6 +18,8 @@ const BATCH = { frames: 500, bytes: 4 * 1024 * 1024 };
 export interface IngestDeps extends Omit<WriterDeps, "databaseClock" | "onAway"> {
   flow: FlowControl;
   bufferBytes: number;
+  /** Hears of each alert that is durable. */
+  stored?: ((alert: AcceptedAlert) => void) | undefined;
 }
 
 /** Wires queue and lanes. Batches form by themselves: what comes while one is written is the next. */
@@ -61,6 +71,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
       metrics.latency.observe((nowMs - frame.acceptedAtMs) / 1000);
       const outcome = outcomes[at];
       if (outcome) frame.settled?.(outcome);
+      if (outcome?.ok && frame.kind === "alert") deps.stored?.(frame);
     }
   }
 

@@ -31,6 +31,7 @@ import { FAILURE_LIMITS } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
 import { readRoom } from "../lib/room.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** Parts of the whole stop; see server.ts. */
 const SOCKETS_STOP_MS = 6_000;
@@ -51,6 +52,7 @@ export interface ServerParts {
   clock: Clock;
   log: Log;
   version: string;
+  tracing: Tracing | null;
 }
 
 /** Who the agents are, where they are, and what is asked of them. */
@@ -89,6 +91,7 @@ export function createIntake(deps: IntakeDeps) {
     results: createResultRecorder(deps.commandStore),
     flow: connections,
     before: fleet.presence.introduce,
+    stored: deps.tracing?.stored,
     metrics: createIngestMetrics(registry, () => ingest.queuedBytes()),
     bufferBytes: config.ingestBufferBytes,
   });

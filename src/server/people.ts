@@ -72,6 +72,8 @@ export function createPeopleSide(deps: PeopleDeps) {
     muters: mutersInOrder(silences.muter),
     publicUrl: config.publicUrl,
     mayInvestigate: mayInvestigate(config.ai),
+    posted: async (incidentId, outlet, startMs) =>
+      deps.tracing?.done("incident announced", [incidentId], startMs, { "opspilot.outlet": outlet }),
   });
 
   const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
@@ -128,6 +130,12 @@ export function createPeopleSide(deps: PeopleDeps) {
     await stopping;
   }
 
+  async function explainTraced(ids: readonly number[], signal: AbortSignal): Promise<void> {
+    const startMs = clock.monotonicMs();
+    await analysis.explain(ids, signal);
+    await deps.tracing?.done("incident explained", ids, startMs);
+  }
+
   function wakeFollowers(): void {
     silences.wake();
     announcements.wake();
@@ -160,7 +168,7 @@ export function createPeopleSide(deps: PeopleDeps) {
         ...deps,
         jobs,
         begin: (work) => sql.begin(work),
-        explain: analysis.explain,
+        explain: explainTraced,
         ask: analysis.ask,
         askDeadlineS: longestAskS(config.ai.timeoutMs),
         investigate: analysis.investigate,
