@@ -13,6 +13,7 @@ import {
   sizeIn,
 } from "./config/sources.ts";
 import { readTls } from "./config/tls.ts";
+import { readTraces } from "./config/traces.ts";
 import { isAddressOrRange, isLoopbackHost } from "./lib/addresses.ts";
 import type { LogLevel } from "./lib/log.ts";
 
@@ -81,6 +82,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
       /** Null: Amazon's own. */
       endpoint: read("AWS_ENDPOINT_URL", publicUrlOf) ?? null,
     },
+    /** Null: the way of alerts is not traced. */
+    traces: readTraces(raw, read, publicUrlOf, mistakes),
     /** By which whatever goes out goes out. */
     proxies: readProxies(raw, mistakes),
     logLevel: (raw.LOG_LEVEL as LogLevel | undefined) ?? "info",

@@ -27,10 +27,12 @@ import {
   startRetention,
 } from "./incidents/ageing-store.ts";
 import { createIncidentWriter } from "./incidents/write-store.ts";
+import { QUEUES } from "./jobs/jobs.ts";
 import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import { createLoops } from "./lib/loops.ts";
+import { readRoom } from "./lib/room.ts";
 import type { Platform } from "./protocol/platforms.ts";
 import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
@@ -39,9 +41,12 @@ import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
 import { createReadiness } from "./server/readiness.ts";
+import { createStateMetrics } from "./server/state-metrics.ts";
+import { createTracing } from "./server/tracing.ts";
 
 const DATABASE_STOP_MS = 15_000;
 const HEARING_STOP_MS = 1_000;
+const TRACES_STOP_MS = 3_000;
 /** One incident may have millions of alerts, which are deleted with it. */
 const RETENTION_STATEMENT_MS = 300_000;
 /** Who asks whether the server is ready does not wait long. */
@@ -89,7 +94,9 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const notifications = createNotifications({ database, clock, log });
   cleanups.add("notifications", notifications.close, HEARING_STOP_MS);
 
-  const shared = { ...options, registry, loops, writer, database, notifications, cleanups };
+  const tracing = await createTracing({ ...options, sql: database.sql });
+  if (tracing) cleanups.add("traces", tracing.stop, TRACES_STOP_MS);
+  const shared = { ...options, tracing, registry, loops, writer, database, notifications, cleanups };
   const access = createAccessSide(shared);
   const agents = createFleetSide(shared);
   const isBusy = () => intake.ingest.queuedBytes() > 0;
@@ -99,8 +106,20 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const { opened, decisions } = people;
   const intake = createIntake({ ...shared, ...agents, ...access, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });
-  const readiness = createReadiness(database, loops.late, createWriteProbe(writing, clock, log));
+  const probe = createWriteProbe(writing, clock, log);
+  const readiness = createReadiness(database, loops.late, probe, () => intake.diskState?.() ?? null);
   const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
+  createStateMetrics({
+    ...shared,
+    embedded: acquired.embedded,
+    queues: QUEUES,
+    jobsLoad: people.jobsLoad,
+    listening: notifications.state,
+    readiness: () => readiness.check({ isPatient: true }),
+    figures: intake.figures.state,
+    isHeld: intake.ingest.isHeld,
+    readRoom: config.database === null ? () => readRoom(config.dataDir) : null,
+  });
   const live = createLiveSide({ ...shared, ...agents, ...people });
   const app = createApp({
     ...options,
@@ -114,7 +133,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     gatewayRoutes: intake.routes,
     websocket: WEBSOCKET_OPTIONS,
     registry,
-    readiness: readiness.check,
+    readiness: () => readiness.check(),
     findPage,
     findExecutable: createOffer({ own: options.platform, folder: config.downloadsDir }),
     setup,
@@ -146,7 +165,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   function startAgeing(deletions: readonly ((retentionMs: number) => Promise<number>)[]): void {
     const patient = createRetentionStore(database.createClient({ statementLimitMs: RETENTION_STATEMENT_MS }));
     const all = [patient.deleteAlerts, patient.deleteIncidents, patient.deleteEvents, ...deletions];
-    const retention = startRetention(loops, clock, all, config.retentionMs);
+    const retention = startRetention(shared, all, config.retentionMs);
     const quiet = createQuietStore(database.sql, writer);
     const held = startHeld(loops, quiet, config.incidentGroupWindowMs);
     const autoResolve = startAutoResolve(loops, quiet, config.autoResolveMs);

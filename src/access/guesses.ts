@@ -6,7 +6,8 @@ import { apiActor } from "../protocol/actors.ts";
 import type { AccessAudit } from "./model.ts";
 
 /** Where wrong credentials are given: to the API and the page's sign-in, or to the agents' stream. */
-export type Way = "api" | "stream";
+export type Way = (typeof WAYS)[number];
+const WAYS = ["api", "stream"] as const;
 
 interface GuessDeps {
   clock: Clock;
@@ -23,6 +24,8 @@ export function createGuesses({ clock, log, registry, audit }: GuessDeps) {
     labelNames: ["way", "outcome"] as const,
     registers: [registry],
   });
+  // Who looks for an increase does not see one from nothing to 1.
+  for (const way of WAYS) for (const outcome of ["refused", "limited"]) counter.inc({ way, outcome }, 0);
   return (way: Way, limits: FailureLimits): FailureCounter => {
     const failures = createFailureCounter(clock, limits, (address) => {
       log.warn({ address, way }, "too many wrong credentials come from an address");

@@ -52,7 +52,7 @@ const ROW_RETRY: BackoffOptions = { minMs: 1_000, maxMs: 300_000 };
 const SURPRISES_MAX = 5;
 
 /** What posting and editing share. */
-interface OutletCalls extends Pick<OutletDeps, "notifier" | "views" | "log" | "metrics"> {
+interface OutletCalls extends Pick<OutletDeps, "notifier" | "views" | "clock" | "log" | "metrics" | "posted"> {
   store: OutletStore;
   pacer: Pacer;
   /** Hears of calls that fail after somebody stopped waiting for them. */
@@ -147,6 +147,7 @@ export function createDelivery(deps: OutletCalls) {
     const claimed = await store.claim(row);
     if (claimed === undefined) return;
     pacer.began();
+    const startMs = deps.clock.monotonicMs();
     let externalId: string | null;
     try {
       ({ externalId } = await bounded(call, signal, late));
@@ -156,6 +157,7 @@ export function createDelivery(deps: OutletCalls) {
     const shown = built && { hash: hashOf(built.view), revision: built.revision };
     await store.sent(claimed, externalId, shown, { outlet, why: row.why });
     count(row.kind === "reply" ? "replied" : "sent");
+    if (row.kind === "incident" && row.incidentId !== null) await deps.posted?.(row.incidentId, outlet, startMs);
     if (pacer.succeeded()) await store.hurry();
   }
 

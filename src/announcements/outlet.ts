@@ -37,6 +37,8 @@ export interface OutletDeps {
   clock: Clock;
   log: Log;
   metrics: AnnouncementMetrics;
+  /** Hears of each incident whose message was posted by a call that began at `startMs`; never rejects. */
+  posted?: (incidentId: number, outlet: string, startMs: number) => Promise<void>;
 }
 
 /** An outlet, as the node that leads it looks after it. Its pace holds over all leads of this node. */

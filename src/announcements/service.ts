@@ -2,15 +2,22 @@ import type { TransactionSql } from "postgres";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { FeedbackService } from "../feedback/model.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
+import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Running } from "../lib/loops.ts";
+import { remember } from "../lib/remember.ts";
 import { type LeaderDeps, startLeader } from "./leader-store.ts";
 import type { AnnouncementService, Notifier } from "./model.ts";
 import { createOutlet, type OutletDeps } from "./outlet.ts";
 import { createAnnouncementStore } from "./store.ts";
 import { createViewStore, createViews } from "./view-store.ts";
 
-interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log"> {
+/** Both figures of one scrape are of one look. */
+const BACKLOG_HOLDS_MS = 1_000;
+/** Prometheus gives a scrape up after 10 s. */
+const BACKLOG_LIMIT_MS = 3_000;
+
+interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log" | "posted"> {
   createSession: LeaderDeps["createSession"];
   /** What is set up; may be empty: then nobody is notified. */
   notifiers: readonly Notifier[];
@@ -30,17 +37,20 @@ export function createAnnouncements(deps: AnnouncementDeps) {
   const names = notifiers.map((one) => one.outlet);
   const threaded = notifiers.filter((one) => one.reply !== null).map((one) => one.outlet);
   const store = createAnnouncementStore(sql);
-  const metrics = createAnnouncementMetrics(deps.registry, backlog);
+  const metrics = createAnnouncementMetrics(deps.registry, remember(clock, BACKLOG_HOLDS_MS, backlog));
   const views = createViews({ store: createViewStore(sql), ...deps });
   const outlets = notifiers.map((notifier) => createOutlet({ ...deps, notifier, views, metrics }));
   const running: Running[] = [];
 
+  const uncounted = (error: unknown) =>
+    log.debug({ error: errorMessage(error) }, "waiting messages could not be counted");
+
   /** The other figures are wanted all the more while the database is away. */
   async function backlog(): Promise<readonly Backlog[]> {
     try {
-      return await store.backlog(names);
+      return await withDeadline(store.backlog(names), BACKLOG_LIMIT_MS, "counting waiting messages", uncounted);
     } catch (error) {
-      log.debug({ error: errorMessage(error) }, "waiting messages could not be counted");
+      uncounted(error);
       return [];
     }
   }

@@ -14,18 +14,29 @@ export async function doctor(flags: Flags & { json?: true }): Promise<number> {
   return findings.some(({ status }) => status === "fail") ? ExitCode.failure : ExitCode.ok;
 }
 
-async function findAll(flags: Flags): Promise<Finding[]> {
-  let config: Config;
-  try {
-    config = loadConfig(flags);
-  } catch (error) {
-    if (error instanceof ConfigError) return ofMistakes(error);
-    throw error;
-  }
+/** What there is to say of all that the server needs. */
+export async function findAll(flags: Flags): Promise<Finding[]> {
+  const config = configOrMistakes(flags);
+  if (config instanceof ConfigError) return ofMistakes(config);
   const { examine } = await import("../doctor/checks.ts");
   // What is found is printed; the log would say it twice.
   const log = createLog({ level: "silent", readable: false });
   return examine(config, log);
+}
+
+/** The settings; null where they cannot be used, which is a finding. */
+export function readConfig(flags: Flags): Config | null {
+  const config = configOrMistakes(flags);
+  return config instanceof ConfigError ? null : config;
+}
+
+function configOrMistakes(flags: Flags): Config | ConfigError {
+  try {
+    return loadConfig(flags);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
 }
 
 /** Each mistake is a finding; without settings there is nothing else to look at. */

@@ -4,6 +4,7 @@ import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
 import type { BackupFlags, RestoreFlags } from "./backup.ts";
 import type { EvalFlags } from "./eval.ts";
+import type { SupportFlags } from "./support.ts";
 import type { CreateFlags } from "./token.ts";
 import type { UpdateFlags } from "./update.ts";
 import { VERSION } from "./version.ts";
@@ -74,6 +75,13 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .option("--json", "as JSON")
     .action((flags: Flags & { json?: true }) => run(import("./doctor.ts"), ({ doctor }) => doctor(flags)));
 
+  withSettings(program.command("support"))
+    .description("write one archive for a report of a fault, without secrets")
+    .argument("<file>", "such as opspilot-support.tar.gz; a name that ends in .zst is compressed by zstd")
+    .option("--with-names", "names of hosts and addresses as they are")
+    .option("--log <path>", "a file with the server's log, where it is not in the journal")
+    .action((file: string, flags: SupportFlags) => run(import("./support.ts"), ({ support }) => support(file, flags)));
+
   withSettings(program.command("eval"))
     .description("measure explanations by the incidents of which people said what they were")
     .option("--model", "ask the model, too: about the newest 200")
@@ -84,6 +92,8 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
     .command("systemd")
     .description("print a systemd unit for the server")
     .action(() => run(import("./systemd.ts"), ({ systemd }) => systemd()));
+
+  addMonitoringCommands(program, run);
 
   program
     .command("version")
@@ -157,6 +167,19 @@ function addTokenCommands(program: Command, run: Run): void {
     .description("remove an agent: its token is no longer good, its incidents stay; or revoke another token")
     .argument("<id>", "as `token list` shows it")
     .action((id: string, flags: Flags) => run(load(), ({ revokeToken }) => revokeToken(id, flags)));
+}
+
+function addMonitoringCommands(program: Command, run: Run): void {
+  const load = () => import("./monitoring.ts");
+  const monitoring = program.command("monitoring").description("what watches the server from outside, by /metrics");
+  monitoring
+    .command("rules")
+    .description("print alert rules for Prometheus")
+    .action(() => run(load(), ({ printMonitoring }) => printMonitoring("rules")));
+  monitoring
+    .command("grafana")
+    .description("print a dashboard for Grafana")
+    .action(() => run(load(), ({ printMonitoring }) => printMonitoring("grafana")));
 }
 
 function addSlackCommands(program: Command, run: Run): void {

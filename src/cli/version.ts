@@ -11,11 +11,15 @@ export const VERSION: string = version;
 /** What this executable was built for; undefined in a source checkout. */
 export const PLATFORM: Platform | undefined = typeof OPSPILOT_PLATFORM === "string" ? OPSPILOT_PLATFORM : undefined;
 
-/** Prints the version; as JSON, with what a report of a fault should name. */
-export function printVersion(asJson: boolean): number {
+/** What a report of a fault should name. */
+export function versionFacts() {
   const commit = typeof OPSPILOT_COMMIT === "string" ? OPSPILOT_COMMIT : undefined;
-  const platform = PLATFORM ?? `${process.platform}-${process.arch}`;
-  const text = asJson ? JSON.stringify({ version, bun: Bun.version, platform, commit }) : version;
+  return { version, bun: Bun.version, platform: PLATFORM ?? `${process.platform}-${process.arch}`, commit };
+}
+
+/** Prints the version; as JSON, with all of that. */
+export function printVersion(asJson: boolean): number {
+  const text = asJson ? JSON.stringify(versionFacts()) : version;
   process.stdout.write(`${text}\n`);
   return 0;
 }

@@ -65,6 +65,9 @@ export const RawSettings = Type.Partial(
     AWS_SESSION_TOKEN: text("a session token"),
     AWS_REGION: setting("^[a-z0-9-]{1,64}$", "a region such as eu-central-1"),
     AWS_ENDPOINT_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
+    OTEL_EXPORTER_OTLP_ENDPOINT: setting("^https?://", "an http or https URL without password, query or fragment"),
+    OTEL_EXPORTER_OTLP_HEADERS: text("headers such as authorization=Bearer%20abc, separated by commas"),
+    OTEL_TRACES_SAMPLER_ARG: setting("^\\d(\\.\\d{1,9})?$", "a share such as 0.1, from 0 to 1"),
     ...RawProxySettings,
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
@@ -116,8 +119,17 @@ export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
     "WEBHOOK_SECRET",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
   ],
-  unquoted: ["AWS_ENDPOINT_URL", "PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
+  unquoted: [
+    "AWS_ENDPOINT_URL",
+    "PUBLIC_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OPENROUTER_BASE_URL",
+    "SLACK_API_URL",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+  ],
 });
 
 /** One thing that is wrong with the settings. The message holds no secret. */

@@ -181,3 +181,13 @@ export function dataDirOf(
   mistakes.add("OPSPILOT_DATA_DIR", "must be set: this user has no home directory");
   return "";
 }
+
+/** The parsers say in many ways that a text is none of theirs; which of them does not help. */
+export function parsed<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof Error) return undefined;
+    throw error;
+  }
+}

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { errorCode } from "../lib/errors.ts";
 import { Mistakes, type RawSettings } from "./settings.ts";
+import { parsed } from "./sources.ts";
 
 /** A certificate and its key, PEM. */
 export interface TlsPair {
@@ -56,14 +57,4 @@ function checkPair(cert: string, key: string, mistakes: Mistakes): undefined {
   if (!privateKey) mistakes.add("TLS_KEY", "the file holds no private key in PEM form without a passphrase");
   else if (!certificate.checkPrivateKey(privateKey))
     mistakes.add("TLS_KEY", "is not the key of the certificate in TLS_CERT");
-}
-
-/** The parsers say in many ways that a text is none of theirs; which of them does not help. */
-function parsed<T>(parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof Error) return undefined;
-    throw error;
-  }
 }

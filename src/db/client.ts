@@ -61,6 +61,13 @@ interface SessionOptions extends Omit<ClientOptions, "connections"> {
   readonly onClose?: () => void;
 }
 
+/** Connections of a driver that are made, those of them that are at work, and statements that wait for one. */
+export interface PoolLoad {
+  readonly open: number;
+  readonly busy: number;
+  readonly waiting: number;
+}
+
 /**
  * All ways to one database. Connections are made when they are needed, and made again after they broke. Every statement has a
  * deadline: the server ends it; and when even that is not heard, the connection is destroyed, with all others on which nothing
@@ -80,6 +87,8 @@ export interface Database {
   createSocket(): Socket;
   /** Whether it answers within `limitMs`, on a connection of its own. Never rejects. */
   ping(limitMs: number): Promise<boolean>;
+  /** Of all clients and sessions together. */
+  load(): PoolLoad;
   /** Ends all clients, those that were created too; what still runs after 2 s is cut. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -123,8 +132,14 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
       return socket.once("close", () => peers.delete(breakOff));
     },
     ping: createPing(() => createClient({ applicationName: "opspilot ping" }), log),
+    load: () => sumOf([...clients].map((client) => (client as Sql & { counts(): PoolLoad }).counts())),
     close: async () => void (await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })))),
   };
+}
+
+function sumOf(loads: readonly PoolLoad[]): PoolLoad {
+  const sum = (name: keyof PoolLoad) => loads.reduce((total, load) => total + load[name], 0);
+  return { open: sum("open"), busy: sum("busy"), waiting: sum("waiting") };
 }
 
 /** Asks one question at a time, on a connection that is destroyed when no answer comes: nothing piles up. */

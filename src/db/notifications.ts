@@ -11,6 +11,15 @@ interface Listener {
   onReady(): void;
 }
 
+/** How listening goes on this node. */
+export interface ListeningState {
+  readonly isConnected: boolean;
+  /** How often the session was made anew. */
+  readonly reconnects: number;
+  /** How long the session's last probe took: what is notified is as late as that. */
+  readonly lagMs: number;
+}
+
 const RETRY = { minMs: 100, maxMs: 1_000 };
 const ANSWER_LIMIT_MS = 5_000;
 
@@ -27,6 +36,9 @@ export function createNotifications(deps: { database: Database; clock: Clock; lo
   const closing = new AbortController();
   let session: Session | undefined;
   let running: Promise<void> | undefined;
+  let isConnected = false;
+  let joined = 0;
+  let lagMs = 0;
 
   function guarded(what: string, call: () => void): void {
     try {
@@ -44,10 +56,13 @@ export function createNotifications(deps: { database: Database; clock: Clock; lo
   async function serve(to: Session): Promise<void> {
     try {
       await Promise.all([...listeners].map(([channel, listener]) => join(to, channel, listener)));
+      isConnected = true;
+      joined++;
       await to.lost(closing.signal);
     } catch (error) {
       log.debug({ error: errorMessage(error) }, "listening was interrupted");
     }
+    isConnected = false;
     await to.end();
   }
 
@@ -55,8 +70,14 @@ export function createNotifications(deps: { database: Database; clock: Clock; lo
     let attempt = 0;
     while (!closing.signal.aborted) {
       const startedMs = clock.monotonicMs();
-      session = openSession({ database, clock, log }, (channel, payload) =>
-        guarded(channel, () => listeners.get(channel)?.onMessage(payload)),
+      session = openSession(
+        { database, clock, log },
+        {
+          onNotify: (channel, payload) => guarded(channel, () => listeners.get(channel)?.onMessage(payload)),
+          onAnswer: (tookMs) => {
+            lagMs = tookMs;
+          },
+        },
       );
       await serve(session);
       session = undefined;
@@ -69,13 +90,14 @@ export function createNotifications(deps: { database: Database; clock: Clock; lo
     /** Listens, once started, whenever there is a connection, and again after each that was lost. One listener a channel. */
     listen(channel: string, listener: Listener): void {
       listeners.set(channel, listener);
-      const joined = session;
-      if (joined) join(joined, channel, listener).catch((error) => joined.breakOff(error));
+      const current = session;
+      if (current) join(current, channel, listener).catch((error) => current.breakOff(error));
     },
     /** Opens the session, and listens. Safe to call twice. */
     start(): void {
       running ??= run().catch((error) => log.error({ error }, "listening stopped"));
     },
+    state: (): ListeningState => ({ isConnected, reconnects: Math.max(0, joined - 1), lagMs }),
     /** Ends the connection; nobody is called after it. Safe to call twice. */
     async close(): Promise<void> {
       closing.abort();
@@ -89,7 +111,7 @@ export type Notifications = ReturnType<typeof createNotifications>;
 /** One connection's life. */
 function openSession(
   { database, clock, log }: { database: Database; clock: Clock; log: Log },
-  onNotify: (channel: string, payload: string) => void,
+  { onNotify, onAnswer }: { onNotify: (channel: string, payload: string) => void; onAnswer: (tookMs: number) => void },
 ) {
   const over = new AbortController();
   const client = database.createSession({
@@ -98,11 +120,14 @@ function openSession(
     onClose: () => over.abort(),
   });
   const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "an answer came late");
-  const ask = (work: PromiseLike<unknown>) =>
-    withDeadline(Promise.resolve(work), ANSWER_LIMIT_MS, "an answer to a listening session", late);
+  const ask = async (work: PromiseLike<unknown>) => {
+    const askedMs = clock.monotonicMs();
+    await withDeadline(Promise.resolve(work), ANSWER_LIMIT_MS, "an answer to a listening session", late);
+    onAnswer(clock.monotonicMs() - askedMs);
+  };
 
   return {
-    listen: async (channel: string) => void (await ask(client`listen ${client(channel)}`)),
+    listen: (channel: string) => ask(client`listen ${client(channel)}`),
     /** Resolves when the connection is gone, answers no more, or the signal aborts. */
     async lost(signal: AbortSignal): Promise<void> {
       const either = AbortSignal.any([signal, over.signal]);

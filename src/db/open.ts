@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { type Database, openDatabase } from "./client.ts";
+import type { EmbeddedPostgres } from "./embedded/embedded.ts";
 import { DatabaseRightsError, requireSettings, settleLayout, withMend } from "./layout.ts";
 import { firstMigrationHash } from "./migrate.ts";
 import {
@@ -25,6 +26,8 @@ export interface AcquiredDatabase {
   readonly database: Database;
   /** For people, without secrets. */
   readonly description: string;
+  /** The built-in PostgreSQL; null where the settings name another. */
+  readonly embedded: Pick<EmbeddedPostgres, "postmasterPid" | "restarts"> | null;
   /** Ends the connections; the built-in PostgreSQL is stopped where this process is the one that may. */
   stop(): Promise<void>;
 }
@@ -51,6 +54,7 @@ async function acquireEmbedded({ config, clock, log, role }: AcquireOptions): Pr
   return {
     database,
     description: `built-in PostgreSQL in ${join(config.dataDir, "data")}`,
+    embedded,
     stop: async () => {
       await database.close();
       await embedded.stop();
@@ -68,7 +72,7 @@ async function acquireExternal(
   const target = await keepTrying(main, second !== undefined, endMs, clock, log);
   const direct = second && (await keepTrying(second, false, endMs, clock, log));
   const database = openDatabase({ target, direct, log });
-  return { database, description: describeTarget(target), stop: () => database.close() };
+  return { database, description: describeTarget(target), embedded: null, stop: () => database.close() };
 }
 
 /**

@@ -182,7 +182,7 @@ function versionOf(body: string): string | undefined {
 }
 
 /** Where one connects to reach a server that listens on all addresses. */
-function reachable(host: string): string {
+export function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";
   return host.includes(":") ? `[${host}]` : host;

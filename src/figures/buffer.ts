@@ -53,6 +53,8 @@ export function createFigureBuffer(namesMax = NAMES_MAX) {
       return taken.sort(([, a], [, b]) => a.middleMs - b.middleMs);
     },
     isEmpty: () => minutes.size === 0,
+    /** Minutes of hosts that wait. */
+    size: () => [...minutes.values()].reduce((total, { byAgent }) => total + byAgent.size, 0),
     /** Minutes of hosts that were let go since this was asked last. */
     takeLost(): number {
       const count = lost;

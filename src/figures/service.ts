@@ -41,8 +41,9 @@ export function createFigures({ sql, clock, loops, log, retentionMs }: FiguresDe
   /** The database's clock less the monotonic one, as near as it is known. */
   let offsetMs = clock.now() - clock.monotonicMs();
   const running: Loop[] = [];
-  /** Minutes of hosts that waited for too long. */
+  /** Minutes of hosts that waited for too long: since that was told last, and before. */
   let lost = 0;
+  let told = 0;
 
   function present(): number {
     return Math.floor((clock.monotonicMs() + offsetMs) / MINUTE_MS);
@@ -95,6 +96,7 @@ export function createFigures({ sql, clock, loops, log, retentionMs }: FiguresDe
   function tellLost(): void {
     lost += buffer.takeLost();
     if (lost > 0) log.warn({ minutes: lost }, "hosts' figures could not be written for too long: the oldest are lost");
+    told += lost;
     lost = 0;
   }
 
@@ -112,6 +114,8 @@ export function createFigures({ sql, clock, loops, log, retentionMs }: FiguresDe
   return {
     heard,
     ...createFigureReader(store),
+    /** Minutes of hosts that wait to be written, and those that were lost. */
+    state: () => ({ waiting: buffer.size(), lost: told }),
     /** Forgets figures of incidents that are gone: to be called until it is 0, after they went. */
     deleteOld: upkeepStore.forgetIncidents,
     start(): void {

@@ -1,8 +1,10 @@
 import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
+import { Counter, Gauge, type Registry } from "prom-client";
 import { LockKey, lockAgents } from "../db/lock-keys.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Loop, Loops, Running } from "../lib/loops.ts";
 import { durationText } from "../lib/units.ts";
+import { SERVER_AGENT_ID } from "../protocol/server-agent.ts";
 import type { IncidentWriter } from "./model.ts";
 
 type Fragment = PendingQuery<Row[]>;
@@ -22,7 +24,13 @@ const REST_FACTOR = 5;
 const REST_MS_MAX = 2_000;
 
 /** Forgets what is older than RETENTION, once an hour. Several nodes may do so at once: rows taken by one are skipped. */
-export function startRetention(loops: Loops, clock: Clock, deletions: readonly Deletion[], retentionMs: number): Loop {
+export function startRetention(
+  deps: { loops: Loops; clock: Clock; registry: Registry },
+  deletions: readonly Deletion[],
+  retentionMs: number,
+): Loop {
+  const { loops, clock, registry } = deps;
+  const metrics = createRetentionMetrics(registry);
   return loops.start({
     name: "retention",
     everyMs: RETENTION_INTERVAL_MS,
@@ -30,10 +38,33 @@ export function startRetention(loops: Loops, clock: Clock, deletions: readonly D
     turnLimitMs: RETENTION_INTERVAL_MS,
     failed: "old rows could not be deleted",
     turn: async (signal) => {
-      await forgetOld(clock, deletions, retentionMs, signal);
+      const rows = await forgetOld(clock, deletions, retentionMs, signal);
+      if (!signal.aborted) metrics.ran(rows);
       return undefined;
     },
   });
+}
+
+function createRetentionMetrics(registry: Registry) {
+  const registers = [registry];
+  const last = new Gauge({
+    name: "opspilot_retention_last_run_timestamp_seconds",
+    help: "When this node last deleted all that is older than RETENTION",
+    registers,
+  });
+  // Until the first run there is no time of it.
+  last.remove();
+  const deleted = new Counter({
+    name: "opspilot_retention_deleted_rows_total",
+    help: "Rows that were deleted since they were older than RETENTION",
+    registers,
+  });
+  return {
+    ran(rows: number): void {
+      last.setToCurrentTime();
+      deleted.inc(rows);
+    },
+  };
 }
 
 /** Deletes all that is old, in small steps with rests between, until the signal aborts; says how many rows that took. */
@@ -190,11 +221,12 @@ export function createQuietStore(sql: Sql, writer: Pick<IncidentWriter, "setStat
   return {
     /**
      * What had no alert for `quietMs`. A lost agent, or a shared token, is one alert, however long that lasts: it is not quiet before
-     * it is over; nor is a blind collector before it sees.
+     * it is over; nor is a blind collector before it sees, nor the server's own disk before it has room.
      */
     resolveChunk: (quietMs: number, reason: string): Promise<number> =>
       resolve(
         (query) => query`i.last_seen_at < now() - ${quietMs} * interval '1 ms'
+          and not (i.origin = 'server' and i.agent_id = ${SERVER_AGENT_ID})
           and not (i.origin = 'server' and i.type = 'host' and a.deleted_at is null and (
             i.source = 'agent' and a.lost_since is not null
             or i.source ~ '^token(:|$)' and a.shared_since is not null

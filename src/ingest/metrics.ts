@@ -11,6 +11,14 @@ export function createIngestMetrics(registry: Registry, queuedBytes: () => numbe
       this.set(queuedBytes());
     },
   });
+  const quarantined = new Counter({
+    name: "opspilot_frames_quarantined_total",
+    help: "Frames that a fault of the server itself kept from being stored, and that are kept in the table quarantine",
+    labelNames: ["kind"],
+    registers,
+  });
+  // Who looks for an increase does not see one from nothing to 1.
+  for (const kind of ["alert", "result"]) quarantined.inc({ kind }, 0);
   return {
     /** From the socket to durable, seconds. */
     latency: new Histogram({
@@ -36,12 +44,7 @@ export function createIngestMetrics(registry: Registry, queuedBytes: () => numbe
       help: "Accepted frames that a stop past its deadline could not write",
       registers,
     }),
-    quarantined: new Counter({
-      name: "opspilot_frames_quarantined_total",
-      help: "Frames that a fault of the server itself kept from being stored, and that are kept in the table quarantine",
-      labelNames: ["kind"],
-      registers,
-    }),
+    quarantined,
   };
 }
 

@@ -48,7 +48,10 @@ export interface IngestService {
   accept(frame: OfferedAlert | OfferedResult): void;
   /** The UUID that a frame with this id gets, so that a repeat is the same row. */
   uuidOf(frame: { origin?: OfferedAlert["origin"]; agentId: string; messageId: string }): string;
-  /** True while the queue is full because the database is away: new connections are turned away (1013). */
+  /** Nothing is stored while held: what comes waits in the queue, as while the database is away. A stop stores it all the same. */
+  hold(isHeld: boolean): void;
+  isHeld(): boolean;
+  /** True while the queue is full because the database is away, or has no room: new connections are turned away (1013). */
   isStalled(): boolean;
   /** Bytes that wait. */
   queuedBytes(): number;

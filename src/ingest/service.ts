@@ -1,5 +1,13 @@
 import { hashUuid } from "../lib/hash.ts";
-import type { AcceptedFrame, FlowControl, IngestOutcome, IngestService, OfferedAlert, OfferedResult } from "./model.ts";
+import type {
+  AcceptedAlert,
+  AcceptedFrame,
+  FlowControl,
+  IngestOutcome,
+  IngestService,
+  OfferedAlert,
+  OfferedResult,
+} from "./model.ts";
 import { type BatchWriter, createBatchWriter, createDatabaseClock, type WriterDeps } from "./writer.ts";
 
 /** Batches under way at once: while one waits for the disk, the next is prepared. */
@@ -10,6 +18,8 @@ const BATCH = { frames: 500, bytes: 4 * 1024 * 1024 };
 export interface IngestDeps extends Omit<WriterDeps, "databaseClock" | "onAway"> {
   flow: FlowControl;
   bufferBytes: number;
+  /** Hears of each alert that is durable. */
+  stored?: ((alert: AcceptedAlert) => void) | undefined;
 }
 
 /** Wires queue and lanes. Batches form by themselves: what comes while one is written is the next. */
@@ -21,6 +31,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
   const aborting = new AbortController();
   const lanes = Array.from({ length: LANES }, (_, lane) => createLane(lane));
   let isScheduled = false;
+  let isHeld = false;
 
   function createLane(lane: number) {
     const writer = createBatchWriter({
@@ -30,7 +41,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
     });
     let running: Promise<void> | undefined;
     const drain = async () => {
-      while (queue.waiting(lane) > 0 && !aborting.signal.aborted) await writeOne(lane, writer);
+      while (queue.waiting(lane) > 0 && !isHeld && !aborting.signal.aborted) await writeOne(lane, writer);
     };
     const wake = () => {
       running ??= drain()
@@ -60,6 +71,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
       metrics.latency.observe((nowMs - frame.acceptedAtMs) / 1000);
       const outcome = outcomes[at];
       if (outcome) frame.settled?.(outcome);
+      if (outcome?.ok && frame.kind === "alert") deps.stored?.(frame);
     }
   }
 
@@ -78,9 +90,15 @@ export function createIngestService(deps: IngestDeps): IngestService {
       setImmediate(wakeLanes);
     },
     uuidOf,
-    isStalled: () => queue.isFull() && away.size > 0,
+    hold(held) {
+      isHeld = held;
+      if (!held) wakeLanes();
+    },
+    isHeld: () => isHeld,
+    isStalled: () => queue.isFull() && (isHeld || away.size > 0),
     queuedBytes: () => queue.bytes(),
     async stop(deadlineMs) {
+      isHeld = false;
       wakeLanes();
       const deadline = new AbortController();
       const emptied = Promise.all(lanes.map((lane) => lane.idle())).finally(() => deadline.abort());

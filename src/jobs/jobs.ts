@@ -9,7 +9,7 @@
  */
 import { type Db, type Job, type JobResult, PgBoss } from "pg-boss";
 import type { Sql, TransactionSql } from "postgres";
-import { ANSWER_LIMITS_MS, type Database, passwordOf, serverLimits } from "../db/client.ts";
+import { ANSWER_LIMITS_MS, type Database, type PoolLoad, passwordOf, serverLimits } from "../db/client.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -205,6 +205,11 @@ export function createJobs({ database, loops, clock, log, isAlone }: JobsDeps) {
       const [dead] = await boss.getQueueStats(deadLettersOf(queue), { force: true });
       return { waiting: stats?.queuedCount ?? 0, active: stats?.activeCount ?? 0, failed: dead?.totalCount ?? 0 };
     },
+    /** Connections of the jobs' own driver; null before the start and after the stop. */
+    load(): PoolLoad | null {
+      const pool = (boss.getDb() as DriverOfJobs).poolCounts();
+      return pool && { open: pool.total, busy: pool.total - pool.idle, waiting: pool.waiting };
+    },
     /** Makes tables and queues, hands on what queues of former versions still hold, and begins to work. */
     async start(steps: readonly Worker<QueueName>[], announce: Announce): Promise<void> {
       await boss.start();
@@ -248,7 +253,11 @@ export async function tryJobsDriver(database: JobsDatabase): Promise<void> {
 }
 
 /** What pg-boss makes of its options; it opens and closes it by itself only when it starts to work. */
-type DriverOfJobs = Db & { open(): Promise<void>; close(): Promise<void> };
+type DriverOfJobs = Db & {
+  open(): Promise<void>;
+  close(): Promise<void>;
+  poolCounts(): Record<"total" | "idle" | "waiting", number> | null;
+};
 
 function connectionOptions({ sessionTarget: target, createSocket, layout }: JobsDatabase) {
   const { host, port, user, database, tls: ssl } = target;
@@ -279,6 +288,8 @@ interface JobPayloads {
   "incidents.investigate": { id: string };
 }
 export type QueueName = keyof JobPayloads;
+/** All of them. */
+export const QUEUES: readonly QueueName[] = ["incidents.explain", "incidents.ask", "incidents.investigate"];
 
 /** How a queue's jobs are run. */
 interface QueueLimits {

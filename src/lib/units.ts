@@ -18,6 +18,11 @@ export function durationText(ms: number): string {
   return `${Math.round(ms / unitMs)}${unit}`;
 }
 
+/** Always in the same unit: alerts whose texts differ in more than numbers are different problems. */
+export function sizeText(bytes: number): string {
+  return `${(bytes / SIZE_BYTES.GiB).toFixed(2)} GiB`;
+}
+
 function parse(text: string, units: Record<string, number>): number | undefined {
   const match = /^(\d{1,12})\s?([A-Za-z]{1,3})$/.exec(text.trim());
   const unit = match?.[2] === undefined ? undefined : units[match[2]];

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import type { TransactionSql } from "postgres";
 import type { Registry } from "prom-client";
 import type { CountGuesses } from "../access/guesses.ts";
@@ -8,9 +9,11 @@ import type { Database } from "../db/client.ts";
 import type { Notifications } from "../db/notifications.ts";
 import { createFigures } from "../figures/service.ts";
 import { createBlindWatch } from "../fleet/blind.ts";
+import { createDiskWatch } from "../fleet/disk.ts";
 import { createFleet } from "../fleet/fleet.ts";
 import { createLostWatch } from "../fleet/lost.ts";
 import { createLostStore } from "../fleet/lost-store.ts";
+import { createServerStore } from "../fleet/server-store.ts";
 import { createTwinWatch } from "../fleet/twins.ts";
 import { createConnections } from "../gateway/connections.ts";
 import { createGateway } from "../gateway/gateway.ts";
@@ -19,6 +22,7 @@ import type { IncidentWriter } from "../incidents/model.ts";
 import { createAlertRecorder } from "../incidents/recorder.ts";
 import { deleteQuarantined } from "../ingest/batch-store.ts";
 import { createIngestMetrics } from "../ingest/metrics.ts";
+import type { IngestService } from "../ingest/model.ts";
 import { createIngestService } from "../ingest/service.ts";
 import { createClientAddress } from "../lib/addresses.ts";
 import type { Cleanups } from "../lib/cleanups.ts";
@@ -26,6 +30,8 @@ import type { Clock } from "../lib/clock.ts";
 import { FAILURE_LIMITS } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loops } from "../lib/loops.ts";
+import { readRoom } from "../lib/room.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** Parts of the whole stop; see server.ts. */
 const SOCKETS_STOP_MS = 6_000;
@@ -46,6 +52,7 @@ export interface ServerParts {
   clock: Clock;
   log: Log;
   version: string;
+  tracing: Tracing | null;
 }
 
 /** Who the agents are, where they are, and what is asked of them. */
@@ -55,6 +62,11 @@ export function createFleetSide(deps: ServerParts) {
   const commandStore = createCommandStore(deps.database.sql, deps.writer);
   const commands = createCommandService({ ...deps, ...fleet, store: commandStore, delivery: connections });
   return { connections, fleet, commandStore, commands };
+}
+
+function createOwnDiskWatch(deps: IntakeDeps, ingest: IngestService) {
+  const store = createServerStore(deps.database.sql);
+  return createDiskWatch({ ...deps, ingest, store, path: deps.config.dataDir, readRoom, hostname: hostname() });
 }
 
 export interface IntakeDeps extends ServerParts, ReturnType<typeof createFleetSide> {
@@ -79,6 +91,7 @@ export function createIntake(deps: IntakeDeps) {
     results: createResultRecorder(deps.commandStore),
     flow: connections,
     before: fleet.presence.introduce,
+    stored: deps.tracing?.stored,
     metrics: createIngestMetrics(registry, () => ingest.queuedBytes()),
     bufferBytes: config.ingestBufferBytes,
   });
@@ -98,13 +111,16 @@ export function createIntake(deps: IntakeDeps) {
     failures: deps.countGuesses("stream", FAILURE_LIMITS),
     metrics: createGatewayMetrics(registry, connections),
   });
-  const watches = [lostWatch, blindWatch, twinWatch];
+  const disk = config.database === null ? createOwnDiskWatch(deps, ingest) : null;
+  const watches = [lostWatch, blindWatch, twinWatch, ...(disk ? [disk] : [])];
   const stopLoops = async () => void (await Promise.all([...watches, commands].map((one) => one.stop())));
-  cleanups.add("lost agents, blind collectors, shared tokens and commands", stopLoops, LOOPS_STOP_MS);
+  cleanups.add("lost agents, blind collectors, shared tokens, the disk and commands", stopLoops, LOOPS_STOP_MS);
 
   return {
     ingest,
     figures,
+    /** Of the built-in database's disk: "ok", or why nothing is stored. */
+    diskState: disk?.state ?? null,
     routes: gateway.routes,
     deletions: [
       deps.commandStore.deleteOld,

@@ -20,7 +20,7 @@ import { createListStore } from "../incidents/list-store.ts";
 import { createIncidentService, createStatusChange } from "../incidents/service.ts";
 import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
-import { createJobs } from "../jobs/jobs.ts";
+import { createJobs, QUEUES } from "../jobs/jobs.ts";
 import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
 import { createFitStore } from "../silences/fit-store.ts";
@@ -72,11 +72,15 @@ export function createPeopleSide(deps: PeopleDeps) {
     muters: mutersInOrder(silences.muter),
     publicUrl: config.publicUrl,
     mayInvestigate: mayInvestigate(config.ai),
+    posted: async (incidentId, outlet, startMs) =>
+      deps.tracing?.done("incident announced", [incidentId], startMs, { "opspilot.outlet": outlet }),
   });
 
   const feedback = createFeedback({ sql, store: feedbackStore, writer, given: announcements.followAgain });
 
   const analysisMetrics = createAnalysisMetrics(registry);
+  // Who looks for an increase does not see one from nothing to 1.
+  for (const queue of QUEUES) analysisMetrics.gaveUp.inc({ queue }, 0);
   const analysisStore = createAnalysisStore(sql, feedbackStore);
   const heuristics = createHeuristicsThread(log);
   const analysis = createAnalysis({
@@ -126,6 +130,12 @@ export function createPeopleSide(deps: PeopleDeps) {
     await stopping;
   }
 
+  async function explainTraced(ids: readonly number[], signal: AbortSignal): Promise<void> {
+    const startMs = clock.monotonicMs();
+    await analysis.explain(ids, signal);
+    await deps.tracing?.done("incident explained", ids, startMs);
+  }
+
   function wakeFollowers(): void {
     silences.wake();
     announcements.wake();
@@ -136,6 +146,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     analysis: analysis.service,
     incidents: createIncidentService(incidents),
     changes: createChangeStore(sql),
+    jobsLoad: jobs.load,
     decisions,
     feedback,
     silences,
@@ -157,7 +168,7 @@ export function createPeopleSide(deps: PeopleDeps) {
         ...deps,
         jobs,
         begin: (work) => sql.begin(work),
-        explain: analysis.explain,
+        explain: explainTraced,
         ask: analysis.ask,
         askDeadlineS: longestAskS(config.ai.timeoutMs),
         investigate: analysis.investigate,

@@ -4,7 +4,10 @@ const PREFIX = "opspilot_";
 /** By default it is sampled a hundred times a second, which is most of what an idle process does: each time wakes the allocator, too. */
 const EVENT_LOOP_SAMPLE_MS = 10_000;
 
-/** Made for Node: Bun says 0 or reserved memory for these, no garbage collections at all, or a Node that is not there. */
+/**
+ * Made for Node: Bun says 0 or reserved memory for these, a total below what is used, no garbage collections at all, or a Node that is
+ * not there; and of a loop that is sampled so rarely, the least and the mean of nothing.
+ */
 const UNTRUE = [
   "process_heap_bytes",
   "nodejs_active_resources",
@@ -13,10 +16,18 @@ const UNTRUE = [
   "nodejs_active_handles_total",
   "nodejs_active_requests",
   "nodejs_active_requests_total",
+  "nodejs_heap_size_total_bytes",
   "nodejs_heap_space_size_total_bytes",
   "nodejs_heap_space_size_used_bytes",
   "nodejs_heap_space_size_available_bytes",
   "nodejs_gc_duration_seconds",
+  "nodejs_eventloop_lag_min_seconds",
+  "nodejs_eventloop_lag_max_seconds",
+  "nodejs_eventloop_lag_mean_seconds",
+  "nodejs_eventloop_lag_stddev_seconds",
+  "nodejs_eventloop_lag_p50_seconds",
+  "nodejs_eventloop_lag_p90_seconds",
+  "nodejs_eventloop_lag_p99_seconds",
   "nodejs_version_info",
 ];
 

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { createServerStore } from "../../src/fleet/server-store.ts";
 import { createQuietStore, resolveQuiet, startAutoResolve } from "../../src/incidents/ageing-store.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createLoops } from "../../src/lib/loops.ts";
+import { SERVER_AGENT_ID } from "../../src/protocol/server-agent.ts";
 import { createTestClock } from "../support/clock.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -86,6 +88,15 @@ test.each(["token", "token:web-2"])(
     expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(1);
   },
 );
+
+test("an incident of the server's own is resolved by what it is about, not by quiet", async () => {
+  await createServerStore(sql()).prepare("this-machine");
+  const [own, other] = [await incidentOf(61), await incidentOf(61)];
+  await sql()`update incidents set origin = 'server', type = 'host', source = 'disk', agent_id = ${SERVER_AGENT_ID} where id = ${own}`;
+  expect(await createServerStore(sql()).openSources()).toEqual(["disk"]);
+  expect(await resolveQuiet(store(), HOUR_MS, NEVER)).toBe(1);
+  expect([await statusOf(own), await statusOf(other)]).toMatchObject([{ status: "new" }, { status: "resolved" }]);
+});
 
 test("many are resolved in chunks, each once, by several nodes at a time", async () => {
   await sql()`

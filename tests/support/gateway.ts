@@ -90,6 +90,12 @@ export class FakeIngest implements IngestService {
     return crypto.randomUUID();
   }
 
+  hold(): void {}
+
+  isHeld(): boolean {
+    return false;
+  }
+
   isStalled(): boolean {
     return this.stalled;
   }

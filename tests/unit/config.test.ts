@@ -76,6 +76,7 @@ describe("settings", () => {
       },
       webhook: null,
       s3: { accessKeyId: null, secretAccessKey: null, sessionToken: null, region: null, endpoint: null },
+      traces: null,
       proxies: { https: null, http: null, exempt: "" },
       logLevel: "info",
     });
@@ -275,6 +276,21 @@ describe("mistakes", () => {
     expect(namesOf(mistakesOf({ WEBHOOK_SECRET: secret }))).toEqual(["WEBHOOK_URL"]);
     expect(namesOf(mistakesOf({ WEBHOOK_URL: url, WEBHOOK_SECRET: "short" }))).toEqual(["WEBHOOK_SECRET"]);
     expect(load({ WEBHOOK_URL: url, WEBHOOK_SECRET: secret }).webhook).toEqual({ url, secret });
+  });
+
+  test("of traces", () => {
+    const endpoint = "http://localhost:4318";
+    const headers = "authorization=Bearer%20abc, x-org = 50%";
+    expect(namesOf(mistakesOf({ OTEL_EXPORTER_OTLP_HEADERS: headers }))).toEqual(["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    const given = { OTEL_EXPORTER_OTLP_ENDPOINT: `${endpoint}/`, OTEL_EXPORTER_OTLP_HEADERS: headers };
+    const read = { authorization: "Bearer abc", "x-org": "50%" };
+    expect(load({ ...given, OTEL_TRACES_SAMPLER_ARG: "0.25" }).traces).toEqual({
+      endpoint,
+      headers: read,
+      ratio: 0.25,
+    });
+    const wrong = { ...given, OTEL_EXPORTER_OTLP_HEADERS: "authorization", OTEL_TRACES_SAMPLER_ARG: "1.5" };
+    expect(namesOf(mistakesOf(wrong))).toEqual(["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER_ARG"]);
   });
 
   test("of TLS settings", () => {

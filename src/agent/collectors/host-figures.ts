@@ -1,5 +1,6 @@
 import { readFile, statfs } from "node:fs/promises";
 import { withDeadline } from "../../lib/clock.ts";
+import { sizeText } from "../../lib/units.ts";
 import {
   type CpuTicks,
   cpuPercent,
@@ -41,7 +42,6 @@ export interface HostFiguresOptions {
 const FILE_SYSTEMS_MAX = 500;
 
 const SIZE_LIMIT_MS = 2_000;
-const GIB = 2 ** 30;
 
 /** Reads all figures from /proc and statfs. The processors' is over the time since the last reading, so the first has none. */
 export function createHostFigures({ root = "", sizeOf = statfs, failed, leftOut }: HostFiguresOptions) {
@@ -147,9 +147,4 @@ function coresIn(stat: string): number {
 /** What the two figures of a file system are called. */
 export function sourcesOf(path: string): [string, string] {
   return [path, `${path} (inodes)`];
-}
-
-/** Always in the same unit: alerts whose texts differ in more than numbers are different problems. */
-function sizeText(bytes: number): string {
-  return `${(bytes / GIB).toFixed(2)} GiB`;
 }

@@ -39,6 +39,8 @@ export interface EmbeddedPostgres {
   readonly target: DatabaseTarget;
   /** Undefined while it is down. */
   postmasterPid(): number | undefined;
+  /** How often it was brought back since it ended by itself. */
+  restarts(): number;
   /** A server stops the postmaster; a command does so only when it started it, and nobody else uses it. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -101,7 +103,12 @@ async function startServing(options: EmbeddedOptions, claims: Claims): Promise<E
     const release = await holdDatabase(target, clock, log);
     isOurs = true;
     cleanups.add("the database's lock", release);
-    return { target, postmasterPid: () => supervisor.current()?.pid, stop: cleanups.run };
+    return {
+      target,
+      postmasterPid: () => supervisor.current()?.pid,
+      restarts: supervisor.restarts,
+      stop: cleanups.run,
+    };
   } catch (error) {
     await cleanups.run();
     throw error;
@@ -116,6 +123,7 @@ async function startPassing(options: EmbeddedOptions, claims: Claims): Promise<E
   return {
     target: embeddedTarget(found.postmaster.socketDirectory, found.password),
     postmasterPid: () => found.postmaster.pid,
+    restarts: () => 0,
     stop: cleanups.run,
   };
 }
@@ -177,6 +185,7 @@ function supervise(first: Postmaster, restart: () => Promise<Postmaster>, { data
   const stopped = whenAborted(stopping.signal);
   let current: Postmaster | undefined = first;
   let attempt = 0;
+  let restarts = 0;
 
   async function watch(postmaster: Postmaster): Promise<void> {
     const startMs = clock.monotonicMs();
@@ -192,6 +201,7 @@ function supervise(first: Postmaster, restart: () => Promise<Postmaster>, { data
     if (stopping.signal.aborted) return;
     try {
       current = await restart();
+      restarts++;
     } catch (error) {
       log.error({ reason: errorMessage(error) }, "PostgreSQL cannot be started");
     }
@@ -211,6 +221,7 @@ function supervise(first: Postmaster, restart: () => Promise<Postmaster>, { data
   return {
     /** Undefined while none runs. */
     current: () => current,
+    restarts: () => restarts,
     /** Watches no longer; the postmaster runs on. Safe to call twice. */
     stop: async () => {
       stopping.abort();

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { SERVER_AGENT_ID } from "../../../protocol/server-agent.ts";
 import { useApp } from "../../app-context.ts";
 import type { History as HistoryOf, Incident } from "../../data/model.ts";
 import { visibleText } from "../../lib/text.ts";
@@ -81,6 +82,7 @@ interface IncidentPageOptions {
 function IncidentPage({ story, incident, query }: IncidentPageOptions) {
   const history = useRemote<HistoryOf>(`/v1/incidents/${incident.id}/history`);
   const agent = story.agent.value;
+  const isServer = incident.agent_id === SERVER_AGENT_ID;
   const host = agent?.hostname ?? (story.isHostGone.value ? "a removed host" : "unnamed host");
   const { severity, source, status, occurrences, created_at, resolved_at, last_seen_at, parent_id, next_id } = incident;
   return (
@@ -94,7 +96,11 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
         </div>
         <div class="incident-line">
           <p class="incident-where">
-            <a href={`/app/hosts/${incident.agent_id}?at=${encodeURIComponent(created_at)}`}>{host}</a>
+            {isServer ? (
+              <span>the server itself</span>
+            ) : (
+              <a href={`/app/hosts/${incident.agent_id}?at=${encodeURIComponent(created_at)}`}>{host}</a>
+            )}
             <span> · {visibleText(source)}</span>
           </p>
           <p class="incident-when">
