@@ -133,10 +133,13 @@ export function meaningOf(
   return meaning && { ...meaning, incidentId };
 }
 
+/** The largest PostgreSQL integer: what is beyond is no incident. */
+const INCIDENT_ID_MAX = 2_147_483_647;
+
 /** The block names the incident, and so does a button's value: both or neither. */
 function incidentIdOf({ block_id, action_id, value }: PressedElement): number | undefined {
   const digits = BLOCK_ID.exec(block_id)?.[1];
-  if (digits === undefined) return undefined;
+  if (digits === undefined || Number(digits) > INCIDENT_ID_MAX) return undefined;
   return Object.hasOwn(BUTTONS, action_id) && value !== digits ? undefined : Number(digits);
 }
 

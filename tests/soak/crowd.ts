@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 export interface Crowd {
   /** Those that the server has not closed. */
   open(): number;
-  /** How many could be made. */
+  /** How many there were; the server may have closed some of them while others came. */
   readonly made: number;
   leave(): void;
 }
@@ -14,8 +14,9 @@ const BATCH = 200;
 /** Makes so many; each says `greeting`, and, where it is given, one byte of `drip` each second, for ever. */
 export async function gather(port: number, count: number, greeting: string, drip = ""): Promise<Crowd> {
   const sockets: Socket[] = [];
+  let made = 0;
   for (let left = count; left > 0; left -= BATCH) {
-    const batch = Array.from({ length: Math.min(BATCH, left) }, () => enter(port, greeting));
+    const batch = Array.from({ length: Math.min(BATCH, left) }, () => enter(port, greeting, () => made++));
     sockets.push(...(await Promise.all(batch)));
   }
   let at = 0;
@@ -25,7 +26,7 @@ export async function gather(port: number, count: number, greeting: string, drip
   }, 1_000);
   const isOpen = (socket: Socket) => !socket.destroyed && socket.readyState === "open";
   return {
-    made: sockets.filter((socket) => !socket.destroyed).length,
+    made,
     open: () => sockets.filter(isOpen).length,
     leave() {
       clearInterval(timer);
@@ -35,10 +36,11 @@ export async function gather(port: number, count: number, greeting: string, drip
 }
 
 /** Resolves once it is open, or refused. */
-function enter(port: number, greeting: string): Promise<Socket> {
+function enter(port: number, greeting: string, entered: () => void): Promise<Socket> {
   const { promise, resolve } = Promise.withResolvers<Socket>();
   const socket = connect(port, "127.0.0.1");
   socket.on("connect", () => {
+    entered();
     socket.write(greeting);
     resolve(socket);
   });
