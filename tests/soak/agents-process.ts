@@ -3,7 +3,7 @@
  * place of collectors a steady stream of alerts. What an agent knows outlives the process, in files with an id a line: `kept` (on
  * the host's disk), `acknowledged`, `refused`. Its plan comes as JSON, the one word of its command line.
  */
-import { appendFileSync, mkdirSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createDelivery } from "../../src/agent/delivery.ts";
 import { keepConnected } from "../../src/agent/server-connection.ts";
@@ -64,14 +64,10 @@ function startHost({ name, token, dir }: SoakHost): () => Promise<void> {
   };
 }
 
-let isTelling = true;
-process.on("SIGUSR2", () => {
-  isTelling = false;
-});
 for (const host of plan.hosts) {
   const tell = startHost(host);
   const failed = (error: unknown) => {
     throw error;
   };
-  repeat(system, plan.everyMs, async () => void (isTelling && (await tell())), failed);
+  repeat(system, plan.everyMs, async () => void (existsSync(plan.quietPath) || (await tell())), failed);
 }

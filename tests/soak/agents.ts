@@ -13,6 +13,8 @@ export interface SoakHost {
 export interface AgentsPlan {
   readonly socketUrl: string;
   readonly hosts: readonly SoakHost[];
+  /** Once this file is there, nothing new fails on these hosts; what was kept is still sent. */
+  readonly quietPath: string;
   /** Of each host: how many things fail there in turn, and how often something does. */
   readonly sources: number;
   readonly everyMs: number;
@@ -67,10 +69,5 @@ export class AgentsProcess {
   async kill(): Promise<void> {
     this.#child?.kill("SIGKILL");
     await this.#child?.exited;
-  }
-
-  /** Nothing new fails on these hosts; what was kept is still sent. */
-  quieten(): void {
-    this.#child?.kill("SIGUSR2");
   }
 }

@@ -38,6 +38,8 @@ type Target = (typeof TARGETS)[number];
 
 /** Of each host so many things fail, in turn: alerts join the incidents that are open. */
 const SOURCES = 2;
+/** Beside the hosts' folders: the file that ends what fails there. */
+const QUIET = "quiet";
 const DRAIN_LIMIT_MS = 120_000;
 const TOLD_LIMIT_MS = 180_000;
 
@@ -54,17 +56,17 @@ export async function runProcessFaults(options: FaultOptions): Promise<FaultOutc
   const dir = await mkdtemp(join(tmpdir(), "opspilot-soak-"));
   cleanups.defer(() => rm(dir, { recursive: true, force: true }));
   const hosts = await enrol(served.url, options.hosts, dir);
-  const processes = startAgents(served.url, hosts, options);
+  const processes = startAgents(served.url, hosts, join(dir, QUIET), options);
   cleanups.defer(async () => void (await Promise.all(processes.map((one) => one.kill()))));
 
   const startedMs = performance.now();
   const kills = await inflict(served, processes, options);
   const seconds = Math.round((performance.now() - startedMs) / 1_000);
-  for (const one of processes) one.quieten();
+  await Bun.write(join(dir, QUIET), "");
   options.tell?.(`${sum(kills)} kills in ${seconds} s; waiting for what is still to be sent`);
   await served.ready();
-  await drained(hosts);
-  await allTold(served);
+  await drained(hosts, options.signal);
+  await allTold(served, options.signal);
   const found = await served.look((sql) =>
     findWrong(
       sql,
@@ -94,11 +96,16 @@ async function enrol(url: string, count: number, dir: string): Promise<SoakHost[
   return hosts;
 }
 
-function startAgents(url: string, hosts: readonly SoakHost[], { processes, everyMs }: FaultOptions): AgentsProcess[] {
+function startAgents(
+  url: string,
+  hosts: readonly SoakHost[],
+  quietPath: string,
+  { processes, everyMs }: FaultOptions,
+): AgentsProcess[] {
   const socketUrl = `${url.replace("http", "ws")}/v1/stream`;
   return Array.from({ length: processes }, (_, at) => {
     const mine = hosts.filter((__, n) => n % processes === at);
-    return new AgentsProcess({ socketUrl, hosts: mine, sources: SOURCES, everyMs });
+    return new AgentsProcess({ socketUrl, hosts: mine, quietPath, sources: SOURCES, everyMs });
   });
 }
 
@@ -143,9 +150,10 @@ async function strike(
 const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((all, one) => all + one, 0);
 
 /** All that was kept has been answered for. */
-async function drained(hosts: readonly SoakHost[]): Promise<void> {
+async function drained(hosts: readonly SoakHost[], signal?: AbortSignal): Promise<void> {
   let left = Number.NaN;
   const isDrained = async () => {
+    signal?.throwIfAborted();
     await Bun.sleep(200);
     left = hosts.reduce((all, host) => {
       const { kept, acknowledged, refused } = knownBy(host);
@@ -153,13 +161,13 @@ async function drained(hosts: readonly SoakHost[]): Promise<void> {
     }, 0);
     return left <= 0;
   };
-  await until(isDrained, { ms: DRAIN_LIMIT_MS }).catch(() => {
-    throw new Error(`${left} alerts that agents keep were not answered for`);
+  await until(isDrained, { ms: DRAIN_LIMIT_MS }).catch((error) => {
+    throw new Error(`${left} alerts that agents keep were not answered for: ${error.message}`);
   });
 }
 
 /** Nothing is still to be said, or in doubt. */
-async function allTold(served: ServedExecutable): Promise<void> {
+async function allTold(served: ServedExecutable, signal?: AbortSignal): Promise<void> {
   const undone = () =>
     served.look(async (sql) => {
       const [row] = await sql<{ count: number }[]>`
@@ -167,6 +175,7 @@ async function allTold(served: ServedExecutable): Promise<void> {
             select 1 from announcements a where a.incident_id = i.id and a.kind = 'incident' and a.outlet = 'slack'))::int
           + (select count(*) from announcements where outlet = 'slack' and kind in ('incident', 'storm')
             and state not in ('sent', 'withheld', 'failed'))::int as count`;
+      signal?.throwIfAborted();
       await Bun.sleep(500);
       return row?.count ?? 0;
     });
