@@ -16,6 +16,8 @@ import type { AgentsPlan, SoakHost } from "./agents.ts";
 
 /** A host's waits between two attempts to connect, and the like, are so much shorter: faults come faster here than in life. */
 const HASTE = 8;
+/** Of what fails this part is new: so people are told of something at any time. */
+const NEWS_PART = 1 / 600;
 const SPOOL_BYTES_MAX = 64 * 1024 * 1024;
 
 const plan: AgentsPlan = JSON.parse(process.argv[2] ?? "{}");
@@ -48,7 +50,8 @@ function startHost({ name, token, dir }: SoakHost): () => Promise<void> {
   });
   let told = 0;
   return async () => {
-    const source = `service-${told++ % plan.sources}`;
+    told++;
+    const source = Math.random() < NEWS_PART ? `once-${life}-${told}` : `service-${told % plan.sources}`;
     const id = `${source}:${life}:${told}`;
     const data = JSON.stringify({
       type: "systemd",

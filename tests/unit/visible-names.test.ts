@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { tableOf } from "../../src/cli/token-services.ts";
 import { visibleName } from "../../src/protocol/names.ts";
 import { endMessage, messageOf } from "../../src/slack/message.ts";
 import { nameText } from "../../src/web/lib/text.ts";
@@ -71,4 +72,13 @@ describe("in Slack", () => {
 
 test("on the page marks of direction are shown, too", () => {
   expect(nameText("\u202e1-b\u0435w")).toBe("\u27e8U+202E\u27e91-b\u27e8U+0435\u27e9w");
+});
+
+test("in a terminal no name moves the cursor, makes a row of its own or shows as another", () => {
+  const hostile = "w\u0435b-1\u001b[2J\u001b]0;title\u0007\r\nweb-2  online\u202e\u200b";
+  expect(tableOf(["host", "state"], [[hostile, "offline"]])).toBe(
+    `host                                       state
+w\u27e8U+0435\u27e9b-1 web-2 online\u27e8U+202E\u27e9\u27e8U+200B\u27e9  offline
+`,
+  );
 });
