@@ -10,7 +10,15 @@ test(
   "whatever is killed, at whatever moment, what agents were told is stored, counted and announced once",
   async () => {
     const seed = Date.now() % 2 ** 32;
-    const outcome = await runProcessFaults({ seconds: 6, kills: 8, hosts: 4, processes: 2, everyMs: 50, seed });
+    const outcome = await runProcessFaults({
+      seconds: 9,
+      kills: 9,
+      hosts: 8,
+      processes: 2,
+      everyMs: 50,
+      sources: 1,
+      seed,
+    });
     const { lost, doubled, wrong } = outcome;
     expect({ seed, lost, doubled, wrong }).toEqual({ seed, lost: [], doubled: [], wrong: [] });
     expect(outcome.alertsAcknowledged).toBeGreaterThan(50);

@@ -19,8 +19,9 @@ export interface FaultOptions {
   readonly hosts: number;
   /** That hold the hosts' agents. */
   readonly processes: number;
-  /** How often something fails on each host. */
+  /** How often something fails on each host, and of how many things in turn: alerts join the incidents that are open. */
   readonly everyMs: number;
+  readonly sources: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
   readonly tell?: (text: string) => void;
@@ -36,8 +37,6 @@ export interface FaultOutcome extends Findings {
 const TARGETS = ["server", "database", "agents"] as const;
 type Target = (typeof TARGETS)[number];
 
-/** Of each host so many things fail, in turn: alerts join the incidents that are open. */
-const SOURCES = 2;
 /** Beside the hosts' folders: the file that ends what fails there. */
 const QUIET = "quiet";
 const DRAIN_LIMIT_MS = 120_000;
@@ -100,12 +99,12 @@ function startAgents(
   url: string,
   hosts: readonly SoakHost[],
   quietPath: string,
-  { processes, everyMs }: FaultOptions,
+  { processes, everyMs, sources }: FaultOptions,
 ): AgentsProcess[] {
   const socketUrl = `${url.replace("http", "ws")}/v1/stream`;
   return Array.from({ length: processes }, (_, at) => {
     const mine = hosts.filter((__, n) => n % processes === at);
-    return new AgentsProcess({ socketUrl, hosts: mine, quietPath, sources: SOURCES, everyMs });
+    return new AgentsProcess({ socketUrl, hosts: mine, quietPath, sources, everyMs });
   });
 }
 

@@ -27,6 +27,8 @@ type Part = (typeof PARTS)[number];
 
 /** Each process holds so many hosts' agents. */
 const HOSTS_OF_A_PROCESS = 10;
+/** Of each host so many things fail in turn. */
+const SOURCES = 2;
 const GUESSES = 2_000;
 
 /** What the command line asks for. */
@@ -84,7 +86,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   await buildExecutable();
   const shared = { seed, signal, tell };
   const processes = Math.ceil(hosts / HOSTS_OF_A_PROCESS);
-  const faults = { ...shared, ...options, seconds: options.minutes * 60, processes };
+  const faults = { ...shared, ...options, seconds: options.minutes * 60, processes, sources: SOURCES };
   const outcome: SoakOutcome = {
     seed,
     ...(only.includes("faults") ? { faults: await runProcessFaults(faults) } : {}),
