@@ -14,7 +14,7 @@ import {
 } from "./config/sources.ts";
 import { readTls } from "./config/tls.ts";
 import { readTraces } from "./config/traces.ts";
-import { isAddressOrRange, isLoopbackHost } from "./lib/addresses.ts";
+import { isAddressOrRange, isLoopbackHost, isMetadataHost } from "./lib/addresses.ts";
 import type { LogLevel } from "./lib/log.ts";
 
 const SECOND_MS = 1_000;
@@ -28,6 +28,7 @@ export function loadConfig(flags: Flags = {}, surroundings: Surroundings = readS
   const mistakes = new Mistakes();
   const raw = readSettings(flags, surroundings, mistakes);
   const config = interpret(raw, surroundings, mistakes);
+  refuseMetadata(raw, mistakes);
   mistakes.throwIfAny();
   return freeze(config);
 }
@@ -185,6 +186,17 @@ function readWebhook(raw: RawSettings, read: Reader, mistakes: Mistakes) {
   const why = "is needed by WEBHOOK_URL: 16 characters or more, such as the output of `openssl rand -hex 24`";
   if (WEBHOOK_URL !== undefined) mistakes.need("WEBHOOK_SECRET", secret, why);
   return url === undefined || secret === undefined ? null : { url, secret };
+}
+
+/** Where something is sent to. */
+const OUTGOING = ["OPENROUTER_BASE_URL", "SLACK_WEBHOOK_URL", "SLACK_API_URL", "WEBHOOK_URL"] as const;
+
+/** Nothing that is set up here lives there; what was sent would go to whoever answers for the machine's credentials. */
+function refuseMetadata(raw: RawSettings, mistakes: Mistakes): void {
+  for (const name of OUTGOING) {
+    if (mistakes.concern(name) || !isMetadataHost(URL.parse(raw[name] ?? "")?.hostname ?? "")) continue;
+    mistakes.add(name, "is a link-local address, where clouds keep the credentials of their machines");
+  }
 }
 
 /** A query may hold the receiver's own key; a password in the URL is not sent by fetch. */

@@ -4,6 +4,7 @@ import { type Config, loadConfig } from "../config.ts";
 import { ExitCode } from "../lib/errors.ts";
 import { broken, type Finding } from "../lib/finding.ts";
 import { createLog } from "../lib/log.ts";
+import { terminalText } from "./terminal.ts";
 
 const MARKS: Record<Finding["status"], string> = { ok: "ok  ", warn: "warn", fail: "FAIL" };
 
@@ -48,7 +49,7 @@ function ofMistakes({ mistakes }: ConfigError): Finding[] {
 function asText(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ name }) => name.length));
   const lines = findings.flatMap(({ name, status, text, todo }) => {
-    const line = `${MARKS[status]}  ${name.padEnd(width)}  ${text}`;
+    const line = `${MARKS[status]}  ${name.padEnd(width)}  ${terminalText(text)}`;
     return todo === null ? [line] : [line, `${" ".repeat(width + 8)}→ ${todo}`];
   });
   return `${lines.join("\n")}\n`;

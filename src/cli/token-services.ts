@@ -16,6 +16,7 @@ import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import { createLoops } from "../lib/loops.ts";
 import { parseDurationMs } from "../lib/units.ts";
+import { terminalText } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 
 /** All that has tokens. */
@@ -73,7 +74,8 @@ export function durationFlag(
 }
 
 /** Rows under their titles, each column as wide as it needs to be. */
-export function tableOf(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+export function tableOf(titles: readonly string[], given: readonly (readonly string[])[]): string {
+  const rows = given.map((cells) => cells.map(terminalText));
   const widths = titles.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
     cells

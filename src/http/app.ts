@@ -39,7 +39,7 @@ import { incidentRoutes } from "./incidents.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import type { Page } from "./page/pack.ts";
 import { isPagePath, PAGE_HEADERS, pageRoutes } from "./page/routes.ts";
-import { problemResponse, SAFE_HEADERS } from "./problems.ts";
+import { problemResponse, refuseHalfUpgrade, SAFE_HEADERS } from "./problems.ts";
 import { sessionRoutes } from "./session.ts";
 import { setupRoutes } from "./setup.ts";
 import { silenceRoutes } from "./silences.ts";
@@ -121,7 +121,10 @@ export function createApp(deps: AppDeps) {
       if (admission.identity) admit(request, admission.identity);
     })
     // Of all routes, once it is known which: before what the request brings is looked at.
-    .onTransform(({ request, server, route }) => authorize(request, server, route))
+    .onTransform(({ request, server, route }) => {
+      authorize(request, server, route);
+      refuseHalfUpgrade(request);
+    })
     .onError((failed) => handleError(failed))
     // Elysia tells by the word alone that it is to wait.
     .mapResponse(async ({ responseValue, request, set }) => compress(responseValue, request, set))

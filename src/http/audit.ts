@@ -65,7 +65,7 @@ function entryOf(line: AuditLine) {
 function momentOf(query: { since?: string; until?: string }, field: "since" | "until"): Date | undefined {
   const text = query[field];
   if (text === undefined) return undefined;
-  const ms = api.INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+  const ms = api.instantMs(text);
   if (Number.isNaN(ms)) throw invalid([{ field, message: "expected a time such as 2026-01-31T18:00:00Z" }]);
   return new Date(ms);
 }

@@ -84,5 +84,5 @@ function rangeOf({ from, to, step }: { from?: string; to?: string; step?: `${Fig
 function secondsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,10}$/.test(text)) return Number(text);
-  return api.INSTANT.test(text) ? Math.floor(Date.parse(text) / 1_000) : Number.NaN;
+  return Math.floor(api.instantMs(text) / 1_000);
 }

@@ -1,6 +1,8 @@
 import { STATUS_CODES } from "node:http";
 import { type Static, Type } from "@sinclair/typebox";
 import { OpsPilotError } from "../lib/errors.ts";
+import { describeJsonFault, scanJson } from "../protocol/json.ts";
+import { isCleanText } from "../protocol/text.ts";
 
 /** RFC 9457 problem details, the one form of every refusal. */
 export const Problem = Type.Object(
@@ -122,6 +124,15 @@ export async function parseJson({ request }: { request: Request }): Promise<unkn
   const text = await request.text();
   if (text === "") return {};
   if (text.length > BODY_BYTES_MAX) throw tooLarge();
+  const value = jsonIn(text);
+  const fault = scanJson(text);
+  if (fault !== undefined) throw invalid([{ field: "body", message: describeJsonFault(fault).toLowerCase() }]);
+  // As it comes, JSON has no such character: only an escape can make one.
+  if (text.includes("\\u")) refuseUnstorable(value);
+  return value;
+}
+
+function jsonIn(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -129,3 +140,29 @@ export async function parseJson({ request }: { request: Request }): Promise<unkn
     throw error;
   }
 }
+
+/** Refuses text that PostgreSQL takes nowhere, wherever in a query or a body it is. */
+export function refuseUnstorable(value: unknown): void {
+  const fields = unstorableIn(value, "");
+  if (fields.length > 0) throw invalid(fields.map((field) => ({ field: field || "body", message: UNSTORABLE })));
+}
+
+const UNSTORABLE = "holds a NUL character, or half of one";
+
+/** Nesting is bounded before. */
+function unstorableIn(value: unknown, path: string): string[] {
+  if (typeof value === "string") return isCleanText(value) ? [] : [path];
+  if (typeof value !== "object" || value === null) return [];
+  const fields = Object.entries(value).map(([key, inner]) => unstorableIn(inner, path === "" ? key : `${path}.${key}`));
+  return fields.flat().slice(0, 1);
+}
+
+/** What looks like a WebSocket's beginning, and is none: Elysia would say so in plain text. */
+export function refuseHalfUpgrade({ headers }: Request): void {
+  const isUpgrade = headers.get("upgrade")?.toLowerCase() === "websocket";
+  if (!isUpgrade || WEBSOCKET_KEY.test(headers.get("sec-websocket-key") ?? "")) return;
+  throw new HttpProblem(400, "bad_upgrade", "the headers of a WebSocket's beginning are missing or malformed");
+}
+
+/** RFC 6455: 16 bytes in base64. */
+const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{22}==$/;

@@ -9,7 +9,7 @@ import {
 } from "@sinclair/typebox";
 import { UUID } from "../lib/uuid.ts";
 import { ROLE_FIELD, type RouteRole } from "../protocol/roles.ts";
-import { invalid, Problem, parseJson } from "./problems.ts";
+import { invalid, Problem, parseJson, refuseUnstorable } from "./problems.ts";
 
 /** A page's size when nothing is said, and at most: an incident has up to 4 KiB in a list. */
 const PAGE = { default: 100, max: 1_000 } as const;
@@ -43,7 +43,16 @@ export const Uuids = Type.String({
 export const Instant = Type.String({ format: "date-time" });
 
 /** An instant in a request, as RFC 3339 has it: with an offset, since what people mean must not be an hour off. */
-export const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$/;
+const INSTANT = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$/;
+
+/** PostgreSQL and ISO 8601 write no other years than 1 to 9999 alike. */
+const YEARS_MS = { first: Date.parse("0001-01-01T00:00:00Z"), last: Date.parse("9999-12-31T23:59:59.999Z") };
+
+/** Its moment, Unix milliseconds; NaN for what is no instant. */
+export function instantMs(text: string): number {
+  const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+  return ms >= YEARS_MS.first && ms <= YEARS_MS.last ? ms : Number.NaN;
+}
 
 /** When something ends, in a request; null or absent where it never does. */
 export const FutureText = Type.Union([Type.String(), Type.Null()], {
@@ -56,7 +65,7 @@ const DAY_MS = 86_400_000;
 /** The moment of such a text. Throws the refusal of one that is none, or over, or too far away. */
 export function futureOf(text: string | null | undefined, field: string, nowMs: number): Date | null {
   if (text === undefined || text === null) return null;
-  const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+  const ms = instantMs(text);
   if (Number.isNaN(ms)) throw invalid([{ field, message: "expected a time such as 2026-01-31T18:00:00Z" }]);
   if (ms <= nowMs) throw invalid([{ field, message: "is in the past" }]);
   if (ms > nowMs + FUTURE_DAYS_MAX * DAY_MS)
@@ -143,7 +152,10 @@ export function describing(tag: string) {
       // A credential may come along, and need not.
       const security = role === "everybody" ? { security: [{}] } : {};
       const detail = { tags: [tag], summary, [ROLE_FIELD]: role, ...security };
-      return { ...(taken.body ? { parse: parseJson } : {}), ...copies, response, detail };
+      const transform = ({ query }: { query: unknown }) => {
+        if (taken.query) refuseUnstorable(query);
+      };
+      return { ...(taken.body ? { parse: parseJson } : {}), transform, ...copies, response, detail };
     };
   return {
     everybody: optionsFor("everybody"),

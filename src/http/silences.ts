@@ -184,7 +184,7 @@ function patternErrors(patterns: SilencePatterns, until: string | null): FieldEr
 
 function untilErrors(until: string | null, nowMs: number): FieldError[] {
   if (until === null) return [];
-  const ms = api.INSTANT.test(until) ? Date.parse(until) : Number.NaN;
+  const ms = api.instantMs(until);
   if (Number.isNaN(ms)) return [{ field: "until", message: "expected a time such as 2026-01-31T18:00:00Z" }];
   if (ms <= nowMs) return [{ field: "until", message: "is in the past" }];
   if (ms > nowMs + UNTIL_DAYS_MAX * DAY_MS)

@@ -43,6 +43,19 @@ const LISTEN_CHECK_MS = 60_000;
 const EXPIRE_GRACE_SECONDS = 10;
 const RETRY_DELAY_SECONDS = 1;
 const RETRY_DELAY_SECONDS_MAX = 60;
+/**
+ * What was given up is told whatever happens: a process that dies counts as a try, and may die as often as it likes. Handing over
+ * is short, so that one of a dead process is found as soon as any other.
+ */
+const HANDING_OVER = {
+  notify: true,
+  retryLimit: 1_000_000,
+  // A bound of the back-off would not be kept: pg-boss copies it to no dead letter.
+  retryDelay: 5,
+  retryBackoff: false,
+  expireInSeconds: 60,
+  heartbeatSeconds: HEARTBEAT_SECONDS,
+} as const;
 /** Where LISTEN could not be begun. */
 const POLL_SECONDS = 1;
 const STOP_MS = 15_000;
@@ -114,7 +127,9 @@ export function createJobs({ database, loops, clock, log, isAlone }: JobsDeps) {
       heartbeatSeconds: HEARTBEAT_SECONDS,
       deadLetter: deadLettersOf(queue),
     };
-    await boss.createQueue(deadLettersOf(queue), { notify: true, retryLimit: 10, retryBackoff: true });
+    await boss.createQueue(deadLettersOf(queue), HANDING_OVER);
+    // Former versions made it with other limits.
+    await boss.updateQueue(deadLettersOf(queue), HANDING_OVER);
     await boss.createQueue(queue, options);
   }
 

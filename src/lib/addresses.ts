@@ -3,8 +3,14 @@ import { BlockList, isIP } from "node:net";
 /** The address as it is compared: without the IPv4-in-IPv6 form that dual-stack sockets show, and without a zone. */
 function plainAddress(address: string): string {
   const plain = address.toLowerCase().replace(/%.*$/, "");
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1] ?? plain;
+  const [, dotted, high, low] = MAPPED.exec(plain) ?? [];
+  if (dotted !== undefined) return dotted;
+  if (high === undefined || low === undefined) return plain;
+  return [high, low].flatMap((half) => [Number.parseInt(half, 16) >> 8, Number.parseInt(half, 16) & 255]).join(".");
 }
+
+/** An IPv4 address within IPv6, as sockets show it, and as URLs write it. */
+const MAPPED = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([0-9a-f]{1,4}):([0-9a-f]{1,4}))$/;
 
 /** Whether the text is 127.0.0.0/8 or ::1. */
 function isLoopbackAddress(address: string): boolean {
@@ -15,6 +21,19 @@ function isLoopbackAddress(address: string): boolean {
 /** Whether a host of a URL or a Host header ("localhost", "127.0.0.1", "[::1]", without its port) is this machine alone. */
 export function isLoopbackHost(host: string): boolean {
   return host.toLowerCase() === "localhost" || isLoopbackAddress(host.replace(/^\[(.*)\]$/, "$1"));
+}
+
+/** Beside the link-local networks: what AWS answers by on IPv6, and the name that Google's and others' go by. */
+const METADATA_ADDRESSES = ["169.254.0.0/16", "fe80::/10", "fd00:ec2::/32"];
+const METADATA_NAMES = ["metadata.google.internal", "metadata.goog", "metadata"];
+
+/**
+ * Whether a URL's host is where clouds answer for the machine itself, with its credentials: a link-local address, in whatever form
+ * it is written, or the usual name. A name that somebody's DNS makes into such an address is not known for one.
+ */
+export function isMetadataHost(host: string): boolean {
+  const name = host.toLowerCase().replace(/\.$/, "");
+  return METADATA_NAMES.includes(name) || createAddressSet(METADATA_ADDRESSES).has(name.replace(/^\[(.*)\]$/, "$1"));
 }
 
 /** Whether the text is an address, or a range such as 10.0.0.0/8. */

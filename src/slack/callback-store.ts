@@ -3,6 +3,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Sql } from "postgres";
 import { sha256Hex } from "../lib/hash.ts";
+import { cleanJson } from "../protocol/text.ts";
 import { DialogSubmission, hasOrigin } from "./feedback-dialog.ts";
 
 const Id = Type.String({ minLength: 1, maxLength: 64 });
@@ -35,10 +36,13 @@ export type BlockActions = Static<typeof BlockActions>;
 /** What a person did in Slack. */
 export type Callback = BlockActions | DialogSubmission;
 
-/** The payload as what a person did, without all else that came with it; undefined for whatever else Slack sends. */
+/**
+ * The payload as what a person did, without all else that came with it, and fit to be kept; undefined for whatever else Slack
+ * sends.
+ */
 export function asCallback(payload: unknown): Callback | undefined {
   const schema = [BlockActions, DialogSubmission].find((one) => Value.Check(one, payload));
-  const callback = schema && (Value.Clean(schema, structuredClone(payload)) as Callback);
+  const callback = schema && (cleanJson(Value.Clean(schema, structuredClone(payload))) as Callback);
   return callback?.type === "view_submission" && !hasOrigin(callback) ? undefined : callback;
 }
 

@@ -19,6 +19,7 @@ import {
 import { explanationBlocks } from "./explanation.ts";
 import { FEEDBACK_MENU, type FeedbackWord, feedbackWordOf } from "./feedback.ts";
 import { createTexts, type Redact, type Texts } from "./text.ts";
+import { withVisibleNames } from "./visible-names.ts";
 
 /** What a pressed element means. Null: nothing is decided by it, it only opened a page. */
 type Meaning =
@@ -132,10 +133,13 @@ export function meaningOf(
   return meaning && { ...meaning, incidentId };
 }
 
+/** The largest PostgreSQL integer: what is beyond is no incident. */
+const INCIDENT_ID_MAX = 2_147_483_647;
+
 /** The block names the incident, and so does a button's value: both or neither. */
 function incidentIdOf({ block_id, action_id, value }: PressedElement): number | undefined {
   const digits = BLOCK_ID.exec(block_id)?.[1];
-  if (digits === undefined) return undefined;
+  if (digits === undefined || Number(digits) > INCIDENT_ID_MAX) return undefined;
   return Object.hasOwn(BUTTONS, action_id) && value !== digits ? undefined : Number(digits);
 }
 
@@ -151,7 +155,8 @@ const SHOWN = { message: 900, consequences: 5, decisions: 8 };
 /** What Slack is told about a view. It depends on nothing else, so that the same view is the same message. */
 export function messageOf(view: View, { redact, buttons }: MessageOptions): Message {
   const texts = createTexts(redact);
-  return view.kind === "incident" ? incidentMessage(view.incident, texts, buttons) : stormMessage(view.storm, texts);
+  const shown = withVisibleNames(view);
+  return shown.kind === "incident" ? incidentMessage(shown.incident, texts, buttons) : stormMessage(shown.storm, texts);
 }
 
 /** An incident's message: what happened, why, what to do, what was decided, and what can be pressed. */
@@ -176,8 +181,9 @@ function incidentMessage(incident: IncidentView, texts: Texts, buttons: boolean)
 /** How an incident ended, where the message about it cannot be edited; `before` is where that one is. */
 export function endMessage(view: View, { redact }: MessageOptions, before: string | null = null): Message {
   const texts = createTexts(redact);
-  if (view.kind === "storm") return stormMessage(view.storm, texts);
-  const { incident } = view;
+  const shown = withVisibleNames(view);
+  if (shown.kind === "storm") return stormMessage(shown.storm, texts);
+  const { incident } = shown;
   const decided = incident.decisions.findLast((one) => one.outcome !== null)?.outcome;
   const end = [incident.reason, decided].filter((one) => typeof one === "string").map((one) => texts.line(one, 500));
   const what = `*Resolved:* ${nameOf(incident, texts)}`;

@@ -150,6 +150,37 @@ describe("a server that listens", () => {
     expect(await raw(serve().port, `${head}\r\n`, /\r\n\r\n/)).toStartWith(`HTTP/1.1 ${status}`);
   });
 
+  const HEAD = "Host: localhost\r\nContent-Type: application/json\r\n";
+  test.each([
+    ["a header of 20 kB", `GET /v1/agents HTTP/1.1\r\n${HEAD}X: ${"x".repeat(20_000)}\r\n\r\n`, "431"],
+    ["a path of 1 MB", `GET /${"x".repeat(1_000_000)} HTTP/1.1\r\n${HEAD}\r\n`, "431"],
+    ["a thousand headers", `GET /v1/agents HTTP/1.1\r\n${HEAD}${"x: 1\r\n".repeat(1_000)}\r\n`, "431"],
+    [
+      "a body without end",
+      `POST /v1/agents HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${`4000\r\n${"x".repeat(16_384)}\r\n`.repeat(64)}`,
+      "413",
+    ],
+    [
+      "two lengths of one body",
+      `POST /v1/agents HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n`,
+      "400",
+    ],
+    [
+      "two lengths that differ",
+      `POST /v1/agents HTTP/1.1\r\n${HEAD}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!`,
+      "400",
+    ],
+    ["a folded header", `GET /v1/agents HTTP/1.1\r\n${HEAD}X: a\r\n b\r\n\r\n`, "400"],
+    ["a NUL in a header", `GET /v1/agents HTTP/1.1\r\n${HEAD}X: a\0b\r\n\r\n`, "400"],
+    ["another protocol", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"],
+  ])("refuses %s, once, and is there for the next", async (_, text, status) => {
+    const { port, url, agents } = serve();
+    const answers = (await raw(port, text, /\r\n\r\n/)).match(/^HTTP\/1\.1 \d{3}/gm);
+    expect(answers).toEqual([`HTTP/1.1 ${status}`]);
+    expect(agents.actors).toEqual([]);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
   test.each([
     "GET /healthz/../v1/agents",
     "GET /v1/../v1/agents",

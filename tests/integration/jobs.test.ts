@@ -123,6 +123,23 @@ test("one whose process died goes on once its heartbeat is missed", async () => 
   expect((runs[0] ?? 0) - diedMs).toBeWithin(4_900, 13_000);
 }, 180_000);
 
+test("one that was given up is handed over, also where processes die over that again and again, and former versions made the queue", async () => {
+  await (await start()).stop();
+  const { sql } = database.database;
+  const dead = `${QUEUE}.dead`;
+  await sql`update pgboss.queue set retry_limit = 10, heartbeat_seconds = null, expire_seconds = 900 where name = ${dead}`;
+  const started = await start({ retries: 0 });
+  await sql`insert into pgboss.job (name, data, state, retry_count, retry_limit, started_on, heartbeat_on, heartbeat_seconds, dead_letter)
+    values (${QUEUE}, '{"ids":[1]}', 'active', 0, 0, now(), now() - interval '10 s', 10, ${dead})`;
+  await until(() => givenUp.length === 1, { ms: FOUND_MS, what: "it is handed over" });
+  await started.stop();
+  // As a process leaves it that died over it for the eleventh time.
+  await sql`update pgboss.job set state = 'active', started_on = now(), heartbeat_on = now() - interval '8 s', retry_count = 11,
+    completed_on = null where name = ${dead} and retry_limit > 11`;
+  await start();
+  await until(() => givenUp.length === 2, { ms: FOUND_MS, what: "it is handed over again" });
+}, 180_000);
+
 test("at rest its driver asks nothing, and is as quick as ever when there is something to do", async () => {
   const started = await start();
   await until(isResting, { ms: 20_000, what: "nothing was asked for as long as nothing happened" });

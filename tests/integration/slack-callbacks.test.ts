@@ -707,6 +707,18 @@ describe("POST /v1/slack/interactions", () => {
     expect(pressed).toEqual([]);
   });
 
+  test.each([
+    ["a NUL in who pressed", { user: { id: "U0ANA\0" } }],
+    ["a NUL in the message's name", { container: { type: "message", message_ts: "1\0", channel_id: CHANNEL } }],
+    ["half a character in the workspace", { team: { id: "T\ud800" } }],
+    ["an incident beyond all numbers", { actions: [{ ...pressOf(42), block_id: "opspilot_cause_9999999999" }] }],
+  ])("decides nothing by %s, and fails at nothing", async (_, more) => {
+    const { send, payload, receiver, pressed } = await pressedOver();
+    expect((await send(signedRequest({ ...payload, ...more }))).status).toBe(200);
+    await receiver.stop();
+    expect(pressed).toEqual([]);
+  });
+
   test("takes a body as long as a full message makes it, and no longer one", async () => {
     const { payload, pressed, receiver } = await pressedOver();
     const { app } = testApp({ slackCallback: receiver.callback }, { access: TOKEN_ACCESS });

@@ -236,6 +236,33 @@ describe("mistakes", () => {
     else expect(namesOf(mistakesOf({ [name]: value }))).toContain(name);
   });
 
+  test.each([
+    "http://169.254.169.254/latest/meta-data/",
+    "http://2852039166/",
+    "http://0xA9FEA9FE/x",
+    "http://0251.0376.0251.0376",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[::FFFF:a9fe:a9fe]:80/",
+    "http://[fe80::1]/",
+    "http://[fd00:ec2::254]/",
+    "http://metadata.google.internal./computeMetadata/v1/",
+    "http://METADATA/",
+  ])("are addresses of a cloud's own service, in whatever form: %s", (url) => {
+    const names = ["OPENROUTER_BASE_URL", "SLACK_API_URL", "SLACK_WEBHOOK_URL", "WEBHOOK_URL"];
+    const error = mistakesOf({
+      ...Object.fromEntries(names.map((name) => [name, url])),
+      WEBHOOK_SECRET: "x".repeat(16),
+    });
+    expect(namesOf(error).sort()).toEqual(names);
+    expect(error.message).toContain("link-local");
+    expect(error.message).not.toContain(url);
+  });
+
+  test.each(["http://127.0.0.1:11434/v1", "http://10.1.2.3/", "http://[fd00::5]/", "https://metadata.example.com/"])(
+    "are none of a model on this machine or network: %s",
+    (url) => expect(load({ OPENROUTER_BASE_URL: url }).ai.baseUrl).toStartWith("http"),
+  );
+
   test("are all told at once, with exit status 78 and no secret", () => {
     const error = mistakesOf({
       PORT: "x",

@@ -1,3 +1,5 @@
+import { markOf, visibleName } from "../../protocol/names.ts";
+
 /** Terminal colours, and whatever else a program draws with. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with a control character
 const ANSI = /\u001b\[[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-Z\\-_]/g;
@@ -11,7 +13,10 @@ export function visibleText(text: string): string {
   return text.replaceAll(ANSI, "").replaceAll(DIRECTION, markOf).replaceAll(CONTROL, "\u00b7");
 }
 
-const markOf = (mark: string) => `\u27e8U+${mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+/** A name that somebody may decide by: also with letters made visible that only look like others. */
+export function nameText(name: string): string {
+  return visibleName(visibleText(name));
+}
 
 /** A part of a text: prose, or a command between backticks. */
 export interface TextPart {

@@ -14,7 +14,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent, Command } from "../data/model.ts";
 import { personOf } from "../lib/event-words.ts";
 import { programOf } from "../lib/programs.ts";
-import { visibleText } from "../lib/text.ts";
+import { nameText, visibleText } from "../lib/text.ts";
 import { secondsWords } from "../lib/time.ts";
 import { ForRole } from "./for-role.tsx";
 import { Sheet } from "./sheet.tsx";
@@ -127,12 +127,12 @@ export function HostCommands({ agent }: { agent: Agent }) {
       </ul>
       {asking.value && (
         <Sheet
-          title={`${command.value.replaceAll("_", " ")} ${name} on ${agent.hostname ?? "this host"}?`}
+          title={`${command.value.replaceAll("_", " ")} ${name} on ${nameText(agent.hostname ?? "this host")}?`}
           onClose={() => {
             asking.value = false;
           }}
         >
-          <p>Runs on {agent.hostname ?? "this host"}, by its agent:</p>
+          <p>Runs on {nameText(agent.hostname ?? "this host")}, by its agent:</p>
           <pre class="command-line">{programOf(command.value, name)}</pre>
           <OffReason />
           <div class="sheet-actions">

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent } from "../data/model.ts";
+import { nameText } from "../lib/text.ts";
 import { InstallCommand } from "./add-host.tsx";
 import { ForRole } from "./for-role.tsx";
 import { Sheet } from "./sheet.tsx";
@@ -85,7 +86,7 @@ export function HostTokens({ agent, onRemoved }: { agent: Agent; onRemoved: () =
       {asked !== null && (
         <Sheet title={QUESTIONS[asked].title} onClose={close}>
           <p>
-            <b>{agent.hostname ?? agent.id}</b>: {QUESTIONS[asked].what}
+            <b>{nameText(agent.hostname ?? agent.id)}</b>: {QUESTIONS[asked].what}
           </p>
           {asked === "rotate" && (
             <label class="check">

@@ -1,5 +1,5 @@
 import type { ShortIncident } from "../data/model.ts";
-import { visibleText } from "../lib/text.ts";
+import { nameText, visibleText } from "../lib/text.ts";
 import { SeverityShape } from "./icons.tsx";
 import { Age, decisionWords } from "./words.tsx";
 
@@ -26,8 +26,8 @@ export function IncidentRow({ incident, query = "", isCurrent = false }: Inciden
         <SeverityShape severity={severity} />
       </span>
       <span class="row-where">
-        <b>{host}</b>
-        <span class="row-source">{visibleText(source)}</span>
+        <b>{nameText(host)}</b>
+        <span class="row-source">{nameText(source)}</span>
       </span>
       <span class="row-age">
         <Age at={last_seen_at} />

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useApp } from "../app-context.ts";
 import type { Agent, ShortIncident } from "../data/model.ts";
-import { sizeWords } from "../lib/text.ts";
+import { nameText, sizeWords } from "../lib/text.ts";
 import { durationWords } from "../lib/time.ts";
 import { FigureBars } from "../parts/figures.tsx";
 import { HostCharts } from "../parts/host-charts.tsx";
@@ -48,7 +48,7 @@ export function HostView({ id }: { id: string }) {
           <Icon name="back" />
         </a>
         <h1 class="view-title" tabIndex={-1}>
-          {agent.hostname ?? "Unnamed host"}
+          {nameText(agent.hostname ?? "Unnamed host")}
         </h1>
       </div>
       <p class="host-line">

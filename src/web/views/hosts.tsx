@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useApp } from "../app-context.ts";
 import type { Agent } from "../data/model.ts";
-import { counted } from "../lib/text.ts";
+import { counted, nameText } from "../lib/text.ts";
 import { AddHost } from "../parts/add-host.tsx";
 import { FigureBars } from "../parts/figures.tsx";
 import { Search } from "../parts/filters.tsx";
@@ -118,7 +118,7 @@ function HostRow({ agent }: { agent: Agent }) {
     <a class={`host-row is-${status}`} href={`/app/hosts/${id}`}>
       <span class="host-name">
         <HostState status={status} />
-        <b>{hostname ?? "unnamed"}</b>
+        <b>{nameText(hostname ?? "unnamed")}</b>
       </span>
       <span class="host-facts">
         {status === "offline" ? (

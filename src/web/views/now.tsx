@@ -4,7 +4,7 @@ import { useApp } from "../app-context.ts";
 import type { IncidentList } from "../data/incident-list.ts";
 import { OPEN_FILTER } from "../data/incident-order.ts";
 import type { Agent, Counts } from "../data/model.ts";
-import { counted } from "../lib/text.ts";
+import { counted, nameText } from "../lib/text.ts";
 import { durationWords } from "../lib/time.ts";
 import { AddHost } from "../parts/add-host.tsx";
 import { AlertsChart } from "../parts/alerts-chart.tsx";
@@ -153,7 +153,7 @@ function SilentHosts({ offline }: { offline: number }) {
         {agents.map(({ id, hostname, last_seen_at }) => (
           <li key={id}>
             <a class="line-link" href={`/app/hosts/${id}`}>
-              <span>{hostname ?? id.slice(0, 8)}</span>
+              <span>{nameText(hostname ?? id.slice(0, 8))}</span>
               <span class="muted">
                 last heard <Age at={last_seen_at} /> ago
               </span>

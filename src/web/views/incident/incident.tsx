@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { SERVER_AGENT_ID } from "../../../protocol/server-agent.ts";
 import { useApp } from "../../app-context.ts";
 import type { History as HistoryOf, Incident } from "../../data/model.ts";
-import { visibleText } from "../../lib/text.ts";
+import { nameText } from "../../lib/text.ts";
 import { lastedWords } from "../../lib/time.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { FailedState, LoadingState, MissingState } from "../../parts/states.tsx";
@@ -83,7 +83,7 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
   const history = useRemote<HistoryOf>(`/v1/incidents/${incident.id}/history`);
   const agent = story.agent.value;
   const isServer = incident.agent_id === SERVER_AGENT_ID;
-  const host = agent?.hostname ?? (story.isHostGone.value ? "a removed host" : "unnamed host");
+  const host = nameText(agent?.hostname ?? (story.isHostGone.value ? "a removed host" : "unnamed host"));
   const { severity, source, status, occurrences, created_at, resolved_at, last_seen_at, parent_id, next_id } = incident;
   return (
     <article class="incident">
@@ -101,7 +101,7 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
             ) : (
               <a href={`/app/hosts/${incident.agent_id}?at=${encodeURIComponent(created_at)}`}>{host}</a>
             )}
-            <span> · {visibleText(source)}</span>
+            <span> · {nameText(source)}</span>
           </p>
           <p class="incident-when">
             {resolved_at === null ? (

@@ -2,7 +2,7 @@ import { useEffect } from "preact/hooks";
 import { useApp } from "../../app-context.ts";
 import type { History as HistoryView, PastIncident, ShortIncident } from "../../data/model.ts";
 import { personOf } from "../../lib/event-words.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, nameText } from "../../lib/text.ts";
 import { lastedWords } from "../../lib/time.ts";
 import { Icon, type IconName } from "../../parts/icons.tsx";
 import { IncidentRow } from "../../parts/incident-row.tsx";
@@ -73,7 +73,7 @@ function PastList({ past, isElsewhere = false }: { past: readonly PastIncident[]
           <li key={one.id}>
             <p>
               <a href={`/app/incidents/${one.id}`}>#{one.id}</a>
-              {isElsewhere && ` on ${one.host}`}, <Age at={one.created_at} /> ago
+              {isElsewhere && ` on ${nameText(one.host)}`}, <Age at={one.created_at} /> ago
               {one.occurrences > 1 && `, ×${one.occurrences.toLocaleString("en")}`}
               {one.resolved_at !== null && `, over after ${lastedWords(one.created_at, one.resolved_at)}`}
             </p>

@@ -3,6 +3,7 @@ import { useApp } from "../../app-context.ts";
 import type { Agent, Decision, History, Incident, PastIncident } from "../../data/model.ts";
 import { personOf } from "../../lib/event-words.ts";
 import { programOf } from "../../lib/programs.ts";
+import { nameText } from "../../lib/text.ts";
 import { Sheet } from "../../parts/sheet.tsx";
 import { OffReason } from "../../parts/states.tsx";
 import type { RemoteState } from "../../parts/use-remote.ts";
@@ -23,10 +24,10 @@ export function RestartSheet({ incident, agent, history, onPress, onClose }: Res
   const { store } = useApp();
   const request = requestOf("restart", incident);
   if (request === undefined) return null;
-  const host = agent?.hostname ?? "the host";
+  const host = nameText(agent?.hostname ?? "the host");
   const last = lastDecision(incident, "restart") ?? lastRestart(history.value?.here);
   return (
-    <Sheet title={`Restart ${incident.source} on ${host}?`} onClose={onClose}>
+    <Sheet title={`Restart ${nameText(incident.source)} on ${host}?`} onClose={onClose}>
       <p>
         Runs on <b>{host}</b>, by its agent:
       </p>
