@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
+import { readOidc } from "./config/oidc.ts";
 import { readProxies } from "./config/proxy.ts";
 import { Mistakes, type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
 import {
@@ -42,6 +43,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     database: databaseOf(raw, read, mistakes),
     dataDir: dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes),
     access,
+    /** Null: people sign in with tokens alone. */
+    oidc: readOidc(raw, publicUrl, mistakes),
     enrollment: (raw.AGENT_ENROLLMENT ?? (access.mode === "open" ? "open" : "closed")) as "open" | "closed",
     /** Addresses or CIDR ranges whose X-Forwarded-For counts. */
     trustedProxies: read("TRUSTED_PROXIES", proxiesOf) ?? [],

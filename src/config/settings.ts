@@ -20,6 +20,20 @@ export const RawProxySettings = {
   NO_PROXY: text("hosts that are reached without a proxy, separated by commas"),
 };
 
+/** The settings of sign-in by OpenID Connect as text. */
+export const RawOidcSettings = {
+  OIDC_ISSUER: setting(
+    "^https?://",
+    "the provider's https URL (http on this machine alone), without password, query, fragment or /.well-known/…",
+  ),
+  OIDC_CLIENT_ID: setting("^[\\x20-\\x7e]{1,512}$", "1 to 512 printable characters"),
+  OIDC_CLIENT_SECRET: setting("^[\\x21-\\x7e]{1,1024}$", "1 to 1024 printable characters without spaces"),
+  OIDC_ROLES: text("groups with their roles, such as ops-admins:admin,sre:operator,*:viewer"),
+  OIDC_GROUPS_CLAIM: setting("^[\\x21-\\x7e]{1,200}$", "a claim's name, such as groups or realm_access.roles"),
+  OIDC_SCOPES: setting("^[\\x21-\\x7e]+( +[\\x21-\\x7e]+)*$", "scopes with spaces between, openid among them"),
+  OIDC_NAME: setting("^[^\\x00-\\x1f\\x7f]{1,40}$", "what people call the provider, 1 to 40 characters"),
+};
+
 /**
  * Every setting as text, as it comes from the environment, a file or a flag. The description says what is expected: it is
  * what a person reads after a mistake.
@@ -64,6 +78,7 @@ export const RawSettings = Type.Partial(
     AWS_SESSION_TOKEN: text("a session token"),
     AWS_REGION: setting("^[a-z0-9-]{1,64}$", "a region such as eu-central-1"),
     AWS_ENDPOINT_URL: setting("^https?://", "an http or https URL without password, query or fragment"),
+    ...RawOidcSettings,
     ...RawProxySettings,
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
@@ -117,6 +132,9 @@ export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
     "AWS_SESSION_TOKEN",
   ],
   unquoted: ["AWS_ENDPOINT_URL", "PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
+    "OIDC_CLIENT_SECRET",
+  ],
+  unquoted: ["PUBLIC_URL", "OIDC_ISSUER", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
 });
 
 /** One thing that is wrong with the settings. The message holds no secret. */
