@@ -17,7 +17,7 @@ import type { Claims } from "./model.ts";
 import type { OpenSignIn } from "./store.ts";
 
 /** Of each call; a sign-in makes three or four. */
-const CALL_LIMIT_S = 8;
+const CALL_LIMIT_MS = 8_000;
 /** Metadata, keys and claims have some kilobytes; a person in thousands of groups some hundred. */
 const ANSWER_BYTES_MAX = 2 ** 20;
 /** How far the provider's clock may be from ours. */
@@ -48,20 +48,22 @@ export interface ProviderDeps {
   settings: OidcSettings;
   proxyOf: ProxyOf;
   clock: Pick<Clock, "monotonicMs">;
+  callLimitMs?: number;
 }
 
 /**
  * Makes the client of a provider. Nothing is asked for before the first sign-in: a provider that is away keeps no server from
  * starting. Signatures, issuer, audience, times and nonce of the ID token are checked by the library.
  */
-export function createProvider({ settings, proxyOf, clock }: ProviderDeps) {
+export function createProvider({ settings, proxyOf, clock, callLimitMs = CALL_LIMIT_MS }: ProviderDeps) {
   const send = createFetch(proxyOf);
-  const bounded: CustomFetch = async (url, { body, signal, ...init }) => {
-    const all = { ...init, body: body as BunFetchRequestInit["body"], signal: signal ?? null, keepalive: false };
+  const bounded: CustomFetch = async (url, { body, ...init }) => {
+    const signal = AbortSignal.timeout(callLimitMs);
+    const all = { ...init, body: body as BunFetchRequestInit["body"], signal, keepalive: false };
     try {
       return await fetchBounded(url, all, ANSWER_BYTES_MAX, send);
     } catch (error) {
-      throw outageOf(error, new URL(url).host);
+      throw outageOf(error, new URL(url).host, callLimitMs);
     }
   };
   let known: { client: Promise<Client>; untilMs: number } | undefined;
@@ -136,7 +138,6 @@ async function discoverClient(settings: OidcSettings, customFetch: CustomFetch):
   const insecure = url.protocol === "http:" ? [library.allowInsecureRequests] : [];
   const options = {
     execute: [...insecure, library.enableNonRepudiationChecks],
-    timeout: CALL_LIMIT_S,
     [library.customFetch]: customFetch,
   };
   const metadata = { [library.clockTolerance]: CLOCK_TOLERANCE_S };
@@ -211,10 +212,10 @@ function providerErrorOf(library: Library, error: unknown): unknown {
 }
 
 /** In words of ours: the library passes some errors of a connection on as they are, and those look like our own database's. */
-function outageOf(error: unknown, host: string): ProviderError {
+function outageOf(error: unknown, host: string, limitMs: number): ProviderError {
   if (error instanceof TooLargeError) return new ProviderError("failed", `${host}: ${error.message}`);
   const isLate = error instanceof DOMException && error.name === "TimeoutError";
-  const words = isLate ? `no answer within ${CALL_LIMIT_S} s` : errorMessage(error);
+  const words = isLate ? `no answer within ${limitMs / 1000} s` : errorMessage(error);
   return new ProviderError("unreachable", wordsOf(host, words));
 }
 

@@ -1,4 +1,5 @@
 import type { OidcSettings } from "../config/oidc.ts";
+import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import { claimAt, groupsIn, nameOf, roleOf } from "./claims.ts";
@@ -14,6 +15,8 @@ const SECRET = /^[A-Za-z0-9_-]{43}$/;
 const QUERY_CHARS_MAX = 16_384;
 /** Whoever makes up answers keeps no more calls to the provider under way. */
 const REDEEMED_AT_ONCE_MAX = 50;
+/** The same failure is one line of the log in this time. */
+const REPEAT_MS = 60_000;
 
 export interface OidcDeps {
   settings: OidcSettings;
@@ -21,6 +24,7 @@ export interface OidcDeps {
   store: OidcStore;
   /** Names, in capitals, that mean something else here. */
   reservedNames: readonly string[];
+  clock: Pick<Clock, "monotonicMs">;
   log: Log;
 }
 
@@ -28,8 +32,9 @@ export interface OidcDeps {
  * Makes the sign-in by OpenID Connect of this node. What a sign-in needs until its answer comes is a row, so that any node can
  * take the answer, once; and it is taken only from the browser that began it, which has a cookie for that.
  */
-export function createOidc({ settings, provider, store, reservedNames, log }: OidcDeps): OidcService {
+export function createOidc({ settings, provider, store, reservedNames, clock, log }: OidcDeps): OidcService {
   let redeeming = 0;
+  let logged = { message: "", untilMs: 0 };
 
   async function begin(wanted: { browser: string | undefined; returnTo: string }): Promise<Beginning> {
     const { returnTo } = wanted;
@@ -76,11 +81,15 @@ export function createOidc({ settings, provider, store, reservedNames, log }: Oi
     return { ok: true, person: { ...who, role }, returnTo };
   }
 
-  /** The reason for people; the log has the words. */
+  /** The reason for people; the log has the words, and the same ones once in a while: strangers can cause them. */
   function told(error: unknown): ProviderError["reason"] {
     if (!(error instanceof ProviderError)) throw error;
-    log.warn({ reason: error.reason, error: error.message }, "a sign-in by OpenID Connect failed");
-    return error.reason;
+    const { reason, message } = error;
+    const nowMs = clock.monotonicMs();
+    if (message === logged.message && nowMs < logged.untilMs) return reason;
+    logged = { message, untilMs: nowMs + REPEAT_MS };
+    log.warn({ reason, error: message }, "a sign-in by OpenID Connect failed");
+    return reason;
   }
 
   return { name: settings.name, url: settings.url, begin, finish };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { OidcSettings } from "../../src/config/oidc.ts";
-import { direct } from "../../src/lib/bounded-fetch.ts";
+import { direct, type ProxyOf } from "../../src/lib/bounded-fetch.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { checkOidc } from "../../src/oidc/doctor.ts";
@@ -10,6 +10,8 @@ import { createOidcStore } from "../../src/oidc/store.ts";
 import { createSessions } from "../../src/sessions/service.ts";
 import { createSessionStore } from "../../src/sessions/store.ts";
 import { ADMIN_TOKEN } from "../support/http-app.ts";
+import { startHttpProxy } from "../support/http-proxy.ts";
+import { type Lie, startLyingProvider } from "../support/lying-provider.ts";
 import { createTestBrowser } from "../support/oidc-browser.ts";
 import { CLIENTS, startTestProvider, type TestProvider } from "../support/oidc-provider.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -52,14 +54,14 @@ describe("a client of the provider", () => {
     };
   }
 
-  function createNode(settings: OidcSettings) {
+  function createNode(settings: OidcSettings, more: { proxyOf?: ProxyOf; callLimitMs?: number } = {}) {
     const clock = createSystemClock();
     const lines: string[] = [];
     const destination = { write: (line: string) => void lines.push(line) };
     const log = createLog({ level: "debug", readable: false, destination });
     const store = createOidcStore(database.database.sql);
-    const own = createProvider({ settings, proxyOf: direct, clock });
-    return { oidc: createOidc({ settings, provider: own, store, reservedNames: [], log }), lines };
+    const own = createProvider({ settings, proxyOf: direct, clock, ...more });
+    return { oidc: createOidc({ settings, provider: own, store, reservedNames: [], clock, log }), lines };
   }
 
   async function trip({ oidc }: ReturnType<typeof createNode>) {
@@ -115,6 +117,64 @@ describe("a client of the provider", () => {
     const asked = provider.asked.length;
     await Promise.all([begin(), begin(), begin()]);
     expect(provider.asked).toHaveLength(asked);
+  });
+
+  const now = () => Math.floor(Date.now() / 1000);
+  const page = () => new Response("<html>", { headers: { "content-type": "text/html" } });
+  const LIES: [string, () => Lie, "ok" | "failed" | "unreachable"][] = [
+    ["the truth", () => ({}), "ok"],
+    ["a clock that is a little behind", () => ({ claims: { exp: now() - 20 } }), "ok"],
+    ["a clock that is a little ahead", () => ({ claims: { iat: now() + 20, nbf: now() + 20 } }), "ok"],
+    ["a token that has expired", () => ({ claims: { exp: now() - 3_600 } }), "failed"],
+    ["a token that is not good yet", () => ({ claims: { nbf: now() + 3_600 } }), "failed"],
+    ["another client's token", () => ({ claims: { aud: "another" } }), "failed"],
+    ["a token of several, given to another", () => ({ claims: { aud: ["opspilot", "x"], azp: "x" } }), "failed"],
+    ["another provider's token", () => ({ claims: { iss: "https://evil.example.com" } }), "failed"],
+    ["another sign-in's token", () => ({ claims: { nonce: "another" } }), "failed"],
+    ["a token without a nonce", () => ({ claims: { nonce: undefined } }), "failed"],
+    ["a token of nobody", () => ({ claims: { sub: undefined } }), "failed"],
+    ["a token that somebody else signed", () => ({ isForged: true }), "failed"],
+    ["a token that an unknown key signed", () => ({ header: { kid: "two" } }), "failed"],
+    ["a token that nobody signed", () => ({ header: { alg: "none" } }), "failed"],
+    ["a token by a secret that two share", () => ({ header: { alg: "HS256" } }), "failed"],
+    [
+      "no token",
+      () => ({ answers: { "/token": () => Response.json({ access_token: "a", token_type: "Bearer" }) } }),
+      "failed",
+    ],
+    ["a page", () => ({ answers: { "/token": page } }), "failed"],
+    ["far too much", () => ({ answers: { "/token": () => new Response("x".repeat(2 ** 21)) } }), "failed"],
+    ["a redirect", () => ({ answers: { "/token": () => Response.redirect("https://evil.example.com") } }), "failed"],
+    ["an error of its own", () => ({ answers: { "/token": () => new Response("", { status: 502 }) } }), "unreachable"],
+    ["nothing in time", () => ({ answers: { "/token": () => new Promise<Response>(() => undefined) } }), "unreachable"],
+    ["no keys in time", () => ({ answers: { "/jwks": () => new Promise<Response>(() => undefined) } }), "unreachable"],
+  ];
+  test.each(LIES)("that is given %s is not deceived", async (_, lie, expected) => {
+    const liar = startLyingProvider();
+    try {
+      const node = createNode(settingsFor(CLIENTS.basic, { issuer: liar.issuer }), { callLimitMs: 1_000 });
+      const beginning = await node.oidc.begin({ browser: undefined, returnTo: "/app" });
+      if (!beginning.ok) throw new Error(node.lines.join());
+      liar.tell(lie());
+      const { browser } = beginning;
+      const ending = await node.oidc.finish({ browser, query: liar.approve(beginning.url) });
+      if (expected === "ok") expect(ending).toMatchObject({ ok: true, person: { name: "ana", role: "viewer" } });
+      else expect(ending).toEqual({ ok: false, reason: expected, returnTo: "/app" });
+    } finally {
+      await liar.stop();
+    }
+  });
+
+  test("goes to the provider by the proxy that the settings name", async () => {
+    const proxy = await startHttpProxy(undefined, { forwards: true });
+    try {
+      const node = createNode(settingsFor(CLIENTS.basic), { proxyOf: () => proxy.url });
+      expect(await trip(node)).toMatchObject({ ok: true });
+      const paths = proxy.requests.map(({ line }) => /^\w+ http:\/\/[^/]+(\/[^ ]*)/.exec(line)?.[1]);
+      expect([...new Set(paths)].sort()).toEqual(["/.well-known/openid-configuration", "/jwks", "/me", "/token"]);
+    } finally {
+      proxy.stop();
+    }
   });
 });
 
