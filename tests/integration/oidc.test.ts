@@ -84,6 +84,9 @@ describe("signing in at a provider", () => {
       code_challenge_method: "S256",
       redirect_uri: CALLBACK,
     });
+    // Whoever sees the address learns nothing of PKCE's verifier.
+    const digest = new Bun.CryptoHasher("sha256").update(asked?.get("state") ?? "").digest("base64url");
+    expect(new Set([asked?.get("state"), asked?.get("nonce"), asked?.get("code_challenge"), digest]).size).toBe(4);
     const me = { signed_in: true, role: "operator", name: "ana@example.com", signed_in_by: "oidc" };
     for (const node of nodes) expect(await session(one, node)).toMatchObject(me);
     expect((await ask(nodes[0], one, "/v1/agents")).status).toBe(200);
