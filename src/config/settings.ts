@@ -130,11 +130,17 @@ export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
     "WEBHOOK_SECRET",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
-  ],
-  unquoted: ["AWS_ENDPOINT_URL", "PUBLIC_URL", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
     "OIDC_CLIENT_SECRET",
   ],
-  unquoted: ["PUBLIC_URL", "OIDC_ISSUER", "OPENROUTER_BASE_URL", "SLACK_API_URL", "HTTPS_PROXY", "HTTP_PROXY"],
+  unquoted: [
+    "AWS_ENDPOINT_URL",
+    "PUBLIC_URL",
+    "OIDC_ISSUER",
+    "OPENROUTER_BASE_URL",
+    "SLACK_API_URL",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+  ],
 });
 
 /** One thing that is wrong with the settings. The message holds no secret. */
