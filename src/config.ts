@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
+import { readOidc } from "./config/oidc.ts";
 import { readProxies } from "./config/proxy.ts";
 import { Mistakes, type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
 import {
@@ -45,6 +46,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     database: databaseOf(raw, read, mistakes),
     dataDir: dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes),
     access,
+    /** Null: people sign in with tokens alone. */
+    oidc: readOidc(raw, publicUrl, mistakes),
     enrollment: (raw.AGENT_ENROLLMENT ?? (access.mode === "open" ? "open" : "closed")) as "open" | "closed",
     /** Addresses or CIDR ranges whose X-Forwarded-For counts. */
     trustedProxies: read("TRUSTED_PROXIES", proxiesOf) ?? [],

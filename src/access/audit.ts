@@ -49,6 +49,6 @@ export function createAccessAudit({ note, clock, log }: AuditDeps): AccessAudit 
     refused(refusal) {
       if (isDue(refusal)) void write(refusal);
     },
-    session: (kind, actor) => write({ kind, actor }),
+    session: (kind, actor, data) => write({ kind, actor, ...(data ? { data } : {}) }),
   };
 }

@@ -1,3 +1,4 @@
+import type { RequestWay } from "../protocol/actors.ts";
 import type { Role } from "../protocol/roles.ts";
 
 /** A name of a token: no @, which divides it from the address where an actor is written. */
@@ -8,10 +9,12 @@ export const ADMIN_NAME = "ADMIN_TOKEN";
 /** Who a request comes from. */
 export interface Identity {
   readonly role: Role;
-  /** Of the token; null where no credential is asked for. */
+  /** Of the token or the person; null where no credential is asked for. */
   readonly name: string | null;
-  /** Null: ADMIN_TOKEN, or open access. */
+  /** Null: ADMIN_TOKEN, a person whom a provider signed in, or open access. */
   readonly tokenId: string | null;
+  /** In which way it came, as its actor says it. */
+  readonly way: RequestWay;
 }
 
 /** A token as people see it. */
@@ -62,5 +65,5 @@ export interface Refusal {
 export interface AccessAudit {
   refused(refusal: Refusal): void;
   /** Somebody signed in or out. Never rejects: what is done is done. */
-  session(kind: "session.started" | "session.ended", actor: string): Promise<void>;
+  session(kind: "session.started" | "session.ended", actor: string, data?: object): Promise<void>;
 }

@@ -38,7 +38,7 @@ export function createAccess({ store, loops, clock }: AccessDeps) {
     const found = await store.find([...new Set(hashes)]);
     return hashes.map((hash) => {
       const token = found.get(hash);
-      return token && { role: token.role, name: token.name, tokenId: token.id };
+      return token && { role: token.role, name: token.name, tokenId: token.id, way: "api" as const };
     });
   }
 

@@ -20,6 +20,20 @@ export const RawProxySettings = {
   NO_PROXY: text("hosts that are reached without a proxy, separated by commas"),
 };
 
+/** The settings of sign-in by OpenID Connect as text. */
+export const RawOidcSettings = {
+  OIDC_ISSUER: setting(
+    "^https?://",
+    "the provider's https URL (http on this machine alone), without password, query, fragment or /.well-known/…",
+  ),
+  OIDC_CLIENT_ID: setting("^[\\x20-\\x7e]{1,512}$", "1 to 512 printable characters"),
+  OIDC_CLIENT_SECRET: setting("^[\\x21-\\x7e]{1,1024}$", "1 to 1024 printable characters without spaces"),
+  OIDC_ROLES: text("groups with their roles, such as ops-admins:admin,sre:operator,*:viewer"),
+  OIDC_GROUPS_CLAIM: setting("^[\\x21-\\x7e]{1,200}$", "a claim's name, such as groups or realm_access.roles"),
+  OIDC_SCOPES: setting("^[\\x21-\\x7e]+( +[\\x21-\\x7e]+)*$", "scopes with spaces between, openid among them"),
+  OIDC_NAME: setting("^[^\\x00-\\x1f\\x7f]{1,40}$", "what people call the provider, 1 to 40 characters"),
+};
+
 /**
  * Every setting as text, as it comes from the environment, a file or a flag. The description says what is expected: it is
  * what a person reads after a mistake.
@@ -68,6 +82,7 @@ export const RawSettings = Type.Partial(
     OTEL_EXPORTER_OTLP_ENDPOINT: setting("^https?://", "an http or https URL without password, query or fragment"),
     OTEL_EXPORTER_OTLP_HEADERS: text("headers such as authorization=Bearer%20abc, separated by commas"),
     OTEL_TRACES_SAMPLER_ARG: setting("^\\d(\\.\\d{1,9})?$", "a share such as 0.1, from 0 to 1"),
+    ...RawOidcSettings,
     ...RawProxySettings,
     LOG_LEVEL: choice(...LOG_LEVELS),
   }),
@@ -120,11 +135,13 @@ export const SERVER_SETTINGS = describeSettings<SettingName>(RawSettings, {
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "OTEL_EXPORTER_OTLP_HEADERS",
+    "OIDC_CLIENT_SECRET",
   ],
   unquoted: [
     "AWS_ENDPOINT_URL",
     "PUBLIC_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OIDC_ISSUER",
     "OPENROUTER_BASE_URL",
     "SLACK_API_URL",
     "HTTPS_PROXY",

@@ -9,6 +9,7 @@ import { errorCode, errorMessage } from "../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
 import { fieldsOf, jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
+import { checkOidc } from "../oidc/doctor.ts";
 import { checkSlack } from "../slack/doctor.ts";
 import { checkDatabase } from "./database.ts";
 import { checkWebhook } from "./webhook.ts";
@@ -35,15 +36,16 @@ export async function examine(config: Config, log: Log): Promise<Finding[]> {
 }
 
 /** Calls whoever the settings name beyond this machine and its database; within half a minute, and never rejects. */
-export async function examineOutside(config: Pick<Config, "ai" | "webhook" | "slack" | "proxies">) {
+export async function examineOutside(config: Pick<Config, "ai" | "webhook" | "slack" | "oidc" | "proxies">) {
   const via = (url: URL) => proxyFor(config.proxies, url);
-  const [model, webhook, messages, slackClock] = await Promise.all([
+  const [model, webhook, provider, messages, slackClock] = await Promise.all([
     checkModel(config.ai, via),
     checkWebhook(config.webhook?.url ?? null, via),
+    checkOidc(config.oidc, via),
     checkSlack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS), proxyOf: via }),
     readSlackClock(config.slack, via),
   ]);
-  const findings = [...messages, ...(webhook ? [webhook] : []), model.finding];
+  const findings = [...(provider ? [provider] : []), ...messages, ...(webhook ? [webhook] : []), model.finding];
   return { findings, clocks: [...model.clocks, ...slackClock] };
 }
 

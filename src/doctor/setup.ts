@@ -4,6 +4,7 @@ import { isLoopbackHost } from "../lib/addresses.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { broken, doubtful, type Finding, fine } from "../lib/finding.ts";
 import type { Log } from "../lib/log.ts";
+import { OIDC_PART } from "../oidc/doctor.ts";
 import { transportOf } from "../slack/transport.ts";
 import { checkClock, checkDataDirectory, examineOutside, type OtherClock } from "./checks.ts";
 import { examineDatabase } from "./database.ts";
@@ -94,7 +95,8 @@ function describeWork(checks: Readonly<Record<string, string>>): SetupPart {
 }
 
 function describeAccess({ access, listen }: Config): SetupPart {
-  if (access.mode === "token") return partOf(fine("access", "token: people sign in with ADMIN_TOKEN"));
+  if (access.mode === "token")
+    return partOf(fine("access", "token: people sign in with ADMIN_TOKEN, or a token of their own"));
   if (isLoopbackHost(listen.host)) return partOf(fine("access", "open: no credential is asked for on this machine"));
   const text = "open, by ACCESS=open: whoever reaches this address may run commands on every agent";
   return partOf(
@@ -147,7 +149,13 @@ function describeRetention({ retentionMs, autoResolveMs }: Config): SetupPart {
 
 /** What the settings say of those who are beyond this server; none of them is called. */
 function describeOutside(config: Config): SetupPart[] {
-  return [describeSlack(config), describeWebhook(config), describeModel(config)];
+  return [describeOidc(config), describeSlack(config), describeWebhook(config), describeModel(config)];
+}
+
+function describeOidc({ oidc }: Config): SetupPart {
+  if (oidc === null) return off(OIDC_PART, "off: people sign in with tokens", "set OIDC_ISSUER; see the README");
+  const roles = oidc.roles.map(({ group, role }) => `${group}:${role}`).join(", ");
+  return partOf(fine(OIDC_PART, `people sign in at ${new URL(oidc.issuer).host}; groups have the roles ${roles}`));
 }
 
 const SLACK_TODO = "`opspilot slack manifest` says how; see the README";

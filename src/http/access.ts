@@ -1,11 +1,12 @@
 import type { AccessAudit, Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
 import { type ActorOf, type ClientAddress, isLoopbackHost, type PeerLookup } from "../lib/addresses.ts";
-import { apiActor } from "../protocol/actors.ts";
+import { requestActor } from "../protocol/actors.ts";
 import { isEnough, type RouteRole } from "../protocol/roles.ts";
 import type { Credentials } from "./credentials.ts";
 import { isDownloadPath } from "./downloads/routes.ts";
 import type { Route } from "./errors.ts";
+import { isOidcCallback, OIDC_PATHS } from "./oidc.ts";
 import { isPagePath } from "./page/routes.ts";
 import { checkBody, HttpProblem } from "./problems.ts";
 import { neededRole } from "./roles.ts";
@@ -13,7 +14,7 @@ import { SESSION_PATH } from "./session.ts";
 import { isSlackCallback } from "./slack.ts";
 
 /** Under open access everybody who gets here is this. */
-const ANYBODY: Identity = { role: "admin", name: null, tokenId: null };
+const ANYBODY: Identity = { role: "admin", name: null, tokenId: null, way: "api" };
 
 /** Whether a request may go on, and as whom; nobody in particular where the path is for everybody. */
 export type Admission = { ok: true; identity: Identity | undefined } | { ok: false; problem: HttpProblem };
@@ -68,8 +69,10 @@ export function createAuthorization(deps: {
     return known;
   }
 
-  const actorOf: ActorOf = (request, server) =>
-    apiActor(identities.get(request)?.name ?? null, deps.addressOf(request, server));
+  const actorOf: ActorOf = (request, server) => {
+    const { way, name } = identities.get(request) ?? ANYBODY;
+    return requestActor(way, name, deps.addressOf(request, server));
+  };
 
   return {
     admit: (request: Request, identity: Identity): void => void identities.set(request, identity),
@@ -92,7 +95,7 @@ export function pathOf(url: string): string | undefined {
 }
 
 /** Served to everybody; the stream has credentials of its own, the agents' tokens. */
-const PUBLIC_PATHS = ["/", "/healthz", "/readyz", SESSION_PATH, "/v1/stream"];
+const PUBLIC_PATHS = ["/", "/healthz", "/readyz", SESSION_PATH, ...OIDC_PATHS, "/v1/stream"];
 
 const isPublic = (path: string) => PUBLIC_PATHS.includes(path) || isPagePath(path) || isDownloadPath(path);
 
@@ -148,8 +151,7 @@ function createPageRules({ access, publicUrl }: Pick<Config, "access" | "publicU
   function checkSite(request: Request, path: string): HttpProblem | undefined {
     const site = request.headers.get("sec-fetch-site");
     if (site === null || site === "same-origin" || site === "none") return undefined;
-    const isNavigation = request.method === "GET" && request.headers.get("sec-fetch-mode") === "navigate";
-    if (isNavigation && isLinkable(path)) return undefined;
+    if (isNavigation(request) && (isLinkable(path) || isOidcAnswer(request, path))) return undefined;
     return new HttpProblem(403, "foreign_origin", "web pages of other sites may not use this server");
   }
 
@@ -158,6 +160,13 @@ function createPageRules({ access, publicUrl }: Pick<Config, "access" | "publicU
     checkProxy(request.headers) ??
     checkOrigin(request.headers) ??
     checkSite(request, path);
+}
+
+const isNavigation = ({ method, headers }: Request) => method === "GET" && headers.get("sec-fetch-mode") === "navigate";
+
+/** The provider sends a person back by a redirect of the whole window; it counts only with that browser's own cookie. */
+function isOidcAnswer({ headers }: Request, path: string): boolean {
+  return isOidcCallback(path) && (headers.get("sec-fetch-dest") ?? "document") === "document";
 }
 
 function isProxyHeader(name: string): boolean {

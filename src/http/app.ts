@@ -16,6 +16,7 @@ import { createClientAddress } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import { FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
 import type { Log } from "../lib/log.ts";
+import type { OidcService } from "../oidc/model.ts";
 import type { SessionService } from "../sessions/model.ts";
 import type { SilenceService } from "../silences/model.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
@@ -36,6 +37,7 @@ import { figureRoutes } from "./figures.ts";
 import { incidentHistoryRoutes } from "./incident-history.ts";
 import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
+import { oidcRoutes } from "./oidc.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import type { Page } from "./page/pack.ts";
 import { isPagePath, PAGE_HEADERS, pageRoutes } from "./page/routes.ts";
@@ -65,6 +67,8 @@ export interface AppDeps {
   feedback: FeedbackService;
   silences: SilenceService;
   sessions: SessionService;
+  /** Sign-in at a provider; null where none is set up: then there are no such routes. */
+  oidc: OidcService | null;
   access: AccessService;
   accessAudit: AccessAudit;
   trail: AuditTrail;
@@ -87,7 +91,8 @@ export interface AppDeps {
 
 /** Everything that is answered over HTTP, not listening yet. */
 export function createApp(deps: AppDeps) {
-  const { config, log, clock, version, agents, incidents, analysis, commands, decisions, silences, sessions } = deps;
+  const { config, log, clock, version, agents, incidents, analysis, commands, decisions, silences, sessions, oidc } =
+    deps;
   const { failureLimits = FAILURE_LIMITS, access: tokens, accessAudit: audit } = deps;
   const failures = deps.countGuesses("api", failureLimits);
   const credentials = createCredentials({ access: config.access, tokens, failures, sessions });
@@ -131,7 +136,8 @@ export function createApp(deps: AppDeps) {
     .use(systemRoutes(version, deps.registry, deps.readiness))
     .use(pageRoutes(deps.findPage))
     .use(downloadRoutes({ find: deps.findExecutable, config, clock }))
-    .use(sessionRoutes({ config, credentials, sessions, addressOf, audit, log }))
+    .use(sessionRoutes({ config, credentials, sessions, addressOf, audit, oidc, log }))
+    .use(oidc === null ? new Elysia() : oidcRoutes({ oidc, config, sessions, addressOf, audit, log }))
     .use(openapiRoutes(routes, version))
     .use(agentRoutes({ agents, actorOf, config, version }))
     .use(incidentListRoutes(incidents))

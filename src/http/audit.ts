@@ -14,8 +14,10 @@ const AuditEntry = api.resource("AuditEntry", {
   id: Type.Integer(),
   at: api.Instant,
   kind: Type.String({ description: "what was done, such as token.created, command, decided, silence.created" }),
-  actor: Type.String({ description: "who, in one word: api:<name>@<address>, slack:<user>, cli:<user>, model" }),
-  name: api.nullable(Type.String({ description: "of the token or the user" })),
+  actor: Type.String({
+    description: "who, in one word: api:<name>@<address>, oidc:<name>@<address>, slack:<user>, cli:<user>, model",
+  }),
+  name: api.nullable(Type.String({ description: "of the token, the person or the user" })),
   address: api.nullable(Type.String({ description: "from where, if by the API or the page" })),
   agent_id: api.nullable(api.Uuid),
   host: api.nullable(Type.String()),
@@ -28,7 +30,9 @@ const words = (description: string) =>
   Type.Optional(Type.String({ minLength: 1, maxLength: TEXT_CHARS_MAX, description }));
 const moment = Type.Optional(Type.String({ maxLength: 40, description: "a time such as 2026-01-31T18:00:00Z" }));
 const QUERY = api.pageQuery(api.RowIdText, {
-  who: words("a token's name, a Slack user, or a whole actor; system or agent for what the server or a host did"),
+  who: words(
+    "a token's or a person's name, a Slack user, or a whole actor; system or agent for what the server or a host did",
+  ),
   what: words("a kind; * stands for any characters: token.*"),
   from: words("an address"),
   agent_id: Type.Optional(api.Uuid),

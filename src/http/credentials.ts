@@ -1,23 +1,20 @@
 /**
  * Under token access a request proves who sends it by `Authorization: Bearer` with a token or ADMIN_TOKEN, or, from a browser that
- * signed in with one, by a cookie. A cookie comes along by itself, whichever page made the browser ask; so, beside SameSite=Strict and
+ * signed in with one or at a provider, by a cookie. A cookie comes along by itself, whichever page made the browser ask; so, beside SameSite=Strict and
  * the rules for all pages, what changes something under a cookie must name its page, and have a type that no form has.
  */
 import { timingSafeEqual } from "node:crypto";
 import { type AccessService, ADMIN_NAME, type Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
+import { unreachable } from "../lib/errors.ts";
 import type { FailureCounter } from "../lib/failure-counter.ts";
 import type { Session, SessionService } from "../sessions/model.ts";
+import { secretOf } from "./cookies.ts";
 import { HttpProblem, isJsonBody } from "./problems.ts";
-
-/** The cookie of a browser that is signed in. */
-export const SESSION_COOKIE = "opspilot_session";
-
-const COOKIE_VALUE = new RegExp(`(?:^|;)\\s*${SESSION_COOKIE}=([A-Za-z0-9_-]{43})\\s*(?:;|$)`);
 
 const CHALLENGE = { "www-authenticate": 'Bearer realm="opspilot"' };
 
-const ADMIN: Identity = { role: "admin", name: ADMIN_NAME, tokenId: null };
+const ADMIN: Identity = { role: "admin", name: ADMIN_NAME, tokenId: null, way: "api" };
 
 /** Who it is, or what keeps it out. */
 export type Judgement = { ok: true; identity: Identity } | { ok: false; problem: HttpProblem };
@@ -89,13 +86,17 @@ export function createCredentials({ access: { adminToken }, tokens, sessions, fa
 export type Credentials = ReturnType<typeof createCredentials>;
 
 /** Who signed in. */
-export function identityOf({ token }: Session): Identity {
-  return token === null ? ADMIN : { role: token.role, name: token.name, tokenId: token.id };
-}
-
-/** The secret of the request's cookie, if it has one that can be. */
-export function secretOf(headers: Headers): string | undefined {
-  return COOKIE_VALUE.exec(headers.get("cookie") ?? "")?.[1];
+export function identityOf({ owner }: Session): Identity {
+  switch (owner.by) {
+    case "admin":
+      return ADMIN;
+    case "token":
+      return { role: owner.role, name: owner.name, tokenId: owner.id, way: "api" };
+    case "oidc":
+      return { role: owner.role, name: owner.name, tokenId: null, way: "oidc" };
+    default:
+      return unreachable(owner);
+  }
 }
 
 /** Whether a request under a cookie was meant by the page. That the origin is the server's own has been looked at before. */

@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import { CloneType, type TSchema, Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { ROLE_FIELD, type RouteRole } from "../protocol/roles.ts";
-import { SESSION_COOKIE } from "./credentials.ts";
+import { SESSION_COOKIE } from "./cookies.ts";
 import type { Route } from "./errors.ts";
 import type { RoleDetail } from "./roles.ts";
 import { AnyObject, answers } from "./schemas.ts";

@@ -4,10 +4,12 @@ import type { AccessAudit, Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
 import type { ClientAddress } from "../lib/addresses.ts";
 import type { Log } from "../lib/log.ts";
-import { apiActor } from "../protocol/actors.ts";
+import type { OidcService } from "../oidc/model.ts";
+import { apiActor, type RequestWay, requestActor } from "../protocol/actors.ts";
 import { ROLES } from "../protocol/roles.ts";
 import type { SessionService } from "../sessions/model.ts";
-import { type Credentials, identityOf, SESSION_COOKIE, secretOf } from "./credentials.ts";
+import { isSecureWay, secretOf, sessionCookie } from "./cookies.ts";
+import { type Credentials, identityOf } from "./credentials.ts";
 import { HttpProblem } from "./problems.ts";
 import * as api from "./schemas.ts";
 
@@ -21,7 +23,14 @@ const SessionSchema = api.resource("Session", {
   signed_in: Type.Boolean({ description: "whether this browser may use the API; always so under open access" }),
   expires_at: api.nullable(api.Instant),
   role: api.nullable(api.oneOf(ROLES)),
-  name: api.nullable(Type.String({ description: "of the token; null where no credential is asked for" })),
+  name: api.nullable(Type.String({ description: "of the token or the person; null where no credential is asked for" })),
+  signed_in_by: api.nullable(api.oneOf(["token", "oidc"])),
+  oidc: api.nullable(
+    Type.Object(
+      { name: Type.String({ description: "what people call the provider" }), url: Type.String() },
+      { description: "where people sign in at a provider of OpenID Connect, if they can" },
+    ),
+  ),
 });
 
 const TOKEN_CHARS_MAX = 512;
@@ -38,11 +47,13 @@ export interface SessionRouteDeps {
   sessions: SessionService;
   addressOf: ClientAddress;
   audit: AccessAudit;
+  /** Null: people sign in with tokens alone. */
+  oidc: Pick<OidcService, "name" | "url"> | null;
   log: Log;
 }
 
 /** Signing in and out by a browser. */
-export function sessionRoutes({ config, credentials, sessions, addressOf, audit, log }: SessionRouteDeps) {
+export function sessionRoutes({ config, credentials, sessions, addressOf, audit, oidc, log }: SessionRouteDeps) {
   const { everybody } = api.describing("session");
 
   /** Whose session it was that ends; undefined without one. */
@@ -55,14 +66,14 @@ export function sessionRoutes({ config, credentials, sessions, addressOf, audit,
 
   async function viewOf(request: Request, address: string): Promise<SessionView> {
     const { mode } = config.access;
-    if (mode === "open") return viewFor(mode, { role: "admin", name: null });
+    if (mode === "open") return OPEN;
     if (request.headers.has("authorization")) {
       const judgement = await credentials.judge(request, address);
       if (!judgement.ok) throw judgement.problem;
-      return viewFor(mode, judgement.identity);
+      return viewFor(oidc, judgement.identity);
     }
     const session = await credentials.sessionOf(request);
-    return viewFor(mode, session && identityOf(session), session?.endsAt);
+    return viewFor(oidc, session && identityOf(session), session?.endsAt);
   }
 
   return new Elysia({ name: "session", normalize: false })
@@ -86,7 +97,7 @@ export function sessionRoutes({ config, credentials, sessions, addressOf, audit,
         const { name, role, tokenId } = judgement.identity;
         await endOldSession(request);
         const { secret, lifetimeMs } = await sessions.create(tokenId);
-        set.headers["set-cookie"] = cookie(secret, lifetimeMs / 1000, isSecure(request));
+        set.headers["set-cookie"] = sessionCookie(secret, lifetimeMs / 1000, isSecureWay(config, request));
         set.status = 204;
         log.info({ address, name, role }, "a browser signed in");
         await audit.session("session.started", apiActor(name, address));
@@ -101,31 +112,35 @@ export function sessionRoutes({ config, credentials, sessions, addressOf, audit,
       SESSION_PATH,
       async ({ request, server, set }) => {
         const ended = await endOldSession(request);
-        set.headers["set-cookie"] = cookie("", 0, isSecure(request));
+        set.headers["set-cookie"] = sessionCookie("", 0, isSecureWay(config, request));
         set.status = 204;
-        if (ended) await audit.session("session.ended", apiActor(ended.name, addressOf(request, server)));
+        if (!ended) return;
+        await audit.session("session.ended", requestActor(ended.way, ended.name, addressOf(request, server)));
       },
       everybody("Signs the browser out", {}, api.answers(204, Type.Void())),
     );
-
-  /** As the browser sees the way to the server, which may have TLS from a proxy; a secure cookie on another way is not kept. */
-  function isSecure({ headers }: Request): boolean {
-    const page = headers.get("origin") ?? config.publicUrl;
-    return config.tls !== null || page?.startsWith("https:") === true;
-  }
 }
 
-function viewFor(
-  access: SessionView["access"],
-  who: Pick<Identity, "role" | "name"> | undefined,
-  endsAt?: Date,
-): SessionView {
-  const { role = null, name = null } = who ?? {};
-  return { access, signed_in: who !== undefined, expires_at: endsAt?.toISOString() ?? null, role, name };
-}
+const OPEN: SessionView = {
+  access: "open",
+  signed_in: true,
+  expires_at: null,
+  role: "admin",
+  name: null,
+  signed_in_by: null,
+  oidc: null,
+};
 
-/** No script can read it, and no other site's page can make use of it. */
-function cookie(secret: string, maxAgeS: number, isSecure: boolean): string {
-  const secure = isSecure ? "; Secure" : "";
-  return `${SESSION_COOKIE}=${secret}; Path=/; Max-Age=${maxAgeS}; HttpOnly; SameSite=Strict${secure}`;
+const BY: Readonly<Record<RequestWay, SessionView["signed_in_by"]>> = { api: "token", oidc: "oidc" };
+
+function viewFor(oidc: SessionRouteDeps["oidc"], who: Identity | undefined, endsAt?: Date): SessionView {
+  return {
+    access: "token",
+    signed_in: who !== undefined,
+    expires_at: endsAt?.toISOString() ?? null,
+    role: who?.role ?? null,
+    name: who?.name ?? null,
+    signed_in_by: who ? BY[who.way] : null,
+    oidc: oidc && { name: oidc.name, url: oidc.url },
+  };
 }

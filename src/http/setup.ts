@@ -19,7 +19,7 @@ export function setupRoutes(setup: SetupService) {
     "/setup",
     ({ query }) => setup.look({ probe: query.probe === "true" }),
     viewer(
-      "What is set up and what is missing; with probe=true Slack, the webhook's host and the model are called, too",
+      "What is set up and what is missing; with probe=true Slack, the webhook's host, the model and the provider of sign-ins are called, too",
       { query: api.input({ probe: Type.Optional(api.oneOf(["true", "false"])) }) },
       api.answers(200, Type.Array(SetupPartSchema)),
     ),

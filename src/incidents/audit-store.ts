@@ -40,7 +40,9 @@ export function createAuditTrail(sql: Sql): AuditTrail {
     if (who === undefined) return sql`true`;
     if (OWN.includes(who)) return sql`e.actor = ${who}`;
     const name = literal(who);
-    return sql`(e.actor = ${who} or e.actor like ${`%:${name}`} or e.actor like ${`api:${name}@%`})`;
+    // Names that a provider gives may have an @ of their own.
+    return sql`(e.actor = ${who} or e.actor like ${`%:${name}`} or e.actor like ${`api:${name}@%`}
+      or e.actor like ${`oidc:${name}@%`} and e.actor not like ${`oidc:${name}@%@%`})`;
   }
 
   return {
@@ -54,7 +56,7 @@ export function createAuditTrail(sql: Sql): AuditTrail {
         left join agents a on a.id = e.agent_id
         where ${whoFits(who)}
           and ${when(what !== undefined, () => sql`e.kind like ${literal(what ?? "").replaceAll("*", "%")}`)}
-          and ${when(address !== undefined, () => sql`(e.actor = ${`api:${address}`} or e.actor like ${`api:%@${place}`})`)}
+          and ${when(address !== undefined, () => sql`(e.actor = ${`api:${address}`} or e.actor like ${`api:%@${place}`} or e.actor like ${`oidc:%@${place}`})`)}
           and ${when(agentId !== undefined, () => sql`e.agent_id = ${agentId ?? null}`)}
           and ${when(since !== undefined, () => sql`e.at >= ${since ?? null}`)}
           and ${when(until !== undefined, () => sql`e.at < ${until ?? null}`)}

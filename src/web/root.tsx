@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import { type App, AppContext, useApp } from "./app-context.ts";
+import { returnPath } from "./lib/single-sign-on.ts";
 import { Frame } from "./parts/frame.tsx";
 import { GlobalKeys } from "./parts/help.tsx";
 import { lazyView } from "./parts/lazy.tsx";
@@ -47,10 +48,13 @@ function View() {
   return <MissingState what="There is no such page" />;
 }
 
-/** Whoever comes here signed in has nothing to do here. */
+/** Whoever comes here signed in has nothing to do here, and goes on to where it was to lead. */
 function SignedIn() {
-  const { router } = useApp();
-  useEffect(() => router.go("/app", { replace: true }), []);
+  const { router, store } = useApp();
+  const isSignedIn = store.session.value !== null && !store.isSignedOut.value;
+  useEffect(() => {
+    if (isSignedIn) router.go(returnPath(router.place.value), { replace: true });
+  }, [isSignedIn]);
   return null;
 }
 

@@ -52,6 +52,7 @@ describe("migrations", () => {
       "investigations",
       "model_calls",
       "nodes",
+      "oidc_sign_ins",
       "outages",
       "outlets",
       "quarantine",

@@ -20,6 +20,8 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "GET /v1/session": "everybody",
   "POST /v1/session": "everybody",
   "DELETE /v1/session": "everybody",
+  "GET /v1/session/oidc": "everybody",
+  "GET /v1/session/oidc/callback": "everybody",
   "GET /v1/agents": "viewer",
   "POST /v1/agents": "admin",
   "GET /v1/agents/:id": "viewer",
@@ -163,7 +165,7 @@ test("the API's description names each operation's role", async () => {
   const { json } = await call(app, "GET", "/openapi/json", { headers: bearer("opt_viewer") });
   for (const route of routesOf(app.app).filter(({ hooks }) => hooks.detail?.hide !== true)) {
     const needed = NEEDED[nameOf(route)] ?? "everybody";
-    const isOptional = route.path === "/v1/session";
+    const isOptional = route.path.startsWith("/v1/session");
     const security = needed === "everybody" ? (isOptional ? [{}] : []) : [{ token: [needed] }, { session: [needed] }];
     expect([nameOf(route), json.paths[pathOf(route.path)][methodOf(route)].security]).toEqual([
       nameOf(route),

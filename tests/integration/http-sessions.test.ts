@@ -87,6 +87,8 @@ describe("signing in", () => {
       expires_at: null,
       role: "admin",
       name: null,
+      signed_in_by: null,
+      oidc: null,
     });
     const answer = await signIn(testApp(), ADMIN_TOKEN);
     expect([answer.status, answer.json.code, answer.headers.get("set-cookie")]).toEqual([409, "open_access", null]);
@@ -132,7 +134,8 @@ describe("a browser that is signed in", () => {
   test("is told so, and until when", async () => {
     const app = tokenApp();
     const { json } = await call(app, "GET", "/v1/session", { headers: await cookieOf(app) });
-    const who = { role: "admin", name: "ADMIN_TOKEN" };
+    const oidc = { name: "Example", url: "http://localhost/v1/session/oidc" };
+    const who = { role: "admin", name: "ADMIN_TOKEN", signed_in_by: "token", oidc };
     expect(json).toEqual({ access: "token", signed_in: true, expires_at: expect.any(String), ...who });
     expect(Date.parse(json.expires_at) - Date.now()).toBeWithin(3_500_000, 3_600_001);
     expect((await call(app, "GET", "/v1/session")).json).toEqual({
@@ -141,6 +144,8 @@ describe("a browser that is signed in", () => {
       expires_at: null,
       role: null,
       name: null,
+      signed_in_by: null,
+      oidc,
     });
   });
 

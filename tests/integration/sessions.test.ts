@@ -63,6 +63,8 @@ test("a session ends when ADMIN_TOKEN changes", async () => {
     expires_at: null,
     role: null,
     name: null,
+    signed_in_by: null,
+    oidc: null,
   });
 });
 

@@ -54,6 +54,7 @@ describe("what is set up", () => {
       database: "ok",
       tables: "ok",
       history: "ok",
+      "single sign-on": "off",
       Slack: "off",
       webhook: "off",
       model: "off",

@@ -16,6 +16,7 @@ import type {
   StatusChange,
   TimelineEntry,
 } from "../../src/incidents/model.ts";
+import type { OidcService } from "../../src/oidc/model.ts";
 import { COMMAND_NAMES } from "../../src/protocol/commands.ts";
 import type { Role } from "../../src/protocol/roles.ts";
 import type { Session, SessionService } from "../../src/sessions/model.ts";
@@ -418,7 +419,7 @@ export function fakeAccess(tokens: FakeToken[]): AccessService {
   return {
     async find(token) {
       const found = tokens.find((one) => one.token === token);
-      return found && { role: found.role, name: found.name, tokenId: found.id };
+      return found && { role: found.role, name: found.name, tokenId: found.id, way: "api" as const };
     },
     used: () => undefined,
     async list({ limit, cursor }) {
@@ -442,17 +443,36 @@ export function fakeAccess(tokens: FakeToken[]): AccessService {
 export function fakeSessions(tokens: readonly FakeToken[] = []): SessionService {
   const sessions = new Map<string, Session>();
   let made = 0;
+  function begin(owner: Session["owner"]) {
+    const secret = `${made++}`.padStart(43, "s");
+    const lifetimeMs = 3_600_000;
+    sessions.set(secret, { endsAt: new Date(Date.now() + lifetimeMs), owner });
+    return { secret, lifetimeMs };
+  }
   return {
     async create(tokenId) {
-      const token = tokens.find(({ id }) => id === tokenId) ?? null;
-      const secret = `${made++}`.padStart(43, "s");
-      const lifetimeMs = 3_600_000;
-      sessions.set(secret, { endsAt: new Date(Date.now() + lifetimeMs), token });
-      return { secret, lifetimeMs };
+      const token = tokens.find(({ id }) => id === tokenId);
+      return begin(token ? { by: "token", ...token } : { by: "admin" });
     },
+    createFor: async (person) => begin({ by: "oidc", ...person }),
     find: async (secret) => sessions.get(secret),
     async end(secret) {
       sessions.delete(secret);
+    },
+  };
+}
+
+/** A provider that signs in whoever comes back with the state `good`, as an operator. */
+export function fakeOidc(): OidcService {
+  const url = new URL("https://provider.example.com/authorize");
+  return {
+    name: "Example",
+    url: "http://localhost/v1/session/oidc",
+    begin: async () => ({ ok: true, url, browser: "b".repeat(43), lifetimeMs: 600_000 }),
+    async finish({ query }) {
+      if (!query.includes("state=good")) return { ok: false, reason: "expired", returnTo: null };
+      const person = { name: "ana@example.com", role: "operator" as const, subject: "7" };
+      return { ok: true, person, returnTo: "/app/incidents/3" };
     },
   };
 }

@@ -26,6 +26,7 @@ const FEATURES = [
   "decisions",
   "figures",
   "feedback",
+  "oidc",
   "slack",
   "webhook",
 ];
@@ -78,6 +79,7 @@ const TABLE_OWNERS: Record<string, string> = {
   investigations: "analysis",
   model_calls: "analysis",
   nodes: "fleet",
+  oidc_sign_ins: "oidc",
   outages: "fleet",
   outlets: "announcements",
   quarantine: "ingest",

@@ -47,6 +47,7 @@ describe("settings", () => {
       database: null,
       dataDir: "/home/me/.local/share/opspilot",
       access: { mode: "open", explicit: false, adminToken: null },
+      oidc: null,
       enrollment: "open",
       trustedProxies: [],
       publicUrl: null,

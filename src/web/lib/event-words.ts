@@ -85,7 +85,7 @@ export function eventWords({ kind, actor, data }: Happening): string {
     case "session.refused":
       return `${capital(who)} could not sign in`;
     case "access.refused":
-      return `${who} may not ${text("route")}`;
+      return text("reason") === "no_role" ? `${who} has no role here` : `${who} may not ${text("route")}`;
     case "access.guessed":
       return `${capital(who)} gives many wrong credentials`;
     default:
@@ -111,6 +111,6 @@ export function personOf(actor: string, name = ""): string {
   if (actor === "system") return "the server";
   if (actor === "model") return "a model";
   const { way, name: who, address } = readActor(actor);
-  if (way === "api") return who ?? `somebody at ${address}`;
+  if (way === "api" || way === "oidc") return who ?? `somebody at ${address}`;
   return way === "slack" ? `${who} (Slack)` : actor;
 }

@@ -81,6 +81,7 @@ function SessionPart() {
             {session.role === null ? "" : ` (${session.role})`}
             {session.expires_at === null ? "" : " until "}
             {session.expires_at !== null && <Clock at={session.expires_at} />}.
+            {session.signed_in_by === "oidc" && " Signing out here does not sign you out at the provider."}
           </p>
           <OffReason />
           <button type="button" class="button" disabled={!store.isLive.value} onClick={() => void signOut()}>

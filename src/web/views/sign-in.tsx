@@ -2,11 +2,13 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useApp } from "../app-context.ts";
 import { ApiProblem, SESSION_PATH, wordsOf } from "../data/api.ts";
+import { signInHref, signInProblem } from "../lib/single-sign-on.ts";
 import { Brand } from "../parts/icons.tsx";
 
-/** Asks for a token; what one was at stays beneath, and is shown again. */
+/** Asks for a token, or leads to the provider where there is one; what one was at stays beneath, and is shown again. */
 export function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
-  const { api, router } = useApp();
+  const { api, router, store } = useApp();
+  const oidc = store.session.value?.oidc ?? null;
   const token = useSignal("");
   const problem = useSignal<string | null>(null);
   const isBusy = useSignal(false);
@@ -55,9 +57,10 @@ export function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
           <Brand /> Sign in
         </h1>
         <p class="muted">
-          With your token, or the server's <code>ADMIN_TOKEN</code>.
+          {oidc === null ? "With" : `With ${oidc.name}, with`} your token, or the server's <code>ADMIN_TOKEN</code>.
           {isElsewhere ? " You come back to where you were." : ""}
         </p>
+        {oidc !== null && <SingleSignOn name={oidc.name} url={oidc.url} />}
         {/* For password managers, which keep a name with what they keep. */}
         <input
           class="off-screen"
@@ -89,11 +92,31 @@ export function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
             {problem.value}
           </p>
         )}
-        <button type="submit" class="button is-primary" disabled={isBusy.value}>
-          {isBusy.value ? "Signing in…" : "Sign in"}
+        <button type="submit" class={oidc === null ? "button is-primary" : "button"} disabled={isBusy.value}>
+          {isBusy.value ? "Signing in…" : oidc === null ? "Sign in" : "Sign in with the token"}
         </button>
       </form>
     </dialog>
+  );
+}
+
+function SingleSignOn({ name, url }: { name: string; url: string }) {
+  const { router } = useApp();
+  const place = router.place.value;
+  const problem = signInProblem(place, name);
+  const isHere = new URL(url).origin === location.origin;
+  return (
+    <>
+      {problem !== null && (
+        <p class="field-problem" role="alert">
+          {problem}
+        </p>
+      )}
+      <a class="button is-primary" href={signInHref(url, place, location.origin)}>
+        Sign in with {name}
+        {isHere ? "" : ` at ${new URL(url).host}`}
+      </a>
+    </>
   );
 }
 
