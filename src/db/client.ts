@@ -1,10 +1,12 @@
 import { Socket } from "node:net";
 import postgres, { type Sql } from "postgres";
+import type { DatabaseHost } from "../config/database-url.ts";
 import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
-import { CLASSIC_LAYOUT, type DatabaseTarget, type Layout } from "./target.ts";
+import { createHosts, type HostState, type Hosts } from "./hosts.ts";
+import { CLASSIC_LAYOUT, type DatabaseTarget, describeHost, type Layout } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
 const CONNECT_LIMIT_S = 5;
@@ -97,9 +99,12 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
   const pooled = direct === undefined ? target : { ...target, pooled: true };
   const clients = new Set<Sql>();
   const peers: Peers = new Set();
+  const hosts = hostsOf(target);
+  const directHosts = direct === undefined ? hosts : hostsOf(direct);
 
   function create(to: DatabaseTarget, options: ClientOptions & SessionOptions): Sql {
-    const client = createSql(to, options, peers, log);
+    const ways = to.choice === undefined ? undefined : to === direct ? directHosts : hosts;
+    const client = createSql(to, options, peers, ways, log);
     const end = client.end.bind(client);
     clients.add(client);
     client.end = (endOptions) => {
@@ -109,7 +114,25 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     return client;
   }
 
+  function hostsOf({ choice, ...one }: DatabaseTarget): Hosts | undefined {
+    if (choice === undefined) return undefined;
+    const connect = (host: DatabaseHost) =>
+      create({ ...one, ...host, ...NOTHING_KEPT }, { applicationName: "opspilot hosts" });
+    const askers = new Map(choice.hosts.map((host) => [host, createAsker(() => connect(host), askState, log)]));
+    const look = async (host: DatabaseHost, limitMs: number) => {
+      const ask = askers.get(host);
+      if (ask === undefined) throw new Error(`nobody named ${describeHost(host)}`);
+      return ask(limitMs);
+    };
+    return createHosts({ choice, look, log });
+  }
+
   const createClient = (options: ClientOptions = {}) => create(pooled, options);
+  const ask = createAsker(
+    () => createClient({ applicationName: "opspilot ping" }),
+    (sql) => sql`select 1`,
+    log,
+  );
   return {
     sql: createClient({ connections: POOL_CONNECTIONS }),
     createClient,
@@ -117,33 +140,58 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     layout: (direct ?? target).layout ?? CLASSIC_LAYOUT,
     createSession: (options = {}) => create(direct ?? target, options),
     createSocket() {
-      const socket = new Socket();
+      const socket = directHosts?.createSocket() ?? new Socket();
       const breakOff = () => void socket.destroy();
       peers.add(breakOff);
       return socket.once("close", () => peers.delete(breakOff));
     },
-    ping: createPing(() => createClient({ applicationName: "opspilot ping" }), log),
-    close: async () => void (await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })))),
+    ping: (limitMs) =>
+      ask(limitMs).then(
+        () => true,
+        () => false,
+      ),
+    async close() {
+      hosts?.close();
+      directHosts?.close();
+      await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })));
+    },
   };
 }
 
-/** Asks one question at a time, on a connection that is destroyed when no answer comes: nothing piles up. */
-function createPing(connect: () => Sql, log: Log): Database["ping"] {
-  let client: Sql | undefined;
-  let asking: Promise<boolean> | undefined;
-  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "a ping ended late");
+/** Nothing is prepared, and nothing asked of the session, so that a pooler answers as well. */
+const NOTHING_KEPT = { pooled: true, isBare: true } as const;
 
-  async function ask(limitMs: number): Promise<boolean> {
+/** What a host is. The timeline counts the promotions that made its history; only one that writes has it at hand. */
+async function askState(sql: Sql): Promise<HostState> {
+  const [row] = await sql<HostState[]>`
+    select s.is as "isStandby", current_setting('transaction_read_only') = 'on' as "isReadOnly",
+      case when s.is then null else jsonb_build_object('system', (select system_identifier::text from pg_control_system()),
+        'timeline', ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int) end as history
+    from (select pg_is_in_recovery() as is) s`;
+  if (!row) throw new Error("it did not say what it is");
+  return row;
+}
+
+/** Asks one question at a time, on a connection that is destroyed when no answer comes: nothing piles up. */
+function createAsker<T>(
+  connect: () => Sql,
+  question: (sql: Sql) => Promise<T>,
+  log: Log,
+): (limitMs: number) => Promise<T> {
+  let client: Sql | undefined;
+  let asking: Promise<T> | undefined;
+  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "an answer of the database came late");
+
+  async function ask(limitMs: number): Promise<T> {
     client ??= connect();
     const asked = client;
     try {
-      await withDeadline(asked`select 1`, limitMs, "a ping", late);
-      return true;
+      return await withDeadline(question(asked), limitMs, "an answer of the database", late);
     } catch (error) {
       log.debug({ error: errorMessage(error) }, "the database does not answer");
       client = undefined;
       asked.end({ timeout: 0 }).catch(late);
-      return false;
+      throw error;
     }
   }
 
@@ -195,7 +243,13 @@ export const ANSWER_LIMITS_MS = { connect: CONNECT_LIMIT_S * 1_000, statement: S
 
 type DriverOptions = postgres.Options<Record<string, never>>;
 
-function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptions, peers: Peers, log: Log): Sql {
+function createSql(
+  target: DatabaseTarget,
+  options: ClientOptions & SessionOptions,
+  peers: Peers,
+  hosts: Hosts | undefined,
+  log: Log,
+): Sql {
   // Every setting is given that has a PG* variable: the driver looks for those of the others.
   const declared = postgres({
     host: [target.host],
@@ -224,7 +278,7 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
     onclose: options.onClose,
   } as unknown as DriverOptions);
   // This one cannot be given empty, and what it asks for is a query whose failure nobody could catch.
-  const parsed = { ...declared.options, target_session_attrs: undefined, ...silence(options, peers) };
+  const parsed = { ...declared.options, target_session_attrs: undefined, ...silence(options, peers), ...ways(hosts) };
   addArrayTypes(parsed as unknown as Parameters<typeof addArrayTypes>[0]);
   return postgres(parsed as unknown as DriverOptions);
 }
@@ -233,6 +287,11 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
 function silence({ statementLimitMs = STATEMENT_LIMIT_MS }: ClientOptions, peers: Peers) {
   if (statementLimitMs === 0) return {};
   return { look_s: SILENCE_LOOK_MS / 1_000, looks: (statementLimitMs + SILENCE_GRACE_MS) / SILENCE_LOOK_MS, peers };
+}
+
+/** For our patch, too: where connections go, and what hears that one has come to a server that only reads. It breaks that one off. */
+function ways(hosts: Hosts | undefined) {
+  return hosts === undefined ? {} : { new_socket: hosts.createSocket, onreadonly: hosts.doubt };
 }
 
 function reconnectDelayS(attempt: number): number {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Sql } from "postgres";
+import { type DatabaseAddress, DatabaseUrlError, parseDatabaseUrl } from "../config/database-url.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
@@ -7,14 +8,7 @@ import type { Log } from "../lib/log.ts";
 import { type Database, openDatabase } from "./client.ts";
 import { DatabaseRightsError, requireSettings, settleLayout, withMend } from "./layout.ts";
 import { firstMigrationHash } from "./migrate.ts";
-import {
-  type DatabaseAddress,
-  type DatabaseTarget,
-  DatabaseUrlError,
-  describeTarget,
-  parseDatabaseUrl,
-  settleTls,
-} from "./target.ts";
+import { type DatabaseTarget, describeTarget, settleTls } from "./target.ts";
 
 /** How long a start waits for a database that is not there yet: whole stacks are often started at once. */
 const CONNECT_WAIT_MS = { serve: 15_000, command: 3_000 } as const;

@@ -1,10 +1,11 @@
 import { isAbsolute } from "node:path";
+import { type DatabaseAddress, parseDatabaseUrl } from "../config/database-url.ts";
 import type { Config } from "../config.ts";
 import { type Database, openDatabase } from "../db/client.ts";
 import { DatabaseRightsError } from "../db/layout.ts";
 import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../db/migrate.ts";
 import { reachDatabase } from "../db/open.ts";
-import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../db/target.ts";
+import { type DatabaseTarget, describeTarget } from "../db/target.ts";
 import { tryJobsDriver } from "../jobs/jobs.ts";
 import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
