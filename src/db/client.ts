@@ -1,12 +1,11 @@
 import { Socket } from "node:net";
 import postgres, { type Sql } from "postgres";
 import type { DatabaseHost } from "../config/database-url.ts";
-import { withDeadline } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
+import { createAsker } from "./asker.ts";
 import { createHosts, type HostState, type Hosts } from "./hosts.ts";
-import { CLASSIC_LAYOUT, type DatabaseTarget, describeHost, type Layout } from "./target.ts";
+import { CLASSIC_LAYOUT, type DatabaseTarget, type Layout } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
 const CONNECT_LIMIT_S = 5;
@@ -80,6 +79,8 @@ export interface Database {
   createSession(options?: SessionOptions): Sql;
   /** A socket for another driver, which is destroyed with the connections here that are silent. */
   createSocket(): Socket;
+  /** What each of several hosts is; empty where there is but one. */
+  surveyHosts(): Promise<HostReport[]>;
   /** Whether it answers within `limitMs`, on a connection of its own. Never rejects. */
   ping(limitMs: number): Promise<boolean>;
   /** Ends all clients, those that were created too; what still runs after 2 s is cut. Safe to call twice. */
@@ -118,21 +119,12 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     if (choice === undefined) return undefined;
     const connect = (host: DatabaseHost) =>
       create({ ...one, ...host, ...NOTHING_KEPT }, { applicationName: "opspilot hosts" });
-    const askers = new Map(choice.hosts.map((host) => [host, createAsker(() => connect(host), askState, log)]));
-    const look = async (host: DatabaseHost, limitMs: number) => {
-      const ask = askers.get(host);
-      if (ask === undefined) throw new Error(`nobody named ${describeHost(host)}`);
-      return ask(limitMs);
-    };
-    return createHosts({ choice, look, log });
+    return createHosts({ choice, askerOf: (host) => createAsker(() => connect(host), askState, log), log });
   }
 
   const createClient = (options: ClientOptions = {}) => create(pooled, options);
-  const ask = createAsker(
-    () => createClient({ applicationName: "opspilot ping" }),
-    (sql) => sql`select 1`,
-    log,
-  );
+  const connectPing = () => createClient({ applicationName: "opspilot ping" });
+  const pings = createAsker(connectPing, async (sql) => void (await sql`select 1`), log);
   return {
     sql: createClient({ connections: POOL_CONNECTIONS }),
     createClient,
@@ -145,8 +137,9 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
       peers.add(breakOff);
       return socket.once("close", () => peers.delete(breakOff));
     },
+    surveyHosts: async () => (await directHosts?.survey()) ?? [],
     ping: (limitMs) =>
-      ask(limitMs).then(
+      pings.ask(limitMs).then(
         () => true,
         () => false,
       ),
@@ -170,37 +163,6 @@ async function askState(sql: Sql): Promise<HostState> {
     from (select pg_is_in_recovery() as is) s`;
   if (!row) throw new Error("it did not say what it is");
   return row;
-}
-
-/** Asks one question at a time, on a connection that is destroyed when no answer comes: nothing piles up. */
-function createAsker<T>(
-  connect: () => Sql,
-  question: (sql: Sql) => Promise<T>,
-  log: Log,
-): (limitMs: number) => Promise<T> {
-  let client: Sql | undefined;
-  let asking: Promise<T> | undefined;
-  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "an answer of the database came late");
-
-  async function ask(limitMs: number): Promise<T> {
-    client ??= connect();
-    const asked = client;
-    try {
-      return await withDeadline(question(asked), limitMs, "an answer of the database", late);
-    } catch (error) {
-      log.debug({ error: errorMessage(error) }, "the database does not answer");
-      client = undefined;
-      asked.end({ timeout: 0 }).catch(late);
-      throw error;
-    }
-  }
-
-  return (limitMs) => {
-    asking ??= ask(limitMs).finally(() => {
-      asking = undefined;
-    });
-    return asking;
-  };
 }
 
 /** Each breaks its connection off if that has heard nothing since the time, in terms of `performance.now()`. */

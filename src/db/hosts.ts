@@ -10,6 +10,7 @@ import { Socket } from "node:net";
 import type { DatabaseHost, HostChoice } from "../config/database-url.ts";
 import { errorCode, errorMessage, OpsPilotError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import type { Asker } from "./asker.ts";
 import { describeHost } from "./target.ts";
 
 /** What a host says of itself. */
@@ -45,8 +46,8 @@ const OTHERS_MS = 250;
 
 interface HostsDeps {
   choice: HostChoice;
-  /** Asks one host; rejects when it cannot be reached, or does not answer in time. */
-  look: (host: DatabaseHost, limitMs: number) => Promise<HostState>;
+  /** Rejects when the host cannot be reached. Its session goes on as it was made: after a doubt another is asked. */
+  askerOf: (host: DatabaseHost) => Asker<HostState>;
   log: Log;
 }
 
@@ -54,7 +55,8 @@ interface HostsDeps {
 type Looked = { host: DatabaseHost; state: HostState } | { host: DatabaseHost; error: unknown };
 
 /** One choice among hosts, for all connections of a process. */
-export function createHosts({ choice: { hosts, wanted }, look, log }: HostsDeps) {
+export function createHosts({ choice: { hosts, wanted }, askerOf, log }: HostsDeps) {
+  const places = hosts.map((host) => ({ host, asker: askerOf(host) }));
   const sockets = new Map<Socket, DatabaseHost>();
   let chosen: { host: DatabaseHost; atMs: number } | undefined;
   let isDoubtful = true;
@@ -63,20 +65,23 @@ export function createHosts({ choice: { hosts, wanted }, look, log }: HostsDeps)
   let watch: Timer | undefined;
   let isClosed = false;
 
-  async function lookAt(host: DatabaseHost): Promise<Looked> {
+  async function lookAt({ host, asker }: (typeof places)[number]): Promise<Looked> {
     try {
-      return { host, state: await look(host, LOOK_LIMIT_MS) };
+      return { host, state: await asker.ask(LOOK_LIMIT_MS) };
     } catch (error) {
       return { host, error };
     }
   }
 
   async function search(): Promise<DatabaseHost> {
-    const found = await lookAround(hosts.map(lookAt), isFit);
+    const found = await lookAround(places.map(lookAt), isFit);
     const fit = found.flatMap((one) => ("state" in one && isFit(one) ? [one] : []));
     // The sort is stable: of equals it is the one that is used, then the first that was named.
     const [best] = fit.sort((a, b) => timelineOf(b) - timelineOf(a) || usedFirst(a) - usedFirst(b));
-    if (best === undefined) throw noHost(found);
+    if (best === undefined) {
+      forget();
+      throw noHost(found);
+    }
     use(best.host);
     latest = best.state.history ?? latest;
     return best.host;
@@ -87,6 +92,10 @@ export function createHosts({ choice: { hosts, wanted }, look, log }: HostsDeps)
 
   function isFit(one: Looked): boolean {
     return objectionTo(one) === undefined;
+  }
+
+  function forget(): void {
+    for (const { asker } of places) asker.forget();
   }
 
   function objectionTo(one: Looked): string | undefined {
@@ -143,6 +152,10 @@ export function createHosts({ choice: { hosts, wanted }, look, log }: HostsDeps)
   }
 
   return {
+    /** What each of them is, for people; those that do not answer with why not. */
+    async survey(): Promise<HostReport[]> {
+      return (await Promise.all(places.map(lookAt))).map(reportOf);
+    },
     /** A socket that leads to the one host, whatever a driver tells it to connect to. */
     createSocket(): Socket {
       watch ??= setInterval(lookAgain, WATCH_MS).unref();
@@ -153,13 +166,34 @@ export function createHosts({ choice: { hosts, wanted }, look, log }: HostsDeps)
       });
     },
     /** What was found last may not hold any more. */
-    doubt: lookAgain,
+    doubt(): void {
+      forget();
+      lookAgain();
+    },
     /** Looks no more; sockets that are open stay. Safe to call twice. */
     close(): void {
       isClosed = true;
       clearInterval(watch);
     },
   };
+}
+
+/** One host in a word. */
+export interface HostReport {
+  readonly host: string;
+  readonly is: "writable" | "standby" | "read-only" | "away";
+  /** Why it is away. */
+  readonly why?: string;
+  /** Of one that is writable: the same for two ways to one database. */
+  readonly history?: string;
+}
+
+function reportOf(one: Looked): HostReport {
+  const host = describeHost(one.host);
+  if ("error" in one) return { host, is: "away", why: errorMessage(one.error) };
+  if (one.state.isStandby) return { host, is: "standby" };
+  const { isReadOnly, history } = one.state;
+  return { host, is: isReadOnly ? "read-only" : "writable", history: `${history?.system}/${history?.timeline}` };
 }
 
 export type Hosts = ReturnType<typeof createHosts>;
