@@ -4,7 +4,7 @@ import type { DatabaseHost } from "../config/database-url.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
 import { createAsker } from "./asker.ts";
-import { createHosts, type HostState, type Hosts } from "./hosts.ts";
+import { createHosts, type HostReport, type HostState, type Hosts } from "./hosts.ts";
 import { CLASSIC_LAYOUT, type DatabaseTarget, type Layout } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
