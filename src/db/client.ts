@@ -157,7 +157,7 @@ const NOTHING_KEPT = { pooled: true, isBare: true } as const;
 /** What a host is. The timeline counts the promotions that made its history; only one that writes has it at hand. */
 async function askState(sql: Sql): Promise<HostState> {
   const [row] = await sql<HostState[]>`
-    select s.is as "isStandby", current_setting('transaction_read_only') = 'on' as "isReadOnly",
+    select s.is as "isStandby", current_setting('synchronous_standby_names') <> '' as "isSynchronous", current_setting('transaction_read_only') = 'on' as "isReadOnly",
       case when s.is then null else jsonb_build_object('system', (select system_identifier::text from pg_control_system()),
         'timeline', ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int) end as history
     from (select pg_is_in_recovery() as is) s`;

@@ -18,6 +18,8 @@ export interface HostState {
   readonly isStandby: boolean;
   /** It takes no writes, as a standby does, or was told so. */
   readonly isReadOnly: boolean;
+  /** Its commits wait for a standby. */
+  readonly isSynchronous: boolean;
   /** Of which history it is, and after how many promotions. Null on a standby, which is not asked. */
   readonly history: { readonly system: string; readonly timeline: number } | null;
 }
@@ -186,14 +188,17 @@ export interface HostReport {
   readonly why?: string;
   /** Of one that is writable: the same for two ways to one database. */
   readonly history?: string;
+  /** Its commits wait for a standby. */
+  readonly isSynchronous?: boolean;
 }
 
 function reportOf(one: Looked): HostReport {
   const host = describeHost(one.host);
   if ("error" in one) return { host, is: "away", why: errorMessage(one.error) };
   if (one.state.isStandby) return { host, is: "standby" };
-  const { isReadOnly, history } = one.state;
-  return { host, is: isReadOnly ? "read-only" : "writable", history: `${history?.system}/${history?.timeline}` };
+  const { isReadOnly, isSynchronous, history } = one.state;
+  const is = isReadOnly ? "read-only" : "writable";
+  return { host, is, isSynchronous, history: `${history?.system}/${history?.timeline}` };
 }
 
 export type Hosts = ReturnType<typeof createHosts>;

@@ -122,9 +122,14 @@ function checkHosts(name: string, hosts: readonly HostReport[]): Finding[] {
   const histories = new Set(hosts.flatMap(({ is, history }) => (is === "writable" ? [history] : [])));
   if (histories.size > 1) return [doubtful(name, text, TWO_PRIMARIES)];
   const isAway = hosts.some(({ is }) => is === "away");
-  return [isAway ? doubtful(name, text, "start what is away: a failover needs it") : fine(name, text)];
+  if (isAway) return [doubtful(name, text, "start what is away: a failover needs it")];
+  const isForgetful =
+    hosts.some(({ is }) => is === "standby") && hosts.some(({ isSynchronous }) => isSynchronous === false);
+  return [isForgetful ? doubtful(name, `${text}; commits do not wait for the standby`, SYNCHRONOUS) : fine(name, text)];
 }
 
+const SYNCHRONOUS =
+  "set synchronous_standby_names on the primary: else a failover may lose what was acknowledged last, README: Several nodes";
 const TWO_PRIMARIES = "stop the one that was not promoted, and make it a standby again (pg_rewind)";
 
 /** The jobs have a driver of their own, which may fail where ours gets on; nothing is said where it does too. */

@@ -38,8 +38,11 @@ export interface ReplicatedPostgres {
   stop(): Promise<void>;
 }
 
-/** Makes both, which takes a few seconds. */
-export async function startReplicatedPostgres(login: StockLogin): Promise<ReplicatedPostgres> {
+/** Makes both, which takes a few seconds. With `fsync` they survive more than the end of their processes. */
+export async function startReplicatedPostgres(
+  login: StockLogin,
+  { fsync = "off" }: { fsync?: "on" | "off" } = {},
+): Promise<ReplicatedPostgres> {
   const dir = await makeDataDir();
   const home = await ensureBinaries(dir, quiet);
   const user = chooseChildUser(dir, process.getuid?.() ?? 0, quiet);
@@ -76,7 +79,7 @@ export async function startReplicatedPostgres(login: StockLogin): Promise<Replic
     const always = {
       listen_addresses: "127.0.0.1",
       unix_socket_directories: "",
-      fsync: "off",
+      fsync,
       wal_keep_size: "512MB",
       ...tls,
     };
