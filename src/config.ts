@@ -1,9 +1,16 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { DatabaseUrlError, parseDatabaseUrl } from "./config/database-url.ts";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
 import { readOidc } from "./config/oidc.ts";
 import { readProxies } from "./config/proxy.ts";
-import { Mistakes, type RawSettings, SERVER_SETTINGS, type SettingName } from "./config/settings.ts";
+import {
+  DATABASE_URL_EXPECTED,
+  Mistakes,
+  type RawSettings,
+  SERVER_SETTINGS,
+  type SettingName,
+} from "./config/settings.ts";
 import {
   dataDirOf,
   durationIn,
@@ -43,7 +50,7 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     listen: { host, port: read("PORT", portOf) ?? 8080 },
     tls: readTls(raw, surroundings.cwd, mistakes),
     /** Null: the built-in PostgreSQL. `directUrl` is for sessions (LISTEN, locks) where `url` is a transaction pooler. */
-    database: databaseOf(raw, read, mistakes),
+    database: databaseOf(raw, mistakes),
     dataDir: dataDirOf(raw.OPSPILOT_DATA_DIR, surroundings, mistakes),
     access,
     /** Null: people sign in with tokens alone. */
@@ -114,22 +121,24 @@ function publicUrlOf(text: string): string | undefined {
   return excess === "" ? url?.href.replace(/\/+$/, "") : undefined;
 }
 
-function databaseOf(raw: RawSettings, read: Reader, mistakes: Mistakes) {
-  const url = read("DATABASE_URL", databaseUrlOf);
-  const directUrl = read("DATABASE_URL_DIRECT", databaseUrlOf) ?? null;
+function databaseOf(raw: RawSettings, mistakes: Mistakes) {
+  const url = databaseUrlOf(raw, "DATABASE_URL", mistakes);
+  const directUrl = databaseUrlOf(raw, "DATABASE_URL_DIRECT", mistakes) ?? null;
   if (raw.DATABASE_URL_DIRECT) mistakes.need("DATABASE_URL", raw.DATABASE_URL, "is needed by DATABASE_URL_DIRECT");
   return url === undefined ? null : { url, directUrl };
 }
 
-/**
- * Nothing is taken from PG* variables or guessed. A socket's directory is named by `?host=`: there the user may be the process's
- * own. No password is as good as one: the server may ask for none.
- */
-function databaseUrlOf(text: string): string | undefined {
-  const url = URL.parse(text.replace(/^([a-z]+:\/\/(?:[^/?#]*@(?=[/?:])|(?=[/?])))/, "$1localhost"));
-  const isSocket = /^(\/|%2f)/i.test(url?.searchParams.get("host") ?? url?.hostname ?? "");
-  const parts = [url?.hostname, url?.username || isSocket, url?.pathname.slice(1)];
-  return parts.every(Boolean) ? text : undefined;
+/** The text as it is, once it is known to be one. */
+function databaseUrlOf(raw: RawSettings, name: "DATABASE_URL" | "DATABASE_URL_DIRECT", mistakes: Mistakes) {
+  const text = raw[name];
+  if (text === undefined) return undefined;
+  try {
+    parseDatabaseUrl(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof DatabaseUrlError)) throw error;
+    return mistakes.add(name, `${error.message}; expected ${DATABASE_URL_EXPECTED}`);
+  }
 }
 
 function autoResolveOf(raw: RawSettings, read: Reader): number | null {

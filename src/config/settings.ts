@@ -13,6 +13,9 @@ export const duration = (expected: string) => setting("^\\d{1,12}\\s?(ms|s|m|h|d
 /** A setting that is a whole number with a unit of size. */
 export const size = (expected: string) => setting("^\\d{1,12}\\s?(B|KiB|MiB|GiB)$", expected);
 
+/** How a database's URL is written. */
+export const DATABASE_URL_EXPECTED = "postgres://user:password@host:port/database";
+
 /** Through which proxy the others are reached: the server's and the agent's. Their names may be written in small letters, too. */
 export const RawProxySettings = {
   HTTPS_PROXY: setting("^https?://", "an http or https URL of a proxy"),
@@ -42,8 +45,8 @@ export const RawSettings = Type.Partial(
   Type.Object({
     PORT: setting("^\\d{1,5}$", "a port number, 0 to 65535"),
     HOST: text("an IP address or localhost"),
-    DATABASE_URL: setting("^postgres(ql)?://", "postgres://user:password@host:port/database"),
-    DATABASE_URL_DIRECT: setting("^postgres(ql)?://", "postgres://user:password@host:port/database"),
+    DATABASE_URL: setting("^postgres(ql)?://", DATABASE_URL_EXPECTED),
+    DATABASE_URL_DIRECT: setting("^postgres(ql)?://", DATABASE_URL_EXPECTED),
     OPSPILOT_DATA_DIR: text("a directory"),
     ACCESS: choice("open", "token"),
     ADMIN_TOKEN: setting("^[\\x21-\\x7e]{20,512}$", "20 to 512 printable characters without spaces"),

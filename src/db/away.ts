@@ -1,3 +1,5 @@
+import { NO_HOST } from "./hosts.ts";
+
 /** The driver's and the system's words for a connection that broke or could not be made. */
 const CONNECTION_CODES = [
   "CONNECTION_CLOSED",
@@ -12,6 +14,7 @@ const CONNECTION_CODES = [
   "ENOTFOUND",
   "EPIPE",
   "ETIMEDOUT",
+  NO_HOST,
 ];
 
 /**

@@ -1,9 +1,10 @@
 import { Socket } from "node:net";
 import postgres, { type Sql } from "postgres";
-import { withDeadline } from "../lib/clock.ts";
-import { errorMessage } from "../lib/errors.ts";
+import type { DatabaseHost } from "../config/database-url.ts";
 import type { Log } from "../lib/log.ts";
 import { addArrayTypes } from "./arrays.ts";
+import { createAsker } from "./asker.ts";
+import { createHosts, type HostReport, type HostState, type Hosts } from "./hosts.ts";
 import { CLASSIC_LAYOUT, type DatabaseTarget, type Layout } from "./target.ts";
 
 const POOL_CONNECTIONS = 8;
@@ -85,6 +86,8 @@ export interface Database {
   createSession(options?: SessionOptions): Sql;
   /** A socket for another driver, which is destroyed with the connections here that are silent. */
   createSocket(): Socket;
+  /** What each of several hosts is; empty where there is but one. */
+  surveyHosts(): Promise<HostReport[]>;
   /** Whether it answers within `limitMs`, on a connection of its own. Never rejects. */
   ping(limitMs: number): Promise<boolean>;
   /** Of all clients and sessions together. */
@@ -106,9 +109,12 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
   const pooled = direct === undefined ? target : { ...target, pooled: true };
   const clients = new Set<Sql>();
   const peers: Peers = new Set();
+  const hosts = hostsOf(target);
+  const directHosts = direct === undefined ? hosts : hostsOf(direct);
 
   function create(to: DatabaseTarget, options: ClientOptions & SessionOptions): Sql {
-    const client = createSql(to, options, peers, log);
+    const ways = to.choice === undefined ? undefined : to === direct ? directHosts : hosts;
+    const client = createSql(to, options, peers, ways, log);
     const end = client.end.bind(client);
     clients.add(client);
     client.end = (endOptions) => {
@@ -118,7 +124,16 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     return client;
   }
 
+  function hostsOf({ choice, ...one }: DatabaseTarget): Hosts | undefined {
+    if (choice === undefined) return undefined;
+    const connect = (host: DatabaseHost) =>
+      create({ ...one, ...host, ...NOTHING_KEPT }, { applicationName: "opspilot hosts" });
+    return createHosts({ choice, askerOf: (host) => createAsker(() => connect(host), askState, log), log });
+  }
+
   const createClient = (options: ClientOptions = {}) => create(pooled, options);
+  const connectPing = () => createClient({ applicationName: "opspilot ping" });
+  const pings = createAsker(connectPing, async (sql) => void (await sql`select 1`), log);
   return {
     sql: createClient({ connections: POOL_CONNECTIONS }),
     createClient,
@@ -126,14 +141,23 @@ export function openDatabase({ target, direct, log }: DatabaseOptions): Database
     layout: (direct ?? target).layout ?? CLASSIC_LAYOUT,
     createSession: (options = {}) => create(direct ?? target, options),
     createSocket() {
-      const socket = new Socket();
+      const socket = directHosts?.createSocket() ?? new Socket();
       const breakOff = () => void socket.destroy();
       peers.add(breakOff);
       return socket.once("close", () => peers.delete(breakOff));
     },
-    ping: createPing(() => createClient({ applicationName: "opspilot ping" }), log),
+    surveyHosts: async () => (await directHosts?.survey()) ?? [],
+    ping: (limitMs) =>
+      pings.ask(limitMs).then(
+        () => true,
+        () => false,
+      ),
     load: () => sumOf([...clients].map((client) => (client as Sql & { counts(): PoolLoad }).counts())),
-    close: async () => void (await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })))),
+    async close() {
+      hosts?.close();
+      directHosts?.close();
+      await Promise.all([...clients].map((client) => client.end({ timeout: CLOSE_LIMIT_S })));
+    },
   };
 }
 
@@ -142,32 +166,18 @@ function sumOf(loads: readonly PoolLoad[]): PoolLoad {
   return { open: sum("open"), busy: sum("busy"), waiting: sum("waiting") };
 }
 
-/** Asks one question at a time, on a connection that is destroyed when no answer comes: nothing piles up. */
-function createPing(connect: () => Sql, log: Log): Database["ping"] {
-  let client: Sql | undefined;
-  let asking: Promise<boolean> | undefined;
-  const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "a ping ended late");
+/** Nothing is prepared, and nothing asked of the session, so that a pooler answers as well. */
+const NOTHING_KEPT = { pooled: true, isBare: true } as const;
 
-  async function ask(limitMs: number): Promise<boolean> {
-    client ??= connect();
-    const asked = client;
-    try {
-      await withDeadline(asked`select 1`, limitMs, "a ping", late);
-      return true;
-    } catch (error) {
-      log.debug({ error: errorMessage(error) }, "the database does not answer");
-      client = undefined;
-      asked.end({ timeout: 0 }).catch(late);
-      return false;
-    }
-  }
-
-  return (limitMs) => {
-    asking ??= ask(limitMs).finally(() => {
-      asking = undefined;
-    });
-    return asking;
-  };
+/** What a host is. The timeline counts the promotions that made its history; only one that writes has it at hand. */
+async function askState(sql: Sql): Promise<HostState> {
+  const [row] = await sql<HostState[]>`
+    select s.is as "isStandby", current_setting('synchronous_standby_names') <> '' as "isSynchronous", current_setting('transaction_read_only') = 'on' as "isReadOnly",
+      case when s.is then null else jsonb_build_object('system', (select system_identifier::text from pg_control_system()),
+        'timeline', ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int) end as history
+    from (select pg_is_in_recovery() as is) s`;
+  if (!row) throw new Error("it did not say what it is");
+  return row;
 }
 
 /** Each breaks its connection off if that has heard nothing since the time, in terms of `performance.now()`. */
@@ -210,7 +220,13 @@ export const ANSWER_LIMITS_MS = { connect: CONNECT_LIMIT_S * 1_000, statement: S
 
 type DriverOptions = postgres.Options<Record<string, never>>;
 
-function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptions, peers: Peers, log: Log): Sql {
+function createSql(
+  target: DatabaseTarget,
+  options: ClientOptions & SessionOptions,
+  peers: Peers,
+  hosts: Hosts | undefined,
+  log: Log,
+): Sql {
   // Every setting is given that has a PG* variable: the driver looks for those of the others.
   const declared = postgres({
     host: [target.host],
@@ -239,7 +255,7 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
     onclose: options.onClose,
   } as unknown as DriverOptions);
   // This one cannot be given empty, and what it asks for is a query whose failure nobody could catch.
-  const parsed = { ...declared.options, target_session_attrs: undefined, ...silence(options, peers) };
+  const parsed = { ...declared.options, target_session_attrs: undefined, ...silence(options, peers), ...ways(hosts) };
   addArrayTypes(parsed as unknown as Parameters<typeof addArrayTypes>[0]);
   return postgres(parsed as unknown as DriverOptions);
 }
@@ -248,6 +264,11 @@ function createSql(target: DatabaseTarget, options: ClientOptions & SessionOptio
 function silence({ statementLimitMs = STATEMENT_LIMIT_MS }: ClientOptions, peers: Peers) {
   if (statementLimitMs === 0) return {};
   return { look_s: SILENCE_LOOK_MS / 1_000, looks: (statementLimitMs + SILENCE_GRACE_MS) / SILENCE_LOOK_MS, peers };
+}
+
+/** For our patch, too: where connections go, and what hears that one has come to a server that only reads. It breaks that one off. */
+function ways(hosts: Hosts | undefined) {
+  return hosts === undefined ? {} : { new_socket: hosts.createSocket, onreadonly: hosts.doubt };
 }
 
 function reconnectDelayS(attempt: number): number {

@@ -120,21 +120,25 @@ function openSession(
     onClose: () => over.abort(),
   });
   const late = (error: unknown) => log.debug({ error: errorMessage(error) }, "an answer came late");
-  const ask = async (work: PromiseLike<unknown>) => {
+  const ask = async <T>(work: PromiseLike<T>): Promise<T> => {
     const askedMs = clock.monotonicMs();
-    await withDeadline(Promise.resolve(work), ANSWER_LIMIT_MS, "an answer to a listening session", late);
+    const answer = await withDeadline(Promise.resolve(work), ANSWER_LIMIT_MS, "an answer to a listening session", late);
     onAnswer(clock.monotonicMs() - askedMs);
+    return answer;
   };
 
   return {
-    listen: (channel: string) => ask(client`listen ${client(channel)}`),
-    /** Resolves when the connection is gone, answers no more, or the signal aborts. */
+    listen: async (channel: string) => void (await ask(client`listen ${client(channel)}`)),
+    /** Resolves when the connection is gone, leads to a server that only reads, answers no more, or the signal aborts. */
     async lost(signal: AbortSignal): Promise<void> {
       const either = AbortSignal.any([signal, over.signal]);
       for (;;) {
         await clock.sleep(PROBE_INTERVAL_MS, either);
         if (either.aborted) return;
-        await ask(client`select 1`);
+        const [row] = await ask(
+          client<{ readOnly: boolean }[]>`select current_setting('transaction_read_only') = 'on' as "readOnly"`,
+        );
+        if (row?.readOnly) return;
       }
     },
     breakOff(error: unknown): void {

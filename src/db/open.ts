@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Sql } from "postgres";
+import { type DatabaseAddress, DatabaseUrlError, parseDatabaseUrl } from "../config/database-url.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
@@ -8,14 +9,7 @@ import { type Database, openDatabase } from "./client.ts";
 import type { EmbeddedPostgres } from "./embedded/embedded.ts";
 import { DatabaseRightsError, requireSettings, settleLayout, withMend } from "./layout.ts";
 import { firstMigrationHash } from "./migrate.ts";
-import {
-  type DatabaseAddress,
-  type DatabaseTarget,
-  DatabaseUrlError,
-  describeTarget,
-  parseDatabaseUrl,
-  settleTls,
-} from "./target.ts";
+import { type DatabaseTarget, describeTarget, settleTls } from "./target.ts";
 
 /** How long a start waits for a database that is not there yet: whole stacks are often started at once. */
 const CONNECT_WAIT_MS = { serve: 15_000, command: 3_000 } as const;
@@ -72,7 +66,29 @@ async function acquireExternal(
   const target = await keepTrying(main, second !== undefined, endMs, clock, log);
   const direct = second && (await keepTrying(second, false, endMs, clock, log));
   const database = openDatabase({ target, direct, log });
+  if (direct !== undefined) await requireOneDatabase(database);
   return { database, description: describeTarget(target), embedded: null, stop: () => database.close() };
+}
+
+/** Rows that were written by one way are to be there by the other. Closes the database, and throws a StartupError, where they are not. */
+async function requireOneDatabase(database: Database): Promise<void> {
+  const session = database.createSession();
+  const [here, there] = await Promise.all([readIdentity(database.sql), readIdentity(session)]).catch(async (error) => {
+    await database.close();
+    throw error;
+  });
+  await session.end();
+  if (here === there) return;
+  await database.close();
+  throw new StartupError("DATABASE_URL and DATABASE_URL_DIRECT lead to two different databases", ExitCode.config);
+}
+
+/** The same for a primary, its standbys and every way to them. */
+async function readIdentity(sql: Sql): Promise<string> {
+  const [row] = await sql<{ identity: string }[]>`
+    select concat_ws('/', (select system_identifier from pg_control_system()), oid) as identity
+    from pg_database where datname = current_database()`;
+  return row?.identity ?? "";
 }
 
 /**
@@ -95,13 +111,23 @@ async function settle(target: DatabaseTarget, mayBePooler: boolean, log: Log): P
   const database = openDatabase({ target: { ...target, pooled: true }, log });
   try {
     const session = database.createSession();
-    await withMend(session`select 1`, target);
+    const isLimited = await withMend(readsLimits(session), target);
+    // One that is told to ignore what it does not know takes them without a word.
+    if (!isLimited && !target.isBare) return await settle({ ...target, isBare: true }, mayBePooler, log);
     if (!mayBePooler && (await isPooler(session, database.createSession()))) throw new DatabaseUrlError(POOLER);
     if (target.isBare) await requireSettings(session, target);
     return { ...target, layout: await settleLayout(session, target, firstMigrationHash()) };
   } finally {
     await database.close();
   }
+}
+
+/** Whether the limits of a connection, which are told as it is made, are in force. */
+async function readsLimits(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ is: boolean }[]>`
+    select setting::int > 0 as is from pg_settings where name = 'idle_in_transaction_session_timeout'
+      and source = 'client'`;
+  return row?.is === true;
 }
 
 const POOLER = "leads through a transaction pooler: set DATABASE_URL_DIRECT to the database itself, past the pooler";

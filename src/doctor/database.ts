@@ -1,10 +1,12 @@
 import { isAbsolute } from "node:path";
+import { type DatabaseAddress, parseDatabaseUrl } from "../config/database-url.ts";
 import type { Config } from "../config.ts";
 import { type Database, openDatabase } from "../db/client.ts";
+import type { HostReport } from "../db/hosts.ts";
 import { DatabaseRightsError } from "../db/layout.ts";
 import { type MigrationState, POSTGRES_MIN, readMigrationState } from "../db/migrate.ts";
 import { reachDatabase } from "../db/open.ts";
-import { type DatabaseAddress, type DatabaseTarget, describeTarget, parseDatabaseUrl } from "../db/target.ts";
+import { type DatabaseTarget, describeTarget } from "../db/target.ts";
 import { tryJobsDriver } from "../jobs/jobs.ts";
 import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -90,7 +92,7 @@ async function checkTarget(
   async function checkOpened(database: Database): Promise<DatabaseFindings> {
     const { findings, clocks } = await examineDatabase(database, { name, where, host: address.host }, log);
     const jobs = isPooled ? [] : await checkJobsDriver(database, fails);
-    return { findings: [...findings, ...jobs], clocks };
+    return { findings: [...findings, ...checkHosts(name, await database.surveyHosts()), ...jobs], clocks };
   }
 }
 
@@ -114,6 +116,23 @@ export async function examineDatabase(
     clocks: isOther ? [{ whose: `the database (${host})`, skewS }] : [],
   };
 }
+
+/** Of several hosts each is told; one that is away is missed at the next failover, and two that take writes drift apart. */
+function checkHosts(name: string, hosts: readonly HostReport[]): Finding[] {
+  if (hosts.length < 2) return [];
+  const text = `hosts: ${hosts.map(({ host, is, why }) => `${host} is ${is}${why === undefined ? "" : ` (${why})`}`).join(", ")}`;
+  const histories = new Set(hosts.flatMap(({ is, history }) => (is === "writable" ? [history] : [])));
+  if (histories.size > 1) return [doubtful(name, text, TWO_PRIMARIES)];
+  const isAway = hosts.some(({ is }) => is === "away");
+  if (isAway) return [doubtful(name, text, "start what is away: a failover needs it")];
+  const isForgetful =
+    hosts.some(({ is }) => is === "standby") && hosts.some(({ isSynchronous }) => isSynchronous === false);
+  return [isForgetful ? doubtful(name, `${text}; commits do not wait for the standby`, SYNCHRONOUS) : fine(name, text)];
+}
+
+const SYNCHRONOUS =
+  "set synchronous_standby_names on the primary: else a failover may lose what was acknowledged last, README: Several nodes";
+const TWO_PRIMARIES = "stop the one that was not promoted, and make it a standby again (pg_rewind)";
 
 /** The jobs have a driver of their own, which may fail where ours gets on; nothing is said where it does too. */
 async function checkJobsDriver(database: Database, fails: (error: unknown) => Finding): Promise<Finding[]> {

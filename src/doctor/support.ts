@@ -1,12 +1,12 @@
 import { open } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { parseDatabaseUrl } from "../config/database-url.ts";
 import type { ShownSettings } from "../config/shown.ts";
 import type { Config } from "../config.ts";
 import { type Database, openDatabase } from "../db/client.ts";
 import { readMigrationState } from "../db/migrate.ts";
 import { reachDatabase } from "../db/open.ts";
-import { parseDatabaseUrl } from "../db/target.ts";
 import { errorCode, errorMessage } from "../lib/errors.ts";
 import type { Finding } from "../lib/finding.ts";
 import type { Log } from "../lib/log.ts";

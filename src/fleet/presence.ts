@@ -3,7 +3,8 @@
  * of life are noted in memory and written together, once a second at most. What a heartbeat says that incidents show (the host's
  * name, what may be done there) is written before an alert that came after it. A connection that ends sets `offline`, but only
  * where it still holds the agent. A node renews its lease every 5 s (10 s while it is alone); the agents of one whose lease ran
- * out are offline, and it takes them back when it renews it after all. Other nodes hear of a claim by NOTIFY and look whether they
+ * out are offline, and it takes them back when it renews it after all; where the database was away, so that none could be renewed, they
+ * stay as they were for the length of a lease. Other nodes hear of a claim by NOTIFY and look whether they
  * still hold what they think they hold; once a minute, in any case, each compares a sum with the database, and everything where
  * the sums differ.
  */
@@ -31,6 +32,8 @@ const LONELY_LEASE_INTERVAL_MS = 10_000;
 export const LEASE_SECONDS = 15;
 /** Renewed so much later than it was to be, the database was away, or this process stood still. */
 const LEASE_LATE_MS = 5_000;
+/** A node that is gone is found when its lease has run out, and not at the next renewal. */
+const LAPSE_GRACE_MS = 50;
 const RECONCILE_INTERVAL_MS = 60_000;
 /** Agents in one statement: a larger fleet is written, and compared, in several. */
 const ROWS_MAX = 1_000;
@@ -257,12 +260,12 @@ export function createPresence(deps: PresenceDeps): Presence {
   async function renewLease(): Promise<number> {
     const lease = { leaseSeconds: LEASE_SECONDS, lateSeconds: (leaseRestMs + LEASE_LATE_MS) / 1_000 };
     const renewed = await store.renewLease({ id: nodeId, version: deps.version, ...lease });
-    const { orphans, others, aheadS, hasLapsed } = renewed;
+    const { orphans, others, nextLapseMs, aheadS, hasLapsed } = renewed;
     leaseRestMs = others > 0 ? LEASE_INTERVAL_MS : LONELY_LEASE_INTERVAL_MS;
     deps.setBack(aheadS);
     if (orphans > 0) log.info({ agents: orphans }, "agents of a node that is gone are offline");
     if (hasLapsed) await reconcile();
-    return leaseRestMs;
+    return Math.min(leaseRestMs, nextLapseMs + LAPSE_GRACE_MS);
   }
 
   return {
@@ -296,7 +299,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     isAlone: () => leaseRestMs === LONELY_LEASE_INTERVAL_MS,
     reconcile,
     async start() {
-      await renewLease();
+      let firstRestMs: number | undefined = await renewLease();
       writing = loops.start({
         name: "presence",
         everyMs: WRITE_INTERVAL_MS,
@@ -313,9 +316,12 @@ export function createPresence(deps: PresenceDeps): Presence {
       const lease = loops.start({
         name: "lease",
         everyMs: LONELY_LEASE_INTERVAL_MS,
-        restsFirst: true,
         failed: "the node's lease could not be renewed",
-        turn: renewLease,
+        turn: async () => {
+          const restMs = firstRestMs ?? (await renewLease());
+          firstRestMs = undefined;
+          return restMs;
+        },
       });
       const comparing = loops.start({
         name: "connections",

@@ -1,4 +1,4 @@
-import type { Sql, TransactionSql } from "postgres";
+import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import { type Cursor, isNewSince, tellChanged, tellOf } from "../db/changes.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
 import type { Agent, AgentPage } from "./model.ts";
@@ -58,16 +58,27 @@ export interface LostHolding {
   why: "deleted" | "superseded" | "freed";
 }
 
+/** What the renewal of a node's lease found. */
+interface RenewedLease {
+  /** Agents that it set offline. */
+  orphans: number;
+  /** Other nodes that live, and in how many milliseconds the first of their leases runs out, if it is not renewed. */
+  others: number;
+  nextLapseMs: number;
+  aheadS: number;
+  hasLapsed: boolean;
+}
+
 /** The SQL of agents and their tokens; `audit` keeps who made, changed or deleted them. */
 export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) {
   const begin = <T>(work: (tx: TransactionSql) => Promise<T>) => sql.begin(work) as Promise<T>;
 
-  /** Agents of no living node; those of the node `own` live. One that is written just now comes with the next look. */
-  const orphansOffline = (own: string | null) => sql<{ id: string }[]>`
+  /** Agents of no living node, as far as `where` lets it. One that is written just now comes with the next look. */
+  const orphansOffline = (where: PendingQuery<Row[]>) => sql<{ id: string }[]>`
     update agents set status = 'offline', node_id = null, connection_id = null
     where id in (
       select id from agents
-      where status = 'online' and node_id is distinct from ${own}::uuid
+      where status = 'online' and ${where}
         and coalesce(node_id <> all(array(select id from nodes where lease_until > now())), true)
       order by id for no key update skip locked)
     returning id`;
@@ -263,7 +274,8 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
     /**
      * A node that begins while no other lives, or that could not renew its lease in time, ends an outage: agents that went
      * unheard meanwhile were not lost. In one statement, so that nobody sees the lease without the outage's end. Agents whose
-     * node's lease ran out are offline with it; how many were is answered, how many other nodes live, and how far ahead leases were
+     * node's lease ran out are offline with it, but not where no node could renew its lease: then each has as long as a lease
+     * lasts to come back. How many were is answered, how many other nodes live, and how far ahead leases were
      * until now: more than a moment, and the database's clock was put back since they were renewed. `hasLapsed`: this node's own lease
      * had run out, and others may have set its agents offline.
      */
@@ -272,8 +284,8 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
       version: string;
       leaseSeconds: number;
       lateSeconds: number;
-    }): Promise<{ orphans: number; others: number; aheadS: number; hasLapsed: boolean }> {
-      const [row] = await sql<{ orphans: string[]; others: number; aheadS: number; hasLapsed: boolean }[]>`
+    }): Promise<RenewedLease> {
+      const [row] = await sql<(Omit<RenewedLease, "orphans"> & { orphans: string[] })[]>`
         with last as (select now() - lease_until + make_interval(secs => ${node.leaseSeconds}) as age from nodes where id = ${node.id}),
         ended as (
           insert into outages (kind)
@@ -285,20 +297,24 @@ export function createFleetStore(sql: Sql, audit: Pick<IncidentWriter, "note">) 
           insert into nodes (id, version, lease_until)
           values (${node.id}, ${node.version}, now() + make_interval(secs => ${node.leaseSeconds}))
           on conflict (id) do update set lease_until = excluded.lease_until),
-        orphans as (${orphansOffline(node.id)})
-        select array(select id from orphans) as orphans,
+        orphans as (${orphansOffline(sql`
+          node_id is distinct from ${node.id}::uuid and not exists (select from last where age > make_interval(secs => ${node.lateSeconds}))
+          and not exists (select from outages where kind = 'database' and ended_at > now() - make_interval(secs => ${node.leaseSeconds}))`)})
+        select array(select id from orphans) as orphans, coalesce((
+          select min(extract(epoch from lease_until - now()))::float8 * 1000 from nodes where id <> ${node.id} and lease_until > now()
+          ), 'infinity') as "nextLapseMs",
           exists (select from last where age > make_interval(secs => ${node.leaseSeconds})) as "hasLapsed",
           (select count(*)::int from nodes where id <> ${node.id} and lease_until > now()) as others, coalesce((
           select extract(epoch from max(lease_until) - now())::float8 - ${node.leaseSeconds} from nodes), 0) as "aheadS"`;
-      const { orphans = [], others = 0, aheadS = 0, hasLapsed = false } = row ?? {};
-      await tellChanged(sql, "agents", orphans);
-      return { orphans: orphans.length, others, aheadS, hasLapsed };
+      if (!row) throw new Error("the database said nothing of the lease");
+      await tellChanged(sql, "agents", row.orphans);
+      return { ...row, orphans: row.orphans.length };
     },
 
     /** The lease is given back, and what this node's connections still held is offline. */
     async endLease(nodeId: string): Promise<void> {
       await sql`delete from nodes where id = ${nodeId} or lease_until < now() - interval '1 day'`;
-      const orphans = await orphansOffline(null);
+      const orphans = await orphansOffline(sql`node_id = ${nodeId}`);
       const ids = orphans.map(({ id }) => id);
       await tellChanged(sql, "agents", ids);
     },

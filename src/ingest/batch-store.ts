@@ -12,12 +12,15 @@ const CHUNK_ROWS = 2_000;
  * Opens a batch: takes the locks of its agents, in one order, so that batches of one agent never interleave, not even
  * while it moves from one node to another. Returns the database's clock, Unix milliseconds.
  *
+ * It writes a word to the log of the database, so that its commit waits for the standbys where commits do, even if all that it
+ * brings is there already: the transaction that brought it may have become visible by a crash, and not have reached them.
+ *
  * Sequential scans are off since the planner's statistics lag behind a table that grows by thousands of rows a second.
  */
 export async function openBatch(tx: TransactionSql, agentIds: readonly string[]): Promise<number> {
   const [row] = await tx<{ now: number }[]>`
     select set_config('statement_timeout', ${String(STATEMENT_TIMEOUT_MS)}, true), set_config('enable_seqscan', 'off', true),
-      ${agentLocks(tx, agentIds)}, extract(epoch from clock_timestamp())::float8 * 1000 as now`;
+      pg_logical_emit_message(true, 'opspilot', ''), ${agentLocks(tx, agentIds)}, extract(epoch from clock_timestamp())::float8 * 1000 as now`;
   if (!row) throw new Error("the database did not tell its clock");
   return row.now;
 }

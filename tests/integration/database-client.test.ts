@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
+import { type DatabaseAddress, parseDatabaseUrl } from "../../src/config/database-url.ts";
 import { openDatabase } from "../../src/db/client.ts";
-import { type DatabaseAddress, parseDatabaseUrl, settleTls } from "../../src/db/target.ts";
+import { settleTls } from "../../src/db/target.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { connect, createServer, type Socket } from "node:net";
+import { parseDatabaseUrl } from "../../src/config/database-url.ts";
 import { isDatabaseAway } from "../../src/db/away.ts";
 import { type Database, openDatabase } from "../../src/db/client.ts";
 import { reachDatabase } from "../../src/db/open.ts";
-import { parseDatabaseUrl } from "../../src/db/target.ts";
 import { tryJobsDriver } from "../../src/jobs/jobs.ts";
 import { quiet } from "../support/log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";

@@ -370,6 +370,23 @@ describe("an outage", () => {
     expect((await outages()).map(({ kind }) => kind)).toEqual(["database"]);
   });
 
+  test("sets nobody offline whose node had no more chance to renew its lease, unless that does not come back", async () => {
+    const [here, away] = [crypto.randomUUID(), crypto.randomUUID()];
+    await sql()`delete from nodes`;
+    for (const id of [here, away]) await renew(id);
+    await sql()`delete from outages`;
+    await sql()`
+      insert into agents (id, token_hash, status, node_id, connection_id)
+      values (gen_random_uuid(), 'outage', 'online', ${away}, gen_random_uuid())`;
+    const status = async () => (await sql()`select status from agents where token_hash = 'outage'`)[0]?.status;
+    await sql()`update nodes set lease_until = now() - interval '15 s'`;
+    for (let turn = 0; turn < 2; turn++) expect(await renew(here)).toMatchObject({ orphans: 0 });
+    expect(await status()).toBe("online");
+    await sql()`update outages set ended_at = ended_at - interval '16 s'`;
+    expect(await renew(here)).toMatchObject({ orphans: 1 });
+    expect(await status()).toBe("offline");
+  });
+
   test("is found when the other node's lease outlived it", async () => {
     await sql()`delete from nodes`;
     await live(crypto.randomUUID(), 3);
