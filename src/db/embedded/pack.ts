@@ -17,7 +17,7 @@ export type PostgresPlatform = "linux-x64" | "linux-arm64";
 const PACK_NAME = "postgres-pack";
 
 /** Slow and small for an executable; fast where it is unpacked at once. */
-const ZSTD_LEVEL = { build: 19, checkout: 1 } as const;
+const ZSTD_LEVEL = { build: 22, checkout: 1 } as const;
 
 /** What only someone who compiles against PostgreSQL needs. */
 const UNNEEDED = /\.a$|(^|\/)(pkgconfig|pgxs)\//;
