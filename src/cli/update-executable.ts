@@ -1,13 +1,13 @@
-import { createReadStream, existsSync } from "node:fs";
-import { chmod, copyFile, link, readFile, rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncPath } from "../lib/durable.ts";
+import { giveName, syncPath } from "../lib/durable.ts";
 import { ExitCode, errorCode, errorMessage, StartupError } from "../lib/errors.ts";
+import { sha256OfFile } from "../lib/hash.ts";
 import { fieldsOf, jsonOf } from "../lib/json.ts";
 
 const DIGEST = /^[0-9a-f]{64}\b/i;
 const VERSION_LIMIT_MS = 60_000;
-const READ_BYTES = 2 ** 20;
 
 /** The names beside an executable that have to do with its update. */
 const pathsOf = (executable: string) => ({ next: `${executable}.next`, previous: `${executable}.previous` });
@@ -31,14 +31,14 @@ export async function stage(file: string, executable: string, digest: string | u
     await copyFile(file, next).catch((error) => {
       throw new StartupError(`${file} cannot be copied to ${next} (${errorCode(error)})`, ExitCode.failure);
     });
-    const is = await digestOf(next);
+    const is = await sha256OfFile(next);
     if (is !== expected)
       throw new StartupError(`${file} is damaged: its SHA-256 is ${is}, not ${expected}`, ExitCode.failure);
     await chmod(next, 0o755);
     await syncPath(next);
     const to = await versionOf(next, file);
     const from = await versionOf(executable, executable);
-    return { executable, from, to, isSame: (await digestOf(executable)) === is };
+    return { executable, from, to, isSame: (await sha256OfFile(executable)) === is };
   } catch (error) {
     await discard(executable);
     throw error;
@@ -63,17 +63,6 @@ export async function putBack(executable: string): Promise<void> {
   await giveName(pathsOf(executable).previous, executable);
 }
 
-/** One file has both names then; whoever starts the second has the old one or the new one, whole. */
-async function giveName(from: string, to: string): Promise<void> {
-  const temporary = `${to}.new`;
-  await rm(temporary, { force: true });
-  await link(from, temporary);
-  await rename(temporary, to);
-  // Where both were one file already, that has done nothing.
-  await rm(temporary, { force: true });
-  await syncPath(dirname(to));
-}
-
 async function digestBeside(file: string): Promise<string> {
   const path = `${file}.sha256`;
   if (existsSync(path)) return digestIn(await readFile(path, "utf8"), path);
@@ -87,12 +76,6 @@ function digestIn(text: string, where: string): string {
   return digest.toLowerCase();
 }
 
-async function digestOf(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const piece of createReadStream(path, { highWaterMark: READ_BYTES })) hasher.update(piece);
-  return hasher.digest("hex");
-}
-
 /** What an executable says of itself. Throws a StartupError when it is no OpsPilot, or none for this machine. */
 async function versionOf(path: string, named: string): Promise<string> {
   const { output, why } = await ask(path);
@@ -100,7 +83,8 @@ async function versionOf(path: string, named: string): Promise<string> {
   if (typeof version !== "string" || typeof platform !== "string")
     throw new StartupError(`${named} is no OpsPilot, or does not run here (${why})`, ExitCode.failure);
   const own = `${process.platform}-${process.arch}`;
-  if (platform === own) return version;
+  // One for older processors of this kind runs here, too.
+  if (platform === own || platform.startsWith(`${own}-`)) return version;
   throw new StartupError(`${named} is for ${platform}, and this machine is ${own}`, ExitCode.failure);
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { link, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 
 /** Makes a file's bytes, or a directory's entries, survive a power cut. */
 export async function syncPath(path: string): Promise<void> {
@@ -19,4 +20,15 @@ export function syncPathNow(path: string): void {
   } finally {
     closeSync(file);
   }
+}
+
+/** Gives a file another name, too; whoever opens that has what had it before or this, whole. Both are on one file system. */
+export async function giveName(from: string, to: string): Promise<void> {
+  const temporary = `${to}.new`;
+  await rm(temporary, { force: true });
+  await link(from, temporary);
+  await rename(temporary, to);
+  // Where both were one file already, that has done nothing.
+  await rm(temporary, { force: true });
+  await syncPath(dirname(to));
 }

@@ -8,9 +8,9 @@
  * of an update that was killed; whoever finds it (each start of the service looks) keeps the new one where it had its welcome, and else
  * puts the former one back. All names are in one folder, and each change of a name is one rename.
  */
-import { chmodSync, linkSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
-import { syncPath, syncPathNow } from "../../lib/durable.ts";
+import { giveName, syncPath, syncPathNow } from "../../lib/durable.ts";
 import { errorCode } from "../../lib/errors.ts";
 import { type FileLock, tryLock } from "../../lib/file-lock.ts";
 import { fieldsOf, jsonOf } from "../../lib/json.ts";
@@ -109,15 +109,4 @@ export async function settleHeld(paths: UpdatePaths, lock: FileLock, statusPath:
 /** Whether the one on trial has had a welcome of the server, as the agent itself wrote it down. */
 export function hadWelcome(statusPath: string, { id }: Pick<Trial, "id">): boolean {
   return readConnectionStatus(statusPath)?.trial === id;
-}
-
-/** One file has both names then; whoever starts the second has the old one or the new one, whole. */
-async function giveName(from: string, to: string): Promise<void> {
-  const temporary = `${to}.new`;
-  rmSync(temporary, { force: true });
-  linkSync(from, temporary);
-  renameSync(temporary, to);
-  // Where both were one file already, that has done nothing.
-  rmSync(temporary, { force: true });
-  await syncPath(dirname(to));
 }

@@ -1,10 +1,11 @@
-import { createReadStream, existsSync, lstatSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { chmod, copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { syncPath } from "../../lib/durable.ts";
 import { ExitCode, errorMessage, StartupError } from "../../lib/errors.ts";
 import type { FileLock } from "../../lib/file-lock.ts";
+import { sha256OfFile } from "../../lib/hash.ts";
 import { fieldsOf, jsonOf } from "../../lib/json.ts";
 import { isOlder, isVersion } from "../../lib/versions.ts";
 import type { Platform } from "../../protocol/platforms.ts";
@@ -114,7 +115,7 @@ type Versions = Omit<Trial, "id">;
 async function stage(request: UpdateRequest, paths: UpdatePaths, deps: UpdateDeps): Promise<Versions | undefined> {
   const { download, tell } = deps;
   await rm(paths.next, { force: true });
-  const present = await digestOf(paths.executable);
+  const present = await sha256OfFile(paths.executable);
   if (request.file === undefined) {
     const checksum = await download.checksum();
     if (checksum === present) return undefined;
@@ -136,16 +137,10 @@ async function takeFile(file: string, next: string, present: string): Promise<bo
   await copyFile(file, next).catch((error) => {
     throw new StartupError(`${file} cannot be copied (${error.code})`, ExitCode.failure, { cause: error });
   });
-  const digest = await digestOf(next);
+  const digest = await sha256OfFile(next);
   if (checksum !== undefined && checksum !== digest)
     throw new StartupError(`${file} is damaged: its checksum is not that of ${file}.sha256`, ExitCode.failure);
   return digest === present;
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const piece of createReadStream(path, { highWaterMark: 2 ** 20 })) hasher.update(piece);
-  return hasher.digest("hex");
 }
 
 /** What an executable says of itself. Throws a StartupError when it is none of ours, or not for this host. */
