@@ -201,7 +201,15 @@ function readWebhook(raw: RawSettings, read: Reader, mistakes: Mistakes) {
 }
 
 /** Where something is sent to. */
-const OUTGOING = ["OPENROUTER_BASE_URL", "SLACK_WEBHOOK_URL", "SLACK_API_URL", "WEBHOOK_URL"] as const;
+const OUTGOING = [
+  "AWS_ENDPOINT_URL",
+  "OIDC_ISSUER",
+  "OPENROUTER_BASE_URL",
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "SLACK_API_URL",
+  "SLACK_WEBHOOK_URL",
+  "WEBHOOK_URL",
+] as const;
 
 /** Nothing that is set up here lives there; what was sent would go to whoever answers for the machine's credentials. */
 function refuseMetadata(raw: RawSettings, mistakes: Mistakes): void {

@@ -36,7 +36,7 @@ import { readRoom } from "./lib/room.ts";
 import type { Platform } from "./protocol/platforms.ts";
 import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
-import { startCertificate } from "./server/certificate.ts";
+import { type Certificate, startCertificate } from "./server/certificate.ts";
 import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
@@ -109,8 +109,10 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const probe = createWriteProbe(writing, clock, log);
   const readiness = createReadiness(database, loops.late, probe, () => intake.diskState?.() ?? null);
   const setup = createSetup({ config, database, where: acquired.description, readiness: readiness.check, log });
+  let certificate: Certificate | undefined;
   createStateMetrics({
     ...shared,
+    certificateEndMs: () => certificate?.endMs() ?? null,
     embedded: acquired.embedded,
     queues: QUEUES,
     jobsLoad: people.jobsLoad,
@@ -147,7 +149,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const listening = listen(app, config);
   cleanups.add("listener", listening.stop, HEARING_STOP_MS);
   if (config.tls !== null) {
-    const certificate = startCertificate({ tls: config.tls, listening, loops, clock, log });
+    certificate = startCertificate({ tls: config.tls, listening, loops, clock, log });
     cleanups.add("certificate", certificate.stop, HEARING_STOP_MS);
   }
   intake.startSockets();

@@ -59,8 +59,11 @@ function settingsOf(flags: InstallFlags, surroundings: Surroundings): Record<str
     Object.entries(raw).filter(([name]) => /^OPSPILOT_|_PROXY$/i.test(name) && name !== "OPSPILOT_DATA_DIR"),
   );
   if (settings.OPSPILOT_CA) settings.OPSPILOT_CA = resolve(surroundings.cwd, settings.OPSPILOT_CA);
+  // A token of before would be preferred, and shown to a server that may be another.
+  if (settings.OPSPILOT_ENROL_TOKEN) settings.OPSPILOT_TOKEN ??= "";
   // Tokens themselves are copied: the agent's user could not read the files.
-  for (const name of ["OPSPILOT_TOKEN", "OPSPILOT_ENROL_TOKEN"]) if (settings[name]) settings[`${name}_FILE`] = "";
+  for (const name of ["OPSPILOT_TOKEN", "OPSPILOT_ENROL_TOKEN"])
+    if (settings[name] !== undefined) settings[`${name}_FILE`] = "";
   return settings;
 }
 

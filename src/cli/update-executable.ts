@@ -28,6 +28,8 @@ export async function stage(file: string, executable: string, digest: string | u
   const { next } = pathsOf(executable);
   const expected = digest === undefined ? await digestBeside(file) : digestIn(digest, "--sha256");
   try {
+    // Another update may have begun with the same name: what it looks at stays as it is.
+    await rm(next, { force: true });
     await copyFile(file, next).catch((error) => {
       throw new StartupError(`${file} cannot be copied to ${next} (${errorCode(error)})`, ExitCode.failure);
     });
@@ -37,7 +39,8 @@ export async function stage(file: string, executable: string, digest: string | u
     await chmod(next, 0o755);
     await syncPath(next);
     const to = await versionOf(next, file);
-    const from = await versionOf(executable, executable);
+    // One that does not run is what is to be mended.
+    const from = await versionOf(executable, executable).catch(() => "an unknown version");
     return { executable, from, to, isSame: (await sha256OfFile(executable)) === is };
   } catch (error) {
     await discard(executable);

@@ -47,7 +47,7 @@ export function createCommandStore(sql: Sql, writer: Pick<IncidentWriter, "note"
     /**
      * Stores it, to be taken, or answered where it is sent, within `seconds`; undefined when one like it is open. One statement, and so
      * one commit, tells of it and keeps its line: whoever asked waits for no more than that, and for what changes nothing on the host not
-     * even until it is on the disk: a database that crashes within the next half second forgets that it was asked.
+     * even until it is on the disk, where it is with its result at the latest: a database that crashes before that forgets that it was asked.
      */
     async create(
       command: NewCommand,

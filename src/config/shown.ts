@@ -14,7 +14,7 @@ export interface ShownSettings {
   readonly settings: readonly ShownSetting[];
   /** Values of secrets, to be looked for wherever they might stand. */
   readonly secrets: readonly string[];
-  /** What names a machine, a person or a place: addresses and the like, as they are set. */
+  /** What names machines, people and places: addresses and the like, as they are set. */
   readonly names: readonly string[];
 }
 
@@ -41,6 +41,10 @@ const HARMLESS: readonly SettingName[] = [
   "OTEL_TRACES_SAMPLER_ARG",
   "LOG_LEVEL",
 ];
+/** Names of settings in which machines are named. */
+const ADDRESS = /(?:_URL|_URL_DIRECT|_PROXY|_ISSUER|_ENDPOINT)$|^(?:HOST|TRUSTED_PROXIES)$/;
+/** A channel's or a person's id, which no other text has; a channel's name may be a word of every day. */
+const SLACK_ID = /^[CGDUW][A-Z0-9]{8,}(?:,|$)/;
 const HIDDEN = "[set]";
 
 /** The settings as they are set, mistakes and all; a value that is a secret, or `withNames` is not asked for and names somebody, is hidden. */
@@ -58,6 +62,6 @@ export function showSettings(
       return { name, value: value !== null && isHidden(name) ? HIDDEN : value };
     }),
     secrets: given.filter(({ name }) => SERVER_SETTINGS.isSecret(name)).map(({ value }) => value),
-    names: given.filter(({ name }) => !HARMLESS.includes(name)).map(({ value }) => value),
+    names: given.filter(({ name, value }) => ADDRESS.test(name) || SLACK_ID.test(value)).map(({ value }) => value),
   };
 }

@@ -136,7 +136,13 @@ export function createHosts({ choice: { hosts, wanted }, askerOf, log }: HostsDe
     return searching;
   }
 
+  /** A driver that talks TLS over a socket takes our listener away from it. */
+  function forgetClosed(): void {
+    for (const socket of sockets.keys()) if (socket.destroyed) sockets.delete(socket);
+  }
+
   function lookAgain(): void {
+    forgetClosed();
     if (sockets.size === 0) return;
     isDoubtful = true;
     find().catch((error) => log.debug({ error: errorMessage(error) }, "no host can be used"));

@@ -1,4 +1,5 @@
 import { redact } from "../analysis/redact.ts";
+import { parsed } from "../config/sources.ts";
 
 /** Shorter ones are words of every day. */
 const SECRET_CHARS_MIN = 4;
@@ -36,12 +37,20 @@ export function createMask({ secrets, names }: { secrets: readonly string[]; nam
 
 /** A secret as it is, in JSON and in a URL; of a URL the password, and its path and query, which may be one. */
 function formsOf(secret: string): string[] {
-  const url = URL.canParse(secret) ? new URL(secret) : null;
-  const parts = url ? [url.password, decodeURIComponent(url.password), url.pathname.slice(1), url.search.slice(1)] : [];
+  const url = parsed(() => new URL(secret.replace(DATABASE_HOSTS, "$1localhost"))) ?? null;
+  const parts = url ? [url.password, decoded(url.password), url.pathname.slice(1), url.search.slice(1)] : [];
   return [secret, ...(url ? parts.slice(0, 2) : []), ...(url && !isDatabase(url) ? parts.slice(2) : [])]
     .flatMap((one) => [one, encodeURIComponent(one), JSON.stringify(one).slice(1, -1)])
     .filter((one) => one.length >= SECRET_CHARS_MIN);
 }
+
+/** What stands in a setting may be no right one. */
+function decoded(text: string): string {
+  return parsed(() => decodeURIComponent(text)) ?? text;
+}
+
+/** The hosts of a database's URL, of which there may be several, which no other URL has. */
+export const DATABASE_HOSTS = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^@/?#]*)/;
 
 /** The path of its URL is its name, which is none. */
 function isDatabase({ protocol }: URL): boolean {

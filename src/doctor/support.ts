@@ -1,8 +1,10 @@
+import { statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { parseDatabaseUrl } from "../config/database-url.ts";
 import type { ShownSettings } from "../config/shown.ts";
+import { parsed } from "../config/sources.ts";
 import type { Config } from "../config.ts";
 import { type Database, openDatabase } from "../db/client.ts";
 import { readMigrationState } from "../db/migrate.ts";
@@ -11,7 +13,8 @@ import { errorCode, errorMessage } from "../lib/errors.ts";
 import type { Finding } from "../lib/finding.ts";
 import type { Log } from "../lib/log.ts";
 import { get, reachable } from "./checks.ts";
-import { createMask } from "./mask.ts";
+import { listeningUsers } from "./listener.ts";
+import { createMask, DATABASE_HOSTS } from "./mask.ts";
 import { readDatabaseState, readHostNames } from "./support-store.ts";
 
 const SERVER_LIMIT_MS = 10_000;
@@ -106,16 +109,25 @@ async function openThere({ database, dataDir }: Config, log: Log): Promise<Datab
 }
 
 /** What the server that runs here says of itself, if one does. */
-async function askServer({ listen: { host, port }, tls, access }: Config): Promise<Record<string, string>> {
-  const base = `${tls === null ? "http" : "https"}://${reachable(host)}:${port}`;
-  const headers: Record<string, string> =
-    access.adminToken === null ? {} : { authorization: `Bearer ${access.adminToken}` };
+async function askServer(config: Config): Promise<Record<string, string>> {
+  const { listen: bound, tls, access } = config;
+  const base = `${tls === null ? "http" : "https"}://${reachable(bound.host)}:${bound.port}`;
+  const mayHear = access.adminToken !== null && (await isOurs(config));
+  const headers: Record<string, string> = mayHear ? { authorization: `Bearer ${access.adminToken}` } : {};
   const ask = async (path: string) => {
     const answer = await get(`${base}${path}`, { headers, limitMs: SERVER_LIMIT_MS, ownCertificate: true });
     return answer.ok ? answer.body : `no server answers: ${answer.why}\n`;
   };
   const [metrics, ready] = await Promise.all([ask("/metrics"), ask("/readyz")]);
   return { "metrics.txt": metrics, "readyz.json": ready };
+}
+
+/** Whether it is our server that listens: while that is down any user of this machine may, and would be shown the token. */
+async function isOurs({ listen: { port }, dataDir }: Config): Promise<boolean> {
+  const owner = statSync(dataDir, { throwIfNoEntry: false });
+  const trusted = [0, process.getuid?.(), owner?.uid];
+  const users = await listeningUsers(port);
+  return users.length > 0 && users.every((uid) => trusted.includes(uid));
 }
 
 /** The server's own last lines. */
@@ -170,7 +182,12 @@ async function ownPassword({ dataDir }: Config): Promise<string[]> {
   }
 }
 
-/** Of URLs their host; of lists each part, and whatever else names a place as it is. */
-function hostsIn(setting: string): string[] {
+/** Of URLs their hosts; of lists each part, and whatever else names a place as it is. */
+export function hostsIn(setting: string): string[] {
+  const [, , hosts] = DATABASE_HOSTS.exec(setting) ?? [];
+  if (hosts !== undefined) {
+    const given = parsed(() => new URL(setting.replace(DATABASE_HOSTS, "$1localhost")))?.searchParams.get("host") ?? "";
+    return `${hosts},${given}`.split(",").map((one) => one.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1"));
+  }
   return setting.split(/[\s,]+/).flatMap((part) => (URL.canParse(part) ? [new URL(part).hostname] : [part]));
 }

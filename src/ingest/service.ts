@@ -31,6 +31,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
   const aborting = new AbortController();
   const lanes = Array.from({ length: LANES }, (_, lane) => createLane(lane));
   let isScheduled = false;
+  let isStopping = false;
   let isHeld = false;
 
   function createLane(lane: number) {
@@ -91,6 +92,8 @@ export function createIngestService(deps: IngestDeps): IngestService {
     },
     uuidOf,
     hold(held) {
+      // What is left is written, whatever a look at the disk that is late says.
+      if (isStopping) return;
       isHeld = held;
       if (!held) wakeLanes();
     },
@@ -98,6 +101,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
     isStalled: () => queue.isFull() && (isHeld || away.size > 0),
     queuedBytes: () => queue.bytes(),
     async stop(deadlineMs) {
+      isStopping = true;
       isHeld = false;
       wakeLanes();
       const deadline = new AbortController();

@@ -41,7 +41,7 @@ export function roleOf(groups: readonly string[], roles: readonly GroupRole[]): 
 export function nameOf(claims: Claims, reserved: readonly string[]): string {
   const email = claims.email_verified === false ? undefined : claims.email;
   const names = [claims.preferred_username, email, claims.name, claims.sub].map(readable);
-  return names.find((name) => name !== "" && !reserved.includes(name.toUpperCase())) ?? "somebody";
+  return names.find((name) => name !== "" && !reserved.includes(name.normalize("NFKC").toUpperCase())) ?? "somebody";
 }
 
 /** Whether the claims say more than a number. */
@@ -52,6 +52,6 @@ export function hasName({ preferred_username: name, email }: Claims): boolean {
 /** One line of text as it looks: no controls, nothing that turns its direction, no spaces that hide something. */
 function readable(text: unknown): string {
   if (typeof text !== "string") return "";
-  const line = text.replaceAll(/[\p{C}\p{Z}]+/gu, " ").trim();
+  const line = text.replaceAll(/[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]+/gu, " ").trim();
   return [...line].slice(0, NAME_CHARS_MAX).join("").trim();
 }

@@ -5,7 +5,7 @@ import type { Log } from "../lib/log.ts";
 import { claimAt, groupsIn, nameOf, roleOf } from "./claims.ts";
 import type { Beginning, Claims, Ending, OidcService } from "./model.ts";
 import { type Provider, ProviderError } from "./provider.ts";
-import type { OidcStore, OpenSignIn } from "./store.ts";
+import type { OidcStore } from "./store.ts";
 
 /** Time for a password, a second factor, and a call to whoever knows them. */
 const LIFETIME_MS = 600_000;
@@ -13,8 +13,8 @@ const SECRET_BYTES = 32;
 const SECRET = /^[A-Za-z0-9_-]{43}$/;
 /** A code and a state; some providers' codes have kilobytes. */
 const QUERY_CHARS_MAX = 16_384;
-/** Whoever makes up answers keeps no more calls to the provider under way. */
-const REDEEMED_AT_ONCE_MAX = 50;
+/** Strangers keep no more calls to the provider, and no more statements, under way. */
+const AT_ONCE_MAX = 50;
 /** The same failure is one line of the log in this time. */
 const REPEAT_MS = 60_000;
 
@@ -33,7 +33,7 @@ export interface OidcDeps {
  * take the answer, once; and it is taken only from the browser that began it, which has a cookie for that.
  */
 export function createOidc({ settings, provider, store, reservedNames, clock, log }: OidcDeps): OidcService {
-  let redeeming = 0;
+  let under = 0;
   let logged = { message: "", untilMs: 0 };
 
   async function begin(wanted: { browser: string | undefined; returnTo: string }): Promise<Beginning> {
@@ -43,7 +43,7 @@ export function createOidc({ settings, provider, store, reservedNames, clock, lo
     const signIn = { nonce: newSecret(), verifier: newSecret(), returnTo };
     try {
       const url = await provider.authorizationUrl(state, signIn);
-      await store.begin(keysOf(state, browser), signIn, LIFETIME_MS);
+      await bounded(() => store.begin(keysOf(state, browser), signIn, LIFETIME_MS));
       return { ok: true, url, browser, lifetimeMs: LIFETIME_MS };
     } catch (error) {
       const reason = told(error);
@@ -53,23 +53,25 @@ export function createOidc({ settings, provider, store, reservedNames, clock, lo
 
   async function finish({ browser, query }: { browser: string | undefined; query: string }): Promise<Ending> {
     const state = query.length > QUERY_CHARS_MAX ? null : new URLSearchParams(query).get("state");
-    const signIn = browser && state ? await store.take(keysOf(state, browser)) : undefined;
-    if (!signIn || state === null) return { ok: false, reason: "expired", returnTo: null };
-    const { returnTo } = signIn;
+    let returnTo: string | null = null;
     try {
-      return judge(await redeem(query, state, signIn), returnTo);
+      const signIn = browser && state ? await bounded(() => store.take(keysOf(state, browser))) : undefined;
+      if (!signIn || state === null) return { ok: false, reason: "expired", returnTo };
+      returnTo = signIn.returnTo;
+      return judge(await bounded(() => provider.redeem(query, state, signIn)), signIn.returnTo);
     } catch (error) {
       return { ok: false, reason: told(error), returnTo };
     }
   }
 
-  async function redeem(query: string, state: string, signIn: OpenSignIn): Promise<Claims> {
-    if (redeeming >= REDEEMED_AT_ONCE_MAX) throw new ProviderError("unreachable", "too many sign-ins end at once");
-    redeeming++;
+  /** Nobody has to be known for any of this: neither database nor provider is asked without a bound. */
+  async function bounded<T>(work: () => Promise<T>): Promise<T> {
+    if (under >= AT_ONCE_MAX) throw new ProviderError("unreachable", "too many sign-ins are under way at once");
+    under++;
     try {
-      return await provider.redeem(query, state, signIn);
+      return await work();
     } finally {
-      redeeming--;
+      under--;
     }
   }
 

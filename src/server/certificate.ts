@@ -18,11 +18,17 @@ interface CertificateDeps {
   readonly log: Log;
 }
 
+/** What is shown to whoever connects, and the looks at its files. */
+export interface Certificate extends Loop {
+  /** When the one in use ends, Unix milliseconds. */
+  endMs(): number;
+}
+
 /**
  * Looks at the files of certificate and key, and shows new ones to whoever connects from then on. What cannot be used (a file that is
  * half written, a key of another certificate) is told once, and the pair that is in use stays.
  */
-export function startCertificate({ tls, listening, loops, clock, log }: CertificateDeps): Loop {
+export function startCertificate({ tls, listening, loops, clock, log }: CertificateDeps): Certificate {
   let used: TlsPair = tls;
   let complaint = "";
   let warnedMs = Number.NEGATIVE_INFINITY;
@@ -54,7 +60,7 @@ export function startCertificate({ tls, listening, loops, clock, log }: Certific
   }
 
   log.info({ ends: dateOf(endOf(used)) }, "TLS is on");
-  return loops.start({
+  const loop = loops.start({
     name: "certificate",
     turn: async () => {
       look();
@@ -64,6 +70,7 @@ export function startCertificate({ tls, listening, loops, clock, log }: Certific
     everyMs: LOOK_MS,
     failed: "the certificate could not be looked at",
   });
+  return { ...loop, endMs: () => endOf(used) };
 }
 
 function dateOf(ms: number): string {

@@ -2,7 +2,6 @@
  * How the server stands, as /metrics tells it: what waits where, who is there, how far upkeep is behind. Rates of what happens are
  * counted where it happens; these are looked up when somebody asks, once in a few seconds however many do.
  */
-import { X509Certificate } from "node:crypto";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Config } from "../config.ts";
 import type { Database, PoolLoad } from "../db/client.ts";
@@ -23,7 +22,7 @@ const LIMIT_MS = 3_000;
 
 /** Where the figures are had from. */
 export interface StateSources {
-  config: Pick<Config, "tls" | "ai" | "retentionMs" | "ingestBufferBytes">;
+  config: Pick<Config, "ai" | "retentionMs" | "ingestBufferBytes">;
   version: string;
   registry: Registry;
   clock: Pick<Clock, "monotonicMs">;
@@ -36,6 +35,8 @@ export interface StateSources {
   readiness: () => Promise<Readiness>;
   figures: () => { waiting: number; lost: number };
   isHeld: () => boolean;
+  /** When the certificate in use ends, Unix milliseconds; null without one. */
+  certificateEndMs: () => number | null;
   /** Of the disk of the built-in database; null where there is none. */
   readRoom: (() => Promise<Room>) | null;
 }
@@ -313,6 +314,9 @@ const FIGURES: readonly Figure[] = [
   {
     name: "opspilot_certificate_expiry_timestamp_seconds",
     help: "When the certificate of TLS_CERT expires",
-    values: (_, { config }) => (config.tls ? one(Date.parse(new X509Certificate(config.tls.cert).validTo) / 1000) : []),
+    values(_, { certificateEndMs }) {
+      const endMs = certificateEndMs();
+      return endMs === null ? [] : one(endMs / 1000);
+    },
   },
 ];

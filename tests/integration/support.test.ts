@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createMask } from "../../src/doctor/mask.ts";
+import { hostsIn } from "../../src/doctor/support.ts";
 import { runOpspilot } from "../support/command-line.ts";
 import { freePort } from "../support/executable.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -128,6 +129,45 @@ test("names are in it where they are asked for, secrets are not; and settings th
   expect(texts["doctor.json"]).toContain("AI_TIMEOUT");
   expect(texts["database.json"]).toContain("cannot be used");
 }, 120_000);
+
+test("whoever listens while the server is down is not shown the administrator's token, nor are hosts and password of a list", async () => {
+  const port = await freePort();
+  const script = `require("http").createServer((asked, answer) => { console.log(String(asked.headers.authorization)); answer.end("x"); }).listen(${port}, "127.0.0.1")`;
+  // Root alone can be somebody else, and Bun may lie where only root may enter.
+  const node = Bun.which("node");
+  const isOther = process.getuid?.() === 0 && node !== null;
+  const stranger = Bun.spawn([node ?? process.execPath, "-e", script], {
+    cwd: "/",
+    stdout: "pipe",
+    ...(isOther ? { uid: 65_534, gid: 65_534 } : {}),
+  });
+  try {
+    await until(
+      () =>
+        fetch(`http://127.0.0.1:${port}/`).then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      { ms: 60_000 },
+    );
+    const there = await reportOf("stranger.tar.gz", [], { ...settings, PORT: String(port) });
+    expect(there["metrics.txt"]).toBe("x");
+    const odd = "postgres://ops:p%ss-of-the-database@db1.internal:5432,db2.internal:5432/opspilot";
+    const all = JSON.stringify(await reportOf("odd.tar.gz", [], { ...settings, DATABASE_URL: odd }));
+    for (const never of ["ss-of-the-database", "db1.internal", "db2.internal"]) expect(all).not.toContain(never);
+  } finally {
+    stranger.kill();
+  }
+  const heard = await stranger.stdout.text();
+  expect(heard).toContain("undefined");
+  if (isOther) expect(heard).not.toContain(ADMIN_TOKEN);
+}, 120_000);
+
+test("of several hosts each is a name, and the password a secret by itself", () => {
+  const url = "postgres://ops:hunter22@db1.internal:5432,db2.internal/opspilot";
+  const mask = createMask({ secrets: [url], names: hostsIn(url) });
+  expect(mask("db1.internal and db2.internal, by hunter22")).toBe("host-1 and host-2, by [redacted:setting]");
+});
 
 test("what is masked keeps apart what differs, and leaves words and this machine's own addresses", () => {
   const secrets = ["postgres://ops:s3cr%2Fet@db.internal:5432/opspilot", 'a"quoted"one'];

@@ -249,7 +249,14 @@ describe("mistakes", () => {
     "http://metadata.google.internal./computeMetadata/v1/",
     "http://METADATA/",
   ])("are addresses of a cloud's own service, in whatever form: %s", (url) => {
-    const names = ["OPENROUTER_BASE_URL", "SLACK_API_URL", "SLACK_WEBHOOK_URL", "WEBHOOK_URL"];
+    const names = [
+      "AWS_ENDPOINT_URL",
+      "OPENROUTER_BASE_URL",
+      "OTEL_EXPORTER_OTLP_ENDPOINT",
+      "SLACK_API_URL",
+      "SLACK_WEBHOOK_URL",
+      "WEBHOOK_URL",
+    ];
     const error = mistakesOf({
       ...Object.fromEntries(names.map((name) => [name, url])),
       WEBHOOK_SECRET: "x".repeat(16),

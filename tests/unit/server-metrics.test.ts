@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { Registry } from "prom-client";
+import { endOf } from "../../src/config/tls.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { collectProcessMetrics } from "../../src/server/process-metrics.ts";
 import { createStateMetrics, type StateSources } from "../../src/server/state-metrics.ts";
@@ -23,7 +24,7 @@ test("of a certificate it is said when it expires, of the built-in PostgreSQL ho
   const away = { ready: false, checks: { database: "away" } };
   const scrape = async (tls: { cert: string; key: string } | null, embedded: StateSources["embedded"]) => {
     const registry = new Registry();
-    const config = { tls, ai: { dailyLimit: 1 }, retentionMs: 1, ingestBufferBytes: 1 };
+    const config = { ai: { dailyLimit: 1 }, retentionMs: 1, ingestBufferBytes: 1 };
     createStateMetrics({
       ...({ config, registry, embedded } as unknown as StateSources),
       clock: createSystemClock(),
@@ -33,6 +34,7 @@ test("of a certificate it is said when it expires, of the built-in PostgreSQL ho
       readiness: async () => away,
       figures: () => ({ waiting: 5, lost: 6 }),
       isHeld: () => true,
+      certificateEndMs: () => tls && endOf(tls),
       readRoom: embedded && (async () => ({ freeBytes: 7, sizeBytes: 8 })),
       version: "1",
       log: quiet,
