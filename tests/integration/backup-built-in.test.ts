@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { tryLock } from "../../src/lib/file-lock.ts";
 import { runOpspilot, spawnOpspilot } from "../support/command-line.ts";
@@ -43,10 +43,15 @@ describe("the built-in database", () => {
       "mine.tar.zst",
     ])
       await Bun.write(join(dir, "all", name), "");
+    const left = ["opspilot-2026-01-03T00-00-00Z.tar.zst.part-0a1b2c3d", "opspilot-2026-01-04T00-00-00Z.tar.zst.part-0a1b2c3e"];
+    for (const name of left) await Bun.write(join(dir, "all", name), "");
+    const longAgo = Date.now() / 1000 - 90_000;
+    await utimes(join(dir, "all", left[0] ?? ""), longAgo, longAgo);
     expect(await run("backup", "all", "--keep", "2")).toMatchObject({ exitCode: 0, stderr: "" });
     const kept = [
       "mine.tar.zst",
       "opspilot-2026-01-02T00-00-00Z.tar.zst",
+      left[1],
       expect.stringMatching(/^opspilot-\d{4}.*Z\.tar\.zst$/),
     ];
     expect((await readdir(join(dir, "all"))).sort()).toEqual(kept);

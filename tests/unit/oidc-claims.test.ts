@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { claimAt, groupsIn } from "../../src/oidc/claims.ts";
+import { claimAt, groupsIn, nameOf } from "../../src/oidc/claims.ts";
 
 const CLAIMS = {
   sub: "7",
@@ -28,3 +28,12 @@ test.each([
 ])("the groups of the claim %s are found", (name, groups) => {
   expect(groupsIn(claimAt(CLAIMS, name))).toEqual(groups);
 });
+
+test.each(["ADMIN_TOKEN\u3164", "admin_token\u115f", "\u2800ADMIN_TOKEN", "\uff21DMIN_TOKEN"])(
+  "a name that looks like another's is none: %j",
+  (name) => {
+    expect(nameOf({ sub: "s-1", preferred_username: name, email: "ana@example.com" }, ["ADMIN_TOKEN"])).toBe(
+      "ana@example.com",
+    );
+  },
+);
