@@ -43,7 +43,10 @@ describe("the built-in database", () => {
       "mine.tar.zst",
     ])
       await Bun.write(join(dir, "all", name), "");
-    const left = ["opspilot-2026-01-03T00-00-00Z.tar.zst.part-0a1b2c3d", "opspilot-2026-01-04T00-00-00Z.tar.zst.part-0a1b2c3e"];
+    const left = [
+      "opspilot-2026-01-03T00-00-00Z.tar.zst.part-0a1b2c3d",
+      "opspilot-2026-01-04T00-00-00Z.tar.zst.part-0a1b2c3e",
+    ];
     for (const name of left) await Bun.write(join(dir, "all", name), "");
     const longAgo = Date.now() / 1000 - 90_000;
     await utimes(join(dir, "all", left[0] ?? ""), longAgo, longAgo);
