@@ -69,7 +69,7 @@ export function createHeuristicsThread(log: Log, options: Partial<ThreadOptions>
   function begin(): Worker {
     const worker = new Worker(options.entry ?? entryOfAll());
     worker.unref();
-    worker.on("message", (answer: Answer) => settle(answer));
+    worker.on("message", (answer: Answer) => running?.worker === worker && settle(answer));
     worker.on("error", (error) => running?.worker === worker && fail(errorMessage(error)));
     worker.on("exit", () => running?.worker === worker && fail("ended by itself"));
     return worker;

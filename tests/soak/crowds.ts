@@ -67,12 +67,14 @@ export async function runCrowds(plan: CrowdPlan): Promise<CrowdOutcome> {
   const count = Math.min(plan.connections, openFilesMax() - FILES_SPARED);
   const stay = (much: number, greeting: string, drip?: string) => async () => {
     const crowd = await gather(port, much, greeting, drip);
+    // No wait for a state: how many are left after so long is what is asked.
     await Bun.sleep(plan.seconds * 1_000);
     const open = crowd.open();
     crowd.leave();
     return { tried: much, outcome: `${crowd.made} let in, ${crowd.made - open} sent away within ${plan.seconds} s` };
   };
   const tenth = Math.ceil(count / 10);
+  // What an ack takes of itself, to compare with.
   await row("nobody else", async () => ({ tried: 0, outcome: await Bun.sleep(5_000).then(() => "") }));
   await row("heads of requests, a byte a second", stay(tenth, HALF_A_HEAD, "slow"));
   await row("bodies, a byte a second", stay(tenth, HALF_A_BODY, " "));

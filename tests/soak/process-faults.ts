@@ -153,14 +153,13 @@ async function drained(hosts: readonly SoakHost[], signal?: AbortSignal): Promis
   let left = Number.NaN;
   const isDrained = async () => {
     signal?.throwIfAborted();
-    await Bun.sleep(200);
     left = hosts.reduce((all, host) => {
       const { kept, acknowledged, refused } = knownBy(host);
       return all + kept.difference(acknowledged).size - refused.length;
     }, 0);
     return left <= 0;
   };
-  await until(isDrained, { ms: DRAIN_LIMIT_MS }).catch((error) => {
+  await until(isDrained, { ms: DRAIN_LIMIT_MS, everyMs: 200 }).catch((error) => {
     throw new Error(`${left} alerts that agents keep were not answered for: ${error.message}`);
   });
 }
@@ -175,8 +174,11 @@ async function allTold(served: ServedExecutable, signal?: AbortSignal): Promise<
           + (select count(*) from announcements where outlet = 'slack' and kind in ('incident', 'storm')
             and state not in ('sent', 'withheld', 'failed'))::int as count`;
       signal?.throwIfAborted();
-      await Bun.sleep(500);
       return row?.count ?? 0;
     });
-  await until(async () => (await undone()) === 0, { ms: TOLD_LIMIT_MS, what: "all incidents are told" });
+  await until(async () => (await undone()) === 0, {
+    ms: TOLD_LIMIT_MS,
+    everyMs: 500,
+    what: "all incidents are told",
+  });
 }
