@@ -131,9 +131,9 @@ function unrefTimeout(work: () => unknown, ms: number): Timer {
   return timer;
 }
 
-/** The other side: answers until the thread is ended. Only this thread's priority is lowered (Linux: setpriority(2), PRIO_PROCESS). */
+/** The other side: answers until the thread is ended. */
 export function runHeuristicsThread(port: MessagePort | null = parentPort): void {
-  setPriority(0, NICENESS);
+  giveWay();
   const explain = createHeuristics();
   port?.on("message", (evidence: Evidence) => port.postMessage(answerOf(explain, evidence)));
 }
@@ -143,5 +143,14 @@ function answerOf(explain: (evidence: Evidence) => HeuristicAnswer, evidence: Ev
     return { answer: explain(evidence) };
   } catch (error) {
     return { failed: errorMessage(error) };
+  }
+}
+
+/** Of this thread alone, as Linux has it (setpriority(2), PRIO_PROCESS). Where a sandbox forbids that, it explains all the same. */
+function giveWay(): void {
+  try {
+    setPriority(0, NICENESS);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
   }
 }
