@@ -41,6 +41,8 @@ const QUERY_CHARS_MAX = 200;
  */
 export function errorMessage(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(errorMessage).join("; ");
+  // What went wrong first, and what did when that was cleaned up.
+  if (error instanceof SuppressedError) return [error.suppressed, error.error].map(errorMessage).join("; then ");
   if (error instanceof Error && error.cause !== undefined && error.message.startsWith("Failed query: ")) {
     const query = error.message.split("\nparams: ")[0]?.slice(0, QUERY_CHARS_MAX).replace(/^F/, "f");
     return `${errorMessage(error.cause)} (${query})`;

@@ -13,10 +13,9 @@ export function startCounter(metricsUrl: string, series: string): { url: string;
   async function look(): Promise<void> {
     while (!signal.aborted) {
       // A server that is restarted meanwhile says nothing: what was last stays.
-      const page = await fetch(metricsUrl, { signal }).then(
-        (answer) => answer.text(),
-        () => undefined,
-      );
+      const page = await fetch(metricsUrl, { signal })
+        .then((answer) => answer.text())
+        .catch(() => undefined);
       if (page !== undefined) latest = figureOf(page, series);
       await Bun.sleep(REST_MS);
     }

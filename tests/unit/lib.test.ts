@@ -45,6 +45,7 @@ describe("an error's text", () => {
       "permission denied for table agents (failed query: select 1 where $1)",
     ],
     ["of several at once is that of each", new AggregateError([cause, new Error("b")], ""), `${cause.message}; b`],
+    ["of one whose cleaning up fails is both", new SuppressedError(new Error("b"), cause), `${cause.message}; then b`],
     ["of an object made of one is its message", { ...cause, message: cause.message, queue: "q" }, cause.message],
     ["of anything else says what it is", { state: 3 }, /state: 3/],
     ["of a string is itself", "no", "no"],
