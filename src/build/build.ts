@@ -44,8 +44,8 @@ async function compile(target: Platform, isForHere: boolean, assets: string[], o
   await Bun.build({
     entrypoints: [join(TOP, "src/main.ts")],
     target: "bun",
-    // Names stay: Elysia reads those of functions, and people those in a stack trace.
-    minify: { syntax: true, whitespace: true, identifiers: false },
+    // Names of functions stay: people read them in a stack trace.
+    minify: { syntax: true, whitespace: true, identifiers: true, keepNames: true },
     // A stack trace in a log then names our files and lines.
     sourcemap: "inline",
     define: commit === undefined ? define : { ...define, OPSPILOT_COMMIT: JSON.stringify(commit) },

