@@ -276,7 +276,9 @@ export function createEditor(deps: OutletCalls) {
 /** Of an incident it may be the next moment, since only its changes make it due. */
 const nextLookMs = ({ kind }: BehindRow) => (kind === "storm" ? STORM_INTERVAL_MS : 0);
 
-const isEnd = (view: View) =>
-  view.kind === "incident" ? view.incident.status === "resolved" : view.storm.endedAt !== null;
+function isEnd(view: View): boolean {
+  if (view.kind === "notice") return false;
+  return view.kind === "incident" ? view.incident.status === "resolved" : view.storm.endedAt !== null;
+}
 
 const isGraveEnd = (view: View) => view.kind === "incident" && isEnd(view) && view.incident.severity === "critical";

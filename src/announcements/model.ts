@@ -91,10 +91,24 @@ export interface StormView {
   url: string | null;
 }
 
+/** Something to say that is no incident's message: the daily digest, or that an incident is still open. It is posted, and never edited. */
+export interface NoticeView {
+  /** By which it is known again. */
+  id: number;
+  title: string;
+  /** In the order in which they are read; an empty one parts two groups. */
+  lines: readonly string[];
+  /** Of which incident it speaks; null for a digest. */
+  incidentId: number | null;
+  /** The dashboard's page for it; null without PUBLIC_URL. */
+  url: string | null;
+}
+
 /** What is told. `endOf`: only how the incident ended, in a new message, since that one (by its external id) cannot be edited. */
 export type View =
   | { kind: "incident"; incident: IncidentView; endOf?: string | null }
-  | { kind: "storm"; storm: StormView };
+  | { kind: "storm"; storm: StormView }
+  | { kind: "notice"; notice: NoticeView };
 
 /** Said beneath an incident's message. */
 export interface Reply {
@@ -115,6 +129,8 @@ export interface Notifier {
   readonly repeats?: boolean;
   /** False where a message that cannot be edited cannot be followed by another one. */
   readonly endsAnew?: boolean;
+  /** False where nobody is to be reminded of what is still open: the outlet does that by itself. */
+  readonly reminds?: boolean;
   /** Throws a DeliveryError. The external id is null where the outlet gives none. */
   post(view: View, signal: AbortSignal): Promise<{ externalId: string | null }>;
   edit(externalId: string | null, view: View, signal: AbortSignal): Promise<void>;

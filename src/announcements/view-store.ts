@@ -97,6 +97,7 @@ function half(value: unknown): string {
 }
 
 function withoutCounters(view: View): unknown {
+  if (view.kind === "notice") return view.notice;
   if (view.kind === "storm") return { id: view.storm.id, endedAt: view.storm.endedAt };
   const { occurrences, lastSeenAt, flapping, ...rest } = view.incident;
   return { ...rest, flapping: flapping && { windowMs: flapping.windowMs } };

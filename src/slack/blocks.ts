@@ -86,3 +86,5 @@ export const INCIDENT_EVENT = "opspilot_incident";
 export const INCIDENT_END_EVENT = "opspilot_incident_end";
 /** The same of a storm's. */
 export const STORM_EVENT = "opspilot_storm";
+/** The same of a notice's. */
+export const NOTICE_EVENT = "opspilot_notice";

@@ -18,6 +18,7 @@ import {
 } from "./blocks.ts";
 import { explanationBlocks } from "./explanation.ts";
 import { FEEDBACK_MENU, type FeedbackWord, feedbackWordOf } from "./feedback.ts";
+import { noticeMessage } from "./notice.ts";
 import { createTexts, type Redact, type Texts } from "./text.ts";
 import { withVisibleNames } from "./visible-names.ts";
 
@@ -156,6 +157,7 @@ const SHOWN = { message: 900, consequences: 5, decisions: 8 };
 export function messageOf(view: View, { redact, buttons }: MessageOptions): Message {
   const texts = createTexts(redact);
   const shown = withVisibleNames(view);
+  if (shown.kind === "notice") return noticeMessage(shown.notice, texts);
   return shown.kind === "incident" ? incidentMessage(shown.incident, texts, buttons) : stormMessage(shown.storm, texts);
 }
 
@@ -182,6 +184,7 @@ function incidentMessage(incident: IncidentView, texts: Texts, buttons: boolean)
 export function endMessage(view: View, { redact }: MessageOptions, before: string | null = null): Message {
   const texts = createTexts(redact);
   const shown = withVisibleNames(view);
+  if (shown.kind === "notice") return noticeMessage(shown.notice, texts);
   if (shown.kind === "storm") return stormMessage(shown.storm, texts);
   const { incident } = shown;
   const decided = incident.decisions.findLast((one) => one.outcome !== null)?.outcome;
@@ -314,6 +317,7 @@ function spokenOf(incident: IncidentView, texts: Texts): string {
 
 /** Whether nothing more is to come of it. */
 export function isEnd(view: View): boolean {
+  if (view.kind === "notice") return false;
   return view.kind === "incident" ? view.incident.status === "resolved" : view.storm.endedAt !== null;
 }
 

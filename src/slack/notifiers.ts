@@ -46,7 +46,7 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
   }
 
   async function toldOf(view: View, signal: AbortSignal): Promise<Message> {
-    if (view.kind === "storm" || view.endOf === undefined) return messageOf(view, deps);
+    if (view.kind !== "incident" || view.endOf === undefined) return messageOf(view, deps);
     const { url } = await workspace.identity(signal);
     return endMessage(view, deps, linkTo(url, view.endOf));
   }

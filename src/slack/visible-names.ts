@@ -1,8 +1,9 @@
-import type { IncidentView, StormView, View } from "../announcements/model.ts";
+import type { IncidentView, NoticeView, StormView, View } from "../announcements/model.ts";
 import { visibleName } from "../protocol/names.ts";
 
 /** The view with the names of hosts and of what failed there as they may be shown to who decides by them. */
 export function withVisibleNames(view: View): View {
+  if (view.kind === "notice") return { ...view, notice: namedNotice(view.notice) };
   return view.kind === "incident"
     ? { ...view, incident: namedIncident(view.incident) }
     : { ...view, storm: namedStorm(view.storm) };
@@ -20,6 +21,10 @@ function namedIncident(incident: IncidentView): IncidentView {
     type: visibleName(type),
     source: visibleName(source),
   };
+}
+
+function namedNotice(notice: NoticeView): NoticeView {
+  return { ...notice, title: visibleName(notice.title), lines: notice.lines.map(visibleName) };
 }
 
 function namedStorm(storm: StormView): StormView {

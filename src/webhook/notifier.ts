@@ -7,7 +7,7 @@
  *   X-OpsPilot-Signature  v1=<hex>, HMAC-SHA256 with WEBHOOK_SECRET over `<timestamp>.<body>`
  */
 import { createHmac } from "node:crypto";
-import type { IncidentView, Notifier, StormView, View } from "../announcements/model.ts";
+import type { IncidentView, NoticeView, Notifier, StormView, View } from "../announcements/model.ts";
 import { createFetch, direct, type Fetch, type ProxyOf } from "../lib/bounded-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
@@ -107,6 +107,7 @@ function retryAfterMs(header: string | null): number | null {
  *   storm.announced     a storm: many incidents that get no event of their own
  *   storm.updated       the storm's figures, every few seconds
  *   storm.ended         the storm is over; comes again while its incidents end
+ *   notice              a title and lines: the daily digest, or, with an `incident_id`, that nobody has taken that one up
  */
 type EventName =
   | "incident.announced"
@@ -114,7 +115,8 @@ type EventName =
   | "incident.resolved"
   | "storm.announced"
   | "storm.updated"
-  | "storm.ended";
+  | "storm.ended"
+  | "notice";
 
 /** An event, as it is sent. */
 interface WebhookEvent {
@@ -128,12 +130,18 @@ interface WebhookEvent {
 function eventOf(view: View, isFirst: boolean, at: Date, redact: (text: string) => string): WebhookEvent {
   const name = nameOf(view, isFirst);
   const delivery = deliveryOf(name, view);
-  const subject =
-    view.kind === "incident" ? { incident: incidentOf(view.incident, redact) } : { storm: stormOf(view.storm, redact) };
+  const subject = subjectOf(view, redact);
   return { name, delivery, body: JSON.stringify({ event: name, delivery, sent_at: at, ...subject }) };
 }
 
+function subjectOf(view: View, redact: (text: string) => string) {
+  if (view.kind === "notice") return { notice: noticeOf(view.notice, redact) };
+  if (view.kind === "storm") return { storm: stormOf(view.storm, redact) };
+  return { incident: incidentOf(view.incident, redact) };
+}
+
 function nameOf(view: View, isFirst: boolean): EventName {
+  if (view.kind === "notice") return "notice";
   if (isFirst) return view.kind === "incident" ? "incident.announced" : "storm.announced";
   if (view.kind === "storm") return view.storm.endedAt === null ? "storm.updated" : "storm.ended";
   return view.incident.status === "resolved" ? "incident.resolved" : "incident.updated";
@@ -141,6 +149,7 @@ function nameOf(view: View, isFirst: boolean): EventName {
 
 /** An incident is announced once, whoever tries again; but it may be in one state twice, and both are news. */
 function deliveryOf(name: EventName, view: View): string {
+  if (view.kind === "notice") return hashUuid(`${name} ${view.notice.id}`);
   const id = view.kind === "incident" ? view.incident.id : view.storm.id;
   return name.endsWith(".announced") ? hashUuid(`${name} ${id}`) : crypto.randomUUID();
 }
@@ -174,6 +183,10 @@ function incidentOf(incident: IncidentView, redact: (text: string) => string) {
     resolved_at: resolvedAt,
     url,
   };
+}
+
+function noticeOf({ id, title, lines, incidentId, url }: NoticeView, redact: (text: string) => string) {
+  return { id, ...redacted({ title, lines }, redact), incident_id: incidentId, url };
 }
 
 function stormOf(storm: StormView, redact: (text: string) => string) {

@@ -97,6 +97,7 @@ export function createTestOutlet(
 
 /** What a message is about: "incident 5". */
 export function subjectOf(view: View): string {
+  if (view.kind === "notice") return `notice ${view.notice.id}`;
   return view.kind === "incident" ? `incident ${view.incident.id}` : `storm ${view.storm.id}`;
 }
 
