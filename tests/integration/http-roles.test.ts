@@ -59,6 +59,7 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "GET /v1/tokens": "admin",
   "POST /v1/tokens": "admin",
   "DELETE /v1/tokens/:id": "admin",
+  "POST /mcp": "viewer",
   "POST /v1/slack/interactions": "everybody",
   "WS /v1/stream": "everybody",
 };
