@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { answerMcp } from "../../src/http/mcp/protocol.ts";
 import { DecidedHost, decided } from "../support/decisions.ts";
 import { ADMIN_TOKEN, call, TOKEN_ACCESS, testApp } from "../support/http-app.ts";
 import { createTestDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -83,6 +84,8 @@ function send(body: unknown, headers: Record<string, string> = {}, method = "POS
 }
 
 const asking = (method: string, params: object = {}, id: number = 1) => ({ jsonrpc: "2.0", id, method, params });
+
+const takenBack = (requestId: number) => ({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId } });
 
 async function becomes(id: number, status: string): Promise<void> {
   const isSo = async () => (await server.api(`/v1/incidents/${id}`)).body.status === status;
@@ -197,7 +200,7 @@ describe("a model", () => {
     expect((await use("list_hosts", { status: "online" })).found.hosts).toMatchObject([{ id: host.id }]);
     expect((await use("get_host", { id: host.id })).found).toMatchObject({ id: host.id, status: "online" });
     expect((await use("get_metrics", { incident_id: id })).found).toMatchObject({ step_s: 60, series: [] });
-    expect((await use("get_metrics", { agent_id: host.id, step_s: "300" })).found).toMatchObject({ step_s: 300 });
+    expect((await use("get_metrics", { agent_id: host.id, step_s: 300 })).found).toMatchObject({ step_s: 300 });
     const silence = { type: "backup", comment: "password=hunter2hunter2" };
     await server.api("/v1/silences", { method: "POST", body: silence });
     const { found: silences } = await use("list_silences");
@@ -332,6 +335,12 @@ describe("what is not as it should be", () => {
     const both = await send(two, known);
     expect(((await both.json()) as { id: number }[]).map(({ id }) => id)).toEqual([1, 2]);
     expect(await statusOf(two, { "mcp-protocol-version": "2025-11-25" })).toBe(400);
+    // Taken back in the same breath, a question has no answer; nobody waits for it for ever.
+    const body = [asking("tools/call", { name: "slow" }, 7), takenBack(7)];
+    const headers = { accept: "application/json, text/event-stream", "content-type": "application/json" };
+    const request = new Request("http://localhost/mcp", { method: "POST", headers });
+    const slow = { version: "1", tools: [], failed: () => undefined, call: () => new Promise<never>(() => undefined) };
+    expect(await answerMcp(request, body, { ...slow, signal: AbortSignal.timeout(100) })).toBeUndefined();
     expect(await statusOf(Array.from({ length: 11 }, (_, id) => asking("ping", {}, id + 1)))).toBe(422);
   });
 });

@@ -78,7 +78,12 @@ export function hostTools({ version, agents, figures, commands }: HostToolsDeps)
         }),
         from: Type.Optional(Type.String({ maxLength: 40, description: "such as 2026-01-31T18:00:00Z; with agent_id" })),
         to: Type.Optional(Type.String({ maxLength: 40, description: "such as 2026-01-31T19:00:00Z; with agent_id" })),
-        step_s: Type.Optional({ ...api.oneOf(STEPS), description: `${STEPS.join(", ")} (seconds); with agent_id` }),
+        step_s: Type.Optional(
+          Type.Union(
+            FIGURE_STEPS_S.map((one) => Type.Literal(one)),
+            { description: `${FIGURE_STEPS_S.join(", ")} (seconds); with agent_id` },
+          ),
+        ),
         series: Type.Optional(
           Type.Array(Type.String({ minLength: 1, maxLength: 255 }), {
             maxItems: SERIES_MAX,
@@ -88,12 +93,12 @@ export function hostTools({ version, agents, figures, commands }: HostToolsDeps)
         ),
         points: Type.Optional(Type.Boolean({ description: "each step as [Unix seconds, least, mean, most]" })),
       },
-      async run({ agent_id: agentId, incident_id: incidentId, from, to, step_s: step, series = ["*"], points }) {
+      async run({ agent_id: agentId, incident_id: incidentId, from, to, step_s: stepS, series = ["*"], points }) {
         exactlyOne({ agent_id: agentId, incident_id: incidentId }, "agent_id", "incident_id");
         const found =
           agentId === undefined
             ? existing("incident", await figures.ofIncident(incidentId ?? 0))
-            : await ofAgent(agentId, rangeOf({ from, to, step }));
+            : await ofAgent(agentId, { ...rangeOf({ from, to }), stepS });
         return shownFigures(found, series, points === true);
       },
     }),
@@ -148,8 +153,6 @@ export function hostTools({ version, agents, figures, commands }: HostToolsDeps)
     return outcome.figures;
   }
 }
-
-const STEPS = FIGURE_STEPS_S.map(String) as `${(typeof FIGURE_STEPS_S)[number]}`[];
 
 /** What a host says of itself may be long, and anything. */
 const META = ["os", "arch", "kernel", "uptime_s", "allow"] as const;

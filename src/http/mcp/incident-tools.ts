@@ -75,8 +75,7 @@ export function incidentTools({ incidents, analysis, decisions, agents }: Incide
     tool({
       name: "acknowledge_incident",
       title: "Acknowledge an incident",
-      description:
-        "Says that somebody is at work on an incident: people see it, and its reminders end. Nothing happens on the host.",
+      description: "Says that somebody is at work on an incident, for people to see. Nothing happens on the host.",
       role: "operator",
       effect: "decides",
       takes: ID,

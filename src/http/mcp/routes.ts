@@ -48,6 +48,12 @@ export function mcpRoutes(deps: McpRouteDeps) {
   const { config, version, log, roleOf } = deps;
   const tools = createTools(deps);
   const { viewer } = api.describing("mcp");
+  const options = viewer(
+    "The Model Context Protocol (streamable HTTP, stateless): tools for models' programs, as the token's role allows",
+    { body: Messages },
+    // biome-ignore lint/suspicious/noExplicitAny: the protocol's library makes the answer
+    api.answers(200, Type.Unsafe<any>(api.AnyObject), 504),
+  );
 
   return new Elysia({ name: "mcp", normalize: false }).post(
     PATH,
@@ -65,12 +71,7 @@ export function mcpRoutes(deps: McpRouteDeps) {
       if (answer === undefined) throw new HttpProblem(504, "no_answer", "there was no answer in time");
       return answer;
     },
-    viewer(
-      "The Model Context Protocol (streamable HTTP, stateless): tools for models' programs, as the token's role allows",
-      { body: Messages },
-      // biome-ignore lint/suspicious/noExplicitAny: the protocol's library makes the answer
-      api.answers(200, Type.Unsafe<any>(api.AnyObject), 504),
-    ),
+    { ...options, detail: { ...options.detail, security: [{ token: ["viewer"] }] } },
   );
 
   /** Undefined where there is no such tool. */
