@@ -56,6 +56,8 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     /** Null: people sign in with tokens alone. */
     oidc: readOidc(raw, publicUrl, mistakes),
     enrollment: (raw.AGENT_ENROLLMENT ?? (access.mode === "open" ? "open" : "closed")) as "open" | "closed",
+    /** Whether models' programs may come in by the Model Context Protocol. */
+    mcp: raw.MCP === "on",
     /** Addresses or CIDR ranges whose X-Forwarded-For counts. */
     trustedProxies: read("TRUSTED_PROXIES", proxiesOf) ?? [],
     /** Without a slash at its end. */

@@ -118,6 +118,9 @@ export function buildPrompt(context: PromptContext): Prompt {
   return { system, user, quotable: [message, log, ...answers].join("\n") };
 }
 
+/** A host's text as models get it: redacted, freed of what no reader sees. */
+export const forModels = (text: string) => redact(visible(text));
+
 /**
  * How what comes from a host is put into a prompt: redacted, freed of what no reader sees, and between marks that none of it can
  * end.
@@ -125,7 +128,7 @@ export function buildPrompt(context: PromptContext): Prompt {
 export function createFence(nonce: string) {
   assert(NONCE.test(nonce), "a nonce of 16 to 64 letters, digits and hyphens");
   return {
-    data: (text: string) => redact(visible(text)).replaceAll(nonce, "[nonce]"),
+    data: (text: string) => forModels(text).replaceAll(nonce, "[nonce]"),
     fence: (name: string, text: string) => `<<<${name} ${nonce}\n${text}\n${nonce} ${name}>>>`,
   };
 }

@@ -1,6 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { BunPlugin } from "bun";
 import { errorMessage } from "../lib/errors.ts";
 import { executableName, isPlatform, PLATFORMS, type Platform } from "../protocol/platforms.ts";
 import { cachedPack } from "./postgres-pack.ts";
@@ -52,6 +53,7 @@ async function compile(target: Platform, isForHere: boolean, assets: string[], o
     // Nothing is parsed at the start: a command answers in a fifth of the time, for 12 MB more.
     bytecode: true,
     format: "esm",
+    plugins: [LEAN_MCP],
     throw: true,
     compile: {
       outfile,
@@ -64,6 +66,18 @@ async function compile(target: Platform, isForHere: boolean, assets: string[], o
     },
   });
 }
+
+/**
+ * The library of the Model Context Protocol brings Ajv for questions that a server asks people by way of a client. Ours asks none: that is
+ * 0.7 MB of the executable.
+ */
+const LEAN_MCP: BunPlugin = {
+  name: "lean MCP",
+  setup: (builder) => {
+    const filter = /@modelcontextprotocol\/sdk\/dist\/esm\/validation\/ajv-provider\.js$/;
+    builder.onLoad({ filter }, () => ({ contents: "export class AjvJsonSchemaValidator {}", loader: "js" }));
+  },
+};
 
 /** Nothing where there is no git, as in a container's build. */
 async function commitOf(folder: string): Promise<string | undefined> {

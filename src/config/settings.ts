@@ -51,6 +51,7 @@ export const RawSettings = Type.Partial(
     ACCESS: choice("open", "token"),
     ADMIN_TOKEN: setting("^[\\x21-\\x7e]{20,512}$", "20 to 512 printable characters without spaces"),
     AGENT_ENROLLMENT: choice("open", "closed"),
+    MCP: choice("on", "off"),
     TRUSTED_PROXIES: text("addresses or ranges such as 10.0.0.0/8, separated by commas"),
     HEARTBEAT_TIMEOUT: duration("a duration such as 90s, from 1s to 1d"),
     INCIDENT_GROUP_WINDOW: duration("a duration such as 5m, from 1s to 30d"),

@@ -25,6 +25,7 @@ const HARMLESS: readonly SettingName[] = [
   "DOWNLOADS_DIR",
   "ACCESS",
   "AGENT_ENROLLMENT",
+  "MCP",
   "HEARTBEAT_TIMEOUT",
   "INCIDENT_GROUP_WINDOW",
   "INGEST_BUFFER",

@@ -2,7 +2,7 @@ import type { AccessAudit, Identity } from "../access/model.ts";
 import type { Config } from "../config.ts";
 import { type ActorOf, type ClientAddress, isLoopbackHost, type PeerLookup } from "../lib/addresses.ts";
 import { requestActor } from "../protocol/actors.ts";
-import { isEnough, type RouteRole } from "../protocol/roles.ts";
+import { isEnough, type Role, type RouteRole } from "../protocol/roles.ts";
 import type { Credentials } from "./credentials.ts";
 import { isDownloadPath } from "./downloads/routes.ts";
 import type { Route } from "./errors.ts";
@@ -74,18 +74,25 @@ export function createAuthorization(deps: {
     return requestActor(way, name, deps.addressOf(request, server));
   };
 
+  /** Throws the refusal where who sends the request may not do what needs this role; `route` says in the audit trail what that is. */
+  function demand(request: Request, server: PeerLookup | null, needed: RouteRole, route: string): void {
+    const role = identities.get(request)?.role;
+    if (needed === "everybody" || (role !== undefined && isEnough(role, needed))) return;
+    const data = { route, role: role ?? "none", needed };
+    deps.audit.refused({ kind: "access.refused", actor: actorOf(request, server), data });
+    throw new HttpProblem(403, "role_too_low", `this needs the role ${needed}; the credential has the role ${role}`);
+  }
+
   return {
     admit: (request: Request, identity: Identity): void => void identities.set(request, identity),
     actorOf,
+    /** The role of who came in; undefined where nobody was let in by a credential. */
+    roleOf: (request: Request): Role | undefined => identities.get(request)?.role,
     /** Throws the refusal. `path` is the route's, with its parameters' names. */
     authorize(request: Request, server: PeerLookup | null, path: string): void {
-      const needed = need(request, path);
-      const role = identities.get(request)?.role;
-      if (needed === "everybody" || (role !== undefined && isEnough(role, needed))) return;
-      const data = { route: `${request.method} ${path.replace(/(.)\/$/, "$1")}`, role: role ?? "none", needed };
-      deps.audit.refused({ kind: "access.refused", actor: actorOf(request, server), data });
-      throw new HttpProblem(403, "role_too_low", `this needs the role ${needed}; the credential has the role ${role}`);
+      demand(request, server, need(request, path), `${request.method} ${path.replace(/(.)\/$/, "$1")}`);
     },
+    demand,
   };
 }
 

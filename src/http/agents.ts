@@ -21,7 +21,8 @@ const Collector = api.resource("Collector", {
   gave_up: Type.Array(Type.String(), { description: "what it leaves out since there is too much of it" }),
   told: Type.Boolean({ description: "an alert of the agent's tells people already that it cannot see" }),
 });
-const AGENT_STATUSES = ["online", "offline"] as const;
+/** Whether its agent is connected. */
+export const AGENT_STATUSES = ["online", "offline"] as const;
 const AGENT = {
   id: api.Uuid,
   hostname: api.nullable(Type.String()),

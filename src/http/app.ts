@@ -37,6 +37,7 @@ import { figureRoutes } from "./figures.ts";
 import { incidentHistoryRoutes } from "./incident-history.ts";
 import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
+import { mcpRoutes } from "./mcp/routes.ts";
 import { oidcRoutes } from "./oidc.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import type { Page } from "./page/pack.ts";
@@ -53,7 +54,7 @@ import { tokenRoutes } from "./tokens.ts";
 const IDLE_TIMEOUT_SECONDS = 60;
 
 export interface AppDeps {
-  config: Pick<Config, "access" | "publicUrl" | "tls" | "trustedProxies">;
+  config: Pick<Config, "access" | "mcp" | "publicUrl" | "tls" | "trustedProxies">;
   log: Log;
   clock: Clock;
   version: string;
@@ -99,7 +100,8 @@ export function createApp(deps: AppDeps) {
   const check = createAccessCheck(config, credentials);
   const addressOf = createClientAddress(config.trustedProxies);
   const routes = () => app.routes as unknown as DescribedRoute[];
-  const { admit, authorize, actorOf } = createAuthorization({ routes, addressOf, audit });
+  const authorization = createAuthorization({ routes, addressOf, audit });
+  const { admit, authorize, actorOf } = authorization;
   // What Bun gives is gone once it is answered.
   const watchAccess: AccessWatch = (request, server) => {
     const [asked, address] = [new Request(request.url, { headers: [...request.headers] }), addressOf(request, server)];
@@ -152,6 +154,7 @@ export function createApp(deps: AppDeps) {
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))
     .use(eventRoutes(deps.events, watchAccess))
+    .use(config.mcp ? mcpRoutes({ ...deps, ...authorization }) : new Elysia())
     .use(deps.slackCallback === null ? new Elysia() : slackRoutes(deps.slackCallback))
     .use(deps.gatewayRoutes);
   return app;

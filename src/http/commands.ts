@@ -8,7 +8,7 @@ import { existing, HttpProblem, invalid, notFound } from "./problems.ts";
 import * as api from "./schemas.ts";
 
 /** Longest wait for a command's result within the request, seconds: proxies cut requests off at 30. */
-const WAIT_S_MAX = 25;
+export const WAIT_S_MAX = 25;
 
 const RESULT = {
   status: api.oneOf(COMMAND_STATUSES),
@@ -95,7 +95,8 @@ function execution(command: Command) {
   return { ...sent, result: api.onWire({ status, exit_code, output, error, duration_ms, finished_at, late }) };
 }
 
-function refusal({ reason, message, field }: ExecFailure): HttpProblem {
+/** Why nothing was sent, as an answer. */
+export function refusal({ reason, message, field }: ExecFailure): HttpProblem {
   switch (reason) {
     case "agent_not_found":
       return notFound("agent");

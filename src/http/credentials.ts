@@ -110,7 +110,12 @@ function judgeIntent({ method, headers }: Request): HttpProblem | undefined {
 }
 
 function unauthorized(detail: string): Judgement {
-  return { ok: false, problem: new HttpProblem(401, "unauthorized", detail, { headers: CHALLENGE }) };
+  return { ok: false, problem: needsCredential(detail) };
+}
+
+/** 401, with what a client is to send. */
+export function needsCredential(detail: string): HttpProblem {
+  return new HttpProblem(401, "unauthorized", detail, { headers: CHALLENGE });
 }
 
 /** Of equal length, whatever the text: so that comparing takes equal time. */

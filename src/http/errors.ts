@@ -54,13 +54,18 @@ const FIELDS_MAX = 20;
 
 /** What is wrong with a request that failed its schema, by field; a body that is no object at all is the field `body`. */
 function explain(error: ValidationError): FieldError[] {
+  return faultsOf(valueErrors(error), error.type);
+}
+
+/** The same of errors that TypeBox found; `whole` names what is wrong as a whole. */
+export function faultsOf(errors: Iterable<ValueError>, whole: string): FieldError[] {
   const found = new Map<string, FieldError>();
-  for (const { path, message, schema } of valueErrors(error)) {
-    const field = path.slice(1).replaceAll("/", ".") || error.type;
+  for (const { path, message, schema } of errors) {
+    const field = path.slice(1).replaceAll("/", ".") || whole;
     if (!found.has(field)) found.set(field, { field, message: expectation(schema) ?? message });
     if (found.size === FIELDS_MAX) break;
   }
-  return found.size > 0 ? [...found.values()] : [{ field: error.type, message: "is not what is expected" }];
+  return found.size > 0 ? [...found.values()] : [{ field: whole, message: "is not what is expected" }];
 }
 
 function valueErrors(error: ValidationError): Iterable<ValueError> {

@@ -70,7 +70,8 @@ export function figureRoutes(figures: FigureService, agents: AgentService) {
     );
 }
 
-function rangeOf({ from, to, step }: { from?: string; to?: string; step?: `${FigureStepS}` }) {
+/** Which figures are meant. Throws the refusal of what is no moment. */
+export function rangeOf({ from, to, step }: { from?: string; to?: string; step?: `${FigureStepS}` }) {
   const [fromS, toS] = [secondsOf(from), secondsOf(to)];
   const wrong = [...(Number.isNaN(fromS) ? ["from"] : []), ...(Number.isNaN(toS) ? ["to"] : [])];
   if (wrong.length > 0)

@@ -6,9 +6,9 @@ import type { AgentService } from "../fleet/model.ts";
 import { DECIDED_STATUSES, INCIDENT_ORIGINS, INCIDENT_STATUSES, type IncidentService } from "../incidents/model.ts";
 import type { ActorOf } from "../lib/addresses.ts";
 import { DECISION_ACTIONS, IGNORE_VARIANTS } from "../protocol/actions.ts";
-import { actorName } from "../protocol/actors.ts";
 import { FeedbackSchema } from "./feedback.ts";
 import { Cursor, checkListing, FILTERS, filterOf, LISTING, ShortIncidentSchema } from "./incident-lists.ts";
+import { press } from "./press.ts";
 import { existing, HttpProblem, invalid, notFound } from "./problems.ts";
 import * as api from "./schemas.ts";
 
@@ -99,7 +99,7 @@ const DecisionSchema = api.resource("Decision", {
   incident_id: api.IncidentId,
   action: api.oneOf(DECISION_ACTIONS),
   variant: api.nullable(api.oneOf(IGNORE_VARIANTS)),
-  outlet: Type.String({ description: "where it was decided: slack, api" }),
+  outlet: Type.String({ description: "where it was decided: slack, api, mcp" }),
   state: api.oneOf(DECISION_STATES),
 });
 const DecisionInput = api.input({
@@ -277,20 +277,8 @@ export function incidentRoutes({ incidents, decisions, analysis, agents, actorOf
           if (variant !== undefined && action !== "ignore") {
             throw invalid([{ field: "variant", message: "only of ignore" }]);
           }
-          const actor = actorOf(request, server);
-          const ignoring = action === "ignore" ? (variant ?? "until_resolved") : null;
-          const press = {
-            incidentId: params.id,
-            action,
-            variant: ignoring,
-            actor,
-            actorName: actorName(actor),
-            outlet: "api",
-          };
-          const outcome = await decisions.press(press);
-          if (!outcome.ok && outcome.reason === "not_found") throw notFound("incident");
-          if (!outcome.ok) throw new HttpProblem(409, outcome.reason, outcome.text);
-          const decision = existing("incident", await decisions.get(outcome.decisionId));
+          const wish = { incidentId: params.id, action, variant, actor: actorOf(request, server), outlet: "api" };
+          const { decision } = await press(decisions, wish);
           set.status = 202;
           return api.onWire(decision);
         },

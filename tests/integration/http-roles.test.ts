@@ -59,6 +59,7 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "GET /v1/tokens": "admin",
   "POST /v1/tokens": "admin",
   "DELETE /v1/tokens/:id": "admin",
+  "POST /mcp": "viewer",
   "POST /v1/slack/interactions": "everybody",
   "WS /v1/stream": "everybody",
 };
@@ -166,7 +167,8 @@ test("the API's description names each operation's role", async () => {
   for (const route of routesOf(app.app).filter(({ hooks }) => hooks.detail?.hide !== true)) {
     const needed = NEEDED[nameOf(route)] ?? "everybody";
     const isOptional = route.path.startsWith("/v1/session");
-    const security = needed === "everybody" ? (isOptional ? [{}] : []) : [{ token: [needed] }, { session: [needed] }];
+    const bySession = route.path === "/mcp" ? [] : [{ session: [needed] }];
+    const security = needed === "everybody" ? (isOptional ? [{}] : []) : [{ token: [needed] }, ...bySession];
     expect([nameOf(route), json.paths[pathOf(route.path)][methodOf(route)].security]).toEqual([
       nameOf(route),
       security,

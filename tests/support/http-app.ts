@@ -62,7 +62,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
   const clock = createSystemClock();
   const audit = { refused: (one: Refusal) => void refusals.push(one), session: async () => undefined };
   const app = createApp({
-    config: { access: OPEN_ACCESS, publicUrl: null, tls: null, trustedProxies: [], ...config },
+    config: { access: OPEN_ACCESS, mcp: true, publicUrl: null, tls: null, trustedProxies: [], ...config },
     log,
     clock,
     version: "1.2.3",
