@@ -80,8 +80,9 @@ export function createDelivery({ spool, clock, log, settled }: DeliveryDeps) {
 
   function finish(frameId: string, refusal?: string): void {
     underWay.delete(frameId);
-    spool.done(frameId);
+    // Told before it is forgotten: who is killed between the two sends it once more, and tells it again.
     settled(frameId, refusal);
+    spool.done(frameId);
     suspects = Math.max(0, suspects - 1);
     barrenEnds = 0;
   }

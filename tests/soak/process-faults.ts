@@ -150,17 +150,18 @@ const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).
 
 /** All that was kept has been answered for. */
 async function drained(hosts: readonly SoakHost[], signal?: AbortSignal): Promise<void> {
-  let left = Number.NaN;
+  let left: string[] = [];
   const isDrained = async () => {
     signal?.throwIfAborted();
-    left = hosts.reduce((all, host) => {
+    left = hosts.flatMap((host) => {
       const { kept, acknowledged, refused } = knownBy(host);
-      return all + kept.difference(acknowledged).size - refused.length;
-    }, 0);
-    return left <= 0;
+      const answered = acknowledged.union(new Set(refused.map((line) => line.split(" ", 1)[0] ?? "")));
+      return [...kept.difference(answered)].map((id) => `${host.name} ${id}`);
+    });
+    return left.length === 0;
   };
   await until(isDrained, { ms: DRAIN_LIMIT_MS, everyMs: 200 }).catch((error) => {
-    throw new Error(`${left} alerts that agents keep were not answered for: ${error.message}`);
+    throw new Error(`${left.length} alerts that agents keep were not answered for (${left}): ${error.message}`);
   });
 }
 
