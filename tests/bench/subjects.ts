@@ -144,13 +144,17 @@ function opsPilot(name: SubjectName, build?: string): StartServer {
       DATABASE_URL: database.url,
       ...(port === undefined ? {} : { PORT: String(port) }),
     };
+    await using cleanups = new AsyncDisposableStack();
     const server = await startExecutable({ dir, env, ...(build === undefined ? {} : { build }) });
+    cleanups.defer(async () => void (await server.stop()));
     await server.waitReady(START_LIMIT_MS);
     const known = tokens ?? (await makeAgents(server.url, agents));
+    const tokenFile = await writeTokens(dir, known);
     const counter = startCounter(`${server.url}/metrics`, 'opspilot_frames_total{type="heartbeat",outcome="ok"}');
+    cleanups.move();
     return {
       ...{ name, url: server.url, pid: server.pid, database, ...streamUrlsOf(server.url, isWide) },
-      ...{ tokens: known, tokenFile: await writeTokens(dir, known) },
+      ...{ tokens: known, tokenFile },
       countQuery: "SELECT count(*) FROM alerts",
       textTables: ["incidents", "alerts"],
       lostQuery: "SELECT count(*) FROM alerts WHERE origin = 'server'",
