@@ -15,6 +15,7 @@ type Check = (files: Files) => Violation[];
 const FEATURES = [
   "access",
   "backup",
+  "cron",
   "fleet",
   "ingest",
   "incidents",
