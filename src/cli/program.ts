@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import type { AgentFlags } from "../config/agent.ts";
+import type { RunFlags } from "../config/run.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
 import type { BackupFlags, RestoreFlags } from "./backup.ts";
@@ -43,6 +44,11 @@ export function isLongRunning(words: readonly string[]): boolean {
   return command === "serve" || command === "agent";
 }
 
+/** Whether the words name a command that stands in for another: signals are for that one, and its environment is left as it is. */
+export function isStandIn(words: readonly string[]): boolean {
+  return words[0] === "run";
+}
+
 /** Waits for the command's file, and runs the command. */
 type Run = <M>(loading: Promise<M>, command: (file: M) => number | Promise<number>) => Promise<void>;
 
@@ -69,6 +75,15 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
   addTokenCommands(program, run);
   addAgentCommands(program, run, stop);
   addSlackCommands(program, run);
+
+  program
+    .command("run")
+    .description("run a job, and tell the server by a ping when it begins and how it ends")
+    .argument("<command...>", "the job: a command with its arguments, after --")
+    .option("--ping <url>", "the job's ping; others on this host can see it (OPSPILOT_PING)")
+    .option("--ping-file <path>", "a file that holds it (OPSPILOT_PING_FILE)")
+    .option("--ca <path>", "the authority of the server's certificate, in PEM (OPSPILOT_CA)")
+    .action((command: string[], flags: RunFlags) => run(import("./run.ts"), ({ runJob }) => runJob(command, flags)));
 
   withSettings(program.command("doctor"))
     .description("look at settings, database, disk, clock, Slack and the model, and say what to do")
