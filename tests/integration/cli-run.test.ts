@@ -85,7 +85,7 @@ const shell = (script: string) =>
 describe("a job that is run", () => {
   test("has its input, outputs and exit status unchanged, and both ends are told", async () => {
     const gate = join(dir, "told");
-    const script = `cat; echo to-stderr > /dev/stderr; printf "no newline"; env | grep -c -E "PING|NODE_ENV"; ${waitFor(gate)}; exit 7`;
+    const script = `cat; echo to-stderr > /dev/stderr; printf "no newline%s" "$(env | grep -c -E "PING|NODE_ENV")"; ${waitFor(gate)}; exit 7`;
     const file = join(dir, "ping");
     await Bun.write(file, `${url()}/\n`);
     const env = { OPSPILOT_PING_FILE: file };
@@ -94,7 +94,7 @@ describe("a job that is run", () => {
     await Bun.write(gate, "");
     const { stdout, stderr, exitCode } = await running;
     expect({ stdout, stderr, exitCode }).toEqual({
-      stdout: "a line\nno newline0\n",
+      stdout: "a line\nno newline0",
       stderr: "to-stderr\n",
       exitCode: 7,
     });
@@ -186,6 +186,12 @@ describe("its pings", () => {
     const { stderr, exitCode } = await run(["true"]);
     expect([stderr, exitCode]).toEqual(["", 0]);
     expect(pings.map(({ path }) => path)).toEqual(["/0"]);
+
+    // The beginning, which was refused, would have its turn before the end is taken.
+    answers = Array.from({ length: 2 }, () => new Response("", { status: 503 }));
+    answers.push(new Response("", { status: 429, headers: { "retry-after": "1" } }));
+    await run(["true"]);
+    expect(pings.map(({ path }) => path)).toEqual(["/0", "/0"]);
   });
 
   test("do not change the job where the server is away, knows them not, or none are named; no secret is shown", async () => {
