@@ -38,7 +38,7 @@ export class HttpProblem extends OpsPilotError {
 }
 
 /** 404 for a thing that the path names. */
-export function notFound(what: "agent" | "incident" | "command" | "silence" | "token" | "enrolment"): HttpProblem {
+export function notFound(what: "agent" | "incident" | "command" | "silence" | "token" | "enrolment" | "integration"): HttpProblem {
   return new HttpProblem(404, `${what}_not_found`, `there is no such ${what}`);
 }
 
