@@ -26,7 +26,7 @@ import { ALERT_AGE_SECONDS_MAX, MESSAGE_ID_CHARS_MAX } from "../protocol/limits.
 import { ROLE_FIELD } from "../protocol/roles.ts";
 import { cleanJson, isCleanText } from "../protocol/text.ts";
 import { ALERTMANAGER_PATH, ALERTS_PATH } from "./integration-setup.ts";
-import { badJson, type FieldError, HttpProblem, invalid } from "./problems.ts";
+import { badJson, type FieldError, HttpProblem, invalid, tooLarge } from "./problems.ts";
 import * as api from "./schemas.ts";
 
 /** A thousand alerts with some kilobytes of logs; more comes in more requests. */
@@ -110,9 +110,7 @@ export function intakeRoutes(deps: IntakeRouteDeps) {
       accepted: outcomes.length - refused.length,
       refused: refused.length,
       alerts: outcomes.map((one) =>
-        one.ok
-          ? { status: "accepted" as const }
-          : { status: "refused" as const, code: one.code, message: one.message },
+        one.ok ? { status: "accepted" as const } : { status: "refused" as const, code: one.code, message: one.message },
       ),
     };
   }
@@ -181,15 +179,11 @@ function unauthorized(detail: string): HttpProblem {
   return new HttpProblem(401, "unauthorized", detail, { headers });
 }
 
-function tooLarge(): HttpProblem {
-  return new HttpProblem(413, "too_large", `a body has ${INTAKE_BODY_BYTES_MAX} bytes at most`);
-}
-
 /** The body's JSON, however it says what it is: curl calls it a form. Text that cannot be stored is made so. */
 async function readBody(request: Request): Promise<unknown> {
-  if (Number(request.headers.get("content-length") ?? 0) > INTAKE_BODY_BYTES_MAX) throw tooLarge();
+  if (Number(request.headers.get("content-length") ?? 0) > INTAKE_BODY_BYTES_MAX) throw tooLarge(INTAKE_BODY_BYTES_MAX);
   const sent = new Uint8Array(await request.arrayBuffer());
-  if (sent.length > INTAKE_BODY_BYTES_MAX) throw tooLarge();
+  if (sent.length > INTAKE_BODY_BYTES_MAX) throw tooLarge(INTAKE_BODY_BYTES_MAX);
   const text = textOf(plainOf(sent, request.headers.get("content-encoding")));
   const value = jsonOf(text);
   if (value === undefined) throw badJson();
@@ -201,7 +195,7 @@ function plainOf(sent: Uint8Array<ArrayBuffer>, encoding: string | null): Uint8A
   if (encoding.toLowerCase() !== "gzip")
     throw new HttpProblem(415, "unsupported_encoding", "a body may be compressed by gzip alone");
   const plain = gunzip(sent, INTAKE_BODY_BYTES_MAX);
-  if (plain === "too_large") throw tooLarge();
+  if (plain === "too_large") throw tooLarge(INTAKE_BODY_BYTES_MAX);
   if (plain === "bad_gzip") throw new HttpProblem(400, "bad_gzip", "the body is not gzip");
   return plain;
 }

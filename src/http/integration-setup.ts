@@ -7,7 +7,11 @@ export const ALERTS_PATH = "/v1/alerts";
 export const ALERTMANAGER_PATH = "/v1/integrations/alertmanager";
 
 /** Where an integration sends to, and the lines to paste where it alerts. */
-export function integrationSetup(kind: IntegrationKind, address: string, token: string): { url: string; setup: string } {
+export function integrationSetup(
+  kind: IntegrationKind,
+  address: string,
+  token: string,
+): { url: string; setup: string } {
   switch (kind) {
     case "alertmanager": {
       const url = address + ALERTMANAGER_PATH;

@@ -275,8 +275,7 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
 
   function resolve(alert: IncomingAlert): void {
     const subject = subjectOf(alert);
-    const isMeant = (live: Live) =>
-      alert.isKeyed ? live.fingerprint === alert.fingerprint : live.subject === subject;
+    const isMeant = (live: Live) => (alert.isKeyed ? live.fingerprint === alert.fingerprint : live.subject === subject);
     const closing = [...open.values()].filter(
       (live) => isMeant(live) && !(isByTime(alert) && live.row.lastSeenAt > alert.occurredAt),
     );

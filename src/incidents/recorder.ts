@@ -33,7 +33,8 @@ function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingA
     origin,
     agentId,
     messageId,
-    fingerprint: frame.key === undefined ? fingerprintOf(frame, alert) : keyedFingerprint(frame.senderId ?? agentId, frame.key),
+    fingerprint:
+      frame.key === undefined ? fingerprintOf(frame, alert) : keyedFingerprint(frame.senderId ?? agentId, frame.key),
     isKeyed: frame.key !== undefined,
     type: alert.type,
     source: alert.source,

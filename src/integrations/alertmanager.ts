@@ -127,7 +127,20 @@ function subjectOf(labels: Record<string, string>, alertname: string): { type: s
 }
 
 const SEVERITIES: Readonly<Record<Severity, readonly string[]>> = {
-  critical: ["critical", "crit", "page", "emergency", "emerg", "fatal", "disaster", "error", "high", "major", "p0", "p1"],
+  critical: [
+    "critical",
+    "crit",
+    "page",
+    "emergency",
+    "emerg",
+    "fatal",
+    "disaster",
+    "error",
+    "high",
+    "major",
+    "p0",
+    "p1",
+  ],
   warning: ["warning", "warn", "medium", "average", "minor", "p2", "p3"],
   info: ["info", "information", "informational", "notice", "none", "low", "debug", "p4", "p5"],
 };
@@ -166,7 +179,10 @@ function detailsOf(alert: Alert, truncated: number): string[] {
   return [
     ...Object.entries(annotations ?? {}).map(([name, text]) => `${name}: ${text}`),
     ...(alert.valueString ? [`values: ${alert.valueString}`] : []),
-    `labels: ${Object.entries(labels).sort(byName).map(([name, text]) => `${name}=${JSON.stringify(text)}`).join(" ")}`,
+    `labels: ${Object.entries(labels)
+      .sort(byName)
+      .map(([name, text]) => `${name}=${JSON.stringify(text)}`)
+      .join(" ")}`,
     `since: ${startsAt}`,
     ...(status === "resolved" && endsAt ? [`until: ${endsAt}`] : []),
     ...links.flatMap(([name, url]) => (url ? [`${name}: ${url}`] : [])),

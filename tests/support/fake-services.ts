@@ -22,7 +22,7 @@ import type { Role } from "../../src/protocol/roles.ts";
 import type { Session, SessionService } from "../../src/sessions/model.ts";
 import type { Silence, SilenceService } from "../../src/silences/model.ts";
 
-const AT = new Date("2026-01-02T03:04:05.678Z");
+export const AT = new Date("2026-01-02T03:04:05.678Z");
 
 /** The n-th UUID: easy to tell apart. */
 export function uuid(n: number): string {
