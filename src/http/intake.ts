@@ -139,8 +139,14 @@ export function intakeRoutes(deps: IntakeRouteDeps) {
   const described = (summary: string, description: string) => ({
     // The body is read once it is known whose it is.
     parse: "none" as const,
-    response: api.answers(202, Taken, 400, 413, 422),
-    detail: { tags: ["integrations"], summary, description, [ROLE_FIELD]: "everybody" as const },
+    response: takenAnswers(),
+    detail: {
+      tags: ["integrations"],
+      summary,
+      description,
+      security: [{ integration: [] }],
+      [ROLE_FIELD]: "everybody" as const,
+    },
   });
   const webhook = described(
     "Alertmanager's webhook, and Grafana's",
@@ -170,9 +176,12 @@ export function intakeRoutes(deps: IntakeRouteDeps) {
       `${ALERTMANAGER_PATH}/:token`,
       ({ request, server, set, params }) =>
         accepted({ set }, takeMessage(request, addressOf(request, server), params.token)),
-      { ...webhook, response: api.answers(202, Taken, 400, 413, 422) },
+      { ...webhook, response: takenAnswers() },
     );
 }
+
+/** A copy for each route. */
+const takenAnswers = () => api.answers(202, Taken, 400, 413, 415, 422);
 
 function unauthorized(detail: string): HttpProblem {
   const headers = { "www-authenticate": 'Bearer realm="opspilot integrations"' };
