@@ -156,9 +156,15 @@ const HOST_LABELS = ["host", "hostname", "nodename", "node", "server", "instance
 
 /** The names by which the host may be known here: what its labels say, without a port, and each without its domain. */
 function hostsIn(labels: Record<string, string>): string[] {
-  const said = HOST_LABELS.map((label) => labels[label]?.replace(/^https?:\/\//, "").replace(/[:/].*$/, "") ?? "");
+  const said = HOST_LABELS.map((label) => hostOf(labels[label] ?? ""));
   const full = said.filter((name) => name !== "" && name !== "localhost");
   return [...new Set([...full, ...full.flatMap(withoutDomain)])];
+}
+
+/** Without what a URL has around it, and without the port. */
+function hostOf(said: string): string {
+  const address = said.replace(/^https?:\/\//, "");
+  return /^\[([^\]]*)\]/.exec(address)?.[1] ?? address.replace(/[:/].*$/, "");
 }
 
 /** An address has none. */
