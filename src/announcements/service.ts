@@ -9,6 +9,7 @@ import { remember } from "../lib/remember.ts";
 import { type LeaderDeps, startLeader } from "./leader-store.ts";
 import type { AnnouncementService, Notifier } from "./model.ts";
 import { createOutlet, type OutletDeps } from "./outlet.ts";
+import { digestOutlets, type RoutedOutlet } from "./routing.ts";
 import { createAnnouncementStore } from "./store.ts";
 import { createViewStore, createViews } from "./view-store.ts";
 
@@ -17,10 +18,13 @@ const BACKLOG_HOLDS_MS = 1_000;
 /** Prometheus gives a scrape up after 10 s. */
 const BACKLOG_LIMIT_MS = 3_000;
 
-interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log" | "posted"> {
+interface AnnouncementDeps
+  extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log" | "posted" | "remind" | "digest"> {
   createSession: LeaderDeps["createSession"];
   /** What is set up; may be empty: then nobody is notified. */
   notifiers: readonly Notifier[];
+  /** What is sent to which of them; the muters keep to it. */
+  routes?: readonly RoutedOutlet[];
   writer: Pick<IncidentWriter, "note" | "wake">;
   feedback: Pick<FeedbackService, "about">;
   publicUrl: string | null;
@@ -33,13 +37,19 @@ interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" |
 
 /** Makes the announcements of this node. */
 export function createAnnouncements(deps: AnnouncementDeps) {
-  const { sql, notifiers, createSession, clock, log } = deps;
+  const { sql, notifiers, createSession, clock, log, routes = [] } = deps;
   const names = notifiers.map((one) => one.outlet);
   const threaded = notifiers.filter((one) => one.reply !== null).map((one) => one.outlet);
   const store = createAnnouncementStore(sql);
   const metrics = createAnnouncementMetrics(deps.registry, remember(clock, BACKLOG_HOLDS_MS, backlog));
   const views = createViews({ store: createViewStore(sql), ...deps });
-  const outlets = notifiers.map((notifier) => createOutlet({ ...deps, notifier, views, metrics }));
+  const digests = digestOutlets(routes);
+  const outlets = notifiers.map((notifier) => {
+    const { outlet: name } = notifier;
+    const escalatesAfterMs = routes.find((one) => one.name === name)?.escalatesAfterMs ?? null;
+    const digest = digests.includes(name) ? (deps.digest ?? null) : null;
+    return createOutlet({ ...deps, notifier, views, metrics, escalatesAfterMs, digest });
+  });
   const running: Running[] = [];
 
   const uncounted = (error: unknown) =>

@@ -68,6 +68,7 @@ export function createAnnouncementStore(sql: Sql) {
         delete from announcements where id in (
           select a.id from announcements a
           where a.created_at < now() - ${retentionMs} * interval '1 ms'
+            and (a.kind <> 'notice' or a.created_at < now() - interval '3 days')
             and (a.kind <> 'incident' or not exists (select from incidents i where i.id = a.incident_id))
           limit 2000 for update skip locked)`;
       return deleted.count;
