@@ -6,6 +6,7 @@ import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Running } from "../lib/loops.ts";
 import { remember } from "../lib/remember.ts";
+import { durationWords } from "../lib/units.ts";
 import { type LeaderDeps, startLeader } from "./leader-store.ts";
 import type { AnnouncementService, Notifier } from "./model.ts";
 import { createOutlet, type OutletDeps } from "./outlet.ts";
@@ -15,6 +16,8 @@ import { createViewStore, createViews } from "./view-store.ts";
 
 /** Both figures of one scrape are of one look. */
 const BACKLOG_HOLDS_MS = 1_000;
+/** A message that waits for longer is not late, but stuck. */
+const STUCK_S = 300;
 /** Prometheus gives a scrape up after 10 s. */
 const BACKLOG_LIMIT_MS = 3_000;
 
@@ -79,6 +82,13 @@ export function createAnnouncements(deps: AnnouncementDeps) {
       const names = notifiers.filter((one) => one.editReply !== undefined).map((one) => one.outlet);
       await store.keepReply(query, { incidentId, subject, reply: said }, names);
       await deps.writer.wake(query);
+    },
+    /** Why people may not be told, in words; null while messages come through. */
+    async trouble(): Promise<string | null> {
+      const stuck = (await store.backlog(names)).find(({ oldestS }) => oldestS > STUCK_S);
+      if (stuck) return `a message waits for ${stuck.outlet} for ${durationWords(stuck.oldestS * 1_000)}`;
+      const [broken] = await store.broken(names);
+      return broken === undefined ? null : `${broken} refuses messages`;
     },
     incidentOf: store.incidentOf,
     isInFlight: store.isInFlight,

@@ -156,6 +156,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     incidents: createIncidentService(incidents),
     changes: createChangeStore(sql),
     jobsLoad: jobs.load,
+    outletTrouble: announcements.trouble,
     decisions,
     feedback,
     silences,

@@ -61,7 +61,9 @@ async function told(id: number): Promise<Record<string, string>> {
   return Object.fromEntries(rows.map(({ outlet, state, why }) => [outlet, state === "withheld" ? why : state]));
 }
 const toldNames = async (id: number) =>
-  Object.entries(await told(id)).flatMap(([name, state]) => (/^(waiting|sent)$/.test(state) ? [name] : [])).sort();
+  Object.entries(await told(id))
+    .flatMap(([name, state]) => (/^(waiting|sent)$/.test(state) ? [name] : []))
+    .sort();
 const change = (work: (tx: TransactionSql) => Promise<unknown>) => database.database.sql.begin(work);
 const touch = (id: number) => change((tx) => writer.touch(tx, [id]));
 const setStatus = (id: number, status: "acknowledged" | "ignored" | "resolved") =>
