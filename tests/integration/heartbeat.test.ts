@@ -51,8 +51,8 @@ test("is sent by one node of several, follows no redirect, and is withheld while
 
   await first.stop();
   const took = async () => {
-    const all = await Promise.all([second, third].map(async (one) => ({ one, ...(await outcomes(one)) })));
-    return all.find(({ failed }) => failed === 1)?.one;
+    const all = await Promise.all([second, third].map(async (one) => ({ one, now: await outcomes(one) })));
+    return all.find(({ now }) => now.failed === 1)?.one;
   };
   await until(async () => (await took()) !== undefined);
   const leader = (await took()) as TestServer;
