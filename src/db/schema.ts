@@ -249,8 +249,8 @@ export const modelCalls = pgTable(
 
 /**
  * What an outlet (Slack, a webhook) says, or was to say: a row before it is decided whether people are notified, so that a crash
- * neither loses a message nor says it twice. `kind` is incident, storm (many incidents at once, `incidentId` null) or reply
- * (beneath the incident's message; `subject` names it). Rows follow their incident by its revision: one that was decided, or
+ * neither loses a message nor says it twice. `kind` is incident, storm (many incidents at once, `incidentId` null), reply
+ * (beneath the incident's message; `subject` names it) or notice (a message about an incident, or, without one, of a day). Rows follow their incident by its revision: one that was decided, or
  * shown, at an older one is looked at again.
  *
  *   undecided  → withheld | waiting
@@ -270,7 +270,7 @@ export const announcements = pgTable(
     why: text("why").notNull(),
     /** The storm's message that this incident is told in, in place of one of its own. */
     stormId: bigint("storm_id", { mode: "number" }),
-    /** A reply's {text, file}; a storm's {ended_at}. */
+    /** A reply's {text, file}; a storm's {ended_at}; a notice's {title, lines}. */
     content: fields("content"),
     /** What the outlet calls it; Slack's `ts`, with its channel before a slash. */
     externalId: varchar("external_id", { length: 255 }),
@@ -302,6 +302,10 @@ export const announcements = pgTable(
     index("announcements_storm").on(table.stormId).where(sql`storm_id is not null`),
     // How many were decided within the last minute says whether there is a storm.
     index("announcements_decided").on(table.outlet, table.decidedAt),
+    // One digest a day.
+    uniqueIndex("announcements_notice")
+      .on(table.outlet, table.subject)
+      .where(sql`kind = 'notice' and incident_id is null`),
     index("announcements_created").using("brin", table.createdAt),
   ],
 );

@@ -149,7 +149,13 @@ function describeRetention({ retentionMs, autoResolveMs }: Config): SetupPart {
 
 /** What the settings say of those who are beyond this server; none of them is called. */
 function describeOutside(config: Config): SetupPart[] {
-  return [describeOidc(config), describeSlack(config), describeWebhook(config), describeModel(config)];
+  return [
+    describeOidc(config),
+    describeSlack(config),
+    describeWebhook(config),
+    describeHeartbeat(config),
+    describeModel(config),
+  ];
 }
 
 function describeOidc({ oidc }: Config): SetupPart {
@@ -172,6 +178,13 @@ function describeSlack({ slack }: Config): SetupPart {
 function describeWebhook({ webhook }: Config): SetupPart {
   if (webhook === null) return off("webhook", "off: WEBHOOK_URL is not set", "set WEBHOOK_URL and WEBHOOK_SECRET");
   return partOf(fine("webhook", `events are sent to ${new URL(webhook.url).host}`));
+}
+
+function describeHeartbeat({ routes: { heartbeatUrl } }: Config): SetupPart {
+  const part = "heartbeat";
+  if (heartbeatUrl === null)
+    return off(part, "off: nobody hears it when this server falls silent", "set HEARTBEAT_URL");
+  return partOf(fine(part, `${new URL(heartbeatUrl).host} is called each minute while all is well`));
 }
 
 function describeModel({ ai }: Config): SetupPart {

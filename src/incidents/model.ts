@@ -287,6 +287,8 @@ export interface Mute {
   againInS?: number;
   /** The storm in whose message it is told. */
   stormId?: number;
+  /** Others are told, now or first: that is no news for the timeline. */
+  isRouted?: boolean;
 }
 
 /** One reason to withhold messages. */

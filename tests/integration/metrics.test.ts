@@ -18,7 +18,12 @@ let server: TestServer;
 beforeAll(async () => {
   database = await createTestDatabase();
   wire = await startDatabaseProxy(database.target);
-  server = await startTestServer(wire.url, { AI_DAILY_LIMIT: "7", INGEST_BUFFER: "2MiB", RETENTION: "1h" });
+  server = await startTestServer(wire.url, {
+    AI_DAILY_LIMIT: "7",
+    INGEST_BUFFER: "2MiB",
+    RETENTION: "1h",
+    HEARTBEAT_URL: "http://127.0.0.1:1/",
+  });
 }, 120_000);
 afterAll(async () => {
   wire?.mend();
