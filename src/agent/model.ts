@@ -2,7 +2,7 @@ import type { Severity } from "../protocol/frames.ts";
 
 /** Something that went wrong on this host, or is right again, as a collector tells it. */
 export interface HostAlert {
-  /** systemd, docker, host or log. */
+  /** systemd, docker, host, log or check. */
   readonly type: string;
   /** The unit, the container, the mount, the pattern's target: what a person would call it. */
   readonly source: string;
