@@ -24,6 +24,7 @@ export interface CertificateTerms {
   readonly ca: string | null;
 }
 
+/** A URL that must answer. */
 export interface HttpCheck extends CheckOfAnyKind, CertificateTerms {
   readonly kind: "http";
   /** Without user and password. */
@@ -36,6 +37,7 @@ export interface HttpCheck extends CheckOfAnyKind, CertificateTerms {
   readonly proxy: string | null;
 }
 
+/** A port that must take a connection. */
 export interface TcpCheck extends CheckOfAnyKind {
   readonly kind: "tcp";
   readonly host: string;
@@ -44,6 +46,7 @@ export interface TcpCheck extends CheckOfAnyKind {
   readonly text: string | null;
 }
 
+/** A port that must speak TLS. */
 export interface TlsCheck extends CheckOfAnyKind, CertificateTerms {
   readonly kind: "tls";
   readonly host: string;
@@ -54,6 +57,7 @@ export interface TlsCheck extends CheckOfAnyKind, CertificateTerms {
 export const DNS_TYPES = ["A", "AAAA", "CNAME", "MX", "NS", "TXT"] as const;
 export type DnsType = (typeof DNS_TYPES)[number];
 
+/** A name that must resolve. */
 export interface DnsCheck extends CheckOfAnyKind {
   readonly kind: "dns";
   readonly host: string;

@@ -19,6 +19,7 @@ export interface CheckWords {
   end(known: readonly string[]): void;
 }
 
+/** Words as they were written: bare, or with a name before a `=`. */
 export function createCheckWords(words: readonly string[]): CheckWords {
   const left = words.map(wordOf);
 
@@ -58,8 +59,7 @@ function wordOf(word: string): { name: string; value: string } {
   const name = before === "" ? "=" : (before ?? "").toLowerCase();
   if (!rest.startsWith('"')) return { name, value: rest };
   const inner = /^"((?:[^"\\]|\\.)*)"$/s.exec(rest)?.[1];
-  if (inner === undefined)
-    throw new CheckFault(name === "" ? "a quote does not end" : `the quote of ${name}= does not end`);
+  if (inner === undefined) throw new CheckFault("a quote does not end");
   return { name, value: inner.replaceAll(/\\(.)/g, "$1") };
 }
 
@@ -127,6 +127,7 @@ export function expiryOf(words: CheckWords): number | null {
   return durationOf("expires=", text, EXPIRY.minMs, EXPIRY.maxMs, "days before the end, from 1d to 366d, or off");
 }
 
+/** A word of a setting, as it is shown. */
 export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, QUOTED_CHARS_MAX));
 }

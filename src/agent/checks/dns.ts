@@ -1,6 +1,6 @@
 import { promises as dns, type MxRecord } from "node:dns";
 import type { DnsCheck, DnsType } from "../../config/check-model.ts";
-import { OpsPilotError } from "../../lib/errors.ts";
+import { errorCode, OpsPilotError } from "../../lib/errors.ts";
 import type { Attempt, Finding } from "./model.ts";
 import { faultText } from "./words.ts";
 
@@ -19,8 +19,8 @@ export async function probeDns(check: DnsCheck, attempt: Attempt): Promise<Findi
       : { isWell: false, text: `the name ${text}, not to ${shown(wanted)}` };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    const what = type === null ? "" : `, asked for ${type}`;
-    return { isWell: false, text: `${faultText(error)}${what}` };
+    const isMissing = type !== null && ["ENODATA", "ENOTFOUND"].includes(errorCode(error));
+    return { isWell: false, text: isMissing ? `the DNS has no ${type} record of this name` : faultText(error) };
   }
 }
 

@@ -22,7 +22,9 @@ const DAY_MS = 86_400_000;
 const URGENT_SHARE = 0.25;
 const OUTCOMES_SHOWN = 12;
 
+/** Who is too slow, in alerts. */
 export const slowSource = (name: string) => `${name} (slow)`;
+/** Whose certificate ends, in alerts. */
 export const certificateSource = (name: string) => `${name} (certificate)`;
 
 interface JudgeDeps {
