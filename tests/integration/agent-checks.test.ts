@@ -86,8 +86,9 @@ describe("a web server", () => {
   test("is not asked by way of the environment's proxy", async () => {
     const { HTTP_PROXY: before, NO_PROXY: exempt } = process.env;
     Object.assign(process.env, { HTTP_PROXY: `http://127.0.0.1:${closedPort}`, NO_PROXY: "none.example" });
-    expect(await said(`http://127.0.0.1:${web.port}/ok`)).toBe("+ HTTP 200 OK");
+    const words = await said(`http://127.0.0.1:${web.port}/ok`);
     Object.assign(process.env, { HTTP_PROXY: before ?? "", NO_PROXY: exempt ?? "" });
+    expect(words).toBe("+ HTTP 200 OK");
   });
 
   test("is quoted where it fails, without the check's secrets", async () => {

@@ -34,6 +34,8 @@ export async function serveTcp(connected: (socket: Socket) => void) {
     open.add(socket);
     socket.on("error", () => socket.destroy());
     socket.on("close", () => open.delete(socket));
+    // Else nobody would see its end.
+    socket.resume();
     connected(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
