@@ -74,6 +74,8 @@ const OFTEN = { usualMs: 60_000, minMs: 5_000, maxMs: DAY_MS };
 const PATIENCE = { usualMs: 10_000, minMs: 100, maxMs: 60_000 };
 const FAILURES = { usual: 2, max: 20 };
 const EXPIRY = { usualMs: 14 * DAY_MS, minMs: DAY_MS, maxMs: 366 * DAY_MS };
+/** What stands behind it must fit into an alert's source, too. */
+const NAME_CHARS_MAX = 200;
 const NAME = /^[^\s"]{1,100}$/;
 
 /** The words of every kind of check. */
@@ -81,8 +83,11 @@ export const COMMON_WORDS = ["30s", "timeout=5s", "slow=2s", "for=3", "name=…"
 
 /** What the words say that fit every kind of check. */
 export function readCommonWords(words: CheckWords, target: string) {
-  const name = words.take("name") ?? target;
-  if (!NAME.test(name)) throw new CheckFault("name=: expected 1 to 100 characters without spaces and quotes");
+  const own = words.take("name");
+  const name = own ?? target;
+  if (name.length > NAME_CHARS_MAX) throw new CheckFault("this is too long for a name: give it one by name=…");
+  if (own !== undefined && !NAME.test(own))
+    throw new CheckFault("name=: expected 1 to 100 characters without spaces and quotes");
   const every = words.takeDuration(false) ?? words.take("interval") ?? words.take("every");
   const timeout = words.take("timeout");
   const slow = words.take("slow");
