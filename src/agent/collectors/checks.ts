@@ -3,7 +3,6 @@ import { type Clock, whenAborted } from "../../lib/clock.ts";
 import { isRecord } from "../../lib/json.ts";
 import { certificateSource, createJudge, slowSource } from "../checks/judge.ts";
 import type { Outcome } from "../checks/model.ts";
-import { probe, probeCertificate } from "../checks/probe.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type AtMost, createAtMost } from "./at-most.ts";
 import type { CollectorDeps } from "./collector-model.ts";
@@ -108,6 +107,8 @@ function createTrier(check: Check, clock: Clock, atMost: AtMost) {
 
   return (signal: AbortSignal): Promise<Outcome | undefined> =>
     atMost(async () => {
+      // Loaded with the first check: an agent without one does without TLS of its own, which takes 2 MB.
+      const { probe, probeCertificate } = await import("../checks/probe.ts");
       const outcome = await probe(check, clock, signal);
       const isDue = outcome?.isWell === false || clock.monotonicMs() - lookedMs >= CERTIFICATES_MS;
       if (outcome === undefined || !hasCertificates || !isDue) return outcome;
