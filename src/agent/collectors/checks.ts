@@ -3,6 +3,7 @@ import { type Clock, whenAborted } from "../../lib/clock.ts";
 import { isRecord } from "../../lib/json.ts";
 import { certificateSource, createJudge, slowSource } from "../checks/judge.ts";
 import type { Outcome } from "../checks/model.ts";
+import { createStandings, type Standings } from "../checks/standing.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type AtMost, createAtMost } from "./at-most.ts";
 import type { CollectorDeps } from "./collector-model.ts";
@@ -31,11 +32,13 @@ const CERTIFICATES_MS = 3_600_000;
 export function createChecksCollector(deps: CollectorDeps): Collector {
   const { clock, log, settings } = deps;
   const health = createHealth(clock);
-  const work: Work = (report, signal) => watch({ deps, report, signal, health });
+  const standings = createStandings(clock);
+  const work: Work = (report, signal) => watch({ deps, report, signal, health, standings });
   const check = () => tryAll(settings.checks, clock);
   const collector = supervised(work, check, { name: "checks", clock, log, health });
   // What was told of checks that are set no more is still to be taken back.
-  return settings.checks.length > 0 ? collector : { ...collector, health: () => undefined };
+  if (settings.checks.length === 0) return { ...collector, health: () => undefined };
+  return { ...collector, facts: () => ({ checks: standings.reports() }) };
 }
 
 interface WatchOptions {
@@ -43,9 +46,10 @@ interface WatchOptions {
   readonly report: ReportAlert;
   readonly signal: AbortSignal;
   readonly health: Health;
+  readonly standings: Standings;
 }
 
-async function watch({ deps, report, signal, health }: WatchOptions): Promise<void> {
+async function watch({ deps, report, signal, health, standings }: WatchOptions): Promise<void> {
   const { clock, log, settings } = deps;
   const { checks } = settings;
   const file = openStateFile(`${deps.stateDir}/checks.json`, isState, log);
@@ -77,6 +81,7 @@ async function watch({ deps, report, signal, health }: WatchOptions): Promise<vo
       const changes = episodes.changes();
       const outcome = await tryOnce(signal);
       if (outcome === undefined) return;
+      standings.note(name, outcome);
       await judge.take(outcome);
       const level = judge.certificateLevel();
       if (episodes.changes() !== changes || level !== (levels.get(name) ?? "fine")) {
