@@ -70,7 +70,7 @@ export function durationOf(name: string, text: string, minMs: number, maxMs: num
   throw new CheckFault(`${quoted(`${name}${text}`)}: expected ${expected}`);
 }
 
-const OFTEN = { usualMs: 60_000, minMs: 5_000, maxMs: DAY_MS };
+const OFTEN = { usualMs: 60_000, minMs: 1_000, maxMs: DAY_MS };
 const PATIENCE = { usualMs: 10_000, minMs: 100, maxMs: 60_000 };
 const FAILURES = { usual: 2, max: 20 };
 const EXPIRY = { usualMs: 14 * DAY_MS, minMs: DAY_MS, maxMs: 366 * DAY_MS };
@@ -100,7 +100,7 @@ export function readCommonWords(words: CheckWords, target: string) {
     intervalMs:
       every === undefined
         ? OFTEN.usualMs
-        : durationOf("", every, OFTEN.minMs, OFTEN.maxMs, "how often, from 5s to 24h"),
+        : durationOf("", every, OFTEN.minMs, OFTEN.maxMs, "how often, from 1s to 24h"),
     timeoutMs,
     slowMs: slow === undefined ? null : slowOf(slow, timeoutMs),
     failures: failuresOf(words.take("for")),

@@ -120,7 +120,7 @@ describe("checks", () => {
       "tcp://db:22 14d",
       '"tcp://db:22": "14d" is none of the words that fit here: 30s, timeout=5s, slow=2s, for=3, name=…, warning, critical, text="SSH-2.0"',
     ],
-    ["http://a 2s", '"http://a": "2s": expected how often, from 5s to 24h'],
+    ["http://a 500ms", '"http://a": "500ms": expected how often, from 1s to 24h'],
     ["http://a for=0", '"http://a": "for=0": expected how many failures in a row, from 1 to 20'],
     ["http://a slow=10s", '"http://a": "slow=10s": expected a duration below the timeout of 10 s'],
     ["http://a status=99", '"http://a": "status=99": expected statuses such as 200, 200-299 or 200-299,404'],
