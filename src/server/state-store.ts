@@ -100,14 +100,16 @@ function readQueues(sql: Sql, schema: string, queues: readonly string[]): Promis
 function readProbes(sql: Sql): Promise<readonly ProbeState[]> {
   const numberIn = (key: string) => sql`case when jsonb_typeof(p->${key}) = 'number' then (p->>${key})::float8 end`;
   return sql<ProbeState[]>`
-    select distinct on (agent, "check") * from (
+    select distinct on (agent, "check") agent, host, "check", up, "tookMs", "certificateEnds" from (
       select a.id as agent, coalesce(a.hostname, '') as host, left(p->>'name', ${PROBE_NAME_CHARS_MAX}) as "check", p->'up' = 'true' as up,
-        ${numberIn("took_ms")} as "tookMs", ${numberIn("certificate_ends")} as "certificateEnds"
+        ${numberIn("took_ms")} as "tookMs", ${numberIn("certificate_ends")} as "certificateEnds", nth
       from collectors c join agents a on a.id = c.agent_id,
-        lateral jsonb_array_elements(case when jsonb_typeof(a.meta->'checks') = 'array' then a.meta->'checks' else '[]' end) p
+        lateral jsonb_array_elements(case when jsonb_typeof(a.meta->'checks') = 'array' then a.meta->'checks' else '[]' end)
+          with ordinality e (p, nth)
       where c.name = 'checks' and c.state <> 'off' and a.status = 'online' and a.deleted_at is null
         and jsonb_typeof(p->'name') = 'string' and jsonb_typeof(p->'up') = 'boolean'
-      limit ${PROBES_MAX}) p`;
+      limit ${PROBES_MAX}) probes
+    order by agent, "check", nth`;
 }
 
 type Rest = Omit<SharedState, "queues" | "incidents" | "commands" | "agents" | "probes">;
