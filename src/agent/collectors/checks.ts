@@ -7,6 +7,7 @@ import { createStandings, type Standings } from "../checks/standing.ts";
 import type { Collector, CollectorCheck, ReportAlert } from "../model.ts";
 import { type AtMost, createAtMost } from "./at-most.ts";
 import type { CollectorDeps } from "./collector-model.ts";
+import { endTogether } from "./end-together.ts";
 import { createEpisodes, type Episode, type Episodes, episodesIn, tellGivenUp } from "./episodes.ts";
 import { createHealth, type Health } from "./health.ts";
 import { openStateFile } from "./state-file.ts";
@@ -71,15 +72,18 @@ async function watch({ deps, report, signal, health, standings }: WatchOptions):
   const atMost = createAtMost(AT_ONCE_MAX);
   const save = () => file.save({ episodes: episodes.toJson(), certificates: Object.fromEntries(levels) });
 
+  const ending = new AbortController();
+  const until = AbortSignal.any([signal, ending.signal]);
+
   async function follow(check: Check, delayMs: number): Promise<void> {
     const { name } = check;
     const judge = createJudge({ check, clock, episodes, steady, report, toldLevel: levels.get(name) });
     const tryOnce = createTrier(check, clock, atMost);
-    await clock.sleep(delayMs, signal);
-    while (!signal.aborted) {
+    await clock.sleep(delayMs, until);
+    while (!until.aborted) {
       const startMs = clock.monotonicMs();
       const changes = episodes.changes();
-      const outcome = await tryOnce(signal);
+      const outcome = await tryOnce(until);
       if (outcome === undefined) return;
       standings.note(name, outcome);
       await judge.take(outcome);
@@ -89,16 +93,14 @@ async function watch({ deps, report, signal, health, standings }: WatchOptions):
         else levels.set(name, level);
         save();
       }
-      await clock.sleep(Math.max(0, startMs + judge.waitMs() - clock.monotonicMs()), signal);
+      await clock.sleep(Math.max(0, startMs + judge.waitMs() - clock.monotonicMs()), until);
     }
   }
 
   if (await takeBack({ checks, episodes, levels, report, clock })) save();
   health.watches();
-  await Promise.all([
-    whenAborted(signal),
-    ...checks.map((check, at) => follow(check, delayOf(check, at, checks.length))),
-  ]);
+  const follows = checks.map((check, at) => follow(check, delayOf(check, at, checks.length)));
+  await endTogether([whenAborted(until), ...follows], ending);
 }
 
 function delayOf({ intervalMs }: Check, at: number, count: number): number {
