@@ -40,6 +40,7 @@ import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
 import { type Certificate, startCertificate } from "./server/certificate.ts";
 import { startHeartbeat } from "./server/heartbeat.ts";
+import { createIntegrationSide } from "./server/integrations.ts";
 import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
@@ -130,6 +131,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     ...options,
     ...people,
     ...access,
+    ...createIntegrationSide({ ...shared, ...intake }),
     events: live.streams,
     agents: agents.fleet.agents,
     enrolments: agents.fleet.enrolments,

@@ -68,7 +68,7 @@ export const incidents = pgTable(
   {
     id: serial("id").primaryKey(),
     agentId: agentId().references(() => agents.id),
-    /** Who says so: the agent, or the server itself. Set by who writes it, never by what an alert says. */
+    /** Who says so: the agent, the server itself, or an integration. Set by who writes it, never by what an alert says. */
     origin: varchar("origin", { length: 20 }).notNull().default("agent"),
     type: varchar("type", { length: 50 }).notNull(),
     source: varchar("source", { length: 255 }).notNull(),
@@ -109,6 +109,8 @@ export const incidents = pgTable(
     index("incidents_full").on(table.agentId).where(sql`analysis->>'category' = 'disk_full' and status <> 'resolved'`),
     // Whose first alert is a few hours old at most: of these the figures are kept.
     index("incidents_created").using("brin", table.createdAt),
+    // Where what somebody else's names name is open.
+    index("incidents_named").on(table.fingerprint).where(sql`origin = 'integration' and status <> 'resolved'`),
     index("incidents_parent").on(table.parentId).where(sql`parent_id is not null`),
     uniqueIndex("incidents_open").on(table.agentId, table.type, table.source, table.fingerprint).where(isOpen),
   ],
