@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { DatabaseUrlError, parseDatabaseUrl } from "./config/database-url.ts";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
+import { type NotifyEntry, readNotify } from "./config/notify.ts";
 import { readOidc } from "./config/oidc.ts";
 import { readProxies } from "./config/proxy.ts";
 import { readRoutes } from "./config/routes.ts";
@@ -49,6 +50,7 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
   const access = decideAccess(raw, { host, publicUrl }, mistakes);
   const slack = readSlack(raw, read);
   const webhook = readWebhook(raw, read, mistakes);
+  const notify = notifyOf(raw, mistakes);
   return {
     listen: { host, port: read("PORT", portOf) ?? 8080 },
     tls: readTls(raw, surroundings.cwd, mistakes),
@@ -89,8 +91,10 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
     slack,
     /** Null: no events are sent. */
     webhook,
+    /** Outlets beside Slack and the webhook, and what each takes. */
+    notify,
     /** Who is told what, and when again. */
-    routes: readRoutes(raw, read, outletsOf(raw), mistakes),
+    routes: readRoutes(raw, read, [...outletsOf(raw), ...notify.map(({ url }) => url.name)], mistakes),
     /** How backups reach S3; null for what is not set. */
     s3: {
       accessKeyId: raw.AWS_ACCESS_KEY_ID ?? null,
@@ -248,7 +252,14 @@ function readSlack(raw: RawSettings, read: Reader) {
   };
 }
 
-/** The outlets that are set up, by name; where one is set up wrongly, that is the mistake. */
+function notifyOf(raw: RawSettings, mistakes: Mistakes): readonly NotifyEntry[] {
+  if (raw.NOTIFY === undefined) return [];
+  const { entries, mistakes: found } = readNotify(raw.NOTIFY, outletsOf(raw));
+  for (const one of found) mistakes.add("NOTIFY", one);
+  return entries;
+}
+
+/** The outlets that other settings than NOTIFY set up, by name; where one is set up wrongly, that is the mistake. */
 function outletsOf({ SLACK_WEBHOOK_URL, SLACK_TOKEN, SLACK_CHANNEL, WEBHOOK_URL }: RawSettings): string[] {
   const hasSlack = SLACK_WEBHOOK_URL !== undefined || (SLACK_TOKEN !== undefined && SLACK_CHANNEL !== undefined);
   return [...(hasSlack ? ["slack"] : []), ...(WEBHOOK_URL === undefined ? [] : ["webhook"])];

@@ -68,6 +68,7 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
 
   addUpkeepCommands(program, run, stop);
   addTokenCommands(program, run);
+  addNotifyCommands(program, run);
   addIntegrationCommands(program, run);
   addAgentCommands(program, run, stop);
   addSlackCommands(program, run);
@@ -224,6 +225,16 @@ function addSlackCommands(program: Command, run: Run): void {
     .option("--json", "as JSON")
     .option("--url <url>", "the server's public address: buttons come there, and not by Socket Mode")
     .action((options: { json?: true; url?: string }) => run(load(), ({ printManifest }) => printManifest(options)));
+}
+
+function addNotifyCommands(program: Command, run: Run): void {
+  const notify = program.command("notify").description("the outlets by which people are told");
+  withSettings(notify.command("test"))
+    .description("send a sample by each outlet, or by one")
+    .argument("[name]", "the outlet's")
+    .action((name: string | undefined, flags: Flags) =>
+      run(import("./notify.ts"), ({ testNotify }) => testNotify(name, flags)),
+    );
 }
 
 function withSettings(command: Command): Command {

@@ -153,6 +153,7 @@ function describeOutside(config: Config): SetupPart[] {
     describeOidc(config),
     describeSlack(config),
     describeWebhook(config),
+    describeNotify(config),
     describeHeartbeat(config),
     describeModel(config),
   ];
@@ -178,6 +179,12 @@ function describeSlack({ slack }: Config): SetupPart {
 function describeWebhook({ webhook }: Config): SetupPart {
   if (webhook === null) return off("webhook", "off: WEBHOOK_URL is not set", "set WEBHOOK_URL and WEBHOOK_SECRET");
   return partOf(fine("webhook", `events are sent to ${new URL(webhook.url).host}`));
+}
+
+function describeNotify({ notify }: Config): SetupPart {
+  if (notify.length === 0) return off("outlets", "off: NOTIFY is not set", "set NOTIFY, such as ntfy://host/topic");
+  const names = notify.map(({ url: { name, scheme } }) => (name === scheme ? name : `${name} (${scheme})`)).join(", ");
+  return partOf(fine("outlets", `${names}; \`opspilot notify test\` sends each a sample`));
 }
 
 function describeHeartbeat({ routes: { heartbeatUrl } }: Config): SetupPart {

@@ -25,6 +25,7 @@ import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
 import { createJobs, QUEUES } from "../jobs/jobs.ts";
 import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
+import { openOutlets } from "../outlets/list.ts";
 import { explainLater, mutersInOrder, mutersOfReminders, startPipeline } from "../pipeline.ts";
 import { createFitStore } from "../silences/fit-store.ts";
 import { createSilences } from "../silences/service.ts";
@@ -63,9 +64,16 @@ export function createPeopleSide(deps: PeopleDeps) {
   const feedbackStore = createFeedbackStore(sql);
 
   const via: ProxyOf = (url) => proxyOf(config.proxies, url);
-  const slack = createSlack({ settings: config.slack, redact: redacted, clock, log, proxyOf: via });
-  const webhook = config.webhook && createWebhookNotifier({ ...config.webhook, redact: redacted, clock, proxyOf: via });
-  const notifiers = [slack.notifier, webhook].filter((one) => one !== null);
+  const outward = { redact: redacted, clock, log, proxyOf: via };
+  const slack = createSlack({ ...outward, settings: config.slack });
+  const webhook = config.webhook && createWebhookNotifier({ ...outward, ...config.webhook });
+  const outlets = openOutlets(config.notify, {
+    ...outward,
+    publicUrl: config.publicUrl,
+    createSlack: (settings) => createSlack({ ...outward, settings }).notifier,
+    createWebhook: (settings) => createWebhookNotifier({ ...outward, ...settings }),
+  });
+  const notifiers = [slack.notifier, ...outlets, webhook].filter((one) => one !== null);
   const routes = routesOf(config, notifiers);
   const { remindMs, digest } = config.routes;
   const announcements = createAnnouncements({
@@ -196,10 +204,11 @@ export function createPeopleSide(deps: PeopleDeps) {
 }
 
 /** What each outlet takes; the webhook comes last, since the first one takes what no other does. */
-function routesOf({ routes }: ServerParts["config"], notifiers: readonly Notifier[]): RoutedOutlet[] {
+function routesOf({ routes, notify }: ServerParts["config"], notifiers: readonly Notifier[]): RoutedOutlet[] {
+  const own = new Map(notify.map(({ url, routing }) => [url.name, routing]));
   return notifiers.map(({ outlet: name }) => ({
     name,
-    routing: name === "webhook" ? routes.webhook : routes.slack,
+    routing: own.get(name) ?? (name === "webhook" ? routes.webhook : routes.slack),
     escalatesAfterMs: routes.escalation.find(({ outlet }) => outlet === name)?.afterMs ?? null,
   }));
 }

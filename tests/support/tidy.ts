@@ -30,6 +30,8 @@ const FEATURES = [
   "oidc",
   "slack",
   "webhook",
+  "outlets",
+  "presses",
 ];
 
 /** From the ground up: a part may import what lies on lower floors, and itself; parts of one floor do not know each other. */

@@ -78,6 +78,7 @@ describe("settings", () => {
         apiUrl: null,
       },
       webhook: null,
+      notify: [],
       routes: {
         slack: TAKES_ALL,
         webhook: TAKES_ALL,
