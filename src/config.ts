@@ -2,8 +2,10 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { DatabaseUrlError, parseDatabaseUrl } from "./config/database-url.ts";
 import { readSurroundings, type Surroundings } from "./config/environment.ts";
+import { type NotifyEntry, readNotify } from "./config/notify.ts";
 import { readOidc } from "./config/oidc.ts";
 import { readProxies } from "./config/proxy.ts";
+import { readRoutes } from "./config/routes.ts";
 import {
   DATABASE_URL_EXPECTED,
   Mistakes,
@@ -46,6 +48,9 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
   const host = read("HOST", hostOf) ?? "127.0.0.1";
   const publicUrl = read("PUBLIC_URL", publicUrlOf) ?? null;
   const access = decideAccess(raw, { host, publicUrl }, mistakes);
+  const slack = readSlack(raw, read);
+  const webhook = readWebhook(raw, read, mistakes);
+  const notify = notifyOf(raw, mistakes);
   return {
     listen: { host, port: read("PORT", portOf) ?? 8080 },
     tls: readTls(raw, surroundings.cwd, mistakes),
@@ -83,9 +88,13 @@ function interpret(raw: RawSettings, surroundings: Surroundings, mistakes: Mista
       /** Calls a day (UTC), over all nodes. */
       dailyLimit: Number(raw.AI_DAILY_LIMIT ?? 1000),
     },
-    slack: readSlack(raw, read),
+    slack,
     /** Null: no events are sent. */
-    webhook: readWebhook(raw, read, mistakes),
+    webhook,
+    /** Outlets beside Slack and the webhook, and what each takes. */
+    notify,
+    /** Who is told what, and when again. */
+    routes: readRoutes(raw, read, [...outletsOf(raw), ...notify.map(({ url }) => url.name)], mistakes),
     /** How backups reach S3; null for what is not set. */
     s3: {
       accessKeyId: raw.AWS_ACCESS_KEY_ID ?? null,
@@ -205,6 +214,7 @@ function readWebhook(raw: RawSettings, read: Reader, mistakes: Mistakes) {
 /** Where something is sent to. */
 const OUTGOING = [
   "AWS_ENDPOINT_URL",
+  "HEARTBEAT_URL",
   "OIDC_ISSUER",
   "OPENROUTER_BASE_URL",
   "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -240,6 +250,19 @@ function readSlack(raw: RawSettings, read: Reader) {
     /** Without a slash at its end; null: Slack's own. */
     apiUrl: read("SLACK_API_URL", publicUrlOf) ?? null,
   };
+}
+
+function notifyOf(raw: RawSettings, mistakes: Mistakes): readonly NotifyEntry[] {
+  if (raw.NOTIFY === undefined) return [];
+  const { entries, mistakes: found } = readNotify(raw.NOTIFY, outletsOf(raw));
+  for (const one of found) mistakes.add("NOTIFY", one);
+  return entries;
+}
+
+/** The outlets that other settings than NOTIFY set up, by name; where one is set up wrongly, that is the mistake. */
+function outletsOf({ SLACK_WEBHOOK_URL, SLACK_TOKEN, SLACK_CHANNEL, WEBHOOK_URL }: RawSettings): string[] {
+  const hasSlack = SLACK_WEBHOOK_URL !== undefined || (SLACK_TOKEN !== undefined && SLACK_CHANNEL !== undefined);
+  return [...(hasSlack ? ["slack"] : []), ...(WEBHOOK_URL === undefined ? [] : ["webhook"])];
 }
 
 export type SlackSettings = Readonly<ReturnType<typeof readSlack>>;

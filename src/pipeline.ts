@@ -11,9 +11,11 @@
  *      ├─▶ looked into a job: the model asks the host first, by commands that change nothing; on request, or as AI_INVESTIGATE says
  *      ▼
  *   muted?      by the leader of each outlet, again whenever the incident changed: the muters below are asked in their order,
- *      │        and the first that answers withholds the message, and says why in the timeline
+ *      │        and the first that answers withholds the message, and says why in the timeline; what an outlet is not to take
+ *      │        (severity, host, hours, escalation) is one of them
  *      ▼
- *   notified    the leader posts what is to be told, and edits each message whose incident has a newer revision than it shows
+ *   notified    the leader posts what is to be told, and edits each message whose incident has a newer revision than it shows;
+ *      │        what is critical, and nobody acknowledges, is said again, and told where it escalates to
  *      ▼
  *   decided     a person pressed a button: a row that is due at once
  *      ▼
@@ -43,8 +45,13 @@ const INVESTIGATIONS_MAX = 2;
 const INVESTIGATION_DEADLINE_S = 150;
 
 /** Reasons to withhold a message, in the order in which they are asked. Storms come last: they count what is left. */
-export function mutersInOrder(silences: Muter): readonly Muter[] {
-  return [silences, alreadyOver, consequencesMuter, stormMuter];
+export function mutersInOrder(silences: Muter, routing: Muter): readonly Muter[] {
+  return [silences, alreadyOver, consequencesMuter, routing, stormMuter];
+}
+
+/** Reasons not to say again what nobody has acknowledged. */
+export function mutersOfReminders(silences: Muter): readonly Muter[] {
+  return [silences, consequencesMuter];
 }
 
 export interface PipelineDeps {

@@ -7,6 +7,7 @@
  * a second each for what only has to hear of it. What takes longer is left behind, and the log names it.
  */
 import { Registry } from "prom-client";
+import { proxyOf } from "./config/proxy.ts";
 import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
 import { createNotifications } from "./db/notifications.ts";
@@ -27,6 +28,7 @@ import {
   startRetention,
 } from "./incidents/ageing-store.ts";
 import { createIncidentWriter } from "./incidents/write-store.ts";
+import type { IngestService } from "./ingest/model.ts";
 import { QUEUES } from "./jobs/jobs.ts";
 import { type Cleanups, createCleanups } from "./lib/cleanups.ts";
 import type { Clock } from "./lib/clock.ts";
@@ -37,6 +39,8 @@ import type { Platform } from "./protocol/platforms.ts";
 import { createAccessSide } from "./server/access.ts";
 import { createFleetSide, createIntake } from "./server/agents.ts";
 import { type Certificate, startCertificate } from "./server/certificate.ts";
+import { startHeartbeat } from "./server/heartbeat.ts";
+import { createIntegrationSide } from "./server/integrations.ts";
 import { createLiveSide } from "./server/live.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
@@ -127,6 +131,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     ...options,
     ...people,
     ...access,
+    ...createIntegrationSide({ ...shared, ...intake }),
     events: live.streams,
     agents: agents.fleet.agents,
     enrolments: agents.fleet.enrolments,
@@ -156,12 +161,28 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   // An agent that comes back while the sockets are closed would be taken, only to be closed, too.
   cleanups.add("new connections", async () => listening.refuse());
   live.start();
+  startWatching();
   cleanups.add("event streams", live.stop, HEARING_STOP_MS);
   cleanups.add("readiness", async () => {
     readiness.stop();
     loops.halt();
     people.stopFollowers().catch((error) => log.error({ error }, "outlets could not be let go of"));
   });
+  function startWatching(): void {
+    const { heartbeatUrl } = config.routes;
+    if (heartbeatUrl === null) return;
+    const heartbeat = startHeartbeat({
+      ...shared,
+      ...database,
+      url: heartbeatUrl,
+      proxyOf: (url) => proxyOf(config.proxies, url),
+      readiness: readiness.check,
+      ingestTrouble: () => ingestTrouble(intake.ingest, config.ingestBufferBytes),
+      outletTrouble: people.outletTrouble,
+    });
+    cleanups.add("heartbeat", heartbeat.stop, HEARING_STOP_MS);
+  }
+
   return { url: listening.url, describe: { database: acquired.description }, stop: cleanups.run };
 
   function startAgeing(deletions: readonly ((retentionMs: number) => Promise<number>)[]): void {
@@ -175,4 +196,10 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     cleanups.add("quiet incidents", autoResolve.stop, HEARING_STOP_MS);
     cleanups.add("held recoveries", held.stop, HEARING_STOP_MS);
   }
+}
+
+/** Why alerts are not taken as they come; null while they are. */
+function ingestTrouble({ isHeld, queuedBytes }: IngestService, bufferBytes: number): string | null {
+  if (isHeld()) return "ingest: it is held, the disk is full";
+  return queuedBytes() > bufferBytes / 2 ? "ingest: alerts wait for the database" : null;
 }

@@ -85,6 +85,7 @@ async function assemble(deps: AgentDeps, welcomed: AbortController, onStop: OnSt
     spool: describeSpool(spool, delivery.refusedCount()),
     allow: executor.allow,
     collectors: report(),
+    ...Object.assign({}, ...collectors.map((collector) => collector.facts?.())),
   });
   const skew = createClockSkew({ server: config.server, clock, log });
   const status = createConnectionStatus(statePaths(config.stateDir).connection, clock, log, deps.trial?.id);

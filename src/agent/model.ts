@@ -1,8 +1,8 @@
-import type { Severity } from "../protocol/frames.ts";
+import type { HeartbeatPayload, Severity } from "../protocol/frames.ts";
 
 /** Something that went wrong on this host, or is right again, as a collector tells it. */
 export interface HostAlert {
-  /** systemd, docker, host or log. */
+  /** systemd, docker, host, log or check. */
   readonly type: string;
   /** The unit, the container, the mount, the pattern's target: what a person would call it. */
   readonly source: string;
@@ -64,6 +64,8 @@ export interface Collector {
   stop(): Promise<void>;
   /** What it sees now; undefined where there is nothing for it to do. */
   health(): CollectorHealth | undefined;
+  /** What belongs to a heartbeat beside that. */
+  facts?(): Partial<HeartbeatPayload>;
   /** Tries what its work needs, without starting it. */
   check(): Promise<CollectorCheck>;
 }

@@ -1,6 +1,7 @@
+import { CHECK_ALERTS } from "./check-alerts.ts";
 import type { Category, Evidence } from "./model.ts";
 
-/** What an alert of an agent says of the host itself: the message says it all. */
+/** What an alert of an agent says of the host itself, or of what it checks from there: the message says it all. */
 export interface OwnAlert {
   readonly id: string;
   readonly category: Category;
@@ -57,13 +58,17 @@ const OWN_ALERTS: readonly OwnAlert[] = [
 
 const TEST_ALERT = /^Test alert from (\S{1,255}): /;
 
+const ALERTS_OF_TYPE: ReadonlyMap<string, readonly OwnAlert[]> = new Map([
+  ["host", OWN_ALERTS],
+  ["check", CHECK_ALERTS],
+]);
+
 /** What the message of a host's own alert says; undefined for any other. */
 export function ownAlertOf({
   type,
   message,
 }: Evidence): { alert: OwnAlert; facts: Record<string, string> } | undefined {
-  if (type !== "host") return undefined;
-  for (const alert of OWN_ALERTS) {
+  for (const alert of ALERTS_OF_TYPE.get(type) ?? []) {
     const match = alert.pattern.exec(message);
     if (match !== null) return { alert, facts: { ...match.groups } };
   }

@@ -2,6 +2,7 @@
  * Whether people are notified of incidents, decided for one outlet by its leader: again and again, of rows whose incident changed
  * since, or whose time has come. The muters are asked in their order, and the first that answers for an incident counts:
  *
+ *   routed elsewhere          withheld, too; routing-store.ts says when it is decided again
  *   muted                     withheld, and why; decided again when the incident changes (a silence that ends changes it)
  *   muted by a storm          told in the storm's one message: nothing more happens to its row
  *   else                      waiting: it gets a message of its own; what flaps takes the one over that its incident before had
@@ -14,9 +15,11 @@ import { isDatabaseAway } from "../db/away.ts";
 import type { Candidate, Mute, Muter, Note } from "../incidents/model.ts";
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
+import { durationWords } from "../lib/units.ts";
 import { takeMessagesOver } from "./flapping-store.ts";
 import type { OutletDeps } from "./outlet.ts";
-import type { CandidateRow, NotifyChoice, OutletStore, UndecidedRow } from "./outlet-store.ts";
+import type { OutletStore } from "./outlet-store.ts";
+import type { CandidateRow, NotifyChoice, UndecidedRow } from "./rows.ts";
 
 /** Rows that are decided in one transaction. */
 const CHUNK_ROWS = 200;
@@ -28,6 +31,9 @@ const SYSTEM = "system";
 /** Withheld when it is found so before the first message, however that comes. */
 export const OVER_BEFORE = "it was resolved before anybody was told";
 
+/** The same of what only asks that somebody acknowledges it. */
+export const TAKEN_UP_BEFORE = "somebody acknowledged it before, or it ended";
+
 /** Mutes what is over, unless it is critical: nobody needs to get up for it. */
 export const alreadyOver: Muter = {
   name: "already over",
@@ -37,13 +43,15 @@ export const alreadyOver: Muter = {
   },
 };
 
-interface DeciderDeps extends Pick<OutletDeps, "sql" | "muters" | "writer" | "log" | "metrics"> {
+interface DeciderDeps extends Pick<OutletDeps, "sql" | "muters" | "writer" | "log" | "metrics" | "escalatesAfterMs"> {
   outlet: string;
   store: OutletStore;
 }
 
 /** Decides for one outlet. Only its leader does. */
-export function createDecider({ outlet, sql, store, muters, writer, log, metrics }: DeciderDeps) {
+export function createDecider(deps: DeciderDeps) {
+  const { outlet, sql, store, muters, writer, log, metrics, escalatesAfterMs = null } = deps;
+
   async function decideApart(rows: readonly UndecidedRow[]): Promise<void> {
     try {
       await sql.begin((tx) => decideTogether(tx, rows));
@@ -64,10 +72,11 @@ export function createDecider({ outlet, sql, store, muters, writer, log, metrics
     const mine = all.filter((row) => ids.has(row.id) && row.isOpen && isUndecided(row));
     const incidents = mine.map(({ incident }) => incident);
     const mutes = await askMuters(tx, incidents);
-    const choices = mine.map((row) => choiceOf(row, mutes.get(row.incident.id)));
+    const choices = mine.map((row) => choiceOf(row, mutes.get(row.incident.id), escalatesAfterMs));
     await store.writeChoices(tx, choices);
-    await takeOver(tx, choices);
-    const notes = incidents.flatMap(({ id }, at) => noteOf(id, choices[at], all));
+    // Nobody would hear that a message is edited.
+    if (escalatesAfterMs === null) await takeOver(tx, choices);
+    const notes = incidents.flatMap(({ id }, at) => (mutes.get(id)?.isRouted ? [] : noteOf(id, choices[at], all)));
     await writer.note(tx, notes);
   }
 
@@ -122,13 +131,19 @@ export function createDecider({ outlet, sql, store, muters, writer, log, metrics
 
 const isUndecided = ({ state }: CandidateRow) => state === "undecided" || state === "withheld";
 
-function choiceOf({ id, revision, incident }: CandidateRow, mute: Mute | undefined): NotifyChoice {
-  const { why = whyNotified(incident), stormId = null, againInS = null } = mute ?? {};
+function choiceOf(
+  { id, revision, incident }: CandidateRow,
+  mute: Mute | undefined,
+  escalatesAfterMs: number | null,
+): NotifyChoice {
+  const { why = whyNotified(incident, escalatesAfterMs), stormId = null, againInS = null } = mute ?? {};
   return { id, state: mute ? "withheld" : "waiting", why, revision, stormId, againInS };
 }
 
 /** A consequence that nobody mutes has outlived its cause. */
-function whyNotified({ previousId, parentId, status }: Candidate): string {
+function whyNotified({ previousId, parentId, status }: Candidate, escalatesAfterMs: number | null): string {
+  if (escalatesAfterMs !== null)
+    return `critical, and nobody has acknowledged it for ${durationWords(escalatesAfterMs)}`;
   if (status === "resolved") return "critical; it was resolved before anybody was told";
   if (parentId !== null) return `still open 5 minutes after its cause, incident #${parentId}, was resolved`;
   return previousId === null

@@ -11,11 +11,13 @@
 
 import { type BackoffOptions, backoffMs } from "../lib/clock.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
-import { OVER_BEFORE } from "./decide.ts";
+import { OVER_BEFORE, TAKEN_UP_BEFORE } from "./decide.ts";
 import type { Reply, View } from "./model.ts";
 import type { OutletDeps } from "./outlet.ts";
-import type { BehindRow, DueRow, OutletStore, Shown } from "./outlet-store.ts";
+import type { OutletStore } from "./outlet-store.ts";
 import type { Pacer } from "./pacer.ts";
+import { isReminder } from "./remind-store.ts";
+import type { BehindRow, DueRow, Shown } from "./rows.ts";
 import { type BuiltView, hashOf, isStateChanged } from "./view-store.ts";
 
 /** An outlet that does not answer within this is taken to be away. */
@@ -52,7 +54,8 @@ const ROW_RETRY: BackoffOptions = { minMs: 1_000, maxMs: 300_000 };
 const SURPRISES_MAX = 5;
 
 /** What posting and editing share. */
-interface OutletCalls extends Pick<OutletDeps, "notifier" | "views" | "clock" | "log" | "metrics" | "posted"> {
+interface OutletCalls
+  extends Pick<OutletDeps, "notifier" | "views" | "clock" | "log" | "metrics" | "posted" | "escalatesAfterMs"> {
   store: OutletStore;
   pacer: Pacer;
   /** Hears of calls that fail after somebody stopped waiting for them. */
@@ -68,17 +71,29 @@ export function createDelivery(deps: OutletCalls) {
   /** Posts the row, or finds out whether it was posted. */
   async function deliver(row: DueRow, signal: AbortSignal): Promise<void> {
     if (row.state === "waiting" && isNeedless(row)) return store.withhold(row, OVER_BEFORE);
+    if (isTakenUpMeanwhile(row)) return store.withhold(row, TAKEN_UP_BEFORE);
     if ((row.state === "unknown" || pacer.isFailing()) && (await isAway(signal))) return;
     if (row.kind === "reply") return deliverReply(row, signal);
-    const built =
-      row.kind === "storm"
-        ? await views.storm(row.stormId ?? row.id)
-        : await views.incident(row.incidentId ?? 0, row.why);
+    const built = await buildOf(row);
     if (built === undefined) return store.failed(row, "the incident is gone");
     const isEndAnew = notifier.edits && row.subject === "end" && built.view.kind === "incident";
     const view = isEndAnew ? { ...built.view, endOf: row.beneath } : built.view;
     if (row.state === "unknown" && (await isFound(row, view, signal))) return;
     await attempt(row, built, signal, (limit) => notifier.post(view, limit));
+  }
+
+  async function buildOf(row: DueRow): Promise<BuiltView | undefined> {
+    if (row.kind === "notice")
+      return row.notice === null ? undefined : views.notice(row.id, row.incidentId, row.notice);
+    if (row.kind === "storm") return views.storm(row.stormId ?? row.id);
+    return views.incident(row.incidentId ?? 0, row.why);
+  }
+
+  /** Who acknowledges stops what would only ask for that. */
+  function isTakenUpMeanwhile({ state, attempts, kind, subject, isTakenUp }: DueRow): boolean {
+    const asks =
+      isReminder(subject) || (kind === "incident" && subject === "" && (deps.escalatesAfterMs ?? null) !== null);
+    return asks && isTakenUp && state === "waiting" && attempts === 0;
   }
 
   async function deliverReply(row: DueRow, signal: AbortSignal): Promise<void> {

@@ -115,6 +115,8 @@ export interface Reply {
   text: string;
   /** At most 64 KiB. */
   file: { name: string; content: string } | null;
+  /** To be heard by everybody who hears of messages, where an outlet's threads are heard by fewer. */
+  isLoud?: boolean;
 }
 
 /** Where people are told: one file for each outlet. A third is a third file. */

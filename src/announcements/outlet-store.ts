@@ -5,7 +5,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { Candidate, IncidentWriter } from "../incidents/model.ts";
 import { CALL_LIMIT_MS } from "./delivery.ts";
-import type { Reply } from "./model.ts";
+import type { BehindRow, CandidateRow, DueRow, NotifyChoice, Shown, UndecidedRow } from "./rows.ts";
 
 /** A message in flight when its sender died has come through by then, or never will. */
 const LANDED_AFTER_S = 5;
@@ -19,82 +19,6 @@ const CLOSE_AFTER_S = 600;
 const STORM_CLOSE_AFTER_S = 86_400;
 /** Less would be asked again and again. */
 const AGAIN_S_MIN = 1;
-
-/** A row of which it is to be decided whether people are notified. */
-export interface UndecidedRow {
-  id: number;
-  incidentId: number;
-  /** Times in a row that deciding threw. */
-  failures: number;
-}
-
-/** An incident's row on one outlet, as it stands before it is decided. */
-export interface CandidateRow {
-  id: number;
-  outlet: string;
-  state: string;
-  why: string;
-  isOpen: boolean;
-  revision: number;
-  incident: Candidate;
-}
-
-/** What was decided for a row. */
-export interface NotifyChoice {
-  id: number;
-  state: "withheld" | "waiting";
-  why: string;
-  revision: number;
-  /** When it is told in a storm's message. */
-  stormId: number | null;
-  /** When it is to be decided again though its incident does not change. */
-  againInS: number | null;
-}
-
-/** A row that is to be posted, or of which it is to be found out whether it was. */
-export interface DueRow {
-  id: number;
-  kind: "incident" | "storm" | "reply";
-  incidentId: number | null;
-  subject: string;
-  state: "waiting" | "unknown";
-  why: string;
-  /** Of the second message of a storm: which storm. */
-  stormId: number | null;
-  content: Reply | null;
-  /** Of a reply that was said already, and is to show another text. */
-  externalId: string | null;
-  attempts: number;
-  unknowns: number;
-  attemptedAt: Date | null;
-  /** Of a reply: the message that it belongs beneath, and how that one stands. Of an end: the message that it is the end of. */
-  beneath: string | null;
-  beneathState: string | null;
-  isOver: boolean;
-}
-
-/** A message that may not show the newest state. */
-export interface BehindRow {
-  id: number;
-  kind: "incident" | "storm";
-  incidentId: number | null;
-  why: string;
-  externalId: string | null;
-  shownHash: string | null;
-  /** Seconds since it was last edited; null when it never was. */
-  editedAgoS: number | null;
-  /** Edits in a row that failed. */
-  failures: number;
-  /** An earlier leader's call may have landed after this one's: it is edited whatever it is taken to show. */
-  isDoubtful: boolean;
-  lastError: string | null;
-}
-
-/** What an outlet shows after a call. */
-export interface Shown {
-  hash: string;
-  revision: number;
-}
 
 /** The SQL of one lead of an outlet. */
 export function createOutletStore(
@@ -113,6 +37,9 @@ export function createOutletStore(
   }
 
   return {
+    /** As a condition of a statement. */
+    isLead,
+
     /** Rows that were decided at an older revision, or are to be decided again. */
     async findUndecided(max: number): Promise<UndecidedRow[]> {
       return sql<UndecidedRow[]>`
@@ -189,10 +116,11 @@ export function createOutletStore(
     async nextDue(): Promise<DueRow | undefined> {
       const [row] = await sql<DueRow[]>`
         select a.id::int, a.kind, a.incident_id as "incidentId", a.subject, a.state, a.why, a.storm_id::int as "stormId",
-          case when a.kind = 'reply' then a.content end as content,
+          case when a.kind = 'reply' then a.content end as content, case when a.kind = 'notice' then a.content end as notice,
           case when a.kind = 'reply' then a.external_id end as "externalId", a.attempts, a.unknowns, a.attempted_at as "attemptedAt",
           m.external_id as beneath, m.state as "beneathState",
-          coalesce(i.status = 'resolved' and i.severity is distinct from 'critical', false) as "isOver"
+          coalesce(i.status = 'resolved' and i.severity is distinct from 'critical', false) as "isOver",
+          coalesce(i.status in ('acknowledged', 'ignored', 'resolved'), false) as "isTakenUp"
         from announcements a
         left join incidents i on i.id = a.incident_id
         left join lateral (

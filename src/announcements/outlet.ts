@@ -7,13 +7,16 @@ import type { Sql } from "postgres";
 import type { IncidentWriter, Muter } from "../incidents/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
+import type { Daily } from "../lib/hours.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
 import { createDecider } from "./decide.ts";
 import { createDelivery, createEditor } from "./delivery.ts";
+import { createDigest } from "./digest-store.ts";
 import type { Notifier } from "./model.ts";
-import { createOutletStore } from "./outlet-store.ts";
+import { createOutletStore, type OutletStore } from "./outlet-store.ts";
 import { createLookPacer, createPacer, type Pacer } from "./pacer.ts";
+import { createReminders, type RemindOptions } from "./remind-store.ts";
 import type { AnnouncementMetrics } from "./service.ts";
 import { endStorms, stormEndsInS } from "./storm-store.ts";
 import type { Views } from "./view-store.ts";
@@ -21,6 +24,8 @@ import type { Views } from "./view-store.ts";
 /** The guarantee, where nobody wakes it. */
 const LOOK_INTERVAL_MS = 30_000;
 const CLOSE_INTERVAL_MS = 60_000;
+/** How exactly it is known when something is to be said again. */
+const REMIND_INTERVAL_MS = 60_000;
 /** A call may take 15 s. */
 const TURN_LIMIT_MS = 30_000;
 /** Calls are given this long at a stop. */
@@ -32,6 +37,12 @@ export interface OutletDeps {
   /** What withholds messages, in the order in which they are asked. */
   muters: readonly Muter[];
   writer: Pick<IncidentWriter, "note">;
+  /** So long nobody has acknowledged what is told here; not said where people are told at once. */
+  escalatesAfterMs?: number | null;
+  /** Null, or not said: nothing is said again. */
+  remind?: RemindOptions | null;
+  /** When the daily digest is said here; null, or not said, where none is. */
+  digest?: Daily | null;
   views: Views;
   loops: Loops;
   clock: Clock;
@@ -92,6 +103,7 @@ function createTurn(deps: TurnDeps): (stopping: AbortSignal) => Promise<number> 
   let isInDoubt = true;
   /** There was something to post or edit, and there may be more. */
   let isBusy = false;
+  const sayDue = createSayings(deps, store);
   let closeAtMs = 0;
   let stormEndsAtMs = 0;
 
@@ -106,6 +118,7 @@ function createTurn(deps: TurnDeps): (stopping: AbortSignal) => Promise<number> 
   async function tidyUp(): Promise<void> {
     const nowMs = clock.monotonicMs();
     if (nowMs >= stormEndsAtMs) await endStorms(sql, outlet);
+    await sayDue.say(nowMs);
     if (nowMs < closeAtMs) return;
     await store.close();
     closeAtMs = nowMs + CLOSE_INTERVAL_MS;
@@ -130,7 +143,11 @@ function createTurn(deps: TurnDeps): (stopping: AbortSignal) => Promise<number> 
     const [dueInS, stormInS] = [await store.nextDueInS(), await stormEndsInS(sql, outlet)];
     const inMs = (seconds: number | null) => (seconds === null ? LOOK_INTERVAL_MS : Math.max(0, seconds * 1_000));
     stormEndsAtMs = clock.monotonicMs() + inMs(stormInS);
-    return Math.min(inMs(dueInS), inMs(stormInS), Math.max(0, closeAtMs - clock.monotonicMs()));
+    return Math.min(
+      inMs(dueInS),
+      inMs(stormInS),
+      Math.max(0, Math.min(closeAtMs, sayDue.atMs()) - clock.monotonicMs()),
+    );
   }
 
   async function turn(stopping: AbortSignal): Promise<number> {
@@ -153,6 +170,27 @@ function createTurn(deps: TurnDeps): (stopping: AbortSignal) => Promise<number> 
       isInDoubt = true;
       throw error;
     }
+  };
+}
+
+/** What is said because time passed: reminders, and the digest. */
+function createSayings({ sql, notifier, remind, digest }: OutletDeps, store: OutletStore) {
+  const { outlet } = notifier;
+  const reminders = remind ? createReminders({ ...remind, sql, store, notifier }) : null;
+  const daily = digest ? createDigest({ sql, store, outlet, daily: digest }) : null;
+  const remindIntervalMs = Math.min(REMIND_INTERVAL_MS, remind?.everyMs ?? REMIND_INTERVAL_MS);
+  let remindAtMs = reminders ? 0 : Number.POSITIVE_INFINITY;
+  let digestAtMs = daily ? 0 : Number.POSITIVE_INFINITY;
+  return {
+    async say(nowMs: number): Promise<void> {
+      if (reminders && nowMs >= remindAtMs) {
+        await reminders.sayDue();
+        remindAtMs = nowMs + remindIntervalMs;
+      }
+      if (daily && nowMs >= digestAtMs) digestAtMs = nowMs + (await daily.sayDue());
+    },
+    /** When there may be something to say next. */
+    atMs: () => Math.min(remindAtMs, digestAtMs),
   };
 }
 

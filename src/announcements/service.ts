@@ -6,21 +6,28 @@ import { withDeadline } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Running } from "../lib/loops.ts";
 import { remember } from "../lib/remember.ts";
+import { durationWords } from "../lib/units.ts";
 import { type LeaderDeps, startLeader } from "./leader-store.ts";
 import type { AnnouncementService, Notifier } from "./model.ts";
 import { createOutlet, type OutletDeps } from "./outlet.ts";
+import { digestOutlets, type RoutedOutlet } from "./routing.ts";
 import { createAnnouncementStore } from "./store.ts";
 import { createViewStore, createViews } from "./view-store.ts";
 
 /** Both figures of one scrape are of one look. */
 const BACKLOG_HOLDS_MS = 1_000;
+/** A message that waits for longer is not late, but stuck. */
+const STUCK_S = 300;
 /** Prometheus gives a scrape up after 10 s. */
 const BACKLOG_LIMIT_MS = 3_000;
 
-interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log" | "posted"> {
+interface AnnouncementDeps
+  extends Pick<OutletDeps, "sql" | "muters" | "loops" | "clock" | "log" | "posted" | "remind" | "digest"> {
   createSession: LeaderDeps["createSession"];
   /** What is set up; may be empty: then nobody is notified. */
   notifiers: readonly Notifier[];
+  /** What is sent to which of them; the muters keep to it. */
+  routes?: readonly RoutedOutlet[];
   writer: Pick<IncidentWriter, "note" | "wake">;
   feedback: Pick<FeedbackService, "about">;
   publicUrl: string | null;
@@ -33,13 +40,19 @@ interface AnnouncementDeps extends Pick<OutletDeps, "sql" | "muters" | "loops" |
 
 /** Makes the announcements of this node. */
 export function createAnnouncements(deps: AnnouncementDeps) {
-  const { sql, notifiers, createSession, clock, log } = deps;
+  const { sql, notifiers, createSession, clock, log, routes = [] } = deps;
   const names = notifiers.map((one) => one.outlet);
   const threaded = notifiers.filter((one) => one.reply !== null).map((one) => one.outlet);
   const store = createAnnouncementStore(sql);
   const metrics = createAnnouncementMetrics(deps.registry, remember(clock, BACKLOG_HOLDS_MS, backlog));
   const views = createViews({ store: createViewStore(sql), ...deps });
-  const outlets = notifiers.map((notifier) => createOutlet({ ...deps, notifier, views, metrics }));
+  const digests = digestOutlets(routes);
+  const outlets = notifiers.map((notifier) => {
+    const { outlet: name } = notifier;
+    const escalatesAfterMs = routes.find((one) => one.name === name)?.escalatesAfterMs ?? null;
+    const digest = digests.includes(name) ? (deps.digest ?? null) : null;
+    return createOutlet({ ...deps, notifier, views, metrics, escalatesAfterMs, digest });
+  });
   const running: Running[] = [];
 
   const uncounted = (error: unknown) =>
@@ -69,6 +82,13 @@ export function createAnnouncements(deps: AnnouncementDeps) {
       const names = notifiers.filter((one) => one.editReply !== undefined).map((one) => one.outlet);
       await store.keepReply(query, { incidentId, subject, reply: said }, names);
       await deps.writer.wake(query);
+    },
+    /** Why people may not be told, in words; null while messages come through. */
+    async trouble(): Promise<string | null> {
+      const stuck = (await store.backlog(names)).find(({ oldestS }) => oldestS > STUCK_S);
+      if (stuck) return `a message waits for ${stuck.outlet} for ${durationWords(stuck.oldestS * 1_000)}`;
+      const [broken] = await store.broken(names);
+      return broken === undefined ? null : `${broken} refuses messages`;
     },
     incidentOf: store.incidentOf,
     isInFlight: store.isInFlight,

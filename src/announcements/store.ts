@@ -9,6 +9,9 @@ interface AskedReply {
   reply: Reply;
 }
 
+/** An outlet may have refused one message; it is taken to work again when nothing else was refused for so long. */
+const BROKEN_S = 3_600;
+
 /** The SQL of announcements that any node runs; what the leader of an outlet does is in outlet-store.ts. */
 export function createAnnouncementStore(sql: Sql) {
   return {
@@ -68,9 +71,23 @@ export function createAnnouncementStore(sql: Sql) {
         delete from announcements where id in (
           select a.id from announcements a
           where a.created_at < now() - ${retentionMs} * interval '1 ms'
+            and (a.kind <> 'notice' or a.created_at < now() - interval '3 days')
             and (a.kind <> 'incident' or not exists (select from incidents i where i.id = a.incident_id))
           limit 2000 for update skip locked)`;
       return deleted.count;
+    },
+
+    /** Which of these outlets gave up the last message that it was to post, within the last hour. */
+    async broken(outlets: readonly string[]): Promise<string[]> {
+      const rows = await sql<{ outlet: string }[]>`
+        select o.outlet from unnest(${outlets as string[]}::text[]) o (outlet)
+        cross join lateral (
+          select a.state from announcements a
+          where a.outlet = o.outlet and a.state in ('sent', 'failed') and a.kind <> 'reply'
+            and a.decided_at > now() - make_interval(secs => ${BROKEN_S})
+          order by a.decided_at desc limit 1) last
+        where last.state = 'failed'`;
+      return rows.map(({ outlet }) => outlet);
     },
 
     async backlog(outlets: readonly string[]): Promise<Backlog[]> {

@@ -4,6 +4,7 @@ import { sha256Hex } from "../lib/hash.ts";
 import { fieldsOf } from "../lib/json.ts";
 import { possibleActions } from "../protocol/actions.ts";
 import type { DecisionLine, IncidentView, StormView, View } from "./model.ts";
+import type { NoticeContent } from "./rows.ts";
 
 /** Opened this often within an hour: the problem comes and goes. */
 const FLAPPING_TIMES = 4;
@@ -77,7 +78,13 @@ export function createViews(deps: {
     return { view: { kind: "storm", storm: { ...facts.storm, url } }, revision: facts.revision };
   }
 
-  return { incident, storm };
+  function notice(id: number, incidentId: number | null, { title, lines }: NoticeContent): BuiltView {
+    const path = incidentId === null ? "" : `/${incidentId}`;
+    const url = publicUrl === null ? null : `${publicUrl}/app/incidents${path}`;
+    return { view: { kind: "notice", notice: { id, title, lines, incidentId, url } }, revision: 0 };
+  }
+
+  return { incident, storm, notice };
 }
 
 export type Views = ReturnType<typeof createViews>;

@@ -5,6 +5,7 @@ import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
 import type { BackupFlags, RestoreFlags } from "./backup.ts";
 import type { EvalFlags } from "./eval.ts";
+import type { IntegrationFlags } from "./integration.ts";
 import type { SupportFlags } from "./support.ts";
 import type { CreateFlags } from "./token.ts";
 import type { UpdateFlags } from "./update.ts";
@@ -73,6 +74,8 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
 
   addUpkeepCommands(program, run, stop);
   addTokenCommands(program, run);
+  addNotifyCommands(program, run);
+  addIntegrationCommands(program, run);
   addAgentCommands(program, run, stop);
   addSlackCommands(program, run);
 
@@ -184,6 +187,34 @@ function addTokenCommands(program: Command, run: Run): void {
     .action((id: string, flags: Flags) => run(load(), ({ revokeToken }) => revokeToken(id, flags)));
 }
 
+function addIntegrationCommands(program: Command, run: Run): void {
+  const load = () => import("./integration.ts");
+  const integration = program.command("integration").description("what alerts beside agents, each with its own token");
+  withSettings(integration.command("create"))
+    .description("make an integration, and print its token, this once, and the lines to paste where it alerts")
+    .option("--kind <kind>", "alertmanager (and Grafana), or generic: whatever sends by HTTP")
+    .option("--name <name>", "whose alerts these are")
+    .option("--json", "as JSON")
+    .action((flags: IntegrationFlags) => run(load(), ({ createIntegration }) => createIntegration(flags)));
+  withSettings(integration.command("list"))
+    .description("list the integrations, and when they were used last")
+    .option("--json", "as JSON")
+    .action((flags: IntegrationFlags) => run(load(), ({ listIntegrations }) => listIntegrations(flags)));
+  withSettings(integration.command("rotate"))
+    .description("give an integration another token, and print it, this once; the old one is no good from then on")
+    .argument("<id>", "as `integration list` shows it")
+    .option("--json", "as JSON")
+    .action((id: string, flags: IntegrationFlags) =>
+      run(load(), ({ rotateIntegration }) => rotateIntegration(id, flags)),
+    );
+  withSettings(integration.command("revoke"))
+    .description("remove an integration: its token is no longer good, its incidents stay")
+    .argument("<id>", "as `integration list` shows it")
+    .action((id: string, flags: IntegrationFlags) =>
+      run(load(), ({ revokeIntegration }) => revokeIntegration(id, flags)),
+    );
+}
+
 function addMonitoringCommands(program: Command, run: Run): void {
   const load = () => import("./monitoring.ts");
   const monitoring = program.command("monitoring").description("what watches the server from outside, by /metrics");
@@ -209,6 +240,16 @@ function addSlackCommands(program: Command, run: Run): void {
     .option("--json", "as JSON")
     .option("--url <url>", "the server's public address: buttons come there, and not by Socket Mode")
     .action((options: { json?: true; url?: string }) => run(load(), ({ printManifest }) => printManifest(options)));
+}
+
+function addNotifyCommands(program: Command, run: Run): void {
+  const notify = program.command("notify").description("the outlets by which people are told");
+  withSettings(notify.command("test"))
+    .description("send a sample by each outlet, or by one")
+    .argument("[name]", "the outlet's")
+    .action((name: string | undefined, flags: Flags) =>
+      run(import("./notify.ts"), ({ testNotify }) => testNotify(name, flags)),
+    );
 }
 
 function withSettings(command: Command): Command {

@@ -1,12 +1,17 @@
+import type { Check } from "./check-model.ts";
+import { parseChecks } from "./checks.ts";
 import { type LogRule, parseLogRules } from "./log-rules.ts";
 import { type Mistakes, setting, text } from "./settings.ts";
 import { durationIn, type ReadSetting } from "./sources.ts";
 
 /** The collectors' settings as text. */
 export const RawCollectorSettings = {
-  OPSPILOT_COLLECTORS: text("collectors such as systemd,docker,host,kernel,logs"),
+  OPSPILOT_COLLECTORS: text("collectors such as systemd,docker,host,kernel,logs,checks"),
   OPSPILOT_THRESHOLDS: text("limits such as disk=90,memory=95,load=off"),
   OPSPILOT_PATTERNS: text("log rules such as unit:nginx nginx; file:/var/log/app.log /error/i"),
+  OPSPILOT_CHECKS: text(
+    "checks such as https://shop.example.com/health 30s; tcp://db:5432; tls://shop.example.com 14d",
+  ),
   OPSPILOT_IGNORE: text("sources such as systemd:apt-daily*,docker:test-*,host:/mnt/*"),
   OPSPILOT_RECOVERY: setting("^\\d{1,12}\\s?(ms|s|m|h)$", "a duration such as 10s, from 1s to 1h"),
 };
@@ -14,7 +19,7 @@ export const RawCollectorSettings = {
 type RawCollectors = { [name in keyof typeof RawCollectorSettings]?: string };
 
 /** What there is to switch on and off. */
-export const COLLECTOR_NAMES = ["systemd", "docker", "host", "kernel", "logs"] as const;
+export const COLLECTOR_NAMES = ["systemd", "docker", "host", "kernel", "logs", "checks"] as const;
 export type CollectorName = (typeof COLLECTOR_NAMES)[number];
 
 /** What nothing is told about: `type` is an alert's, `pattern` (`*`, `?`) is over its source. */
@@ -41,6 +46,7 @@ export function readCollectorSettings(raw: RawCollectors, read: ReadSetting<keyo
     enabled: enabledOf(raw.OPSPILOT_COLLECTORS, mistakes),
     thresholds: thresholdsOf(raw.OPSPILOT_THRESHOLDS, mistakes),
     logRules: logRulesOf(raw.OPSPILOT_PATTERNS, mistakes),
+    checks: checksOf(raw.OPSPILOT_CHECKS, mistakes),
     ignore: ignoreOf(raw.OPSPILOT_IGNORE, mistakes),
     /** For how long a unit or a container must run before it counts as recovered. */
     recoveryMs: read("OPSPILOT_RECOVERY", durationIn(RECOVERY_MS.min, RECOVERY_MS.max)) ?? RECOVERY_MS.usual,
@@ -87,11 +93,20 @@ function logRulesOf(text: string | undefined, mistakes: Mistakes): readonly LogR
   return [];
 }
 
+function checksOf(text: string | undefined, mistakes: Mistakes): readonly Check[] {
+  const { checks, faults } = parseChecks(text ?? "");
+  for (const fault of faults) mistakes.add("OPSPILOT_CHECKS", fault);
+  return checks;
+}
+
 function ignoreOf(text: string | undefined, mistakes: Mistakes): readonly IgnoreEntry[] {
   return wordsOf(text).flatMap((word) => {
-    const [, type, pattern] = /^(systemd|docker|host|log):(.{1,255})$/.exec(word) ?? [];
+    const [, type, pattern] = /^(systemd|docker|host|log|check):(.{1,255})$/.exec(word) ?? [];
     if (type !== undefined && pattern !== undefined) return [{ type, pattern }];
-    mistakes.add("OPSPILOT_IGNORE", `${quoted(word)}: expected systemd:NAME, docker:NAME, host:NAME or log:NAME`);
+    mistakes.add(
+      "OPSPILOT_IGNORE",
+      `${quoted(word)}: expected systemd:NAME, docker:NAME, host:NAME, log:NAME or check:NAME`,
+    );
     return [];
   });
 }

@@ -1,12 +1,10 @@
-import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";
 import { isLoopbackHost } from "../lib/addresses.ts";
-import { errorCode, errorMessage } from "../lib/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import { type AllowEntry, parseAllow } from "../protocol/commands.ts";
 import { RawCollectorSettings, readCollectorSettings } from "./agent-collectors.ts";
+import { readCertificates } from "./ca.ts";
 import { readSurroundings, type Surroundings } from "./environment.ts";
 import { proxyOf, readProxies } from "./proxy.ts";
 import { choice, describeSettings, Mistakes, RawProxySettings, setting, size, text } from "./settings.ts";
@@ -113,17 +111,8 @@ function serverOf(raw: RawAgentSettings, url: URL | null, cwd: string, mistakes:
 export type ServerAddress = Readonly<ReturnType<typeof serverOf>>;
 
 function readCa(path: string, mistakes: Mistakes): string | null {
-  try {
-    const pem = readFileSync(path, "utf8");
-    void new X509Certificate(pem);
-    return pem;
-  } catch (error) {
-    const code = errorCode(error);
-    const isMissing = code === "ENOENT" || code === "EACCES" || code === "EISDIR";
-    const reason = isMissing ? `cannot be read (${code})` : `holds no certificate in PEM form (${errorMessage(error)})`;
-    mistakes.add("OPSPILOT_CA", `${path} ${reason}`);
-    return null;
-  }
+  const read = readCertificates(path);
+  return "pem" in read ? read.pem : (mistakes.add("OPSPILOT_CA", read.fault) ?? null);
 }
 
 function allowOf(raw: RawAgentSettings, mistakes: Mistakes): readonly AllowEntry[] {
@@ -153,6 +142,6 @@ type RawAgentSettings = Static<typeof RawAgentSettings>;
 
 /** The agent's. */
 export const AGENT_SETTINGS = describeSettings<keyof RawAgentSettings>(RawAgentSettings, {
-  secrets: ["OPSPILOT_TOKEN", "OPSPILOT_ENROL_TOKEN", "OPSPILOT_PATTERNS"],
+  secrets: ["OPSPILOT_TOKEN", "OPSPILOT_ENROL_TOKEN", "OPSPILOT_PATTERNS", "OPSPILOT_CHECKS"],
   unquoted: ["OPSPILOT_SERVER", "HTTPS_PROXY", "HTTP_PROXY"],
 });

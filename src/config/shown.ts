@@ -31,6 +31,8 @@ const HARMLESS: readonly SettingName[] = [
   "INGEST_BUFFER",
   "RETENTION",
   "AUTO_RESOLVE",
+  "REMIND",
+  "DIGEST",
   "TLS_CERT",
   "TLS_KEY",
   "AI_MODEL",

@@ -42,3 +42,23 @@ export const enrolments = pgTable(
   },
   (table) => [index("enrolments_until").on(table.until)],
 );
+
+/**
+ * What alerts beside agents, each with a token that is good for its intake alone. Its id is that of an agent, too, deleted from the
+ * beginning, which holds the incidents that are of no host.
+ */
+export const integrations = pgTable(
+  "integrations",
+  {
+    id: uuid("id").primaryKey(),
+    kind: varchar("kind", { length: 20 }).notNull(),
+    name: varchar("name", { length: 64 }).notNull(),
+    tokenHash: varchar("token_hash", { length: 64 }).notNull().unique(),
+    createdAt: at("created_at").notNull().defaultNow(),
+    createdBy: varchar("created_by", { length: 255 }).notNull(),
+    revokedAt: at("revoked_at"),
+    /** To the minute. */
+    lastUsedAt: at("last_used_at"),
+  },
+  () => [uniqueIndex("integrations_name").on(sql`lower(name)`).where(sql`revoked_at is null`)],
+);

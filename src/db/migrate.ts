@@ -17,6 +17,9 @@ import access from "../../drizzle/0012_access.sql" with { type: "text" };
 import investigations from "../../drizzle/0013_investigations.sql" with { type: "text" };
 import fullLists from "../../drizzle/0014_full_lists.sql" with { type: "text" };
 import oidc from "../../drizzle/0015_oidc.sql" with { type: "text" };
+import notices from "../../drizzle/0016_notices.sql" with { type: "text" };
+import integrations from "../../drizzle/0017_integrations.sql" with { type: "text" };
+import oidcAnswers from "../../drizzle/0018_oidc_answers.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -163,6 +166,9 @@ const FILES: Readonly<Record<string, string>> = {
   "0013_investigations": investigations,
   "0014_full_lists": fullLists,
   "0015_oidc": oidc,
+  "0016_notices": notices,
+  "0017_integrations": integrations,
+  "0018_oidc_answers": oidcAnswers,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

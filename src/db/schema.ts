@@ -68,7 +68,7 @@ export const incidents = pgTable(
   {
     id: serial("id").primaryKey(),
     agentId: agentId().references(() => agents.id),
-    /** Who says so: the agent, or the server itself. Set by who writes it, never by what an alert says. */
+    /** Who says so: the agent, the server itself, or an integration. Set by who writes it, never by what an alert says. */
     origin: varchar("origin", { length: 20 }).notNull().default("agent"),
     type: varchar("type", { length: 50 }).notNull(),
     source: varchar("source", { length: 255 }).notNull(),
@@ -109,6 +109,8 @@ export const incidents = pgTable(
     index("incidents_full").on(table.agentId).where(sql`analysis->>'category' = 'disk_full' and status <> 'resolved'`),
     // Whose first alert is a few hours old at most: of these the figures are kept.
     index("incidents_created").using("brin", table.createdAt),
+    // Where what somebody else's names name is open.
+    index("incidents_named").on(table.fingerprint).where(sql`origin = 'integration' and status <> 'resolved'`),
     index("incidents_parent").on(table.parentId).where(sql`parent_id is not null`),
     uniqueIndex("incidents_open").on(table.agentId, table.type, table.source, table.fingerprint).where(isOpen),
   ],
@@ -247,8 +249,8 @@ export const modelCalls = pgTable(
 
 /**
  * What an outlet (Slack, a webhook) says, or was to say: a row before it is decided whether people are notified, so that a crash
- * neither loses a message nor says it twice. `kind` is incident, storm (many incidents at once, `incidentId` null) or reply
- * (beneath the incident's message; `subject` names it). Rows follow their incident by its revision: one that was decided, or
+ * neither loses a message nor says it twice. `kind` is incident, storm (many incidents at once, `incidentId` null), reply
+ * (beneath the incident's message; `subject` names it) or notice (a message about an incident, or, without one, of a day). Rows follow their incident by its revision: one that was decided, or
  * shown, at an older one is looked at again.
  *
  *   undecided  → withheld | waiting
@@ -268,7 +270,7 @@ export const announcements = pgTable(
     why: text("why").notNull(),
     /** The storm's message that this incident is told in, in place of one of its own. */
     stormId: bigint("storm_id", { mode: "number" }),
-    /** A reply's {text, file}; a storm's {ended_at}. */
+    /** A reply's {text, file}; a storm's {ended_at}; a notice's {title, lines}. */
     content: fields("content"),
     /** What the outlet calls it; Slack's `ts`, with its channel before a slash. */
     externalId: varchar("external_id", { length: 255 }),
@@ -300,6 +302,10 @@ export const announcements = pgTable(
     index("announcements_storm").on(table.stormId).where(sql`storm_id is not null`),
     // How many were decided within the last minute says whether there is a storm.
     index("announcements_decided").on(table.outlet, table.decidedAt),
+    // One digest a day.
+    uniqueIndex("announcements_notice")
+      .on(table.outlet, table.subject)
+      .where(sql`kind = 'notice' and incident_id is null`),
     index("announcements_created").using("brin", table.createdAt),
   ],
 );

@@ -1,4 +1,4 @@
-import { index, pgTable, text, timestamp, uuid, varchar } from "drizzle-orm/pg-core";
+import { index, pgTable, timestamp, uuid, varchar } from "drizzle-orm/pg-core";
 
 const at = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -23,22 +23,15 @@ export const sessions = pgTable(
 );
 
 /**
- * Sign-ins by OpenID Connect that are under way, each for the one answer that its browser may bring from the provider: whoever takes
- * the answer, on whichever node, deletes the row. Without the provider's code, which goes through the browser alone, a row is of no use.
+ * Sign-ins by OpenID Connect whose answer was brought from the provider: each counts once, on whichever node, so whoever takes an
+ * answer makes its row first. Of one that was begun there is none: its state, which goes through the browser, has all that is needed.
  */
 export const oidcSignIns = pgTable(
   "oidc_sign_ins",
   {
     /** SHA-256 of the state that comes back with the answer. */
     stateHash: varchar("state_hash", { length: 64 }).primaryKey(),
-    /** SHA-256 of the cookie of the browser that began it. */
-    browserHash: varchar("browser_hash", { length: 64 }).notNull(),
-    /** What the provider's ID token must repeat. */
-    nonce: varchar("nonce", { length: 64 }).notNull(),
-    /** Of PKCE: proves that the code is redeemed by who asked for it. */
-    verifier: varchar("verifier", { length: 128 }).notNull(),
-    /** Where in the page one wanted to go. */
-    returnTo: text("return_to").notNull(),
+    /** The state's own end: later than that the row is needed no more. */
     expiresAt: at("expires_at").notNull(),
   },
   (table) => [index("oidc_sign_ins_expiry").on(table.expiresAt)],

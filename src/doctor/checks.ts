@@ -12,7 +12,7 @@ import type { Log } from "../lib/log.ts";
 import { checkOidc } from "../oidc/doctor.ts";
 import { checkSlack } from "../slack/doctor.ts";
 import { checkDatabase } from "./database.ts";
-import { checkWebhook } from "./webhook.ts";
+import { checkHeartbeat, checkWebhook } from "./webhook.ts";
 
 const SLACK_LIMIT_MS = 20_000;
 const SLACK_API = "https://slack.com/api";
@@ -36,16 +36,18 @@ export async function examine(config: Config, log: Log): Promise<Finding[]> {
 }
 
 /** Calls whoever the settings name beyond this machine and its database; within half a minute, and never rejects. */
-export async function examineOutside(config: Pick<Config, "ai" | "webhook" | "slack" | "oidc" | "proxies">) {
+export async function examineOutside(config: Pick<Config, "ai" | "webhook" | "slack" | "oidc" | "proxies" | "routes">) {
   const via = (url: URL) => proxyFor(config.proxies, url);
-  const [model, webhook, provider, messages, slackClock] = await Promise.all([
+  const [model, webhook, heartbeat, provider, messages, slackClock] = await Promise.all([
     checkModel(config.ai, via),
     checkWebhook(config.webhook?.url ?? null, via),
+    checkHeartbeat(config.routes.heartbeatUrl, via),
     checkOidc(config.oidc, via),
     checkSlack(config.slack, { signal: AbortSignal.timeout(SLACK_LIMIT_MS), proxyOf: via }),
     readSlackClock(config.slack, via),
   ]);
-  const findings = [...(provider ? [provider] : []), ...messages, ...(webhook ? [webhook] : []), model.finding];
+  const found = [provider, ...messages, webhook, heartbeat, model.finding];
+  const findings = found.filter((one) => one !== undefined);
   return { findings, clocks: [...model.clocks, ...slackClock] };
 }
 

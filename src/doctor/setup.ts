@@ -149,7 +149,14 @@ function describeRetention({ retentionMs, autoResolveMs }: Config): SetupPart {
 
 /** What the settings say of those who are beyond this server; none of them is called. */
 function describeOutside(config: Config): SetupPart[] {
-  return [describeOidc(config), describeSlack(config), describeWebhook(config), describeModel(config)];
+  return [
+    describeOidc(config),
+    describeSlack(config),
+    describeWebhook(config),
+    describeNotify(config),
+    describeHeartbeat(config),
+    describeModel(config),
+  ];
 }
 
 function describeOidc({ oidc }: Config): SetupPart {
@@ -172,6 +179,19 @@ function describeSlack({ slack }: Config): SetupPart {
 function describeWebhook({ webhook }: Config): SetupPart {
   if (webhook === null) return off("webhook", "off: WEBHOOK_URL is not set", "set WEBHOOK_URL and WEBHOOK_SECRET");
   return partOf(fine("webhook", `events are sent to ${new URL(webhook.url).host}`));
+}
+
+function describeNotify({ notify }: Config): SetupPart {
+  if (notify.length === 0) return off("outlets", "off: NOTIFY is not set", "set NOTIFY, such as ntfy://host/topic");
+  const names = notify.map(({ url: { name, scheme } }) => (name === scheme ? name : `${name} (${scheme})`)).join(", ");
+  return partOf(fine("outlets", `${names}; \`opspilot notify test\` sends each a sample`));
+}
+
+function describeHeartbeat({ routes: { heartbeatUrl } }: Config): SetupPart {
+  const part = "heartbeat";
+  if (heartbeatUrl === null)
+    return off(part, "off: nobody hears it when this server falls silent", "set HEARTBEAT_URL");
+  return partOf(fine(part, `${new URL(heartbeatUrl).host} is called each minute while all is well`));
 }
 
 function describeModel({ ai }: Config): SetupPart {

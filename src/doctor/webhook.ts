@@ -1,24 +1,38 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { direct } from "../lib/bounded-fetch.ts";
+import { direct, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { broken, type Finding, fine } from "../lib/finding.ts";
 
 const LIMIT_MS = 8_000;
-const NAME = "webhook";
+const WEBHOOK = { name: "webhook", setting: "WEBHOOK_URL", nothing: "nothing was delivered" };
+const HEARTBEAT = { name: "heartbeat", setting: "HEARTBEAT_URL", nothing: "it was not called" };
 
 /** Whether WEBHOOK_URL's host takes connections (and has a certificate that is trusted). Nothing is delivered: no request is made. */
-export async function checkWebhook(webhookUrl: string | null, proxyOf = direct): Promise<Finding | undefined> {
-  if (webhookUrl === null) return undefined;
-  const url = new URL(webhookUrl);
+export function checkWebhook(webhookUrl: string | null, proxyOf = direct): Promise<Finding | undefined> {
+  return checkConnection(WEBHOOK, webhookUrl, proxyOf);
+}
+
+/** The same of HEARTBEAT_URL, which is not called: that would say that all is well. */
+export function checkHeartbeat(heartbeatUrl: string | null, proxyOf = direct): Promise<Finding | undefined> {
+  return checkConnection(HEARTBEAT, heartbeatUrl, proxyOf);
+}
+
+async function checkConnection(
+  { name, setting, nothing }: typeof WEBHOOK,
+  target: string | null,
+  proxyOf: ProxyOf,
+): Promise<Finding | undefined> {
+  if (target === null) return undefined;
+  const url = new URL(target);
   const proxy = proxyOf(url);
   const way = proxy === null ? "" : ` through the proxy ${new URL(proxy).host}`;
   try {
     await reach(url, proxy === null ? null : new URL(proxy));
-    return fine(NAME, `${url.host} takes connections${way} (nothing was delivered)`);
+    return fine(name, `${url.host} takes connections${way} (${nothing})`);
   } catch (error) {
-    const todo = "check WEBHOOK_URL, the network, DNS, the firewall and the proxy, and the certificate there";
-    return broken(NAME, `${url.host} cannot be reached${way}: ${errorMessage(error)}`, todo);
+    const todo = `check ${setting}, the network, DNS, the firewall and the proxy, and the certificate there`;
+    return broken(name, `${url.host} cannot be reached${way}: ${errorMessage(error)}`, todo);
   }
 }
 

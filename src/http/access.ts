@@ -6,6 +6,7 @@ import { isEnough, type Role, type RouteRole } from "../protocol/roles.ts";
 import type { Credentials } from "./credentials.ts";
 import { isDownloadPath } from "./downloads/routes.ts";
 import type { Route } from "./errors.ts";
+import { isIntakePath } from "./intake.ts";
 import { isOidcCallback, OIDC_PATHS } from "./oidc.ts";
 import { isPagePath } from "./page/routes.ts";
 import { checkBody, HttpProblem } from "./problems.ts";
@@ -42,7 +43,7 @@ export function createAccessCheck(
     const foreign = checkPage(request, path);
     if (foreign) return refused(foreign);
     const admission = await admit(request, path, address);
-    const unreadable = admission.ok ? checkBody(request) : undefined;
+    const unreadable = admission.ok && !isIntakePath(path) ? checkBody(request) : undefined;
     return unreadable ? refused(unreadable) : admission;
   };
 }
@@ -101,10 +102,11 @@ export function pathOf(url: string): string | undefined {
   return /^https?:\/\/[^/?#]+(\/[^?#]*)/.exec(url)?.[1];
 }
 
-/** Served to everybody; the stream has credentials of its own, the agents' tokens. */
+/** Served to everybody; the stream has credentials of its own, the agents' tokens, and so has what integrations send. */
 const PUBLIC_PATHS = ["/", "/healthz", "/readyz", SESSION_PATH, ...OIDC_PATHS, "/v1/stream"];
 
-const isPublic = (path: string) => PUBLIC_PATHS.includes(path) || isPagePath(path) || isDownloadPath(path);
+const isPublic = (path: string) =>
+  PUBLIC_PATHS.includes(path) || isPagePath(path) || isDownloadPath(path) || isIntakePath(path);
 
 const HOST_HEADER = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i;
 const PROXY_HEADERS = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];

@@ -11,7 +11,7 @@ import * as api from "./schemas.ts";
 const GRACE_S_MAX = 604_800;
 
 const Collector = api.resource("Collector", {
-  name: Type.String({ description: "systemd, docker, host, kernel, logs, or what an agent calls it" }),
+  name: Type.String({ description: "systemd, docker, host, kernel, logs, checks, or what an agent calls it" }),
   state: Type.Unsafe<CollectorView["state"]>({
     ...api.oneOf(["sees", "cannot", "absent"]),
     description: "sees; cannot see, though it should; absent: what it watches was never there on this host",

@@ -12,6 +12,7 @@ import type { FigureService } from "../figures/model.ts";
 import type { AgentService, EnrolmentService } from "../fleet/model.ts";
 import type { AuditTrail } from "../incidents/audit-store.ts";
 import type { IncidentService } from "../incidents/model.ts";
+import type { AlertIntake, IntegrationService } from "../integrations/model.ts";
 import { createClientAddress } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
 import { FAILURE_LIMITS, type FailureLimits } from "../lib/failure-counter.ts";
@@ -37,6 +38,8 @@ import { figureRoutes } from "./figures.ts";
 import { incidentHistoryRoutes } from "./incident-history.ts";
 import { incidentListRoutes } from "./incident-lists.ts";
 import { incidentRoutes } from "./incidents.ts";
+import { INTAKE_BODY_BYTES_MAX, intakeRoutes } from "./intake.ts";
+import { integrationRoutes } from "./integrations.ts";
 import { mcpRoutes } from "./mcp/routes.ts";
 import { oidcRoutes } from "./oidc.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
@@ -46,7 +49,7 @@ import { problemResponse, refuseHalfUpgrade, SAFE_HEADERS } from "./problems.ts"
 import { sessionRoutes } from "./session.ts";
 import { setupRoutes } from "./setup.ts";
 import { silenceRoutes } from "./silences.ts";
-import { SLACK_BODY_BYTES_MAX, slackRoutes } from "./slack.ts";
+import { slackRoutes } from "./slack.ts";
 import { type Readiness, systemRoutes } from "./system.ts";
 import { tokenRoutes } from "./tokens.ts";
 
@@ -72,6 +75,8 @@ export interface AppDeps {
   oidc: OidcService | null;
   access: AccessService;
   accessAudit: AccessAudit;
+  integrations: IntegrationService;
+  alertIntake: AlertIntake;
   trail: AuditTrail;
   countGuesses: CountGuesses;
   setup: SetupService;
@@ -151,6 +156,8 @@ export function createApp(deps: AppDeps) {
     .use(auditRoutes(deps.trail))
     .use(enrolmentRoutes({ enrolments: deps.enrolments, actorOf, config, clock }))
     .use(tokenRoutes(tokens, actorOf, clock))
+    .use(integrationRoutes({ integrations: deps.integrations, actorOf, config }))
+    .use(intakeRoutes({ integrations: deps.integrations, intake: deps.alertIntake, failures, addressOf, clock, log }))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))
     .use(eventRoutes(deps.events, watchAccess))
@@ -167,5 +174,5 @@ const SERVE_OPTIONS = {
   development: false,
   idleTimeout: IDLE_TIMEOUT_SECONDS,
   // The largest of all routes; the others' own limit is checked with the rest of the access rules, and by their parser.
-  maxRequestBodySize: SLACK_BODY_BYTES_MAX,
+  maxRequestBodySize: INTAKE_BODY_BYTES_MAX,
 };

@@ -7,10 +7,18 @@ import { isDatabaseAway } from "../db/away.ts";
 import type { ClientAddress, PeerLookup } from "../lib/addresses.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { Ending, OidcService, SignedIn, SignInRefusal } from "../oidc/model.ts";
+import type { Ending, OidcService, SignInRefusal } from "../oidc/model.ts";
 import { requestActor } from "../protocol/actors.ts";
 import type { SessionService } from "../sessions/model.ts";
-import { isSecureWay, secretOf, sessionCookie, signInCookie, signInSecretOf } from "./cookies.ts";
+import {
+  isSecureWay,
+  longPathCookie,
+  longPathOf,
+  secretOf,
+  sessionCookie,
+  signInCookie,
+  signInSecretOf,
+} from "./cookies.ts";
 import { PAGE_PATH } from "./page/pack.ts";
 import { isPagePath } from "./page/routes.ts";
 import * as api from "./schemas.ts";
@@ -31,7 +39,7 @@ type Shown = SignInRefusal | "unavailable";
 export interface OidcRouteDeps {
   oidc: OidcService;
   config: Pick<Config, "publicUrl" | "tls">;
-  sessions: Pick<SessionService, "createFor" | "end">;
+  sessions: Pick<SessionService, "createFor" | "end" | "endHashed" | "hashOf">;
   addressOf: ClientAddress;
   audit: AccessAudit;
   log: Log;
@@ -46,28 +54,38 @@ export function oidcRoutes({ oidc, config, sessions, addressOf, audit, log }: Oi
 
   async function begin(request: Request): Promise<Response> {
     const returnTo = ownPath(new URL(request.url).searchParams.get("return_to"));
-    const begun = await oidc.begin({ browser: signInSecretOf(request.headers), returnTo });
+    const { headers } = request;
+    // The cookie of a session is strict: it does not come along with the answer, which is the provider's doing.
+    const session = secretOf(headers);
+    const formerSession = session === undefined ? null : sessions.hashOf(session);
+    const begun = await oidc.begin({ browser: signInSecretOf(headers), returnTo, formerSession });
     if (!begun.ok) return toSignIn(begun.reason, returnTo);
-    const cookie = signInCookie(begun.browser, OIDC_PATH, begun.lifetimeMs / 1000, isSecureWay(config, request));
-    return leadTo(begun.url.href, cookie);
+    const { url, browser, longPath, lifetimeMs } = begun;
+    const bounds = [OIDC_PATH, lifetimeMs / 1000, isSecureWay(config, request)] as const;
+    const cookies = [signInCookie(browser, ...bounds)];
+    if (longPath !== null) cookies.push(longPathCookie(longPath, ...bounds));
+    return leadTo(url.href, cookies);
   }
 
   async function finish(request: Request, address: string): Promise<Response> {
-    const { search } = new URL(request.url);
-    const ending = await oidc.finish({ browser: signInSecretOf(request.headers), query: search });
-    if (ending.ok) return signIn(ending.person, ending.returnTo, request, address);
+    const { headers, url } = request;
+    const { search: query } = new URL(url);
+    const ending = await oidc.finish({ browser: signInSecretOf(headers), longPath: longPathOf(headers), query });
+    if (ending.ok) return signIn(ending, request, address);
     tellRefused(ending, address);
     return toSignIn(ending.reason, ending.returnTo);
   }
 
-  async function signIn(person: SignedIn, to: string, request: Request, address: string): Promise<Response> {
-    const { name, role, subject } = person;
+  async function signIn(ending: Ending & { ok: true }, request: Request, address: string): Promise<Response> {
+    const { name, role, subject } = ending.person;
     const old = secretOf(request.headers);
     if (old !== undefined) await sessions.end(old);
+    if (ending.formerSession !== null) await sessions.endHashed(ending.formerSession);
     const { secret, lifetimeMs } = await sessions.createFor({ name, role });
     log.info({ address, name, role }, "a browser signed in");
     await audit.session("session.started", requestActor("oidc", name, address), { role, subject });
-    return leadTo(to, sessionCookie(secret, lifetimeMs / 1000, isSecureWay(config, request)));
+    const cookie = sessionCookie(secret, lifetimeMs / 1000, isSecureWay(config, request));
+    return leadTo(ending.returnTo ?? PAGE_PATH, [cookie]);
   }
 
   /** Who is known and has no role is named, with the groups, so that whoever sets OIDC_ROLES sees what to write there. */
@@ -126,8 +144,8 @@ function toSignIn(reason: Shown, returnTo: string | null): Response {
 }
 
 /** The address that it comes from has a code in it, which nobody else is to see. */
-function leadTo(location: string, cookie?: string): Response {
+function leadTo(location: string, cookies: readonly string[] = []): Response {
   const headers = new Headers({ location, "referrer-policy": "no-referrer" });
-  if (cookie !== undefined) headers.append("set-cookie", cookie);
+  for (const cookie of cookies) headers.append("set-cookie", cookie);
   return new Response(null, { status: 303, headers });
 }

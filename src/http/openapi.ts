@@ -35,6 +35,11 @@ const SECURITY_SCHEMES = {
       "a token (POST /v1/tokens), or ADMIN_TOKEN of the server's settings, whose role is admin; not asked for under open access. " +
       "An operation names the role that it needs: viewer, operator or admin, each of which may do what those before it may",
   },
+  integration: {
+    type: "http",
+    scheme: "bearer",
+    description: "an integration's token (POST /v1/integrations), asked for under open access, too",
+  },
   session: {
     type: "apiKey",
     in: "cookie",

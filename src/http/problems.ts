@@ -38,7 +38,9 @@ export class HttpProblem extends OpsPilotError {
 }
 
 /** 404 for a thing that the path names. */
-export function notFound(what: "agent" | "incident" | "command" | "silence" | "token" | "enrolment"): HttpProblem {
+export function notFound(
+  what: "agent" | "incident" | "command" | "silence" | "token" | "enrolment" | "integration",
+): HttpProblem {
   return new HttpProblem(404, `${what}_not_found`, `there is no such ${what}`);
 }
 
@@ -102,7 +104,7 @@ export function checkBody({ method, headers }: Request): HttpProblem | undefined
   if (method === "GET" || method === "HEAD") return undefined;
   const sizeBytes = Number(headers.get("content-length") ?? 0);
   if (sizeBytes === 0 && !headers.has("transfer-encoding") && !headers.has("content-type")) return undefined;
-  if (sizeBytes > BODY_BYTES_MAX) return tooLarge();
+  if (sizeBytes > BODY_BYTES_MAX) return tooLarge(BODY_BYTES_MAX);
   if (isJsonBody(headers)) return undefined;
   return new HttpProblem(415, "unsupported_media_type", "bodies must be application/json");
 }
@@ -112,8 +114,9 @@ export function isJsonBody(headers: Headers): boolean {
   return headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() === "application/json";
 }
 
-function tooLarge(): HttpProblem {
-  return new HttpProblem(413, "too_large", `a body has ${BODY_BYTES_MAX} bytes at most`);
+/** 413, with how much a body of the route may have. */
+export function tooLarge(bytesMax: number): HttpProblem {
+  return new HttpProblem(413, "too_large", `a body has ${bytesMax} bytes at most`);
 }
 
 /**
@@ -123,7 +126,7 @@ function tooLarge(): HttpProblem {
 export async function parseJson({ request }: { request: Request }): Promise<unknown> {
   const text = await request.text();
   if (text === "") return {};
-  if (text.length > BODY_BYTES_MAX) throw tooLarge();
+  if (text.length > BODY_BYTES_MAX) throw tooLarge(BODY_BYTES_MAX);
   const value = jsonIn(text);
   const fault = scanJson(text);
   if (fault !== undefined) throw invalid([{ field: "body", message: describeJsonFault(fault).toLowerCase() }]);

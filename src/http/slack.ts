@@ -2,14 +2,14 @@ import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { ROLE_FIELD } from "../protocol/roles.ts";
 import type { SlackReceiver } from "../slack/slack.ts";
-import { HttpProblem } from "./problems.ts";
+import { HttpProblem, tooLarge } from "./problems.ts";
 import { answers } from "./schemas.ts";
 
 /** Where Slack's callbacks come in. They prove themselves by a signature: no other rule of the API is for them. */
 const SLACK_PATH = "/v1/slack/interactions";
 
 /** A pressed button's callback carries the whole message, percent-encoded. */
-export const SLACK_BODY_BYTES_MAX = 512 * 1024;
+const SLACK_BODY_BYTES_MAX = 512 * 1024;
 
 /** Whether a request is such a callback, by its method and path. */
 export function isSlackCallback(method: string, path: string): boolean {
@@ -20,9 +20,9 @@ export function isSlackCallback(method: string, path: string): boolean {
 export function slackRoutes(callback: NonNullable<SlackReceiver["callback"]>) {
   return new Elysia({ name: "slack", normalize: false }).post(
     SLACK_PATH,
-    async ({ request, body }) => {
+    async ({ request }) => {
       const outcome = await callback({
-        body: typeof body === "string" ? body : "",
+        body: await bodyOf(request),
         timestamp: request.headers.get("x-slack-request-timestamp"),
         signature: request.headers.get("x-slack-signature"),
       });
@@ -30,7 +30,7 @@ export function slackRoutes(callback: NonNullable<SlackReceiver["callback"]>) {
       throw new HttpProblem(401, outcome.reason, outcome.message);
     },
     {
-      parse: "text",
+      parse: "none",
       response: answers(200, Type.String({ contentMediaType: "text/plain" }), 401, 413),
       detail: {
         tags: ["slack"],
@@ -40,4 +40,11 @@ export function slackRoutes(callback: NonNullable<SlackReceiver["callback"]>) {
       },
     },
   );
+}
+
+async function bodyOf(request: Request): Promise<string> {
+  if (Number(request.headers.get("content-length") ?? 0) > SLACK_BODY_BYTES_MAX) throw tooLarge(SLACK_BODY_BYTES_MAX);
+  const text = await request.text();
+  if (text.length > SLACK_BODY_BYTES_MAX) throw tooLarge(SLACK_BODY_BYTES_MAX);
+  return text;
 }

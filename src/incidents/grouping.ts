@@ -4,6 +4,7 @@
  *   firing    joins the open incident of its fingerprint while that one's last alert is younger than the window;
  *             otherwise it opens a new one, and the older open one is resolved as superseded. The new one and the last
  *             of its fingerprint are linked both ways; one that was resolved before the batch is found afterwards (write-store.ts).
+ *             What has its sender's own name joins the open one at any time.
  *   resolved  closes the open incidents of its agent, type and source whose last alert occurred no later; with none
  *             open it is stored and opens nothing.
  *   flapping  an incident that opens within the window of the opening of the one before it, which its agent had reported as over:
@@ -12,8 +13,8 @@
  *   late      a firing alert that occurred before a resolution of its agent, type and source, but arrives after it,
  *             becomes a row of the resolved incident and changes nothing.
  *
- * Alerts are taken in the order in which they came; all comparisons are by `occurredAt`, but for what the server says itself: its end
- * of something comes after its beginning, whichever seems older by two nodes' clocks. A repeat (a UUID that is stored,
+ * Alerts are taken in the order in which they came; all comparisons are by `occurredAt`, but for what the server says itself, and for what
+ * has its sender's own name: the end of something comes after its beginning, whichever seems older by two clocks. A repeat (a UUID that is stored,
  * or stood earlier in the batch) has no effect.
  */
 import type { Severity } from "../protocol/frames.ts";
@@ -26,6 +27,8 @@ export interface IncomingAlert {
   agentId: string;
   messageId: string | null;
   fingerprint: string;
+  /** The sender names its problems: the fingerprint is that name's, and what it says comes in the order in which it is said. */
+  isKeyed?: boolean;
   type: string;
   source: string;
   state: "firing" | "resolved";
@@ -209,8 +212,8 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   function fire(alert: IncomingAlert): void {
     const resolution = resolutions.get(subjectOf(alert));
     const current = open.get(alert.fingerprint);
-    if (resolution && isFromAgent(alert) && alert.occurredAt < resolution.occurredAt) fireLate(alert, resolution);
-    else if (current && alert.occurredAt < current.row.lastSeenAt + windowMs) join(alert, current);
+    if (resolution && isByTime(alert) && alert.occurredAt < resolution.occurredAt) fireLate(alert, resolution);
+    else if (current && (alert.isKeyed || alert.occurredAt < current.row.lastSeenAt + windowMs)) join(alert, current);
     else fireNew(alert, current);
   }
 
@@ -226,7 +229,7 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   /** The server damps what it says itself. */
   function markFlapping(alert: IncomingAlert, incident: Live): void {
     const before = closed.get(alert.fingerprint) ?? ended.get(alert.fingerprint);
-    if (before === undefined || !isFromAgent(alert) || alert.occurredAt > before.openedAt + windowMs) return;
+    if (before === undefined || alert.origin === "server" || alert.occurredAt > before.openedAt + windowMs) return;
     incident.isFlapping = true;
     plan.events.push({ incident: incident.ref, kind: "flapping", agentId: alert.agentId, at: alert.occurredAt });
   }
@@ -272,8 +275,9 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
 
   function resolve(alert: IncomingAlert): void {
     const subject = subjectOf(alert);
+    const isMeant = (live: Live) => (alert.isKeyed ? live.fingerprint === alert.fingerprint : live.subject === subject);
     const closing = [...open.values()].filter(
-      (live) => live.subject === subject && !(isFromAgent(alert) && live.row.lastSeenAt > alert.occurredAt),
+      (live) => isMeant(live) && !(isByTime(alert) && live.row.lastSeenAt > alert.occurredAt),
     );
     for (const live of closing) {
       // Its message says that it is well for now.
@@ -305,8 +309,9 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
   return { isNew, fire, resolve, plan: () => ({ ...plan, changed: [...changed.values()] }) };
 }
 
-function isFromAgent({ origin }: IncomingAlert): boolean {
-  return origin === "agent";
+/** Whether the times say what came first; else the order does in which it is said. */
+function isByTime({ origin, isKeyed }: IncomingAlert): boolean {
+  return origin !== "server" && !isKeyed;
 }
 
 function attach(resolution: Resolution, fingerprint: string, incident: IncidentRef): void {

@@ -10,8 +10,8 @@ export type IncidentStatus = (typeof INCIDENT_STATUSES)[number];
 export const DECIDED_STATUSES = ["acknowledged", "ignored", "resolved"] as const;
 export type DecidedStatus = (typeof DECIDED_STATUSES)[number];
 
-/** Who says that there is an incident: an agent, or the server itself (an agent that is lost). */
-export const INCIDENT_ORIGINS = ["agent", "server"] as const;
+/** Who says that there is an incident: an agent, the server itself (an agent that is lost), or whatever else alerts. */
+export const INCIDENT_ORIGINS = ["agent", "server", "integration"] as const;
 export type IncidentOrigin = (typeof INCIDENT_ORIGINS)[number];
 
 /** An incident as the API shows it: every column of its table. In lists `raw_error` is cut at 4 KiB. */
@@ -287,6 +287,8 @@ export interface Mute {
   againInS?: number;
   /** The storm in whose message it is told. */
   stormId?: number;
+  /** Others are told, now or first: that is no news for the timeline. */
+  isRouted?: boolean;
 }
 
 /** One reason to withhold messages. */

@@ -5,6 +5,7 @@ import { hashUuid } from "../lib/hash.ts";
 import { joinRawError } from "../protocol/raw-error.ts";
 import { readFacts, writePlan } from "./alert-store.ts";
 import { type IncomingAlert, planGrouping } from "./grouping.ts";
+import type { IncidentOrigin } from "./model.ts";
 
 /**
  * Turns accepted alerts into rows: what the database knows, then the grouping plan, then its rows. `opened` does what follows
@@ -32,7 +33,9 @@ function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingA
     origin,
     agentId,
     messageId,
-    fingerprint: fingerprintOf(frame, alert),
+    fingerprint:
+      frame.key === undefined ? fingerprintOf(frame, alert) : keyedFingerprint(frame.senderId ?? agentId, frame.key),
+    isKeyed: frame.key !== undefined,
     type: alert.type,
     source: alert.source,
     state: alert.state ?? "firing",
@@ -42,6 +45,11 @@ function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingA
     occurredAt: receivedAt - frame.ageMs,
     receivedAt,
   };
+}
+
+/** What makes alerts the same problem that have their sender's own name for it, on whatever host it is. */
+export function keyedFingerprint(senderId: string, key: string): string {
+  return hashUuid(`integration\0${senderId}\0key\0${key}`);
 }
 
 /** How much of a message tells two problems apart: what follows is detail. */
@@ -56,7 +64,7 @@ const SPACE = 32;
  * prefix, so that it costs 16 bytes in the row and in the index.
  */
 export function fingerprintOf(
-  { origin, agentId }: { origin: "agent" | "server"; agentId: string },
+  { origin, agentId }: { origin: IncidentOrigin; agentId: string },
   { type, source, message }: { type: string; source: string; message: string },
 ): string {
   const whose = origin === "agent" ? agentId : `${origin}\0${agentId}`;

@@ -8,6 +8,8 @@ interface OfferedFrame {
   agentId: string;
   /** The frame's id (1.1), which makes a repeat have no second effect. */
   messageId: string | null;
+  /** Whose message ids these are; the agent's, where it is not said. */
+  senderId?: string;
   /** Called once, when the outcome is final. */
   settled?: (outcome: IngestOutcome) => void;
   /** The size that the frame is counted with, in bytes: its decoded payload. */
@@ -17,8 +19,13 @@ interface OfferedFrame {
 /** An alert as the gateway hands it over. */
 export interface OfferedAlert extends OfferedFrame {
   kind: "alert";
-  /** Who says so: the agent that sent the frame, or the server itself. Never what an alert claims. */
-  origin: "agent" | "server";
+  /** Who says so: the agent that sent the frame, the server itself, or an integration. Never what an alert claims. */
+  origin: "agent" | "server" | "integration";
+  /**
+   * The sender's own name of the problem, with the sender: alerts that have it are the same problem, whatever they say, and its recovery ends
+   * nothing else. Undefined where type, source and message tell problems apart.
+   */
+  key?: string;
   alert: AlertPayload;
   /** How long before the frame was sent the alert happened, by the agent's own clock; 0 when it did not say or lied. */
   ageMs: number;
@@ -47,12 +54,14 @@ export interface IngestService {
   /** Takes a decoded frame. It is never refused: when the queue is over its high-water mark, the flow port says "pause". */
   accept(frame: OfferedAlert | OfferedResult): void;
   /** The UUID that a frame with this id gets, so that a repeat is the same row. */
-  uuidOf(frame: { origin?: OfferedAlert["origin"]; agentId: string; messageId: string }): string;
+  uuidOf(frame: { origin?: OfferedAlert["origin"]; agentId: string; senderId?: string; messageId: string }): string;
   /** Nothing is stored while held: what comes waits in the queue, as while the database is away. A stop stores it all the same. */
   hold(isHeld: boolean): void;
   isHeld(): boolean;
   /** True while the queue is full because the database is away, or has no room: new connections are turned away (1013). */
   isStalled(): boolean;
+  /** Over its high-water mark: who can be told to come again is told so. */
+  isFull(): boolean;
   /** Bytes that wait. */
   queuedBytes(): number;
   /** Writes what waits until `deadlineMs` from now have passed; resolves with the number of frames that were lost. */

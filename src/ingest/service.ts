@@ -99,6 +99,7 @@ export function createIngestService(deps: IngestDeps): IngestService {
     },
     isHeld: () => isHeld,
     isStalled: () => queue.isFull() && (isHeld || away.size > 0),
+    isFull: queue.isFull,
     queuedBytes: () => queue.bytes(),
     async stop(deadlineMs) {
       isStopping = true;
@@ -133,8 +134,9 @@ const TIME_CHARS = "00000000-0000".length;
  * begins with a time the uuid does, too: what comes together stands together in the index of all alerts. Spread over all of it, each
  * alert would change a page of its own, to be written whole after each checkpoint: with millions of alerts half of what an alert costs.
  */
-export function uuidOf({ origin = "agent", agentId, messageId }: Parameters<IngestService["uuidOf"]>[0]): string {
-  const hash = hashUuid(origin === "agent" ? `${agentId}\0${messageId}` : `${origin}\0${agentId}\0${messageId}`);
+export function uuidOf(frame: Parameters<IngestService["uuidOf"]>[0]): string {
+  const { origin = "agent", agentId, senderId = agentId, messageId } = frame;
+  const hash = hashUuid(origin === "agent" ? `${agentId}\0${messageId}` : `${origin}\0${senderId}\0${messageId}`);
   if (!TIMED_ID.test(messageId)) return hash;
   return messageId.slice(0, TIME_CHARS).toLowerCase() + hash.slice(TIME_CHARS);
 }

@@ -18,6 +18,13 @@ export function durationText(ms: number): string {
   return `${Math.round(ms / unitMs)}${unit}`;
 }
 
+/** About how long something lasts, in words: "15 min", "4 h", "3 d". */
+export function durationWords(ms: number): string {
+  const minutes = Math.max(1, Math.round(ms / DURATION_MS.m));
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} d`;
+}
+
 /** Always in the same unit: alerts whose texts differ in more than numbers are different problems. */
 export function sizeText(bytes: number): string {
   return `${(bytes / SIZE_BYTES.GiB).toFixed(2)} GiB`;

@@ -24,12 +24,25 @@ export interface SignedIn {
 
 /** A sign-in that was begun: where the browser goes, and what it keeps until it comes back. */
 export type Beginning =
-  | { readonly ok: true; readonly url: URL; readonly browser: string; readonly lifetimeMs: number }
+  | {
+      readonly ok: true;
+      readonly url: URL;
+      readonly browser: string;
+      /** The way back where it is too long to go along with the URL; else null. */
+      readonly longPath: string | null;
+      readonly lifetimeMs: number;
+    }
   | { readonly ok: false; readonly reason: "unreachable" | "failed" };
 
 /** What came of the answer that a browser brought. */
 export type Ending =
-  | { readonly ok: true; readonly person: SignedIn; readonly returnTo: string }
+  | {
+      readonly ok: true;
+      readonly person: SignedIn;
+      readonly returnTo: string | null;
+      /** The hash of the session that the browser had when it began. */
+      readonly formerSession: string | null;
+    }
   | {
       readonly ok: false;
       readonly reason: SignInRefusal;
@@ -39,14 +52,29 @@ export type Ending =
       readonly who?: { readonly name: string; readonly subject: string; readonly groups: readonly string[] };
     };
 
+/** A sign-in that is to begin. */
+export interface Wanted {
+  /** What the browser keeps of an earlier beginning, so that several windows can sign in at a time. */
+  readonly browser: string | undefined;
+  readonly returnTo: string;
+  /** The hash of the session that it has. */
+  readonly formerSession: string | null;
+}
+
+/** What a browser brings from the provider. */
+export interface Answer {
+  readonly browser: string | undefined;
+  readonly longPath: string | undefined;
+  /** As it stands in the callback's URL. */
+  readonly query: string;
+}
+
 /** Sign-in at a provider of OpenID Connect, by the authorization code flow with PKCE. */
 export interface OidcService {
   /** What people call the provider. */
   readonly name: string;
   /** Where a browser begins. */
   readonly url: string;
-  /** `browser`: what it keeps of an earlier beginning, so that several windows can sign in at a time. */
-  begin(wanted: { browser: string | undefined; returnTo: string }): Promise<Beginning>;
-  /** `query`: what the provider's answer says, as it stands in the callback's URL. */
-  finish(answer: { browser: string | undefined; query: string }): Promise<Ending>;
+  begin(wanted: Wanted): Promise<Beginning>;
+  finish(answer: Answer): Promise<Ending>;
 }

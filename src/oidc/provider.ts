@@ -14,7 +14,7 @@ import { errorMessage, OpsPilotError } from "../lib/errors.ts";
 import { fieldsOf, isRecord } from "../lib/json.ts";
 import { claimAt, hasName } from "./claims.ts";
 import type { Claims } from "./model.ts";
-import type { OpenSignIn } from "./store.ts";
+import type { SignInProof } from "./seal.ts";
 
 /** Of each call; a sign-in makes three or four. */
 const CALL_LIMIT_MS = 8_000;
@@ -91,7 +91,7 @@ export function createProvider({ settings, proxyOf, clock, callLimitMs = CALL_LI
     },
 
     /** Where a browser goes to sign in. Throws a ProviderError. */
-    async authorizationUrl(state: string, { nonce, verifier }: OpenSignIn): Promise<URL> {
+    async authorizationUrl(state: string, { nonce, verifier }: SignInProof): Promise<URL> {
       const { library, ways, scope } = await discover();
       const challenge = await library.calculatePKCECodeChallenge(verifier);
       const proof = { state, nonce, code_challenge: challenge, code_challenge_method: "S256" };
@@ -104,7 +104,7 @@ export function createProvider({ settings, proxyOf, clock, callLimitMs = CALL_LI
     },
 
     /** Who somebody is, by the answer that the browser brought. Throws a ProviderError. */
-    async redeem(query: string, state: string, { nonce, verifier }: OpenSignIn): Promise<Claims> {
+    async redeem(query: string, state: string, { nonce, verifier }: SignInProof): Promise<Claims> {
       const client = await discover();
       const url = new URL(settings.redirectUri + query);
       const checks = { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true };

@@ -1,40 +1,21 @@
 import type { Sql } from "postgres";
 
-/** Strangers can begin sign-ins: beyond it the oldest go. */
-const ROWS_MAX = 10_000;
 /** Rows of one DELETE. */
 const CHUNK_ROWS = 1_000;
 
-/** A sign-in that is under way. */
-export interface OpenSignIn {
-  readonly nonce: string;
-  readonly verifier: string;
-  readonly returnTo: string;
-}
-
-/** The SQL of sign-ins that are under way. Their time is the database's, which is the same for all nodes. */
+/** The SQL of sign-ins whose answer has come. Their time is the database's, which is the same for all nodes. */
 export function createOidcStore(sql: Sql) {
   return {
-    async begin(keys: { stateHash: string; browserHash: string }, one: OpenSignIn, lifetimeMs: number): Promise<void> {
-      await sql`
-        with excess as (
-          delete from oidc_sign_ins where state_hash in (
-            select state_hash from oidc_sign_ins order by expires_at desc offset ${ROWS_MAX - 1} limit ${CHUNK_ROWS}
-            for update skip locked))
-        insert into oidc_sign_ins (state_hash, browser_hash, nonce, verifier, return_to, expires_at)
-        values (${keys.stateHash}, ${keys.browserHash}, ${one.nonce}, ${one.verifier}, ${one.returnTo},
-          now() + ${lifetimeMs} * interval '1 ms')`;
+    /** Takes a sign-in's answer, so that nobody else can; whether nobody had, and its time is not over. */
+    async take(stateHash: string, endsMs: number): Promise<boolean> {
+      const taken = await sql`
+        insert into oidc_sign_ins (state_hash, expires_at)
+        select ${stateHash}, ends from (select to_timestamp(${endsMs / 1000}::float8) as ends) sign_in where ends > now()
+        on conflict do nothing`;
+      return taken.count === 1;
     },
 
-    /** Takes it, so that nobody else can; undefined where this browser has none with this state, or no longer. */
-    async take(keys: { stateHash: string; browserHash: string }): Promise<OpenSignIn | undefined> {
-      const [taken] = await sql<(OpenSignIn & { isOpen: boolean })[]>`
-        delete from oidc_sign_ins where state_hash = ${keys.stateHash} and browser_hash = ${keys.browserHash}
-        returning nonce, verifier, return_to as "returnTo", expires_at > now() as "isOpen"`;
-      return taken?.isOpen ? taken : undefined;
-    },
-
-    /** Deletes some of those that nobody came back to; how many. */
+    /** Deletes some of those whose answer would be too late by now anyhow; how many. */
     async deleteOver(): Promise<number> {
       const deleted = await sql`
         delete from oidc_sign_ins where state_hash in (

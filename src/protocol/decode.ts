@@ -102,10 +102,19 @@ function decodeHeartbeat(value: Record<string, unknown>, sizeBytes: number): Dec
 const ALERT_KEYS = Object.keys(AlertPayload.properties);
 
 function decodeAlert(value: Record<string, unknown>, sizeBytes: number): DecodedPayload {
+  const read = readAlert(value);
+  if (!read.ok) return read;
+  return { ok: true, payload: { type: "alert", alert: read.alert }, sizeBytes: sizeBytes - read.cutBytes };
+}
+
+/** An alert's payload that is JSON already, with clean text: its shape is checked, nulls go, logs and message are cut. Never throws. */
+export function readAlert(
+  value: Record<string, unknown>,
+): { ok: true; alert: AlertPayload; cutBytes: number } | Refusal {
   const alert = pick(value, ALERT_KEYS);
   if (!alertCheck.Check(alert)) return badPayload(alertCheck, alert);
   const cutBytes = cut(alert, "logs", LOGS_BYTES_MAX) + cut(alert, "message", MESSAGE_BYTES_MAX);
-  return { ok: true, payload: { type: "alert", alert }, sizeBytes: sizeBytes - cutBytes };
+  return { ok: true, alert, cutBytes };
 }
 
 const RESULT_KEYS = Object.keys(ResultPayload.properties);
@@ -140,7 +149,7 @@ function cut<K extends string>(payload: { [key in K]?: string }, key: K, limitBy
   return Buffer.byteLength(text) - Buffer.byteLength(kept);
 }
 
-function badPayload(check: TypeCheck<TSchema>, value: unknown): Refusal {
+function badPayload(check: TypeCheck<TSchema>, value: unknown): Refusal & { reason: "bad_payload" } {
   return { ok: false, reason: "bad_payload", message: describeFault(check, value) };
 }
 

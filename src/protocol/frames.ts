@@ -108,6 +108,21 @@ const CollectorReports = Type.Record(Type.String({ pattern: "^[a-z][a-z0-9-]{0,2
   additionalProperties: false,
 });
 
+/** How one of an agent's checks stood when it was tried last. */
+export interface CheckReport {
+  readonly name: string;
+  readonly up: boolean;
+  /** It is up or down for so long already. */
+  readonly for_s: number;
+  readonly took_ms: number;
+  /** When it was tried, Unix seconds. */
+  readonly at: number;
+  /** What it said last. */
+  readonly said: string;
+  /** When the first certificate of its chain ends, Unix seconds. */
+  readonly certificate_ends?: number;
+}
+
 /** Known keys are checked, unknown ones are kept: all but `hostname` and `collectors` end up in `agents.meta`. */
 export const HeartbeatPayload = Type.Object({
   hostname: Type.Optional(Type.String({ maxLength: 255 })),
@@ -122,6 +137,8 @@ export const HeartbeatPayload = Type.Object({
   instance: Type.Optional(Type.Unknown()),
   allow: Type.Optional(Type.Array(Type.String({ maxLength: 400 }), { maxItems: 1000 })),
   collectors: Type.Optional(CollectorReports),
+  /** CheckReports. What is of another shape is kept, and says nothing. */
+  checks: Type.Optional(Type.Unknown()),
 });
 export type HeartbeatPayload = Static<typeof HeartbeatPayload>;
 

@@ -7,6 +7,7 @@ import { proxyOf } from "../config/proxy.ts";
 import { createAuditTrail } from "../incidents/audit-store.ts";
 import type { OidcService } from "../oidc/model.ts";
 import { createProvider } from "../oidc/provider.ts";
+import { createSeal } from "../oidc/seal.ts";
 import { createOidc } from "../oidc/service.ts";
 import { createOidcStore } from "../oidc/store.ts";
 import { createSessions } from "../sessions/service.ts";
@@ -23,6 +24,7 @@ export function createAccessSide(deps: ServerParts) {
   const access = createAccess({ ...deps, store });
   cleanups.add("last uses of tokens", access.stop, LAST_USES_STOP_MS);
   const sessionStore = createSessionStore(sql);
+  const adminToken = config.access.adminToken ?? "";
   const hasOidc = config.oidc !== null;
   const oidcStore = createOidcStore(sql);
   const accessAudit = createAccessAudit({ ...deps, note: (line) => writer.note(sql, [line]) });
@@ -31,7 +33,7 @@ export function createAccessSide(deps: ServerParts) {
     accessAudit,
     trail: createAuditTrail(sql),
     countGuesses: createGuesses({ ...deps, audit: accessAudit }),
-    sessions: createSessions({ store: sessionStore, adminToken: config.access.adminToken ?? "", hasOidc }),
+    sessions: createSessions({ store: sessionStore, adminToken, hasOidc }),
     oidc: createSignIn(),
     deletions: [store.deleteOld, sessionStore.deleteOver, oidcStore.deleteOver],
     start: access.start,
@@ -41,6 +43,7 @@ export function createAccessSide(deps: ServerParts) {
     const { oidc: settings, proxies } = config;
     if (settings === null) return null;
     const provider = createProvider({ ...deps, settings, proxyOf: (url) => proxyOf(proxies, url) });
-    return createOidc({ ...deps, settings, provider, store: oidcStore, reservedNames: [ADMIN_NAME] });
+    const seal = createSeal(adminToken);
+    return createOidc({ ...deps, settings, provider, store: oidcStore, seal, reservedNames: [ADMIN_NAME] });
   }
 }

@@ -5,6 +5,9 @@ import { redact } from "../analysis/redact.ts";
 import { createAnalysis, createAnalysisMetrics, mayInvestigate } from "../analysis/service.ts";
 import { longestAskS } from "../analysis/slots.ts";
 import { createAnalysisStore } from "../analysis/store.ts";
+import type { Notifier } from "../announcements/model.ts";
+import type { RoutedOutlet } from "../announcements/routing.ts";
+import { createRoutingMuter } from "../announcements/routing-store.ts";
 import { createAnnouncements } from "../announcements/service.ts";
 import type { CommandService } from "../commands/model.ts";
 import { proxyOf } from "../config/proxy.ts";
@@ -22,7 +25,8 @@ import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
 import { createJobs, QUEUES } from "../jobs/jobs.ts";
 import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
-import { explainLater, mutersInOrder, startPipeline } from "../pipeline.ts";
+import { openOutlets } from "../outlets/list.ts";
+import { explainLater, mutersInOrder, mutersOfReminders, startPipeline } from "../pipeline.ts";
 import { createFitStore } from "../silences/fit-store.ts";
 import { createSilences } from "../silences/service.ts";
 import { createSilenceStore } from "../silences/store.ts";
@@ -60,16 +64,29 @@ export function createPeopleSide(deps: PeopleDeps) {
   const feedbackStore = createFeedbackStore(sql);
 
   const via: ProxyOf = (url) => proxyOf(config.proxies, url);
-  const slack = createSlack({ settings: config.slack, redact: redacted, clock, log, proxyOf: via });
-  const webhook = config.webhook && createWebhookNotifier({ ...config.webhook, redact: redacted, clock, proxyOf: via });
+  const outward = { redact: redacted, clock, log, proxyOf: via };
+  const slack = createSlack({ ...outward, settings: config.slack });
+  const webhook = config.webhook && createWebhookNotifier({ ...outward, ...config.webhook });
+  const outlets = openOutlets(config.notify, {
+    ...outward,
+    publicUrl: config.publicUrl,
+    createSlack: (settings) => createSlack({ ...outward, settings }).notifier,
+    createWebhook: (settings) => createWebhookNotifier({ ...outward, ...settings }),
+  });
+  const notifiers = [slack.notifier, ...outlets, webhook].filter((one) => one !== null);
+  const routes = routesOf(config, notifiers);
+  const { remindMs, digest } = config.routes;
   const announcements = createAnnouncements({
     ...deps,
     sql,
     createSession: database.createSession,
     feedback: feedbackStore,
-    notifiers: [slack.notifier, webhook].filter((one) => one !== null),
+    notifiers,
+    routes,
+    remind: remindMs === null ? null : { everyMs: remindMs, muters: mutersOfReminders(silences.muter) },
+    digest,
     groupWindowMs: config.incidentGroupWindowMs,
-    muters: mutersInOrder(silences.muter),
+    muters: mutersInOrder(silences.muter, createRoutingMuter(routes)),
     publicUrl: config.publicUrl,
     mayInvestigate: mayInvestigate(config.ai),
     posted: async (incidentId, outlet, startMs) =>
@@ -147,6 +164,7 @@ export function createPeopleSide(deps: PeopleDeps) {
     incidents: createIncidentService(incidents),
     changes: createChangeStore(sql),
     jobsLoad: jobs.load,
+    outletTrouble: announcements.trouble,
     decisions,
     feedback,
     silences,
@@ -183,4 +201,14 @@ export function createPeopleSide(deps: PeopleDeps) {
       receiver?.start();
     },
   };
+}
+
+/** What each outlet takes; the webhook comes last, since the first one takes what no other does. */
+function routesOf({ routes, notify }: ServerParts["config"], notifiers: readonly Notifier[]): RoutedOutlet[] {
+  const own = new Map(notify.map(({ url, routing }) => [url.name, routing]));
+  return notifiers.map(({ outlet: name }) => ({
+    name,
+    routing: own.get(name) ?? (name === "webhook" ? routes.webhook : routes.slack),
+    escalatesAfterMs: routes.escalation.find(({ outlet }) => outlet === name)?.afterMs ?? null,
+  }));
 }

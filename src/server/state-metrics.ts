@@ -78,7 +78,7 @@ export function createStateMetrics(sources: StateSources): void {
         // What has no labels is 0 again after a reset, which nobody has said.
         const known = values(state, sources);
         if (known.length === 0 && labels.length === 0) this.remove();
-        for (const [of, value] of known) this.inc(of, value);
+        for (const [labelled, value] of known) this.inc(labelled, value);
       },
     });
   }
@@ -122,6 +122,18 @@ const shared =
   (values: (state: SharedState, sources: StateSources) => Values) =>
   (state: State, sources: StateSources): Values =>
     state.shared === null ? [] : values(state.shared, sources);
+
+/** Two hosts may have one name. */
+const PROBE_LABELS = ["agent", "host", "check"];
+/** Of each check that has such a value. */
+const probes = (of: (probe: SharedState["probes"][number]) => number | null) =>
+  shared((state) =>
+    state.probes.flatMap((probe) => {
+      const { agent, host, check } = probe;
+      const value = of(probe);
+      return value === null ? [] : [[{ agent, host, check }, value] as const];
+    }),
+  );
 
 const FIGURES: readonly Figure[] = [
   {
@@ -222,6 +234,24 @@ const FIGURES: readonly Figure[] = [
     name: "opspilot_collectors_blind",
     help: "Collectors of hosts that cannot see, and of which an incident tells so",
     values: shared(({ blind }) => one(blind)),
+  },
+  {
+    name: "opspilot_probe_success",
+    help: "What hosts check (OPSPILOT_CHECKS): 1 where all was well at the last try; of agents that are online",
+    labels: PROBE_LABELS,
+    values: probes(({ up }) => Number(up)),
+  },
+  {
+    name: "opspilot_probe_duration_seconds",
+    help: "How long that try took",
+    labels: PROBE_LABELS,
+    values: probes(({ tookMs }) => (tookMs === null ? null : tookMs / 1000)),
+  },
+  {
+    name: "opspilot_probe_certificate_expiry_timestamp_seconds",
+    help: "When the first certificate of the chain ends that was seen there",
+    labels: PROBE_LABELS,
+    values: probes(({ certificateEnds }) => certificateEnds),
   },
   {
     name: "opspilot_commands_open",

@@ -4,6 +4,10 @@ import type { Database } from "../db/client.ts";
 /** Rows of one kind are counted up to this: a scrape stays cheap, and who has more than that needs no exact number. */
 const COUNTED_MAX = 10_000;
 
+/** Each is up to three series. */
+const PROBES_MAX = 5_000;
+const PROBE_NAME_CHARS_MAX = 200;
+
 /** What waits in a queue of jobs. */
 interface QueueState {
   queue: string;
@@ -21,6 +25,17 @@ interface Counted<Label extends string> {
   n: number;
 }
 
+/** How a check of a host's stands, as its agent said last. */
+interface ProbeState {
+  agent: string;
+  host: string;
+  check: string;
+  up: boolean;
+  tookMs: number | null;
+  /** When the first certificate of the chain ends, Unix seconds. */
+  certificateEnds: number | null;
+}
+
 /** What the database says of all nodes together. */
 export interface SharedState {
   queues: readonly QueueState[];
@@ -28,6 +43,7 @@ export interface SharedState {
   commands: readonly Counted<"pending" | "sent">[];
   agents: Record<"online" | "offline" | "lost" | "sharing", number>;
   blind: number;
+  probes: readonly ProbeState[];
   decisions: number;
   decisionsLateS: number;
   sessions: number;
@@ -45,7 +61,7 @@ export async function readSharedState(
   { sql, layout }: Pick<Database, "sql" | "layout">,
   { queues, modelCallsMax }: { queues: readonly string[]; modelCallsMax: number },
 ): Promise<SharedState> {
-  const [jobs, incidents, commands, agents, rest] = await Promise.all([
+  const [jobs, incidents, commands, agents, probes, rest] = await Promise.all([
     readQueues(sql, layout.jobs, queues),
     sql<(Counted<string> & { severity: string })[]>`
       select status as label, coalesce(severity, 'none') as severity, count(*)::int as n
@@ -58,10 +74,11 @@ export async function readSharedState(
         count(*) filter (where lost_since is not null)::int as lost,
         count(*) filter (where shared_since is not null and shared_until is null)::int as sharing
       from agents where deleted_at is null`,
+    readProbes(sql),
     readRest(sql, modelCallsMax),
   ]);
   const [fleet = { online: 0, offline: 0, lost: 0, sharing: 0 }] = agents;
-  return { queues: jobs, incidents, commands, agents: fleet, ...rest };
+  return { queues: jobs, incidents, commands, agents: fleet, probes, ...rest };
 }
 
 function readQueues(sql: Sql, schema: string, queues: readonly string[]): Promise<readonly QueueState[]> {
@@ -79,7 +96,23 @@ function readQueues(sql: Sql, schema: string, queues: readonly string[]): Promis
         select from ${job} where name = q.name || '.dead' and state < 'completed' limit ${COUNTED_MAX}) j) f`;
 }
 
-type Rest = Omit<SharedState, "queues" | "incidents" | "commands" | "agents">;
+/** Of agents that are there; what is in a heartbeat may be of any shape. */
+function readProbes(sql: Sql): Promise<readonly ProbeState[]> {
+  const numberIn = (key: string) => sql`case when jsonb_typeof(p->${key}) = 'number' then (p->>${key})::float8 end`;
+  return sql<ProbeState[]>`
+    select distinct on (agent, "check") agent, host, "check", up, "tookMs", "certificateEnds" from (
+      select a.id as agent, coalesce(a.hostname, '') as host, left(p->>'name', ${PROBE_NAME_CHARS_MAX}) as "check", p->'up' = 'true' as up,
+        ${numberIn("took_ms")} as "tookMs", ${numberIn("certificate_ends")} as "certificateEnds", nth
+      from collectors c join agents a on a.id = c.agent_id,
+        lateral jsonb_array_elements(case when jsonb_typeof(a.meta->'checks') = 'array' then a.meta->'checks' else '[]' end)
+          with ordinality e (p, nth)
+      where c.name = 'checks' and c.state <> 'off' and a.status = 'online' and a.deleted_at is null
+        and jsonb_typeof(p->'name') = 'string' and jsonb_typeof(p->'up') = 'boolean'
+      limit ${PROBES_MAX}) probes
+    order by agent, "check", nth`;
+}
+
+type Rest = Omit<SharedState, "queues" | "incidents" | "commands" | "agents" | "probes">;
 
 async function readRest(sql: Sql, modelCallsMax: number): Promise<Rest> {
   const upTo = (rows: PendingQuery<Row[]>, max = COUNTED_MAX) =>

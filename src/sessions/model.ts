@@ -37,4 +37,8 @@ export interface SessionService {
   find(secret: string): Promise<Session | undefined>;
   /** Ends it, if there is one. */
   end(secret: string): Promise<void>;
+  /** What it can be told by where its secret must not go. */
+  hashOf(secret: string): string;
+  /** Ends the one with this hash, if there is one. */
+  endHashed(hash: string): Promise<void>;
 }

@@ -44,5 +44,7 @@ export function createSessions({ store, adminToken, hasOidc }: SessionDeps): Ses
     createFor: (person) => begin({ tokenId: crypto.randomUUID(), person }),
     find: lookUp,
     end: (secret) => store.end(hashOf(secret)),
+    hashOf,
+    endHashed: store.end,
   };
 }

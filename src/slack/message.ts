@@ -1,4 +1,5 @@
 import type { IncidentView, StormView, View } from "../announcements/model.ts";
+import { durationWords } from "../lib/units.ts";
 import type { DecisionAction, IgnoreVariant } from "../protocol/actions.ts";
 import {
   type Block,
@@ -230,14 +231,8 @@ function summaryOf(incident: IncidentView, texts: Texts): string {
 }
 
 function flappingOf({ times, windowMs, wellSince }: NonNullable<IncidentView["flapping"]>): string {
-  const often = `*Flapping:* opened ${times} times within ${durationText(windowMs)}`;
+  const often = `*Flapping:* opened ${times} times within ${durationWords(windowMs)}`;
   return wellSince ? `${often} · well since ${moment(wellSince)}: it is over once that has held` : often;
-}
-
-function durationText(ms: number): string {
-  const minutes = Math.max(1, Math.round(ms / 60_000));
-  if (minutes < 120) return `${minutes} min`;
-  return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} d`;
 }
 
 function historyOf({ learnt, previousId, parentId, url }: IncidentView): Block[] {

@@ -35,7 +35,7 @@ export async function sayInThread(
 ): Promise<string | undefined> {
   const texts = createTexts(deps.redact);
   const said = texts.prose(reply.text, LIMITS.text);
-  if (reply.file === null) return sayParts(deps, place, [said], signal);
+  if (reply.file === null) return sayParts(deps, place, [said], signal, reply.isLoud);
   const { name, content } = reply.file;
   const shown = texts.code(content, Number.MAX_SAFE_INTEGER);
   if (content.length <= LIMITS.text && shown.length <= LIMITS.text) return sayParts(deps, place, [said, shown], signal);
@@ -57,8 +57,15 @@ export async function editInThread(deps: ThreadDeps, place: Place, reply: Reply,
   await deps.api.call("chat.update", signal, (client) => client.chat.update(message));
 }
 
-async function sayParts({ api }: ThreadDeps, { channel, ts }: Place, parts: readonly string[], signal: AbortSignal) {
-  const message = { channel, thread_ts: ts, ...textOf(parts), ...NOTHING_UNFURLED };
+async function sayParts(
+  { api }: ThreadDeps,
+  { channel, ts }: Place,
+  parts: readonly string[],
+  signal: AbortSignal,
+  isLoud = false,
+) {
+  const where = isLoud ? { reply_broadcast: true as const } : {};
+  const message = { channel, thread_ts: ts, ...where, ...textOf(parts), ...NOTHING_UNFURLED };
   const answer = await api.call("chat.postMessage", signal, (client) => client.chat.postMessage(message));
   return answer.ts;
 }

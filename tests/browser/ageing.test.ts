@@ -44,7 +44,8 @@ describe("what ages is made new without a word of anybody's", () => {
     async () => {
       let cpu = 11;
       const metrics = () => ({ cpu_pct: cpu, mem_used_bytes: 2 ** 30, mem_total_bytes: 2 ** 32 });
-      await world.host("web-2", { metrics });
+      const checks = [{ name: "shop", up: false, for_s: 300, said: "HTTP 502 Bad Gateway" }, { name: "odd" }, "odd"];
+      await world.host("web-2", { metrics, facts: { checks } });
       await using all = await openPage("about:blank");
       await using one = await world.open("/app/hosts?q=web-2");
       await all.page.clock.install();
@@ -52,6 +53,9 @@ describe("what ages is made new without a word of anybody's", () => {
       await all.page.locator(".host-figures", { hasText: "11 %" }).waitFor();
       await one.page.getByRole("link", { name: "web-2" }).click();
       await one.page.locator(".figures", { hasText: "11 %" }).waitFor();
+      expect(await one.page.getByLabel("What it checks").locator("li").allInnerTexts()).toEqual([
+        "shop fails for 5 min\n\nHTTP 502 Bad Gateway",
+      ]);
       await Promise.all([live(all.page), live(one.page)]);
       cpu = 77;
       // Asked for a moment too early, the old figures would stand for another minute.

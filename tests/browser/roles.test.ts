@@ -47,6 +47,9 @@ describe("the page by role", () => {
       expect(await page.getByRole("button", { name }).isDisabled()).toBe(true);
     await page.goto(`${world.server.url}/app/settings`);
     await page.getByText("Signed in as the viewer (viewer)").waitFor();
+    const integrations = page.getByRole("region", { name: "Integrations" });
+    await integrations.getByText("You are signed in as viewer: this needs the role admin.").waitFor();
+    expect(await integrations.getByRole("button", { name: "Make an integration" }).isDisabled()).toBe(true);
     expect(problems.filter((one) => !one.includes("401"))).toEqual([]);
     const { body } = await world.server.api("/v1/incidents", { token: ADMIN_TOKEN });
     expect(body.map(({ status }: { status: string }) => status)).not.toContain("acknowledged");
@@ -65,6 +68,40 @@ describe("the page by role", () => {
       .getByText(/Acknowledged by the operator|acknowledged by the operator/)
       .first()
       .waitFor();
+  });
+
+  browserTest("an admin makes an integration, pastes its lines, and revokes it", async () => {
+    await using opened = await world.open("/app/settings");
+    const { page, problems } = opened;
+    await signInAs(page, "admin");
+    const integrations = page.getByRole("region", { name: "Integrations" });
+    await integrations.getByLabel("What alerts").selectOption("generic");
+    await integrations.getByLabel("Its name").fill("-scripts");
+    await integrations.getByRole("button", { name: "Make an integration" }).click();
+    await integrations.getByRole("alert").waitFor();
+    await integrations.getByLabel("Its name").fill("scripts");
+    await integrations.getByRole("button", { name: "Make an integration" }).click();
+    await integrations.getByText("never used").waitFor();
+    const lines = (await integrations.locator("pre").textContent()) ?? "";
+    const [, url = "", token = ""] = /(http\S+) -H 'Authorization: Bearer (opi_\S+)'/.exec(lines) ?? [];
+    const headers = { authorization: `Bearer ${token}` };
+    const body = JSON.stringify({ type: "backup", source: "nightly", message: "the backup failed" });
+    expect((await fetch(url, { method: "POST", headers, body })).status).toBe(202);
+    expect(await findBarriers(page)).toEqual([]);
+    await page.goto(`${world.server.url}/app/incidents`);
+    await page.getByRole("link", { name: "nightly" }).first().click();
+    await page.getByText("the backup failed").first().waitFor();
+    await page.getByText("no host with an agent", { exact: true }).waitFor();
+    expect(await findBarriers(page)).toEqual([]);
+    await page.goto(`${world.server.url}/app/settings`);
+    await integrations.getByText("used last").waitFor();
+    expect(await page.content()).not.toContain(token);
+    await integrations.getByRole("button", { name: "Revoke scripts…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    await integrations.getByRole("button", { name: "Revoke scripts…" }).waitFor({ state: "detached" });
+    expect((await fetch(url, { method: "POST", headers, body })).status).toBe(401);
+    // A browser tells of each 404: the incident's host is asked for, and there is none.
+    expect(problems.filter((one) => !/401|422|404/.test(one))).toEqual([]);
   });
 
   browserTest("an admin makes a token anew, with the old one good for a day, or ended at once", async () => {

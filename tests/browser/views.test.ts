@@ -194,11 +194,17 @@ describe("each view, in each state, by day and by night, on a phone and on a des
   });
 });
 
+const CHECKS = [
+  { name: "https://shop.example.com/a/long/path/that/goes/on", up: false, for_s: 300, said: "HTTP 502 Bad Gateway" },
+  { name: "mail", up: true, took_ms: 41, certificate_ends: 1_800_000_000 },
+];
+
 /** Hosts that are well, blind and gone; incidents of each kind, one with a past; and a silence. */
 async function fill(world: PageWorld): Promise<void> {
   const seeing = { state: "sees", for_s: 3_600 };
   const blind = { state: "cannot", for_s: 60, why: "/var/run/docker.sock: permission denied" };
-  const web = await world.host("web-1", { metrics: () => FIGURES, collectors: { systemd: seeing, docker: blind } });
+  const collectors = { systemd: seeing, docker: blind, checks: seeing };
+  const web = await world.host("web-1", { metrics: () => FIGURES, collectors, facts: { checks: CHECKS } });
   const db = await world.host("db-1", { metrics: () => FIGURES });
   const past = await addPast(world);
   await web.fail(unitAlert("nginx"));

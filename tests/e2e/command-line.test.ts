@@ -172,6 +172,39 @@ describe.each(USERS)("beside a server, as %s", (_, user) => {
   );
 
   test(
+    "an integration is made, listed, given another token and revoked",
+    async () => {
+      const made = async (...args: string[]): Promise<{ id: string; token: string; url: string }> => {
+        const { status, lines } = await beside("integration", ...args, "--json");
+        expect(status).toBe(0);
+        return JSON.parse(lines.find((line) => line.includes('"token"')) ?? "");
+      };
+      const send = async (token: string) => {
+        const headers = { authorization: `Bearer ${token}` };
+        const body = JSON.stringify({ type: "backup", source: "nightly", message: "it failed" });
+        return (await fetch(`${server.url}/v1/alerts`, { method: "POST", headers, body, keepalive: false })).status;
+      };
+      const { id, token, url, ...rest } = await made("create", "--kind", "generic", "--name", "scripts");
+      expect({ url, rest }).toEqual({
+        url: expect.stringMatching(/^http:.*\/v1\/alerts$/),
+        rest: { kind: "generic", name: "scripts" },
+      });
+      expect(await send(token)).toBe(202);
+      const listed = (await beside("integration", "list")).lines.join("\n");
+      expect(listed).toContain(id);
+      expect(listed).not.toContain(token);
+      expect((await beside("integration", "create", "--kind", "generic", "--name", "Scripts")).status).toBe(1);
+      expect((await beside("integration", "create", "--kind", "generic")).status).toBe(64);
+      expect((await beside("integration", "create", "--kind", "pigeon", "--name", "x")).status).toBe(64);
+      const { token: other } = await made("rotate", id);
+      expect([await send(token), await send(other)]).toEqual([401, 202]);
+      expect((await beside("integration", "revoke", id)).status).toBe(0);
+      expect([await send(other), (await beside("integration", "revoke", id)).status]).toEqual([401, 1]);
+    },
+    TEST_LIMIT_MS,
+  );
+
+  test(
     "`eval` measures by what was said of an incident",
     async () => {
       const { id, token } = await newAgent();

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkClock, checkDataDirectory, checkModel, checkPort } from "../../src/doctor/checks.ts";
 import { checkDatabase } from "../../src/doctor/database.ts";
-import { checkWebhook } from "../../src/doctor/webhook.ts";
+import { checkHeartbeat, checkWebhook } from "../../src/doctor/webhook.ts";
 import type { Finding } from "../../src/lib/finding.ts";
 import { runOpspilot } from "../support/command-line.ts";
 import { freePort } from "../support/executable.ts";
@@ -269,13 +269,18 @@ async function listener(handle: Parameters<typeof createServer>[1]): Promise<num
   return typeof address === "object" && address ? address.port : 0;
 }
 
-test("the webhook's host is connected to, and hears nothing", async () => {
+test("the webhook's and the heartbeat's host are connected to, and hear nothing", async () => {
   const heard: string[] = [];
   const port = await listener((socket) =>
     socket.on("data", (chunk) => heard.push(String(chunk))).on("error", () => socket.destroy()),
   );
   expect(await checkWebhook(null)).toBeUndefined();
   expect(await checkWebhook(`http://127.0.0.1:${port}/hook?secret=1`)).toMatchObject({ status: "ok" });
+  expect(await checkHeartbeat(`http://127.0.0.1:${port}/ping/secret`)).toMatchObject({
+    name: "heartbeat",
+    status: "ok",
+    text: `127.0.0.1:${port} takes connections (it was not called)`,
+  });
   expect(heard).toEqual([]);
   const finding = await checkWebhook(`http://127.0.0.1:${await freePort()}/hook?secret=1`);
   expect(finding).toMatchObject({ status: "fail" });

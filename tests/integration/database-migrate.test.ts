@@ -46,6 +46,7 @@ describe("migrations", () => {
       "figures_kept",
       "figures_rolled",
       "incidents",
+      "integrations",
     ];
     names.push(
       "investigation_steps",

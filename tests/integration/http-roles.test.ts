@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { isIntakePath } from "../../src/http/intake.ts";
 import { type DescribedRoute, methodOf, pathOf } from "../../src/http/openapi.ts";
 import { roleOf } from "../../src/http/roles.ts";
 import { ROLES, type RouteRole } from "../../src/protocol/roles.ts";
@@ -59,6 +60,13 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "GET /v1/tokens": "admin",
   "POST /v1/tokens": "admin",
   "DELETE /v1/tokens/:id": "admin",
+  "GET /v1/integrations": "viewer",
+  "POST /v1/integrations": "admin",
+  "POST /v1/integrations/:id/rotate": "admin",
+  "DELETE /v1/integrations/:id": "admin",
+  "POST /v1/alerts": "everybody",
+  "POST /v1/integrations/alertmanager": "everybody",
+  "POST /v1/integrations/alertmanager/:token": "everybody",
   "POST /mcp": "viewer",
   "POST /v1/slack/interactions": "everybody",
   "WS /v1/stream": "everybody",
@@ -96,7 +104,7 @@ describe("role by route", () => {
     const app = tokenApp();
     const headers: Record<string, string> = token === undefined ? {} : bearer(token);
     const { status, json } = await call(app, method, pathFor(path), { headers });
-    const isOfItsOwn = path.endsWith("/session") || path.endsWith("/interactions");
+    const isOfItsOwn = /\/(session|interactions|alerts|alertmanager(\/:token)?)$/.test(path);
     if (rank(role) >= rank(needed)) {
       if (!isOfItsOwn) expect(status).not.toBe(401);
       expect(status).not.toBe(403);
@@ -168,7 +176,8 @@ test("the API's description names each operation's role", async () => {
     const needed = NEEDED[nameOf(route)] ?? "everybody";
     const isOptional = route.path.startsWith("/v1/session");
     const bySession = route.path === "/mcp" ? [] : [{ session: [needed] }];
-    const security = needed === "everybody" ? (isOptional ? [{}] : []) : [{ token: [needed] }, ...bySession];
+    const ofEverybody = isOptional ? [{}] : isIntakePath(route.path) ? [{ integration: [] }] : [];
+    const security = needed === "everybody" ? ofEverybody : [{ token: [needed] }, ...bySession];
     expect([nameOf(route), json.paths[pathOf(route.path)][methodOf(route)].security]).toEqual([
       nameOf(route),
       security,

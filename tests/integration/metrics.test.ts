@@ -18,7 +18,12 @@ let server: TestServer;
 beforeAll(async () => {
   database = await createTestDatabase();
   wire = await startDatabaseProxy(database.target);
-  server = await startTestServer(wire.url, { AI_DAILY_LIMIT: "7", INGEST_BUFFER: "2MiB", RETENTION: "1h" });
+  server = await startTestServer(wire.url, {
+    AI_DAILY_LIMIT: "7",
+    INGEST_BUFFER: "2MiB",
+    RETENTION: "1h",
+    HEARTBEAT_URL: "http://127.0.0.1:1/",
+  });
 }, 120_000);
 afterAll(async () => {
   wire?.mend();
@@ -42,6 +47,18 @@ test("/metrics says what waits where, who is there, and how far behind upkeep is
   const agent = await server.connect();
   agent.send(alertFrame("first", AGENT_TOKEN, { severity: "critical" }));
   await agent.frame(1);
+  // What an agent says of its checks may be of any shape.
+  const checks = [
+    { name: "shop", up: false, took_ms: 1500, certificate_ends: 1_800_000_000 },
+    { name: "shop", up: true, took_ms: 1 },
+    { name: "mail", up: true, took_ms: "long" },
+    { name: 7, up: true },
+    { name: "odd", up: "yes" },
+    "odd",
+  ];
+  const sight = { collectors: { checks: { state: "sees", for_s: 1 } }, checks };
+  agent.send({ ...alertFrame("second", AGENT_TOKEN), type: "heartbeat", data: JSON.stringify(sight) });
+  await agent.frame(2);
   // As another node, an earlier version and people have left it.
   await sql`insert into quarantine (uuid, agent_id, kind, payload, error)
     select gen_random_uuid(), id, 'alert', '{}', 'a fault' from agents`;
@@ -93,6 +110,13 @@ test("/metrics says what waits where, who is there, and how far behind upkeep is
   expect(figureOf(text, "opspilot_postgres_up")).toBeUndefined();
   expect(figureOf(text, "opspilot_retention_last_run_timestamp_seconds")).toBeUndefined();
   expect(text).not.toMatch(/ nan$/im);
+  const probes = [...text.matchAll(/^opspilot_probe_(\w+)\{agent="[\w-]{36}",host="",check="(\w+)"\} (\S+)$/gm)];
+  expect(probes.map(([, name, check, value]) => `${check} ${name} ${value}`).toSorted()).toEqual([
+    "mail success 1",
+    "shop certificate_expiry_timestamp_seconds 1800000000",
+    "shop duration_seconds 1.5",
+    "shop success 0",
+  ]);
   await agent.close();
 }, 120_000);
 

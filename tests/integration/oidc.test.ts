@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { createSeal } from "../../src/oidc/seal.ts";
 import { ADMIN_TOKEN } from "../support/http-app.ts";
 import { createTestBrowser, type TestBrowser } from "../support/oidc-browser.ts";
 import { CLIENTS, startTestProvider, type TestProvider } from "../support/oidc-provider.ts";
@@ -115,7 +116,8 @@ describe("signing in at a provider", () => {
     const told =
       nodes.flatMap(({ log }) => log).join() + JSON.stringify(await database.database.sql`select * from sessions`);
     for (const secret of secrets) expect(told).not.toContain(secret);
-    expect((await database.database.sql`select from oidc_sign_ins`).count).toBe(0);
+    const kept = await database.database.sql<Record<string, string>[]>`select * from oidc_sign_ins`;
+    expect(kept.map((row) => Object.keys(row))).toEqual([["state_hash", "expires_at"]]);
   });
 
   const PEOPLE: [string, Record<string, unknown>, string | null, string | null][] = [
@@ -249,13 +251,76 @@ describe("the provider's answer", () => {
   });
 
   test.each([
-    ["later than ten minutes", "expires_at = now()", "expired"],
-    ["with a nonce that is another's", "nonce = 'other'", "failed"],
-    ["with PKCE's verifier of another", `verifier = '${"v".repeat(43)}'`, "failed"],
-  ])("%s is refused", async (_, change, sso) => {
+    ["later than ten minutes", -1, {}, "expired"],
+    ["with the nonce and PKCE's verifier of another", 60_000, {}, "failed"],
+    ["sealed by another ADMIN_TOKEN", 60_000, { adminToken: `${ADMIN_TOKEN}2` }, "expired"],
+    ["sealed for another browser", 60_000, { browser: "b".repeat(43) }, "expired"],
+  ])("%s is refused", async (_, leftMs, other: { adminToken?: string; browser?: string }, sso) => {
     const { one, answer } = await begun();
-    await database.database.sql.unsafe(`update oidc_sign_ins set ${change}`);
-    expect(await bring(one, answer)).toEqual({ sso, isSignedIn: false });
+    const own = /opspilot_oidc=([\w-]{43})/.exec(one.cookieFor(answer))?.[1] ?? "none";
+    const signIn = { endsMs: Date.now() + leftMs, returnTo: { path: "/app" }, formerSession: null };
+    const state = createSeal(other.adminToken ?? ADMIN_TOKEN).seal(signIn, other.browser ?? own);
+    expect(await bring(one, changed(answer, "state", state))).toEqual({ sso, isSignedIn: false });
+  });
+
+  test("is known by its state to the letter: what only decodes to the same is none", async () => {
+    const { one, answer } = await begun();
+    expect(await bring(one, answer)).toEqual({ sso: null, isSignedIn: true });
+    await ask(nodes[0], one, "/v1/session", "DELETE");
+    const state = answer.searchParams.get("state") ?? "";
+    for (const same of [`${state}=`, `${state} `, `${state}\n`])
+      expect(await bring(one, changed(answer, "state", same))).toEqual({ sso: "expired", isSignedIn: false });
+  });
+
+  test("comes through a flood of sign-ins that nobody ends: nothing is kept of them", async () => {
+    const { one, answer } = await begun();
+    const { sql } = database.database;
+    const rows = async () => (await sql`select from oidc_sign_ins`).count;
+    const before = await rows();
+    const flood = Array.from({ length: 600 }, (_, n) => begin(nodes[n % 2] as TestServer));
+    expect(new Set(await Promise.all(flood))).toEqual(new Set([303]));
+    expect(await rows()).toBe(before);
+    expect(await bring(one, answer)).toEqual({ sso: null, isSignedIn: true });
+  });
+
+  async function begin(node: TestServer): Promise<number> {
+    const answer = await fetch(`${node.url}/v1/session/oidc`, { redirect: "manual" });
+    await answer.arrayBuffer();
+    return answer.status;
+  }
+
+  test("comes back with a state that providers take, however long the way is", async () => {
+    const [one, long] = [browser(), `/app?q=${"é;".repeat(150)}&host=web-1`];
+    const { pathname, search } = new URL(long, PUBLIC_URL);
+    const begin = async (returnTo: string) => {
+      const walk = await one.walk(`${BEGIN}?return_to=${encodeURIComponent(returnTo)}`, isCallback, PUBLIC_URL);
+      return walk.at(-1) as URL;
+    };
+    const answers = [
+      await begin(`${long}&first`),
+      await begin(`/app/incidents?q=${"x".repeat(70)}`),
+      await begin(long),
+    ];
+    for (const answer of answers) expect(answer.searchParams.get("state")?.length).toBeLessThanOrEqual(255);
+    const ends: string[] = [];
+    for (const answer of answers) ends.push((await one.walk(answer.href, isPage, provider.issuer)).at(-1)?.href ?? "");
+    // Of two long ways the browser keeps the last.
+    const expected = ["/app", `/app/incidents?q=${"x".repeat(70)}`, pathname + search];
+    expect(ends).toEqual(expected.map((path) => PUBLIC_URL + path));
+  });
+
+  test("ends the session that the browser had before, whose cookie does not come along", async () => {
+    const one = browser();
+    await signIn(one);
+    const cookie = one.cookieFor(new URL(`${PUBLIC_URL}/v1/agents`));
+    const status = async () =>
+      (await fetch(`${nodes[0].url}/v1/agents`, { headers: { cookie, connection: "close" } })).status;
+    const again = async () => (await one.walk(BEGIN, isCallback, PUBLIC_URL)).at(-1) as URL;
+    await one.walk(changed(await again(), "code", "made-up").href, isPage, provider.issuer);
+    expect(await status()).toBe(200);
+    await one.walk((await again()).href, isPage, provider.issuer);
+    expect(await status()).toBe(401);
+    expect((await session(one)).signed_in).toBe(true);
   });
 
   test("comes by a navigation of the window, and nothing else of other sites does", async () => {

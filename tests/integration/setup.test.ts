@@ -57,6 +57,8 @@ describe("what is set up", () => {
       "single sign-on": "off",
       Slack: "off",
       webhook: "off",
+      outlets: "off",
+      heartbeat: "off",
       model: "off",
     });
     for (const { state, todo } of parts.values()) if (state === "off") expect(todo).toBeString();

@@ -734,6 +734,19 @@ describe("POST /v1/slack/interactions", () => {
       body: JSON.stringify({ hostname: "x".repeat(70_000) }),
     });
     expect(other.status).toBe(413);
+    // Nor where the length is not said before: the largest of all routes is not theirs.
+    const types = {
+      slack: "application/x-www-form-urlencoded",
+      agents: "application/json",
+      session: "application/json",
+    };
+    for (const [name, type] of Object.entries(types)) {
+      const body = new Blob(["x".repeat(600_000)]).stream();
+      const headers = { "content-type": type, authorization: "Bearer a-token-of-the-administrator" };
+      const path = name === "slack" ? url : url.replace("slack/interactions", name);
+      const unsaid = await fetch(path, { method: "POST", headers, body });
+      expect([name, unsaid.status]).toEqual([name, 413]);
+    }
     await until(() => pressed.length === 1);
     await app.stop(true);
   });

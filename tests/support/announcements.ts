@@ -3,6 +3,8 @@ import { alreadyOver, createDecider } from "../../src/announcements/decide.ts";
 import { raiseLead, waitForLead } from "../../src/announcements/leader-store.ts";
 import type { IncidentView, Notifier, View } from "../../src/announcements/model.ts";
 import { createOutletStore, type OutletStore } from "../../src/announcements/outlet-store.ts";
+import type { RoutedOutlet } from "../../src/announcements/routing.ts";
+import { createRoutingMuter } from "../../src/announcements/routing-store.ts";
 import { type Announcements, createAnnouncementMetrics, createAnnouncements } from "../../src/announcements/service.ts";
 import { endStorms, stormMuter } from "../../src/announcements/storm-store.ts";
 import { createFeedbackStore } from "../../src/feedback/store.ts";
@@ -10,6 +12,7 @@ import { attachToCauses, consequencesMuter } from "../../src/incidents/cause-sto
 import type { Muter } from "../../src/incidents/model.ts";
 import { createIncidentWriter } from "../../src/incidents/write-store.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
+import type { Daily } from "../../src/lib/hours.ts";
 import { createLoops } from "../../src/lib/loops.ts";
 import { quiet } from "./log.ts";
 import type { TestDatabase } from "./postgres.ts";
@@ -119,13 +122,16 @@ export interface TestNode extends Announcements {
 export interface TestNodeOptions {
   silenced?: (id: number) => string | undefined;
   registry?: Registry;
+  routes?: readonly RoutedOutlet[];
+  remindMs?: number;
+  digest?: Daily;
 }
 
 /** Makes a node. Until it is started, its leader decides when it is told to. */
 export function createNode(
   { database }: TestDatabase,
   notifiers: readonly Notifier[],
-  { silenced = () => undefined, registry = new Registry() }: TestNodeOptions = {},
+  { silenced = () => undefined, registry = new Registry(), routes = [], remindMs, digest }: TestNodeOptions = {},
 ): TestNode {
   const { sql } = database;
   const clock = createSystemClock();
@@ -139,12 +145,16 @@ export function createNode(
         }),
       ),
   };
-  const muters = [silences, alreadyOver, consequencesMuter, stormMuter];
+  const muters = [silences, alreadyOver, consequencesMuter, createRoutingMuter(routes), stormMuter];
+  const remind = remindMs === undefined ? null : { everyMs: remindMs, muters: [silences, consequencesMuter] };
   const node = createAnnouncements({
     sql,
     createSession: database.createSession,
     notifiers,
     muters,
+    routes,
+    remind,
+    digest: digest ?? null,
     writer,
     feedback: createFeedbackStore(sql),
     publicUrl: "https://ops.example.com",
@@ -170,7 +180,8 @@ export function createNode(
     }
   }
   const decideDue = async (outlet: string, store: OutletStore) => {
-    const decider = createDecider({ outlet, sql, store, muters, writer, log: quiet, metrics });
+    const escalatesAfterMs = routes.find(({ name }) => name === outlet)?.escalatesAfterMs ?? null;
+    const decider = createDecider({ outlet, sql, store, muters, writer, log: quiet, metrics, escalatesAfterMs });
     while (await decider.decideDue(new AbortController().signal));
   };
 

@@ -21,7 +21,7 @@ export class CollectorBench {
   ): CollectorDeps {
     const clock = changes.clock ?? createSystemClock();
     const searchPath = changes.searchPath ?? join(this.folder, "no-programs");
-    const settings = { enabled: [], thresholds: THRESHOLDS, logRules: [], ignore: [], recoveryMs: 200 };
+    const settings = { enabled: [], thresholds: THRESHOLDS, logRules: [], checks: [], ignore: [], recoveryMs: 200 };
     return {
       clock,
       log: quiet,

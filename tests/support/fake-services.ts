@@ -22,7 +22,7 @@ import type { Role } from "../../src/protocol/roles.ts";
 import type { Session, SessionService } from "../../src/sessions/model.ts";
 import type { Silence, SilenceService } from "../../src/silences/model.ts";
 
-const AT = new Date("2026-01-02T03:04:05.678Z");
+export const AT = new Date("2026-01-02T03:04:05.678Z");
 
 /** The n-th UUID: easy to tell apart. */
 export function uuid(n: number): string {
@@ -459,20 +459,28 @@ export function fakeSessions(tokens: readonly FakeToken[] = []): SessionService 
     async end(secret) {
       sessions.delete(secret);
     },
+    hashOf: (secret) => `hash of ${secret}`,
+    async endHashed(hash) {
+      sessions.delete(hash.replace("hash of ", ""));
+    },
   };
 }
 
 /** A provider that signs in whoever comes back with the state `good`, as an operator. */
 export function fakeOidc(): OidcService {
   const url = new URL("https://provider.example.com/authorize");
+  let formerSession: string | null = null;
   return {
     name: "Example",
     url: "http://localhost/v1/session/oidc",
-    begin: async () => ({ ok: true, url, browser: "b".repeat(43), lifetimeMs: 600_000 }),
+    async begin(wanted) {
+      formerSession = wanted.formerSession;
+      return { ok: true, url, browser: "b".repeat(43), longPath: null, lifetimeMs: 600_000 };
+    },
     async finish({ query }) {
       if (!query.includes("state=good")) return { ok: false, reason: "expired", returnTo: null };
       const person = { name: "ana@example.com", role: "operator" as const, subject: "7" };
-      return { ok: true, person, returnTo: "/app/incidents/3" };
+      return { ok: true, person, returnTo: "/app/incidents/3", formerSession };
     },
   };
 }

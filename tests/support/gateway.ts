@@ -96,6 +96,9 @@ export class FakeIngest implements IngestService {
     return false;
   }
 
+  isFull() {
+    return false;
+  }
   isStalled(): boolean {
     return this.stalled;
   }

@@ -8,6 +8,7 @@ import { findPage } from "../../src/http/page/pack.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { ROLE_FIELD, ROLES } from "../../src/protocol/roles.ts";
+import { fakeIntake, fakeIntegrations } from "./fake-integrations.ts";
 import {
   agentOf,
   commandOf,
@@ -79,6 +80,8 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     oidc: fakeOidc(),
     access: fakeAccess(tokens),
     accessAudit: audit,
+    integrations: fakeIntegrations(),
+    alertIntake: fakeIntake,
     trail: { find: async ({ limit }) => ({ lines: [LINE].slice(0, limit) }) },
     countGuesses: createGuesses({ clock, log, registry, audit }),
     setup: {

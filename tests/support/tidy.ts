@@ -19,6 +19,7 @@ const FEATURES = [
   "fleet",
   "ingest",
   "incidents",
+  "integrations",
   "commands",
   "analysis",
   "sessions",
@@ -30,6 +31,8 @@ const FEATURES = [
   "oidc",
   "slack",
   "webhook",
+  "outlets",
+  "presses",
 ];
 
 /** From the ground up: a part may import what lies on lower floors, and itself; parts of one floor do not know each other. */
@@ -76,6 +79,7 @@ const TABLE_OWNERS: Record<string, string> = {
   figures_kept: "figures",
   figures_rolled: "figures",
   incidents: "incidents",
+  integrations: "integrations",
   investigation_steps: "analysis",
   investigations: "analysis",
   model_calls: "analysis",

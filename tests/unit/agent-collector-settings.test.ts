@@ -28,6 +28,7 @@ describe("the collectors' settings", () => {
       enabled: COLLECTOR_NAMES,
       thresholds: THRESHOLDS,
       logRules: [],
+      checks: [],
       ignore: [],
       recoveryMs: 10_000,
     });
@@ -77,12 +78,12 @@ describe("the collectors' settings", () => {
     const limits =
       "expected NAME=PERCENT or NAME=off with a name of disk, inodes, memory, swap, load, cpu (load: per core)";
     expect(mistakes).toEqual([
-      'OPSPILOT_COLLECTORS: "windows" is none of systemd, docker, host, kernel, logs, none',
+      'OPSPILOT_COLLECTORS: "windows" is none of systemd, docker, host, kernel, logs, checks, none',
       `OPSPILOT_THRESHOLDS: "disk=101": ${limits}`,
       `OPSPILOT_THRESHOLDS: "temperature=90": ${limits}`,
       `OPSPILOT_THRESHOLDS: "memory=high": ${limits}`,
       'OPSPILOT_PATTERNS: "unit:nginx": "/(a/": a ( has no )',
-      'OPSPILOT_IGNORE: "nginx": expected systemd:NAME, docker:NAME, host:NAME or log:NAME',
+      'OPSPILOT_IGNORE: "nginx": expected systemd:NAME, docker:NAME, host:NAME, log:NAME or check:NAME',
       'OPSPILOT_RECOVERY: expected a duration such as 10s, from 1s to 1h, not "0s"',
     ]);
   });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TAKES_ALL } from "../../src/config/routing.ts";
 import { ConfigError } from "../../src/config/settings.ts";
 import type { Flags } from "../../src/config/sources.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
@@ -77,6 +78,15 @@ describe("settings", () => {
         apiUrl: null,
       },
       webhook: null,
+      notify: [],
+      routes: {
+        slack: TAKES_ALL,
+        webhook: TAKES_ALL,
+        escalation: [],
+        remindMs: 14_400_000,
+        digest: null,
+        heartbeatUrl: null,
+      },
       s3: { accessKeyId: null, secretAccessKey: null, sessionToken: null, region: null, endpoint: null },
       traces: null,
       proxies: { https: null, http: null, exempt: "" },

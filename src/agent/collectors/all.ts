@@ -3,6 +3,7 @@ import { stripControls } from "../../lib/controls.ts";
 import { matchesGlob } from "../../lib/glob.ts";
 import { unitName } from "../../protocol/commands.ts";
 import type { Collector, HostAlert, ReportAlert } from "../model.ts";
+import { createChecksCollector } from "./checks.ts";
 import type { CollectorDeps } from "./collector-model.ts";
 import { createDockerCollector } from "./docker.ts";
 import { createHostCollector } from "./host.ts";
@@ -18,6 +19,7 @@ const MAKERS: Readonly<Record<CollectorName, (deps: CollectorDeps) => Collector>
   host: createHostCollector,
   kernel: createKernelCollector,
   logs: createLogsCollector,
+  checks: createChecksCollector,
 };
 
 /** Everything that watches this host, as far as it is switched on; what is to be ignored never leaves them. */

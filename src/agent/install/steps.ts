@@ -38,8 +38,8 @@ export interface StepsOptions {
 
 const PROGRAM_LIMIT_MS = 90_000;
 const PIECE_BYTES = 1024 * 1024;
-/** Settings that hold a secret, or an address with a password in it. */
-const SECRET_LINE = /^(\w*(?:TOKEN|PROXY)=).*$/gim;
+/** Settings that hold a secret, or addresses with a password in them. */
+const SECRET_LINE = /^(\w*(?:TOKEN|PROXY|CHECKS)=).*$/gim;
 
 /** Does the steps in their order, and tells of each; what is as it should be already is left alone. Resolves with whether any changed something. */
 export async function applySteps(steps: readonly Step[], options: StepsOptions): Promise<boolean> {

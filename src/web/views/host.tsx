@@ -6,6 +6,7 @@ import { nameText, sizeWords } from "../lib/text.ts";
 import { durationWords } from "../lib/time.ts";
 import { FigureBars } from "../parts/figures.tsx";
 import { HostCharts } from "../parts/host-charts.tsx";
+import { HostChecks } from "../parts/host-checks.tsx";
 import { HostCommands } from "../parts/host-commands.tsx";
 import { HostTokens } from "../parts/host-tokens.tsx";
 import { Icon } from "../parts/icons.tsx";
@@ -72,6 +73,7 @@ export function HostView({ id }: { id: string }) {
         </div>
         <div>
           <Facts agent={agent} />
+          <HostChecks agent={agent} />
           <Collectors agent={agent} />
           <HostTokens
             agent={agent}

@@ -3,6 +3,7 @@ import { useApp } from "../app-context.ts";
 import { ApiProblem, SESSION_PATH, wordsOf } from "../data/api.ts";
 import type { SetupPart } from "../data/model.ts";
 import { Icon, SeverityShape } from "../parts/icons.tsx";
+import { Integrations } from "../parts/integrations.tsx";
 import { FailedState, LoadingState, OffReason } from "../parts/states.tsx";
 import { useRemote } from "../parts/use-remote.ts";
 import { Clock } from "../parts/words.tsx";
@@ -49,6 +50,7 @@ export function SettingsView() {
           </li>
         ))}
       </ul>
+      <Integrations />
       <SessionPart />
     </section>
   );

@@ -23,7 +23,8 @@ export function whyNoRestart(situation: Situation): string | undefined {
   if (incident.status === "resolved") return "Resolved: there is nothing to restart.";
   const request = requestOf("restart", incident);
   if (request === undefined) return `There is nothing to restart about ${articleOf(incident.type)} incident.`;
-  if (isHostGone) return "The host was removed.";
+  if (isHostGone)
+    return incident.origin === "integration" ? "It is of no host with an agent." : "The host was removed.";
   if (!allows(agent?.meta?.allow, request.command, incident.source))
     return `${agent?.hostname ?? "The host"} does not allow ${request.command}:${incident.source}.`;
   if (incident.status === "ignored") return "It is ignored.";

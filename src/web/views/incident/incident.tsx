@@ -83,6 +83,7 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
   const history = useRemote<HistoryOf>(`/v1/incidents/${incident.id}/history`);
   const agent = story.agent.value;
   const isServer = incident.agent_id === SERVER_AGENT_ID;
+  const isOfNoHost = incident.origin === "integration" && story.isHostGone.value;
   const host = nameText(agent?.hostname ?? (story.isHostGone.value ? "a removed host" : "unnamed host"));
   const { severity, source, status, occurrences, created_at, resolved_at, last_seen_at, parent_id, next_id } = incident;
   return (
@@ -98,6 +99,8 @@ function IncidentPage({ story, incident, query }: IncidentPageOptions) {
           <p class="incident-where">
             {isServer ? (
               <span>the server itself</span>
+            ) : isOfNoHost ? (
+              <span>no host with an agent</span>
             ) : (
               <a href={`/app/hosts/${incident.agent_id}?at=${encodeURIComponent(created_at)}`}>{host}</a>
             )}

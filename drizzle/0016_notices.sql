@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX "announcements_notice" ON "announcements" USING btree ("outlet","subject") WHERE kind = 'notice' and incident_id is null;
