@@ -192,8 +192,16 @@ function addIntegrationCommands(program: Command, run: Run): void {
   const integration = program.command("integration").description("what alerts beside agents, each with its own token");
   withSettings(integration.command("create"))
     .description("make an integration, and print its token, this once, and the lines to paste where it alerts")
-    .option("--kind <kind>", "alertmanager (and Grafana), or generic: whatever sends by HTTP")
+    .option(
+      "--kind <kind>",
+      "alertmanager (and Grafana), cron (a job, by its pings), or generic: whatever sends by HTTP",
+    )
     .option("--name <name>", "whose alerts these are")
+    .option("--schedule <pattern>", "of a job: five fields of cron, or such as @daily")
+    .option("--zone <zone>", "of the schedule, such as Europe/Berlin (default: UTC)")
+    .option("--every <duration>", "of a job, in place of a schedule")
+    .option("--grace <duration>", "so long after it was due a job is not late yet (default: 5m)")
+    .option("--limit <duration>", "how long a job may run at most")
     .option("--json", "as JSON")
     .action((flags: IntegrationFlags) => run(load(), ({ createIntegration }) => createIntegration(flags)));
   withSettings(integration.command("list"))
