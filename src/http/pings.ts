@@ -44,7 +44,7 @@ export function pingRoutes({ jobs, senderOf, addressOf }: PingRouteDeps) {
     // The log is whatever the job printed.
     parse: "none" as const,
     response: api.answers(200, Type.String(), 404, 422),
-    detail: { tags: ["integrations"], summary, security: [], [ROLE_FIELD]: "everybody" as const },
+    detail: { tags: ["integrations"], summary, security: [{ integration: [] }], [ROLE_FIELD]: "everybody" as const },
   });
   const plain = `${PING_PATH}/:token`;
   const how = `${plain}/:how`;
