@@ -7,6 +7,7 @@ export default defineConfig({
     "./src/db/fleet-schema.ts",
     "./src/db/session-schema.ts",
     "./src/db/access-schema.ts",
+    "./src/db/cron-schema.ts",
     "./src/db/figures-schema.ts",
     "./src/db/feedback-schema.ts",
     "./src/db/investigation-schema.ts",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 import { isMainThread } from "node:worker_threads";
-import { isLongRunning, runCli } from "./cli/program.ts";
+import { isLongRunning, isStandIn, runCli } from "./cli/program.ts";
 import { defaultToProduction, isExecutable, startWithBunSettings } from "./config/environment.ts";
 import { ExitCode } from "./lib/errors.ts";
 
@@ -11,6 +11,7 @@ else (await import("./analysis/heuristics-thread.ts")).runHeuristicsThread();
 async function run(words: readonly string[]): Promise<number> {
   // Before a signal is listened for: one that came in between would be lost with the listener.
   if (isExecutable() && isLongRunning(words)) startWithBunSettings(words);
+  if (isStandIn(words)) return runCli(words, new AbortController().signal);
   defaultToProduction();
   return runCli(words, nextSignal());
 }

@@ -127,11 +127,12 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
     readRoom: config.database === null ? () => readRoom(config.dataDir) : null,
   });
   const live = createLiveSide({ ...shared, ...agents, ...people });
+  const integrations = createIntegrationSide({ ...shared, ...intake, isAlone });
   const app = createApp({
     ...options,
     ...people,
     ...access,
-    ...createIntegrationSide({ ...shared, ...intake }),
+    ...integrations,
     events: live.streams,
     agents: agents.fleet.agents,
     enrolments: agents.fleet.enrolments,
@@ -148,6 +149,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
 
   await people.start();
   await intake.start();
+  integrations.start();
   access.start();
   startAgeing([...people.deletions, ...intake.deletions, ...access.deletions]);
   notifications.start();

@@ -1,5 +1,10 @@
+import type { TransactionSql } from "postgres";
 import type { Flags } from "../config/sources.ts";
 import { type Config, loadConfig } from "../config.ts";
+import { beginning } from "../cron/machine.ts";
+import type { JobSpec } from "../cron/model.ts";
+import { readJob } from "../cron/spec.ts";
+import { createJobStore } from "../cron/store.ts";
 import { migrate } from "../db/migrate.ts";
 import { createHolderStore } from "../fleet/holder-store.ts";
 import { integrationSetup } from "../http/integration-setup.ts";
@@ -8,19 +13,25 @@ import {
   INTEGRATION_KINDS,
   INTEGRATION_NAME,
   type Integration,
+  type IntegrationKind,
   type IntegrationService,
 } from "../integrations/model.ts";
 import { createIntegrations } from "../integrations/service.ts";
 import { createIntegrationStore } from "../integrations/store.ts";
 import { ExitCode, StartupError } from "../lib/errors.ts";
 import { isUuid } from "../lib/uuid.ts";
-import { allOf, cliActor, printSecret, tableOf } from "./token-services.ts";
+import { allOf, cliActor, durationFlag, printSecret, tableOf } from "./token-services.ts";
 import { withDatabase } from "./with-database.ts";
 
 /** Flags of `integration create`. */
 export interface IntegrationFlags extends Flags {
   readonly kind?: string;
   readonly name?: string;
+  readonly schedule?: string;
+  readonly zone?: string;
+  readonly every?: string;
+  readonly grace?: string;
+  readonly limit?: string;
   readonly json?: true;
 }
 
@@ -32,10 +43,39 @@ export async function createIntegration(flags: IntegrationFlags): Promise<number
   if (!new RegExp(INTEGRATION_NAME).test(name)) {
     throw usage("--name: expected 1 to 64 letters, digits, spaces and . _ + -, with a letter or digit at both ends");
   }
-  const creation = await withIntegrations(flags, (integrations) => integrations.create({ kind, name }, cliActor()));
+  const creation = await withIntegrations(flags, (integrations) =>
+    integrations.create({ kind, name, ...jobOf(kind, flags) }, cliActor()),
+  );
   if (!creation.ok) throw new StartupError(creation.message, ExitCode.failure);
   printNew(flags, creation.made, creation.token);
   return ExitCode.ok;
+}
+
+const DAY_MS = 86_400_000;
+const EVERY = { minMs: 60_000, maxMs: 366 * DAY_MS, words: "a duration such as 1h, from 1m to 366d" };
+const PATIENCE = { minMs: 0, maxMs: 366 * DAY_MS, words: "a duration such as 30m, to 366d at most" };
+const FLAG_OF: Readonly<Record<string, string>> = { schedule: "schedule", zone: "zone", every_s: "every" };
+
+/** What is expected of a job; of another kind it is a mistake to say so. */
+function jobOf(kind: IntegrationKind, flags: IntegrationFlags): { job?: JobSpec } {
+  const { schedule, zone, every, grace, limit } = flags;
+  if (kind !== "cron") {
+    const given = Object.entries({ schedule, zone, every, grace, limit }).find(([, value]) => value !== undefined);
+    if (given !== undefined) throw usage(`--${given[0]} goes with --kind cron alone`);
+    return {};
+  }
+  const inSeconds = (name: string, text: string | undefined, range: typeof EVERY) =>
+    text === undefined ? undefined : durationFlag(name, text, range) / 1000;
+  const read = readJob({
+    schedule,
+    zone,
+    every_s: inSeconds("--every", every, EVERY),
+    grace_s: inSeconds("--grace", grace, PATIENCE),
+    limit_s: inSeconds("--limit", limit, PATIENCE),
+  });
+  if (read.ok) return { job: read.spec };
+  const [fault] = read.faults;
+  throw usage(`--${FLAG_OF[fault?.field ?? ""]}: ${fault?.message}`);
 }
 
 /** Gives an integration another token, and prints the same; 1 when there is none of this id. */
@@ -73,7 +113,11 @@ function withIntegrations<T>(flags: Flags, use: (integrations: IntegrationServic
     await migrate(database, log);
     const { sql } = database;
     const { add: addHolder } = createHolderStore(sql);
-    return use(createIntegrations(createIntegrationStore({ sql, audit: createIncidentWriter(), addHolder })));
+    const audit = createIncidentWriter();
+    const jobs = createJobStore(sql, audit);
+    const addJob = async (tx: TransactionSql, id: string, spec: JobSpec) =>
+      jobs.add(tx, id, spec, beginning(spec, await jobs.nowMs(tx)));
+    return use(createIntegrations(createIntegrationStore({ sql, audit, addHolder, addJob })));
   });
 }
 

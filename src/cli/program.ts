@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import type { AgentFlags } from "../config/agent.ts";
+import type { RunFlags } from "../config/run.ts";
 import type { Flags } from "../config/sources.ts";
 import { ExitCode, errorMessage, OpsPilotError, StartupError } from "../lib/errors.ts";
 import type { BackupFlags, RestoreFlags } from "./backup.ts";
@@ -44,6 +45,11 @@ export function isLongRunning(words: readonly string[]): boolean {
   return command === "serve" || command === "agent";
 }
 
+/** Whether the words name a command that stands in for another: signals are for that one, and its environment is left as it is. */
+export function isStandIn(words: readonly string[]): boolean {
+  return words[0] === "run";
+}
+
 /** Waits for the command's file, and runs the command. */
 type Run = <M>(loading: Promise<M>, command: (file: M) => number | Promise<number>) => Promise<void>;
 
@@ -72,6 +78,15 @@ function createProgram(stop: AbortSignal, finish: (exitCode: number) => void): C
   addIntegrationCommands(program, run);
   addAgentCommands(program, run, stop);
   addSlackCommands(program, run);
+
+  program
+    .command("run")
+    .description("run a job, and tell the server by a ping when it begins and how it ends")
+    .argument("<command...>", "the job: a command with its arguments, after --")
+    .option("--ping <url>", "the job's ping; others on this host can see it (OPSPILOT_PING)")
+    .option("--ping-file <path>", "a file that holds it (OPSPILOT_PING_FILE)")
+    .option("--ca <path>", "the authority of the server's certificate, in PEM (OPSPILOT_CA)")
+    .action((command: string[], flags: RunFlags) => run(import("./run.ts"), ({ runJob }) => runJob(command, flags)));
 
   withSettings(program.command("doctor"))
     .description("look at settings, database, disk, clock, Slack and the model, and say what to do")
@@ -177,8 +192,16 @@ function addIntegrationCommands(program: Command, run: Run): void {
   const integration = program.command("integration").description("what alerts beside agents, each with its own token");
   withSettings(integration.command("create"))
     .description("make an integration, and print its token, this once, and the lines to paste where it alerts")
-    .option("--kind <kind>", "alertmanager (and Grafana), or generic: whatever sends by HTTP")
+    .option(
+      "--kind <kind>",
+      "alertmanager (and Grafana), cron (a job, by its pings), or generic: whatever sends by HTTP",
+    )
     .option("--name <name>", "whose alerts these are")
+    .option("--schedule <pattern>", "of a job: five fields of cron, or such as @daily")
+    .option("--zone <zone>", "of the schedule, such as Europe/Berlin (default: UTC)")
+    .option("--every <duration>", "of a job, in place of a schedule")
+    .option("--grace <duration>", "so long after it was due a job is not late yet (default: 5m)")
+    .option("--limit <duration>", "how long a job may run at most")
     .option("--json", "as JSON")
     .action((flags: IntegrationFlags) => run(load(), ({ createIntegration }) => createIntegration(flags)));
   withSettings(integration.command("list"))

@@ -26,15 +26,15 @@ export function readSettings(flags: Flags, surroundings: Surroundings, mistakes:
   return readKind(SERVER_SETTINGS, { given, envFile: flags.envFile }, surroundings, mistakes);
 }
 
-/** The same for any kind of settings; `given` is what the command line says. */
+/** The same for any kind of settings; `given` is what the command line says, `envFile` null where no file is asked. */
 export function readKind<Name extends string>(
   kind: SettingsKind<Name>,
-  { given, envFile }: { given: Layer; envFile: string | undefined },
+  { given, envFile }: { given: Layer; envFile: string | undefined | null },
   { cwd, uid, env }: Surroundings,
   mistakes: Mistakes,
 ): Partial<Record<Name, string>> {
   const path = resolve(cwd, envFile ?? DEFAULT_ENV_FILE);
-  const file = readEnvFile(path, uid, envFile !== undefined, mistakes);
+  const file = envFile === null ? {} : readEnvFile(path, uid, envFile !== undefined, mistakes);
   const raw: Partial<Record<Name, string>> = {};
   for (const name of kind.names) {
     const value = readSetting(name, kind.isSecret(name), [given, env, file], cwd, mistakes);

@@ -20,6 +20,7 @@ import oidc from "../../drizzle/0015_oidc.sql" with { type: "text" };
 import notices from "../../drizzle/0016_notices.sql" with { type: "text" };
 import integrations from "../../drizzle/0017_integrations.sql" with { type: "text" };
 import oidcAnswers from "../../drizzle/0018_oidc_answers.sql" with { type: "text" };
+import cronJobs from "../../drizzle/0019_cron_jobs.sql" with { type: "text" };
 import journal from "../../drizzle/meta/_journal.json" with { type: "json" };
 import { assert, ExitCode, errorCode, StartupError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -169,6 +170,7 @@ const FILES: Readonly<Record<string, string>> = {
   "0016_notices": notices,
   "0017_integrations": integrations,
   "0018_oidc_answers": oidcAnswers,
+  "0019_cron_jobs": cronJobs,
 };
 
 /** The migrations in order, in the form in which Drizzle's own reader gives them. */

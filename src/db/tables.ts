@@ -1,4 +1,5 @@
 import * as accessSchema from "./access-schema.ts";
+import * as cronSchema from "./cron-schema.ts";
 import * as feedbackSchema from "./feedback-schema.ts";
 import * as figuresSchema from "./figures-schema.ts";
 import * as fleetSchema from "./fleet-schema.ts";
@@ -11,6 +12,7 @@ import * as slackSchema from "./slack-schema.ts";
 export const DECLARED = {
   ...schema,
   ...accessSchema,
+  ...cronSchema,
   ...fleetSchema,
   ...figuresSchema,
   ...investigationSchema,

@@ -5,6 +5,7 @@ import type { AccessAudit, AccessService } from "../access/model.ts";
 import type { AnalysisService } from "../analysis/model.ts";
 import type { CommandService } from "../commands/model.ts";
 import type { Config } from "../config.ts";
+import type { JobService } from "../cron/model.ts";
 import type { DecisionService } from "../decisions/model.ts";
 import type { SetupService } from "../doctor/setup.ts";
 import type { FeedbackService } from "../feedback/model.ts";
@@ -45,7 +46,9 @@ import { oidcRoutes } from "./oidc.ts";
 import { type DescribedRoute, openapiRoutes } from "./openapi.ts";
 import type { Page } from "./page/pack.ts";
 import { isPagePath, PAGE_HEADERS, pageRoutes } from "./page/routes.ts";
+import { pingRoutes } from "./pings.ts";
 import { problemResponse, refuseHalfUpgrade, SAFE_HEADERS } from "./problems.ts";
+import { createSenders } from "./senders.ts";
 import { sessionRoutes } from "./session.ts";
 import { setupRoutes } from "./setup.ts";
 import { silenceRoutes } from "./silences.ts";
@@ -77,6 +80,7 @@ export interface AppDeps {
   accessAudit: AccessAudit;
   integrations: IntegrationService;
   alertIntake: AlertIntake;
+  jobs: JobService;
   trail: AuditTrail;
   countGuesses: CountGuesses;
   setup: SetupService;
@@ -112,6 +116,7 @@ export function createApp(deps: AppDeps) {
     const [asked, address] = [new Request(request.url, { headers: [...request.headers] }), addressOf(request, server)];
     return async () => (await check(asked, address)).ok;
   };
+  const senderOf = createSenders(deps.integrations, failures);
   const handleError = createErrorHandler({ log, missed: createMissedRoutes(routes) });
 
   const app = new Elysia({
@@ -156,8 +161,9 @@ export function createApp(deps: AppDeps) {
     .use(auditRoutes(deps.trail))
     .use(enrolmentRoutes({ enrolments: deps.enrolments, actorOf, config, clock }))
     .use(tokenRoutes(tokens, actorOf, clock))
-    .use(integrationRoutes({ integrations: deps.integrations, actorOf, config }))
-    .use(intakeRoutes({ integrations: deps.integrations, intake: deps.alertIntake, failures, addressOf, clock, log }))
+    .use(integrationRoutes({ integrations: deps.integrations, jobs: deps.jobs, actorOf, config }))
+    .use(intakeRoutes({ senderOf, intake: deps.alertIntake, addressOf, clock, log }))
+    .use(pingRoutes({ jobs: deps.jobs, senderOf, addressOf }))
     .use(silenceRoutes(silences, actorOf, clock))
     .use(setupRoutes(deps.setup))
     .use(eventRoutes(deps.events, watchAccess))

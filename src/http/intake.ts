@@ -6,17 +6,9 @@ import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { readMessage } from "../integrations/alertmanager.ts";
 import { IntakeBusy } from "../integrations/intake.ts";
-import type {
-  AlertIntake,
-  BroughtAlert,
-  BroughtOutcome,
-  IntegrationKind,
-  IntegrationService,
-  Sender,
-} from "../integrations/model.ts";
+import type { AlertIntake, BroughtAlert, BroughtOutcome, Sender } from "../integrations/model.ts";
 import type { ClientAddress, PeerLookup } from "../lib/addresses.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { FailureCounter } from "../lib/failure-counter.ts";
 import { hashUuid } from "../lib/hash.ts";
 import { isRecord, jsonOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
@@ -25,25 +17,27 @@ import { gunzip } from "../protocol/gunzip.ts";
 import { ALERT_AGE_SECONDS_MAX, MESSAGE_ID_CHARS_MAX } from "../protocol/limits.ts";
 import { ROLE_FIELD } from "../protocol/roles.ts";
 import { cleanJson, isCleanText } from "../protocol/text.ts";
-import { ALERTMANAGER_PATH, ALERTS_PATH } from "./integration-setup.ts";
+import { ALERTMANAGER_PATH, ALERTS_PATH, PING_PATH } from "./integration-setup.ts";
 import { badJson, type FieldError, HttpProblem, invalid, tooLarge } from "./problems.ts";
 import * as api from "./schemas.ts";
+import type { SenderOf } from "./senders.ts";
 
 /** A thousand alerts with some kilobytes of logs; more comes in more requests. */
 export const INTAKE_BODY_BYTES_MAX = 8 * 1024 * 1024;
 const ALERTS_MAX = 1_000;
 const KEY_CHARS_MAX = 255;
 
+/** Whose last parts are a token, and what is said by it. */
+const INTAKES = [ALERTMANAGER_PATH, PING_PATH];
+
 /** Whether a request brings what an integration sends, by its path: it has a credential, and limits, of its own. */
 export function isIntakePath(path: string): boolean {
-  return path === ALERTS_PATH || path === ALERTMANAGER_PATH || path.startsWith(`${ALERTMANAGER_PATH}/`);
+  return [ALERTS_PATH, ALERTMANAGER_PATH].includes(path) || INTAKES.some((one) => path.startsWith(`${one}/`));
 }
 
 export interface IntakeRouteDeps {
-  integrations: Pick<IntegrationService, "find">;
+  senderOf: SenderOf;
   intake: AlertIntake;
-  /** Counts wrong tokens. */
-  failures: FailureCounter;
   addressOf: ClientAddress;
   clock: Pick<Clock, "now">;
   log: Log;
@@ -66,21 +60,7 @@ type Read = { ok: true; brought: BroughtAlert } | { ok: false; code: string; fie
 
 /** The routes by which integrations' alerts come. */
 export function intakeRoutes(deps: IntakeRouteDeps) {
-  const { integrations, intake, failures, addressOf, clock, log } = deps;
-
-  async function senderOf(request: Request, address: string, kind: IntegrationKind, inPath?: string): Promise<Sender> {
-    const token = inPath ?? /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-    if (token === undefined) throw unauthorized("an integration's token is needed (opspilot integration create)");
-    const sender = failures.heldFor(address, token) > 0 ? undefined : await integrations.find(token);
-    if (sender === undefined) {
-      const waitS = failures.note(address, token);
-      if (waitS === 0) throw unauthorized("the token is no integration's");
-      const headers = { "retry-after": String(waitS) };
-      throw new HttpProblem(429, "rate_limited", "too many wrong credentials; try again later", { headers });
-    }
-    if (sender.kind === kind) return sender;
-    throw new HttpProblem(403, "other_intake", `this token is of an integration of the kind ${sender.kind}`);
-  }
+  const { senderOf, intake, addressOf, clock, log } = deps;
 
   async function take(sender: Sender, reads: readonly Read[]): Promise<BroughtOutcome[]> {
     try {
@@ -182,11 +162,6 @@ export function intakeRoutes(deps: IntakeRouteDeps) {
 
 /** A copy for each route. */
 const takenAnswers = () => api.answers(202, Taken, 400, 413, 415, 422);
-
-function unauthorized(detail: string): HttpProblem {
-  const headers = { "www-authenticate": 'Bearer realm="opspilot integrations"' };
-  return new HttpProblem(401, "unauthorized", detail, { headers });
-}
 
 /** The body's JSON, however it says what it is: curl calls it a form. Text that cannot be stored is made so. */
 async function readBody(request: Request): Promise<unknown> {

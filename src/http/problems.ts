@@ -39,7 +39,7 @@ export class HttpProblem extends OpsPilotError {
 
 /** 404 for a thing that the path names. */
 export function notFound(
-  what: "agent" | "incident" | "command" | "silence" | "token" | "enrolment" | "integration",
+  what: "agent" | "incident" | "command" | "silence" | "token" | "enrolment" | "integration" | "job",
 ): HttpProblem {
   return new HttpProblem(404, `${what}_not_found`, `there is no such ${what}`);
 }

@@ -1,7 +1,8 @@
+import type { JobSpec } from "../cron/model.ts";
 import type { AlertPayload } from "../protocol/frames.ts";
 
-/** What alerts beside agents: Alertmanager or Grafana by their webhook, or whatever sends the agents' payloads. */
-export const INTEGRATION_KINDS = ["alertmanager", "generic"] as const;
+/** What alerts beside agents: Alertmanager or Grafana by their webhook, a job by its pings, or whatever sends the agents' payloads. */
+export const INTEGRATION_KINDS = ["alertmanager", "cron", "generic"] as const;
 export type IntegrationKind = (typeof INTEGRATION_KINDS)[number];
 
 /** A name that people give an integration. */
@@ -21,6 +22,14 @@ export interface Integration {
 /** Whose token something came with. */
 export type Sender = Pick<Integration, "id" | "kind" | "name">;
 
+/** An integration before it is made; a job's says what is expected of it. */
+export interface WantedIntegration {
+  readonly kind: IntegrationKind;
+  readonly name: string;
+  /** Of the kind cron. */
+  readonly job?: JobSpec;
+}
+
 export type IntegrationCreation =
   | { ok: true; made: Integration; token: string }
   | { ok: false; reason: "name_taken" | "too_many_integrations"; message: string };
@@ -35,7 +44,7 @@ export interface IntegrationService {
     nextCursor?: string;
   }>;
   /** A new one; its token is shown this once. */
-  create(wanted: { kind: IntegrationKind; name: string }, actor: string): Promise<IntegrationCreation>;
+  create(wanted: WantedIntegration, actor: string): Promise<IntegrationCreation>;
   /** Another token for it, shown this once; the old one is no good from then on. Undefined when there is none of this id. */
   rotate(id: string, actor: string): Promise<{ integration: Integration; token: string } | undefined>;
   /** False when there is none of this id. Its incidents stay. */

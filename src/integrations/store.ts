@@ -1,6 +1,7 @@
 import type { Sql, TransactionSql } from "postgres";
+import type { JobSpec } from "../cron/model.ts";
 import type { IncidentWriter } from "../incidents/model.ts";
-import type { Integration, IntegrationKind, Sender } from "./model.ts";
+import type { Integration, Sender, WantedIntegration } from "./model.ts";
 
 const UNIQUE_VIOLATION = "23505";
 
@@ -10,10 +11,12 @@ interface StoreDeps {
   audit: Pick<IncidentWriter, "note">;
   /** Makes the row that holds the incidents which are of no host. */
   addHolder: (tx: TransactionSql, id: string, name: string) => Promise<void>;
+  /** Makes a job's row. */
+  addJob: (tx: TransactionSql, id: string, spec: JobSpec) => Promise<void>;
 }
 
 /** The SQL of integrations. Their time is the database's, which is the same for all nodes. */
-export function createIntegrationStore({ sql, audit, addHolder }: StoreDeps) {
+export function createIntegrationStore({ sql, audit, addHolder, addJob }: StoreDeps) {
   const begin = <T>(work: (tx: TransactionSql) => Promise<T>) => sql.begin(work) as Promise<T>;
   const columns = sql`id, kind, name, created_at, created_by, last_used_at`;
 
@@ -39,11 +42,11 @@ export function createIntegrationStore({ sql, audit, addHolder }: StoreDeps) {
     },
 
     async create(
-      wanted: { id: string; hash: string; kind: IntegrationKind; name: string },
+      wanted: WantedIntegration & { id: string; hash: string },
       max: number,
       actor: string,
     ): Promise<Integration | "name_taken" | "too_many_integrations"> {
-      const { id, hash, kind, name } = wanted;
+      const { id, hash, kind, name, job } = wanted;
       try {
         return await begin(async (tx) => {
           const [made] = await tx<Integration[]>`
@@ -52,6 +55,7 @@ export function createIntegrationStore({ sql, audit, addHolder }: StoreDeps) {
             where (select count(*) from integrations where revoked_at is null) < ${max}::int returning ${columns}`;
           if (!made) return "too_many_integrations";
           await addHolder(tx, id, name);
+          if (job !== undefined) await addJob(tx, id, job);
           await audit.note(tx, [{ kind: "integration.created", actor, data: { integration_id: id, kind, name } }]);
           return made;
         });

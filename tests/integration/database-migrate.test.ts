@@ -35,6 +35,7 @@ describe("migrations", () => {
       "announcements",
       "collectors",
       "commands",
+      "cron_jobs",
       "decisions",
       "enrolments",
       "events",

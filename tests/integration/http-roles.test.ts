@@ -64,6 +64,13 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   "POST /v1/integrations": "admin",
   "POST /v1/integrations/:id/rotate": "admin",
   "DELETE /v1/integrations/:id": "admin",
+  "PATCH /v1/integrations/:id": "admin",
+  "GET /v1/ping/:token": "everybody",
+  "HEAD /v1/ping/:token": "everybody",
+  "POST /v1/ping/:token": "everybody",
+  "GET /v1/ping/:token/:how": "everybody",
+  "HEAD /v1/ping/:token/:how": "everybody",
+  "POST /v1/ping/:token/:how": "everybody",
   "POST /v1/alerts": "everybody",
   "POST /v1/integrations/alertmanager": "everybody",
   "POST /v1/integrations/alertmanager/:token": "everybody",
@@ -104,7 +111,7 @@ describe("role by route", () => {
     const app = tokenApp();
     const headers: Record<string, string> = token === undefined ? {} : bearer(token);
     const { status, json } = await call(app, method, pathFor(path), { headers });
-    const isOfItsOwn = /\/(session|interactions|alerts|alertmanager(\/:token)?)$/.test(path);
+    const isOfItsOwn = /\/(session|interactions|alerts|alertmanager(\/:token)?)$|\/ping\//.test(path);
     if (rank(role) >= rank(needed)) {
       if (!isOfItsOwn) expect(status).not.toBe(401);
       expect(status).not.toBe(403);

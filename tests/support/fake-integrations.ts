@@ -1,3 +1,4 @@
+import type { JobService } from "../../src/cron/model.ts";
 import type { AlertIntake, Integration, IntegrationService } from "../../src/integrations/model.ts";
 import { AT, uuid } from "./fake-services.ts";
 
@@ -24,6 +25,9 @@ export function fakeIntegrations(): IntegrationService {
     },
   };
 }
+
+/** Jobs of which there are none. */
+export const fakeJobs: JobService = { views: async () => new Map(), pause: async () => false, ping: async () => false };
 
 /** An intake that takes all. */
 export const fakeIntake: AlertIntake = { take: async (_, alerts) => alerts.map(() => ({ ok: true })) };

@@ -8,7 +8,7 @@ import { findPage } from "../../src/http/page/pack.ts";
 import { createSystemClock } from "../../src/lib/clock.ts";
 import { createLog } from "../../src/lib/log.ts";
 import { ROLE_FIELD, ROLES } from "../../src/protocol/roles.ts";
-import { fakeIntake, fakeIntegrations } from "./fake-integrations.ts";
+import { fakeIntake, fakeIntegrations, fakeJobs } from "./fake-integrations.ts";
 import {
   agentOf,
   commandOf,
@@ -82,6 +82,7 @@ export function testApp(changes: Partial<AppDeps> = {}, config: Partial<AppDeps[
     accessAudit: audit,
     integrations: fakeIntegrations(),
     alertIntake: fakeIntake,
+    jobs: fakeJobs,
     trail: { find: async ({ limit }) => ({ lines: [LINE].slice(0, limit) }) },
     countGuesses: createGuesses({ clock, log, registry, audit }),
     setup: {

@@ -15,6 +15,7 @@ type Check = (files: Files) => Violation[];
 const FEATURES = [
   "access",
   "backup",
+  "cron",
   "fleet",
   "ingest",
   "incidents",
@@ -79,6 +80,7 @@ const TABLE_OWNERS: Record<string, string> = {
   figures_rolled: "figures",
   incidents: "incidents",
   integrations: "integrations",
+  cron_jobs: "cron",
   investigation_steps: "analysis",
   investigations: "analysis",
   model_calls: "analysis",

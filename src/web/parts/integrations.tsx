@@ -12,8 +12,13 @@ import { Clock } from "./words.tsx";
 
 type Kind = IntegrationView["kind"];
 
-const KIND_WORDS: Record<Kind, string> = { alertmanager: "Alertmanager or Grafana", generic: "scripts and programs" };
-const KINDS = Object.keys(KIND_WORDS) as Kind[];
+const KIND_WORDS: Record<Kind, string> = {
+  alertmanager: "Alertmanager or Grafana",
+  cron: "cron or batch job",
+  generic: "scripts and programs",
+};
+/** A job needs more words: the command line makes one. */
+const KINDS = (Object.keys(KIND_WORDS) as Kind[]).filter((kind) => kind !== "cron");
 /** As many as a list of the API has at most. */
 const PATH = "/v1/integrations?limit=1000";
 
