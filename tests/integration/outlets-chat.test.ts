@@ -184,6 +184,14 @@ describe.each(Object.entries(CASES))(
   },
 );
 
+test.each(["discord", "mattermost", "rocketchat", "teams"])("%s takes nothing of a name for markup", async (name) => {
+  api = startApi(() => json({ id: "1100" }));
+  await opened(CASES[name]?.url ?? "").post(told({ source: "[click](https://evil.example) **x** @everyone" }), signal);
+  const text = JSON.stringify(api.calls[0]?.body);
+  expect(text).toContain("evil.example");
+  expect(text).not.toMatch(/(?<!\\)\[click|(?<!\\)\*\*x|@everyone/);
+});
+
 describe("what edits", () => {
   test.each(["discord", "telegram"])(
     "%s shows an incident as it is now, in the message that is there",

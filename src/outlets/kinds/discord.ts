@@ -3,7 +3,7 @@ import type { View } from "../../announcements/model.ts";
 import { DeliveryError } from "../../lib/errors.ts";
 import { HOSTED_PARAMS, hostedBase, neededPart } from "../api-host.ts";
 import { callApi, type WaitOf } from "../http.ts";
-import { markdown } from "../markdown.ts";
+import { escapeMarkdown, markdown } from "../markdown.ts";
 import type { OutletDeps, OutletKind } from "../model.ts";
 import { COLOURS, gradeOf } from "../posting.ts";
 import { cut, wordsOf } from "../words.ts";
@@ -54,7 +54,7 @@ const waitOf: WaitOf = (_, answer) => (typeof answer.retry_after === "number" ? 
 function messageOf(view: View, { redact }: OutletDeps) {
   const words = wordsOf(view, redact);
   const embed = {
-    title: cut(words.title, LIMITS.title),
+    title: cut(escapeMarkdown(words.title), LIMITS.title),
     description: markdown({ ...words, url: null }, LIMITS.description),
     color: COLOURS[gradeOf(view)],
     ...(words.url === null ? {} : { url: words.url }),
