@@ -25,9 +25,14 @@ const LOOK_MAX = 200;
 /** Pings of one job at one moment: each that comes between is one more try. */
 const TRIES_MAX = 10;
 
+/** By which all incidents of a job are the same problem. */
+export const JOB_KEY = "job";
+
 interface JobDeps {
   store: JobStore;
   intake: AlertIntake;
+  /** Whether an incident of the job is open. */
+  isOpen: (id: string) => Promise<boolean>;
   /** Whether no other node lives. */
   isAlone: () => boolean;
   clock: Clock;
@@ -36,16 +41,16 @@ interface JobDeps {
 }
 
 /** Makes the jobs of this node. */
-export function createJobs({ store, intake, isAlone, clock, loops, log }: JobDeps) {
+export function createJobs({ store, intake, isOpen, isAlone, clock, loops, log }: JobDeps) {
   let loop: Loop | undefined;
   let lookedMs: number | undefined;
 
-  async function tell(job: StoredJob, word: string, alert: AlertPayload): Promise<void> {
+  async function tell(job: StoredJob, word: string, alert: AlertPayload, of = String(job.turn)): Promise<void> {
     const sender = { id: job.id, name: job.name, kind: "cron" as const };
     const brought: BroughtAlert = {
       alert,
-      messageId: `${job.turn}:${word}`,
-      key: "job",
+      messageId: `${of}:${word}`,
+      key: JOB_KEY,
       hosts: [],
       ageMs: 0,
       sizeBytes: Buffer.byteLength(alert.message) + Buffer.byteLength(alert.logs ?? ""),
@@ -66,9 +71,16 @@ export function createJobs({ store, intake, isAlone, clock, loops, log }: JobDep
       const alarm = alarmOf(job.spec, job.state);
       if (alarm === null) continue;
       await tell(job, alarm.trouble, alertOf(job, messageOf(job, alarm.trouble)));
-      await store.keep(job, afterAlarm(job.state, alarm.trouble), {});
+      const isKept = await store.keep(job, afterAlarm(job.state, alarm.trouble), {});
+      if (!isKept) await takeBack(job);
     }
     return found.length === LOOK_MAX ? 0 : (nextMs ?? undefined);
+  }
+
+  /** A ping came while it was told: where all is well by now, that is said once more, after it. */
+  async function takeBack({ id }: StoredJob): Promise<void> {
+    const [now] = await store.find([id]);
+    if (now !== undefined && now.state.trouble === null) await tell(now, "well", recoveryOf(now));
   }
 
   async function forgiveUnheard(nowMs: number): Promise<number> {
@@ -81,11 +93,16 @@ export function createJobs({ store, intake, isAlone, clock, loops, log }: JobDep
     const { kind, run, durationMs, log: lines } = ping;
     if (kind === "start" && run !== null && run === job.endedRun) return true;
     const { state, outcome } = afterPing(job.spec, job.state, kind, job.nowMs);
+    const isWell = outcome === "recovered" || (kind === "success" && (await isOpen(job.id)));
     if (outcome === "failed") {
-      await tell(job, outcome, { ...alertOf(job, failureOf(job, ping)), ...(lines === "" ? {} : { logs: lines }) });
+      await tell(
+        job,
+        outcome,
+        { ...alertOf(job, failureOf(job, ping)), ...(lines === "" ? {} : { logs: lines }) },
+        run ?? undefined,
+      );
     }
-    if (outcome === "recovered")
-      await tell(job, outcome, { ...alertOf(job, `${job.name} ran well`), state: "resolved" });
+    if (isWell) await tell(job, "recovered", recoveryOf(job));
     const took = durationMs ?? (job.state.startedMs === null ? null : job.nowMs - job.state.startedMs);
     const ended = kind === "start" ? {} : { durationMs: took === null ? null : Math.round(took), endedRun: run };
     return store.keep(job, state, { pingMs: job.nowMs, ...ended });
@@ -138,6 +155,10 @@ export function createJobs({ store, intake, isAlone, clock, loops, log }: JobDep
 
 function alertOf({ name }: StoredJob, message: string): AlertPayload {
   return { type: "cron", source: name, message, severity: "warning", state: "firing" };
+}
+
+function recoveryOf(job: StoredJob): AlertPayload {
+  return { ...alertOf(job, `${job.name} ran well`), state: "resolved" };
 }
 
 function failureOf({ name }: StoredJob, { exitCode, durationMs }: Ping): string {

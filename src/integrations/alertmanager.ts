@@ -76,7 +76,7 @@ function broughtOf(alert: Alert, truncated: number, nowMs: number): BroughtAlert
   const key = fingerprint || sha256Hex(JSON.stringify(Object.entries(labels).sort(byName))).slice(0, 16);
   const isFiring = status === "firing";
   const ageMs = ageOf(isFiring ? alert.startsAt : (alert.endsAt ?? ""), nowMs);
-  const turn = isFiring ? Math.floor(nowMs / REPEAT_MS) : "over";
+  const turn = isFiring ? Math.floor(nowMs / REPEAT_MS) : `over\0${alert.endsAt ?? ""}`;
   const payload = payloadOf(alert, truncated);
   return {
     alert: payload,

@@ -1,6 +1,7 @@
 import type { IngestOutcome, IngestService } from "../ingest/model.ts";
 import { type Clock, DeadlineError, withDeadline } from "../lib/clock.ts";
 import { OpsPilotError } from "../lib/errors.ts";
+import { hashUuid } from "../lib/hash.ts";
 import { remember } from "../lib/remember.ts";
 import type { AlertIntake, BroughtAlert, Sender } from "./model.ts";
 
@@ -23,8 +24,10 @@ export interface IntakeDeps {
   ingest: Pick<IngestService, "accept" | "isFull" | "isStalled">;
   /** The agents of hosts, by name in small letters. */
   hosts: () => Promise<ReadonlyMap<string, string>>;
-  /** Whose the open incidents of these names are, by fingerprint. */
-  openNamed: (fingerprints: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+  /** Of incidents by these names: whose the open one is, and which one ended last. */
+  named: (
+    fingerprints: readonly string[],
+  ) => Promise<ReadonlyMap<string, { openAt: string | null; ended: number | null }>>;
   fingerprintOf: (senderId: string, key: string) => string;
   clock: Clock;
 }
@@ -34,18 +37,18 @@ export interface IntakeDeps {
  * the host that it names where an agent is there; what has its sender's own name goes where that is open already, so that an end
  * finds its beginning, whatever hosts came or went between.
  */
-export function createAlertIntake({ ingest, hosts, openNamed, fingerprintOf, clock }: IntakeDeps): AlertIntake {
+export function createAlertIntake({ ingest, hosts, named: findNamed, fingerprintOf, clock }: IntakeDeps): AlertIntake {
   const knownHosts = remember(clock, HOSTS_HOLD_MS, hosts);
 
   async function place(sender: Sender, alerts: readonly BroughtAlert[]) {
     const named = alerts.map(({ key }) => (key === undefined ? null : fingerprintOf(sender.id, key)));
-    const [agents, open] = await Promise.all([
+    const [agents, known] = await Promise.all([
       alerts.some((one) => one.hosts.length > 0) ? knownHosts() : new Map<string, string>(),
-      openNamed(named.filter((one) => one !== null)),
+      findNamed(named.filter((one) => one !== null)),
     ]);
     return alerts.map((one, at) => {
-      const openAt = open.get(named[at] ?? "");
-      return { agentId: openAt ?? hostOf(one.hosts, agents) ?? sender.id, isOpen: openAt !== undefined };
+      const { openAt = null, ended = null } = known.get(named[at] ?? "") ?? {};
+      return { agentId: openAt ?? hostOf(one.hosts, agents) ?? sender.id, isOpen: openAt !== null, ended };
     });
   }
 
@@ -54,8 +57,7 @@ export function createAlertIntake({ ingest, hosts, openNamed, fingerprintOf, clo
       if (ingest.isStalled() || ingest.isFull()) throw new IntakeBusy("too much waits to be stored; send it again", 5);
       const places = await place(sender, alerts);
       const outcomes = alerts.map((brought, at) => {
-        const { agentId = sender.id, isOpen = false } = places[at] ?? {};
-        return offer(ingest, sender, brought, agentId, isOpen);
+        return offer(ingest, sender, { ...brought, messageId: idOf(brought, places[at]?.ended ?? null) }, places[at]);
       });
       const all = await inTime(Promise.all(outcomes));
       return all.map((one) => (one.ok ? one : { ok: false, code: one.reason, message: one.message }));
@@ -72,13 +74,18 @@ async function inTime<T>(stored: Promise<T>): Promise<T> {
   }
 }
 
+/** What fires again after an end is news, though its sender's words are the same; what is sent again is the same. */
+function idOf({ messageId, key, alert }: BroughtAlert, ended: number | null): string | null {
+  if (messageId === null || key === undefined || ended === null || alert.state === "resolved") return messageId;
+  return hashUuid(`${messageId}\0${ended}`);
+}
+
 /** What still fires is news of now, when it began is known already. */
 function offer(
   ingest: IntakeDeps["ingest"],
   sender: Sender,
   { alert, messageId, key, ageMs, sizeBytes }: BroughtAlert,
-  agentId: string,
-  isOpen: boolean,
+  { agentId, isOpen }: { agentId: string; isOpen: boolean } = { agentId: sender.id, isOpen: false },
 ): Promise<IngestOutcome> {
   const { promise, resolve } = Promise.withResolvers<IngestOutcome>();
   ingest.accept({

@@ -1,4 +1,4 @@
-import { createJobs } from "../cron/service.ts";
+import { createJobs, JOB_KEY } from "../cron/service.ts";
 import { createJobStore } from "../cron/store.ts";
 import { createHolderStore } from "../fleet/holder-store.ts";
 import { createNamedStore } from "../incidents/named-store.ts";
@@ -12,13 +12,15 @@ import type { ServerParts } from "./agents.ts";
 /** Part of the whole stop; see server.ts. */
 const JOBS_STOP_MS = 3_000;
 
+const jobFingerprint = (id: string) => keyedFingerprint(id, JOB_KEY);
+
 /** What alerts beside agents: who it is, how its alerts come in, and the jobs of which something is expected. */
 export function createIntegrationSide(deps: ServerParts & { ingest: IngestService; isAlone: () => boolean }) {
   const { database, writer, cleanups } = deps;
   const { sql } = database;
   const { add: addHolder, hosts } = createHolderStore(sql);
-  const { openNamed } = createNamedStore(sql);
-  const alertIntake = createAlertIntake({ ...deps, hosts, openNamed, fingerprintOf: keyedFingerprint });
+  const { named } = createNamedStore(sql);
+  const alertIntake = createAlertIntake({ ...deps, hosts, named, fingerprintOf: keyedFingerprint });
   const {
     service: jobs,
     add: addJob,
@@ -28,6 +30,7 @@ export function createIntegrationSide(deps: ServerParts & { ingest: IngestServic
     ...deps,
     store: createJobStore(sql, writer),
     intake: alertIntake,
+    isOpen: async (id) => (await named([jobFingerprint(id)])).get(jobFingerprint(id))?.openAt != null,
   });
   cleanups.add("cron jobs", stop, JOBS_STOP_MS);
   return {

@@ -116,6 +116,13 @@ describe("a job's pings", () => {
     expect(await incidents()).toMatchObject([{ status: "resolved", occurrences: 2 }]);
   }, 180_000);
 
+  test("that are good end what was told while they came, also where the job's row knows of no trouble", async () => {
+    await ping("/fail");
+    await sql()`update cron_jobs set trouble = null where integration_id = ${job.id}`;
+    expect(await ping()).toBe(200);
+    expect(await incidents()).toMatchObject([{ status: "resolved" }]);
+  });
+
   test("are not expected while it is paused", async () => {
     expect((await server.api(`/v1/integrations/${job.id}`, { method: "PATCH", body: { paused: true } })).status).toBe(
       204,
