@@ -12,6 +12,10 @@ export function createFetch(proxyOf: ProxyOf): Fetch {
   return (url, init) => fetch(url, { ...init, proxy: proxyOf(new URL(url)) ?? false } as BunFetchRequestInit);
 }
 
+/** Codes of failures before anything was sent, of Bun's fetch and of Node's sockets. */
+export const NOT_SENT =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|.*(CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY).*)$/;
+
 /** A body was longer than the caller takes. */
 export class TooLargeError extends Error {}
 

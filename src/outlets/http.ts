@@ -1,5 +1,5 @@
-import { createFetch, fetchBounded, type ProxyOf, TooLargeError } from "../lib/bounded-fetch.ts";
-import { DeliveryError, errorMessage } from "../lib/errors.ts";
+import { createFetch, fetchBounded, NOT_SENT, type ProxyOf, TooLargeError } from "../lib/bounded-fetch.ts";
+import { DeliveryError, errorCode, errorMessage } from "../lib/errors.ts";
 
 const CALL_LIMIT_MS = 10_000;
 /** Answers are a few fields. */
@@ -48,7 +48,8 @@ export async function callApi(
     response = await fetchBounded(url, init, ANSWER_BYTES_MAX, createFetch(proxyOf));
   } catch (error) {
     const why = error instanceof TooLargeError ? error.message : withoutSecrets(errorMessage(error), call.secrets);
-    throw new DeliveryError(isRepeatable ? "later" : "unknown", `${who} did not answer: ${why}`);
+    const isLater = isRepeatable || NOT_SENT.test(errorCode(error, ""));
+    throw new DeliveryError(isLater ? "later" : "unknown", `${who} did not answer: ${why}`);
   }
   const text = await response.text();
   const answer = jsonIn(text);

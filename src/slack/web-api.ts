@@ -1,5 +1,5 @@
 import type { LogLevel, WebClient } from "@slack/web-api";
-import { createFetch, direct, type Fetch, fetchBounded, type ProxyOf } from "../lib/bounded-fetch.ts";
+import { createFetch, direct, type Fetch, fetchBounded, NOT_SENT, type ProxyOf } from "../lib/bounded-fetch.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 
 /** One call may take so long; Slack answers in a tenth of a second as a rule. */
@@ -129,10 +129,6 @@ const BUSY = new Set([
 
 /** Slack gave up in the middle: part of it may have happened. */
 const IN_THE_MIDDLE = new Set(["fatal_error", "internal_error", "request_timeout"]);
-
-/** Failures before anything was sent. */
-const NOT_SENT =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|.*(CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY).*)$/;
 
 /** What a Web API error of the SDK is made of, as far as it is looked at. */
 interface SdkError extends Error {

@@ -180,6 +180,9 @@ describe.each(Object.entries(CASES))(
       expect(await post()).toMatchObject({ reason: "later", retryAfterMs: limited[1] });
       api.answers.push(() => new Response("", { status: 500 }));
       expect((await post())?.reason).toBe("later");
+      // Nobody is there: nothing was sent, so it waits for as long as that takes.
+      await api.stop();
+      expect((await post())?.reason).toBe("later");
     });
   },
 );
