@@ -157,7 +157,7 @@ describe("a server that listens", () => {
     ["a thousand headers", `GET /v1/agents HTTP/1.1\r\n${HEAD}${"x: 1\r\n".repeat(1_000)}\r\n`, "431"],
     [
       "a body without end",
-      `POST /v1/agents HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${`4000\r\n${"x".repeat(16_384)}\r\n`.repeat(64)}`,
+      `POST /v1/agents HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${`4000\r\n${"x".repeat(16_384)}\r\n`.repeat(600)}`,
       "413",
     ],
     [
