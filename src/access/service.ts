@@ -2,6 +2,7 @@ import { createBatcher } from "../lib/batcher.ts";
 import type { Clock } from "../lib/clock.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { cutPage } from "../lib/page.ts";
 import { isSecretToken, newSecretToken } from "../lib/secret-token.ts";
 import type { AccessService, Identity, TokenCreation } from "./model.ts";
 import { ADMIN_NAME } from "./model.ts";
@@ -63,10 +64,8 @@ export function createAccess({ store, loops, clock }: AccessDeps) {
       uses.set(tokenId, { atMs: clock.monotonicMs(), address });
     },
     async list({ limit, cursor }) {
-      const found = await store.list(limit + 1, cursor);
-      const tokens = found.slice(0, limit);
-      const last = tokens.at(-1);
-      return found.length > limit && last ? { tokens, nextCursor: last.id } : { tokens };
+      const { rows: tokens, ...next } = cutPage(await store.list(limit + 1, cursor), limit);
+      return { tokens, ...next };
     },
     async create(wanted, actor) {
       if (wanted.name.toUpperCase() === ADMIN_NAME) return refused("name_taken");

@@ -12,6 +12,7 @@ import { Value } from "@sinclair/typebox/value";
 import type { ResultRecorder } from "../ingest/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { cutPage } from "../lib/page.ts";
 import { COMMANDS } from "../protocol/command-schemas.ts";
 import {
   COMMAND_NAMES,
@@ -141,10 +142,8 @@ export function createCommandService({ store, delivery, whereabouts, isShared, n
     exec,
     get: store.get,
     async list({ agentId, limit, cursor }) {
-      const commands = await store.list(agentId, limit + 1, cursor);
-      const page = commands.slice(0, limit);
-      const last = page.at(-1);
-      return commands.length > limit && last ? { commands: page, nextCursor: last.id } : { commands: page };
+      const { rows: commands, ...next } = cutPage(await store.list(agentId, limit + 1, cursor), limit);
+      return { commands, ...next };
     },
     /** A notice of COMMANDS_CHANNEL; an empty one looks for what is to be sent, also when notices may have been missed. */
     onNotice(payload: string) {

@@ -1,4 +1,5 @@
 import { sha256Hex } from "../lib/hash.ts";
+import { cutPage } from "../lib/page.ts";
 import { isSecretToken, newSecretToken } from "../lib/secret-token.ts";
 import type { EnrolmentStore } from "./enrolment-store.ts";
 import type { EnrolmentService } from "./model.ts";
@@ -9,10 +10,8 @@ const TOKEN_PREFIX = "ope_";
 export function createEnrolments(store: EnrolmentStore): EnrolmentService {
   return {
     async list({ limit, cursor }) {
-      const found = await store.list(limit + 1, cursor);
-      const enrolments = found.slice(0, limit);
-      const last = enrolments.at(-1);
-      return found.length > limit && last ? { enrolments, nextCursor: last.id } : { enrolments };
+      const { rows: enrolments, ...next } = cutPage(await store.list(limit + 1, cursor), limit);
+      return { enrolments, ...next };
     },
     async create({ uses, until }, actor) {
       const token = newSecretToken(TOKEN_PREFIX);

@@ -9,6 +9,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import type { Log } from "../lib/log.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { cutPage } from "../lib/page.ts";
 import { AGENT_TOKEN_PREFIX, newSecretToken } from "../lib/secret-token.ts";
 import { createCollectorStore } from "./collector-store.ts";
 import { createEnrolmentStore } from "./enrolment-store.ts";
@@ -224,10 +225,8 @@ export function createAgentService(deps: {
   const { store, revoked } = deps;
   return {
     async list({ limit, ...meant }) {
-      const agents = await store.list(limit + 1, meant);
-      const page = agents.slice(0, limit);
-      const last = page.at(-1);
-      return agents.length > limit && last ? { agents: page, nextCursor: last.id } : { agents: page };
+      const { rows: agents, ...next } = cutPage(await store.list(limit + 1, meant), limit);
+      return { agents, ...next };
     },
     get: (id) => store.get(id),
     async create({ hostname }, actor) {

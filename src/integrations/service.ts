@@ -1,5 +1,6 @@
 import { createBatcher } from "../lib/batcher.ts";
 import { sha256Hex } from "../lib/hash.ts";
+import { cutPage } from "../lib/page.ts";
 import { isSecretToken, newSecretToken } from "../lib/secret-token.ts";
 import type { IntegrationCreation, IntegrationService, Sender } from "./model.ts";
 import type { IntegrationStore } from "./store.ts";
@@ -23,10 +24,8 @@ export function createIntegrations(store: IntegrationStore): IntegrationService 
   return {
     find: async (token) => (isSecretToken(token, TOKEN_PREFIX) ? lookUp(token) : undefined),
     async list({ limit, cursor }) {
-      const found = await store.list(limit + 1, cursor);
-      const integrations = found.slice(0, limit);
-      const last = integrations.at(-1);
-      return found.length > limit && last ? { integrations, nextCursor: last.id } : { integrations };
+      const { rows: integrations, ...next } = cutPage(await store.list(limit + 1, cursor), limit);
+      return { integrations, ...next };
     },
     async create(wanted, actor) {
       const token = newSecretToken(TOKEN_PREFIX);

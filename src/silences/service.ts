@@ -12,6 +12,7 @@ import type { Sql, TransactionSql } from "postgres";
 import type { Candidate, Decided, IncidentWriter, Mute, Muter, Note, Silenceable } from "../incidents/model.ts";
 import { isSelective, matchesGlob } from "../lib/glob.ts";
 import type { Loop, Loops } from "../lib/loops.ts";
+import { cutPage } from "../lib/page.ts";
 import type { IgnoreVariant } from "../protocol/actions.ts";
 import { actorName } from "../protocol/actors.ts";
 import type { FitStore } from "./fit-store.ts";
@@ -161,10 +162,8 @@ export function createSilences({ sql, store, fits, writer, loops }: SilenceDeps)
 
   return {
     async list({ limit, ...page }) {
-      const found = await store.list({ ...page, limit: limit + 1 });
-      const silences = found.slice(0, limit);
-      const last = silences.at(-1);
-      return found.length > limit && last ? { silences, nextCursor: last.id } : { silences };
+      const { rows: silences, ...next } = cutPage(await store.list({ ...page, limit: limit + 1 }), limit);
+      return { silences, ...next };
     },
     async create(silence, actor) {
       const made = await sql.begin(async (tx) => {

@@ -4,7 +4,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import type { Agent } from "../data/model.ts";
 import { CopyButton } from "./copy.tsx";
 import { ForRole } from "./for-role.tsx";
-import { OffReason } from "./states.tsx";
+import { FormEnd, NameField } from "./form.tsx";
 
 type AgentWithInstall = Agent & { install: string };
 
@@ -23,7 +23,7 @@ export function AddHost(options: AddHostOptions) {
 }
 
 function AddHostForm({ isFirst = false }: AddHostOptions) {
-  const { api, store } = useApp();
+  const { api } = useApp();
   const name = useSignal("");
   const made = useSignal<AgentWithInstall | null>(null);
   const problem = useSignal<string | null>(null);
@@ -48,30 +48,13 @@ function AddHostForm({ isFirst = false }: AddHostOptions) {
   if (made.value !== null) return <InstallCommand command={made.value.install} host={made.value.hostname} />;
   return (
     <form class="form" onSubmit={(event) => void add(event)}>
-      <label class="field">
-        <span>The host's name{isFirst ? "" : ", for the list; the agent tells its own later"}</span>
-        <input
-          type="text"
-          value={name.value}
-          maxLength={255}
-          placeholder="web-1"
-          autocomplete="off"
-          autocapitalize="off"
-          spellcheck={false}
-          onInput={(event) => {
-            name.value = event.currentTarget.value;
-          }}
-        />
-      </label>
-      {problem.value !== null && (
-        <p class="field-problem" role="alert">
-          {problem.value}
-        </p>
-      )}
-      <OffReason />
-      <button type="submit" class="button is-primary" disabled={isBusy.value || !store.isLive.value}>
-        {isBusy.value ? "Making a token…" : "Make a token"}
-      </button>
+      <NameField
+        words={`The host's name${isFirst ? "" : ", for the list; the agent tells its own later"}`}
+        value={name}
+        maxLength={255}
+        placeholder="web-1"
+      />
+      <FormEnd problem={problem} isBusy={isBusy} words="Make a token" busyWords="Making a token…" />
     </form>
   );
 }

@@ -5,6 +5,7 @@ import { ApiProblem, wordsOf } from "../data/api.ts";
 import { nameText } from "../lib/text.ts";
 import { CopyButton } from "./copy.tsx";
 import { ForRole } from "./for-role.tsx";
+import { FormEnd, NameField } from "./form.tsx";
 import { Sheet } from "./sheet.tsx";
 import { FailedState, LoadingState, OffReason } from "./states.tsx";
 import { useRemote } from "./use-remote.ts";
@@ -79,7 +80,7 @@ export function Integrations() {
 }
 
 function NewIntegration({ onMade }: { onMade: (made: NewIntegrationView) => void }) {
-  const { api, store } = useApp();
+  const { api } = useApp();
   const name = useSignal("");
   const kind = useSignal<Kind>("alertmanager");
   const problem = useSignal<string | null>(null);
@@ -119,31 +120,8 @@ function NewIntegration({ onMade }: { onMade: (made: NewIntegrationView) => void
           ))}
         </select>
       </label>
-      <label class="field">
-        <span>Its name</span>
-        <input
-          type="text"
-          value={name.value}
-          required
-          maxLength={64}
-          placeholder="prod"
-          autocomplete="off"
-          autocapitalize="off"
-          spellcheck={false}
-          onInput={(event) => {
-            name.value = event.currentTarget.value;
-          }}
-        />
-      </label>
-      {problem.value !== null && (
-        <p class="field-problem" role="alert">
-          {problem.value}
-        </p>
-      )}
-      <OffReason />
-      <button type="submit" class="button is-primary" disabled={isBusy.value || !store.isLive.value}>
-        {isBusy.value ? "Making an integration…" : "Make an integration"}
-      </button>
+      <NameField words="Its name" value={name} maxLength={64} placeholder="prod" isNeeded />
+      <FormEnd problem={problem} isBusy={isBusy} words="Make an integration" busyWords="Making an integration…" />
     </form>
   );
 }
