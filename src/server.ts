@@ -42,6 +42,7 @@ import { type Certificate, startCertificate } from "./server/certificate.ts";
 import { startHeartbeat } from "./server/heartbeat.ts";
 import { createIntegrationSide } from "./server/integrations.ts";
 import { createLiveSide } from "./server/live.ts";
+import { createOutlets } from "./server/outlets.ts";
 import { createPeopleSide } from "./server/people.ts";
 import { collectProcessMetrics } from "./server/process-metrics.ts";
 import { createReadiness } from "./server/readiness.ts";
@@ -91,6 +92,9 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const loops = createLoops(clock, log);
   const writer = createIncidentWriter();
 
+  // What is wrong with them is said before anything is started.
+  const outlets = createOutlets(config, options);
+
   const acquired = await acquireDatabase({ config, clock, log, role: "serve" });
   cleanups.add("database", acquired.stop, DATABASE_STOP_MS);
   const { database } = acquired;
@@ -106,7 +110,7 @@ async function setUp(options: ServerOptions, cleanups: Cleanups): Promise<Runnin
   const isBusy = () => intake.ingest.queuedBytes() > 0;
   const { isAlone } = agents.fleet.presence;
   const figures: Pick<FigureService, "ofAgent"> = { ofAgent: (...asked) => intake.figures.ofAgent(...asked) };
-  const people = createPeopleSide({ ...shared, commands: agents.commands, figures, isBusy, isAlone });
+  const people = createPeopleSide({ ...shared, outlets, commands: agents.commands, figures, isBusy, isAlone });
   const { opened, decisions } = people;
   const intake = createIntake({ ...shared, ...agents, ...access, opened, commandChanged: decisions.wake });
   const writing = database.createClient({ statementLimitMs: READINESS_STATEMENT_MS });

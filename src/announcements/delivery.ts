@@ -66,6 +66,7 @@ interface OutletCalls
 export function createDelivery(deps: OutletCalls) {
   const { notifier, store, views, pacer, log, late } = deps;
   const { outlet } = notifier;
+  const { canRepeat = notifier.edits } = notifier;
   const count = (outcome: string) => deps.metrics.attempts.inc({ outlet, outcome });
 
   /** Posts the row, or finds out whether it was posted. */
@@ -148,7 +149,7 @@ export function createDelivery(deps: OutletCalls) {
       }
       log.warn({ outlet, error: failure.message }, "an outlet cannot be looked at: a message may be posted twice");
     }
-    if (notifier.edits || row.unknowns <= 1) return false;
+    if (canRepeat || row.unknowns <= 1) return false;
     await giveUp(row, "nobody knows whether it came through, twice");
     return true;
   }

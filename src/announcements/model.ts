@@ -127,6 +127,11 @@ export interface Notifier {
   readonly intervalMs: number;
   /** Whether what was posted is edited as the incident changes; else only its end is posted, as a message of its own. */
   readonly edits: boolean;
+  /**
+   * Whether a post of which nobody knows how it ended may be made again without an end: it is looked for first, or its second coming is known
+   * there for the same. Else it is made once more, and then given up. Where it is not said, what can be edited can.
+   */
+  readonly canRepeat?: boolean;
   /** False where a raised counter alone is no news: then nothing is edited for it. */
   readonly repeats?: boolean;
   /** False where a message that cannot be edited cannot be followed by another one. */

@@ -1,9 +1,10 @@
 import { ConfigError } from "../config/settings.ts";
 import type { Flags } from "../config/sources.ts";
 import { type Config, loadConfig } from "../config.ts";
-import { ExitCode } from "../lib/errors.ts";
+import { createSystemClock } from "../lib/clock.ts";
+import { ExitCode, StartupError } from "../lib/errors.ts";
 import { broken, type Finding } from "../lib/finding.ts";
-import { createLog } from "../lib/log.ts";
+import { createLog, type Log } from "../lib/log.ts";
 import { terminalText } from "./terminal.ts";
 
 const MARKS: Record<Finding["status"], string> = { ok: "ok  ", warn: "warn", fail: "FAIL" };
@@ -22,7 +23,20 @@ export async function findAll(flags: Flags): Promise<Finding[]> {
   const { examine } = await import("../doctor/checks.ts");
   // What is found is printed; the log would say it twice.
   const log = createLog({ level: "silent", readable: false });
-  return examine(config, log);
+  const [found, wrong] = [await examine(config, log), await outletMistakes(config, log)];
+  return [...wrong, ...found];
+}
+
+/** What the server would refuse at its start. */
+async function outletMistakes(config: Config, log: Log): Promise<Finding[]> {
+  const { createOutlets } = await import("../server/outlets.ts");
+  try {
+    createOutlets(config, { clock: createSystemClock(), log });
+    return [];
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error;
+    return [broken("settings", error.message.replaceAll(/\n\s*/g, " "), "correct NOTIFY")];
+  }
 }
 
 /** The settings; null where they cannot be used, which is a finding. */

@@ -1,17 +1,12 @@
 import { hostname } from "node:os";
-import { redact } from "../analysis/redact.ts";
 import type { Notifier } from "../announcements/model.ts";
-import { proxyOf } from "../config/proxy.ts";
 import type { Flags } from "../config/sources.ts";
-import { loadConfig, type SlackSettings } from "../config.ts";
-import type { ProxyOf } from "../lib/bounded-fetch.ts";
+import { loadConfig } from "../config.ts";
 import { createSystemClock } from "../lib/clock.ts";
 import { ExitCode, errorMessage, StartupError } from "../lib/errors.ts";
 import { createLog } from "../lib/log.ts";
-import { openOutlets } from "../outlets/list.ts";
+import { createOutlets } from "../server/outlets.ts";
 import { sampleView } from "../slack/sample.ts";
-import { createSlack } from "../slack/slack.ts";
-import { createWebhookNotifier } from "../webhook/notifier.ts";
 
 const POST_LIMIT_MS = 20_000;
 
@@ -43,17 +38,8 @@ async function outcomeOf(post: Promise<unknown>): Promise<string> {
 }
 
 function outletsOf(flags: Flags): Notifier[] {
-  const { slack: settings, webhook, notify, proxies, publicUrl, logLevel } = loadConfig(flags);
+  const config = loadConfig(flags);
   const destination = { write: (line: string) => void process.stderr.write(line) };
-  const log = createLog({ level: logLevel, readable: process.stderr.isTTY === true, destination });
-  const via: ProxyOf = (url) => proxyOf(proxies, url);
-  const outward = { redact: (text: string) => redact(text), clock: createSystemClock(), log, proxyOf: via };
-  const slackOf = (own: SlackSettings) => createSlack({ ...outward, settings: own }).notifier;
-  const webhookOf = (own: { url: string; secret: string }) => createWebhookNotifier({ ...outward, ...own });
-  const all = [
-    slackOf(settings),
-    ...openOutlets(notify, { ...outward, publicUrl, createSlack: slackOf, createWebhook: webhookOf }),
-    webhook && webhookOf(webhook),
-  ];
-  return all.filter((one) => one !== null);
+  const log = createLog({ level: config.logLevel, readable: process.stderr.isTTY === true, destination });
+  return createOutlets(config, { clock: createSystemClock(), log }).notifiers;
 }

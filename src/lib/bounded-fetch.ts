@@ -1,3 +1,5 @@
+import { DeliveryError, errorMessage } from "./errors.ts";
+
 /** Asks for one HTTP exchange; `fetch`, or a stand-in for it. */
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
 
@@ -15,6 +17,23 @@ export function createFetch(proxyOf: ProxyOf): Fetch {
 /** Codes of failures before anything was sent, of Bun's fetch and of Node's sockets. */
 export const NOT_SENT =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|.*(CERT|SSL|SELF_SIGNED|UNABLE_TO_VERIFY).*)$/;
+
+const REACH_LIMIT_MS = 5_000;
+/** What a proxy answers for a host that it does not reach. */
+const AWAY_STATUSES = new Set([407, 502, 503, 504]);
+
+/** Whether anything answers at the URL's host: it changes nothing, and carries no secret. Throws a DeliveryError `later` when nothing does. */
+export async function reach(who: string, url: string, proxyOf: ProxyOf, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(REACH_LIMIT_MS)]);
+  let status: number;
+  try {
+    const init = { method: "HEAD", redirect: "manual", signal: limit } as const;
+    ({ status } = await createFetch(proxyOf)(new URL("/", url).href, init));
+  } catch (error) {
+    throw new DeliveryError("later", `${who} is not reached: ${errorMessage(error)}`);
+  }
+  if (AWAY_STATUSES.has(status)) throw new DeliveryError("later", `${who} is not reached: HTTP status ${status}`);
+}
 
 /** A body was longer than the caller takes. */
 export class TooLargeError extends Error {}

@@ -1,4 +1,5 @@
 import type { OutletUrl } from "../config/notify.ts";
+import { isMetadataHost } from "../lib/addresses.ts";
 import { OutletUrlError } from "./model.ts";
 
 /** Where a service's API is, for one whose URLs need name no host. */
@@ -56,7 +57,9 @@ export function ownBase(url: OutletUrl): string {
 
 /** Where a hosted service is: `?api=host[:port]` names a proxy, or a stand-in, in its place. */
 export function hostedBase(url: OutletUrl, host: string): string {
-  return `${schemeOf(url)}://${neededPart(url.params.get("api") ?? host, "api", /^[A-Za-z0-9.:-]+$/)}`;
+  const base = `${schemeOf(url)}://${neededPart(url.params.get("api") ?? host, "api", /^[A-Za-z0-9.:-]+$/)}`;
+  if (isMetadataHost(URL.parse(base)?.hostname ?? "")) throw new OutletUrlError("api is a link-local address");
+  return base;
 }
 
 /** What a URL may say of a host of one's own. */

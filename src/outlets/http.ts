@@ -6,6 +6,8 @@ const CALL_LIMIT_MS = 10_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 const RETRY_AFTER_MS_MAX = 3_600_000;
 const SAID_CHARS_MAX = 200;
+/** What somebody has to mend first. */
+const OPERATOR_WAIT_MS = 60_000;
 
 /** One call of an outlet's API. */
 export interface ApiCall {
@@ -53,7 +55,10 @@ export async function callApi(
   }
   const text = await response.text();
   const answer = jsonIn(text);
-  if (response.status >= 200 && response.status < 300) return answer;
+  if (response.status >= 200 && response.status < 300) {
+    if (!text.trimStart().startsWith("<")) return answer;
+    throw new DeliveryError("later", `something else than ${who} answered; is there a page to sign in at?`);
+  }
   throw failureOf(call, response, answer, text, waitOf);
 }
 
@@ -62,11 +67,18 @@ function failureOf(call: ApiCall, response: Response, answer: ApiAnswer, text: s
   const said = withoutSecrets(saidIn(answer, text), call.secrets);
   const message = `${call.who} answered ${status}${said === "" ? "" : `: ${said}`}`;
   const isLater = status === 408 || status === 425 || status === 429;
+  if (isInBetween(status, answer)) return new DeliveryError("later", message, OPERATOR_WAIT_MS);
   if (!isLater && status < 500) return new DeliveryError("never", message);
   const waitMs = waitOf?.(headers, answer) ?? secondsMs(headers.get("retry-after"));
   // A gateway that gave up waiting says nothing about what became of it behind it.
   const isDoubtful = (status === 502 || status === 504) && !call.isRepeatable;
   return new DeliveryError(isDoubtful ? "unknown" : "later", message, boundedWaitMs(waitMs));
+}
+
+/** Whether that may be a gateway's word, or a proxy's: nothing of the API's own is in it. */
+function isInBetween(status: number, answer: ApiAnswer): boolean {
+  if ((status >= 300 && status < 400) || status === 407) return true;
+  return (status === 401 || status === 403 || status === 404) && Object.keys(answer).length === 0;
 }
 
 function boundedWaitMs(waitMs: number | null): number | null {

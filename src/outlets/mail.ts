@@ -62,12 +62,7 @@ export async function sendMail(
   const close = () => connection.close();
   signal.addEventListener("abort", close, { once: true });
   try {
-    await step(connection, redact, "later", (done) => connection.connect(done));
-    const { login } = server;
-    if (login !== null) {
-      const auth = { user: login.user, pass: login.password };
-      await step(connection, redact, "later", (done) => connection.login(auth, done));
-    }
+    await greet(connection, server, redact);
     const envelope = { from: mail.from, to: [...mail.to], size: message.length };
     const info = await step<SMTPConnectionSendInfo>(connection, redact, "unknown", (done) =>
       connection.send(envelope, message, done),
@@ -80,6 +75,32 @@ export async function sendMail(
   } finally {
     signal.removeEventListener("abort", close);
   }
+}
+
+/** Whether the server is there, and takes who signs in. Throws a DeliveryError `later` when it does not. */
+export async function reachServer(
+  server: MailServer,
+  redact: (text: string) => string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { default: Connection } = await import("nodemailer/lib/smtp-connection");
+  const connection = new Connection(optionsOf(server));
+  const close = () => connection.close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    await greet(connection, server, redact);
+    connection.quit();
+  } finally {
+    signal.removeEventListener("abort", close);
+    connection.close();
+  }
+}
+
+async function greet(connection: SMTPConnection, { login }: MailServer, redact: (text: string) => string) {
+  await step(connection, redact, "later", (done) => connection.connect(done));
+  if (login === null) return;
+  const auth = { user: login.user, pass: login.password };
+  await step(connection, redact, "later", (done) => connection.login(auth, done));
 }
 
 /** No holiday notes, please. */

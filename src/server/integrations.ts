@@ -1,8 +1,8 @@
 import { createJobs, JOB_KEY } from "../cron/service.ts";
 import { createJobStore } from "../cron/store.ts";
 import { createHolderStore } from "../fleet/holder-store.ts";
+import { keyedFingerprint } from "../incidents/keyed.ts";
 import { createNamedStore } from "../incidents/named-store.ts";
-import { keyedFingerprint } from "../incidents/recorder.ts";
 import type { IngestService } from "../ingest/model.ts";
 import { createAlertIntake } from "../integrations/intake.ts";
 import { createIntegrations } from "../integrations/service.ts";

@@ -1,7 +1,6 @@
 import type { TransactionSql } from "postgres";
 import { createHeuristicsThread } from "../analysis/heuristics-thread.ts";
 import { CATEGORIES } from "../analysis/model.ts";
-import { redact } from "../analysis/redact.ts";
 import { createAnalysis, createAnalysisMetrics, mayInvestigate } from "../analysis/service.ts";
 import { longestAskS } from "../analysis/slots.ts";
 import { createAnalysisStore } from "../analysis/store.ts";
@@ -25,14 +24,12 @@ import { createIncidentStore } from "../incidents/store.ts";
 import { INCIDENTS_CHANNEL } from "../incidents/write-store.ts";
 import { createJobs, QUEUES } from "../jobs/jobs.ts";
 import { createFetch, type ProxyOf } from "../lib/bounded-fetch.ts";
-import { openOutlets } from "../outlets/list.ts";
 import { explainLater, mutersInOrder, mutersOfReminders, startPipeline } from "../pipeline.ts";
 import { createFitStore } from "../silences/fit-store.ts";
 import { createSilences } from "../silences/service.ts";
 import { createSilenceStore } from "../silences/store.ts";
-import { createSlack } from "../slack/slack.ts";
-import { createWebhookNotifier } from "../webhook/notifier.ts";
 import type { ServerParts } from "./agents.ts";
+import type { Outlets } from "./outlets.ts";
 
 /** Parts of the whole stop; see server.ts. */
 const HEURISTICS_STOP_MS = 1_000;
@@ -40,6 +37,7 @@ const JOBS_STOP_MS = 3_000;
 const FOLLOWERS_STOP_MS = 6_000;
 
 export interface PeopleDeps extends ServerParts {
+  outlets: Outlets;
   commands: CommandService;
   figures: Pick<FigureService, "ofAgent">;
   /** Whether no other node lives. */
@@ -55,7 +53,6 @@ export interface PeopleDeps extends ServerParts {
 export function createPeopleSide(deps: PeopleDeps) {
   const { config, database, notifications, writer, registry, cleanups, clock, log } = deps;
   const { sql } = database;
-  const redacted = (text: string) => redact(text);
   const jobs = createJobs(deps);
 
   const silenceStore = createSilenceStore(sql);
@@ -64,16 +61,7 @@ export function createPeopleSide(deps: PeopleDeps) {
   const feedbackStore = createFeedbackStore(sql);
 
   const via: ProxyOf = (url) => proxyOf(config.proxies, url);
-  const outward = { redact: redacted, clock, log, proxyOf: via };
-  const slack = createSlack({ ...outward, settings: config.slack });
-  const webhook = config.webhook && createWebhookNotifier({ ...outward, ...config.webhook });
-  const outlets = openOutlets(config.notify, {
-    ...outward,
-    publicUrl: config.publicUrl,
-    createSlack: (settings) => createSlack({ ...outward, settings }).notifier,
-    createWebhook: (settings) => createWebhookNotifier({ ...outward, ...settings }),
-  });
-  const notifiers = [slack.notifier, ...outlets, webhook].filter((one) => one !== null);
+  const { slack, notifiers } = deps.outlets;
   const routes = routesOf(config, notifiers);
   const { remindMs, digest } = config.routes;
   const announcements = createAnnouncements({

@@ -1,5 +1,5 @@
 import type { Notifier, View } from "../announcements/model.ts";
-import type { ProxyOf } from "../lib/bounded-fetch.ts";
+import { type ProxyOf, reach } from "../lib/bounded-fetch.ts";
 import { DeliveryError, errorMessage } from "../lib/errors.ts";
 import { type Message, NOTHING_UNFURLED } from "./blocks.ts";
 import { endMessage, isEnd, type MessageOptions, messageOf } from "./message.ts";
@@ -9,7 +9,6 @@ import {
   createSlackFetch,
   isNamed,
   pagesOf,
-  reach,
   type WebApi,
   type Workspace,
   webhookFailure,
@@ -76,7 +75,7 @@ export function createWebApiNotifier(deps: WebApiNotifierDeps): Notifier {
         return undefined;
       }
     },
-    reach: (signal) => reach(deps.apiUrl ?? "https://slack.com", api.proxyOf, signal),
+    reach: (signal) => reach("Slack", deps.apiUrl ?? "https://slack.com", api.proxyOf, signal),
     async reply(externalId, _subject, reply, signal) {
       const place = placeOf(externalId);
       const ts = await aboutOld(sayInThread(deps, place, reply, signal));
@@ -156,7 +155,7 @@ export function createWebhookNotifier(deps: MessageOptions & WebhookAddress): No
       return { externalId: null };
     },
     edit: () => Promise.reject(new DeliveryError("never", "a webhook's message cannot be edited")),
-    reach: (signal) => reach(deps.url, deps.proxyOf, signal),
+    reach: (signal) => reach("Slack", deps.url, deps.proxyOf, signal),
     find: async () => undefined,
     reply: null,
   };

@@ -191,22 +191,6 @@ function requestFailure(what: string, error: Error & { code?: unknown }): Delive
   return new DeliveryError(wasSent ? "unknown" : "later", text);
 }
 
-const REACH_LIMIT_MS = 5_000;
-/** What a proxy answers for a host that it does not reach. */
-const AWAY_STATUSES = new Set([407, 502, 503, 504]);
-
-/** Whether anything answers there: it changes nothing, and carries no secret. Throws a DeliveryError when nothing does. */
-export async function reach(url: string, proxyOf: ProxyOf, signal: AbortSignal): Promise<void> {
-  const send = createSlackFetch(proxyOf, AbortSignal.any([signal, AbortSignal.timeout(REACH_LIMIT_MS)]));
-  try {
-    const { status } = await send(new URL("/", url), { method: "HEAD" });
-    if (AWAY_STATUSES.has(status)) throw new DeliveryError("later", `Slack is not reached: HTTP status ${status}`);
-  } catch (error) {
-    if (error instanceof DeliveryError) throw error;
-    throw new DeliveryError("later", `Slack is not reached: ${errorMessage(error)}`);
-  }
-}
-
 /** Slack's word for a message that it took; what takes Slack's place (Mattermost, Rocket.Chat) says it as JSON, too. */
 const TAKEN = /^(?:ok|\{\s{0,9}"(?:ok|success)"\s{0,9}:\s{0,9}true\b.*\})$/s;
 

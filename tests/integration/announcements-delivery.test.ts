@@ -254,19 +254,26 @@ describe("a call of which nobody knows how it ended", () => {
     }
   });
 
-  test("where nobody can look is made once more, and then given up", async () => {
-    const outlet = createTestOutlet({ edits: false });
-    outlet.behave(() => {
-      throw new DeliveryError("unknown", "no answer");
-    });
-    const id = await announce(start(outlet));
-    await until(async () => {
-      await hurry();
-      return (await row(id))?.state === "failed";
-    });
-    expect(outlet.posts()).toHaveLength(2);
-    expect([...(await timeline(id))].at(-1)).toMatchObject({ kind: "announcement_failed", data: { outlet: "test" } });
-  }, 180_000);
+  test.each([
+    ["that does not edit", { edits: false }],
+    ["that edits", { edits: true, canRepeat: false }],
+  ])(
+    "on an outlet %s, where nobody can look, is made once more, and then given up",
+    async (_, options) => {
+      const outlet = createTestOutlet(options);
+      outlet.behave(() => {
+        throw new DeliveryError("unknown", "no answer");
+      });
+      const id = await announce(start(outlet));
+      await until(async () => {
+        await hurry();
+        return (await row(id))?.state === "failed";
+      });
+      expect(outlet.posts()).toHaveLength(2);
+      expect([...(await timeline(id))].at(-1)).toMatchObject({ kind: "announcement_failed", data: { outlet: "test" } });
+    },
+    180_000,
+  );
 });
 
 describe("an outlet that refuses", () => {

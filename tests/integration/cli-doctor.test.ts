@@ -310,6 +310,14 @@ describe("opspilot doctor", () => {
     expect(stdout).not.toContain("hunter2");
   });
 
+  test("tells what the server would refuse of an outlet, and nothing of its URL", async () => {
+    const env = { NOTIFY: "gotify://hunter2.example.com", DATABASE_URL: "postgres://me@127.0.0.1:1/none" };
+    const { stdout, exitCode } = await runOpspilot(["doctor"], { cwd: folder, env });
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^FAIL {2}settings +.*outlet 1 \(gotify\): the application token is missing/m);
+    expect(stdout).not.toContain("hunter2");
+  });
+
   test("tells how all stands, as text and as JSON", async () => {
     const server = serve({ "/v1/models": [200, { data: [{ id: "local" }] }] });
     const env = {

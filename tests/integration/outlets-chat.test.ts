@@ -32,6 +32,8 @@ interface Case {
   secret?: string;
   /** How it takes a refusal, where that is not for good. */
   refused?: string;
+  /** How it takes what a gateway answers; null where it trusts whoever does. */
+  inBetween?: DeliveryError["reason"] | null;
 }
 
 const isText = (value: unknown, max: number) => typeof value === "string" && value.length > 0 && value.length <= max;
@@ -141,13 +143,14 @@ const CASES: Readonly<Record<string, Case>> = {
       headers.get("x-opspilot-signature")?.startsWith("v1=") === true,
     answer: () => new Response(null, { status: 204 }),
     externalId: null,
+    inBetween: null,
     limited: [limited, 7_000],
   },
 };
 
 describe.each(Object.entries(CASES))(
   "%s",
-  (name, { url, takes, answer, externalId, limited, secret = TOKEN, refused = "never" }) => {
+  (name, { url, takes, answer, externalId, limited, secret = TOKEN, refused = "never", inBetween = "later" }) => {
     const usual = (call: ApiRequest) => (takes(call) ? answer() : new Response("bad form", { status: 400 }));
 
     test("is sent an incident in its own form, with nothing secret in it and nobody called by it", async () => {
@@ -165,7 +168,7 @@ describe.each(Object.entries(CASES))(
     });
 
     test("says how it failed, and nothing of its secrets", async () => {
-      api = startApi(() => new Response(`no: ${secret}`, { status: 403 }));
+      api = startApi(() => json({ error: `no: ${secret}` }, 403));
       const outlet = opened(url);
       const post = () =>
         outlet.post(told(), signal).then(
@@ -180,6 +183,16 @@ describe.each(Object.entries(CASES))(
       expect(await post()).toMatchObject({ reason: "later", retryAfterMs: limited[1] });
       api.answers.push(() => new Response("", { status: 500 }));
       expect((await post())?.reason).toBe("later");
+      // A gateway's own word, or a page to sign in at, is not the outlet's.
+      if (inBetween !== null) {
+        for (const answer of [
+          new Response("404 page not found", { status: 404 }),
+          new Response("<html>Sign in</html>"),
+        ]) {
+          api.answers.push(() => answer);
+          expect((await post())?.reason).toBe(inBetween);
+        }
+      }
       // Nobody is there: nothing was sent, so it waits for as long as that takes.
       await api.stop();
       expect((await post())?.reason).toBe("later");
@@ -221,6 +234,26 @@ describe("what edits", () => {
     expect(api.calls[1]?.body.reply_parameters.message_id).toBe(77);
     expect(JSON.stringify(api.calls[1]?.body)).not.toContain("hunter2");
   });
+});
+
+test.each(["ntfy", "discord", "telegram"])(
+  "%s is asked for a sign of life before it is tried again: nothing that says who we are",
+  async (name) => {
+    api = startApi(() => new Response(null, { status: 404 }));
+    const outlet = opened(CASES[name]?.url ?? "");
+    await outlet.reach?.(signal);
+    expect(api.calls.map(({ method, path, headers }) => [method, path, headers.get("authorization")])).toEqual([
+      ["HEAD", "/", null],
+    ]);
+    await api.stop();
+    expect(await outlet.reach?.(signal).catch((error: DeliveryError) => error.reason)).toBe("later");
+  },
+);
+
+test("a proxy's address may not be that of a cloud's own service", () => {
+  api = startApi(() => new Response());
+  const { entries } = readNotify("ntfy://topic?scheme=http&api=169.254.169.254", []);
+  expect(() => openOutlets(entries, outletDeps())).toThrow("api is a link-local address");
 });
 
 test("whoever sets up outlets wrongly is told all of it, each with its form, and nothing of a secret", () => {

@@ -75,16 +75,16 @@ describe("pagerduty", () => {
     await outlet.edit(null, storm({ endedAt: new Date(), open: 3 }), signal);
     await outlet.edit(null, storm({ endedAt: new Date(), open: 0 }), signal);
     await outlet.post(NOTICE, signal);
-    expect(externalId).toBe("opspilot-42");
+    expect(externalId).toBe("opspilot-incident-42-1767323045000");
     expect(actions()).toEqual([
-      "trigger opspilot-42",
-      "acknowledge opspilot-42",
-      "acknowledge opspilot-42",
-      "resolve opspilot-42",
-      "trigger opspilot-42",
-      "resolve opspilot-42",
-      "trigger opspilot-storm-7",
-      "resolve opspilot-storm-7",
+      "trigger opspilot-incident-42-1767323045000",
+      "acknowledge opspilot-incident-42-1767323045000",
+      "acknowledge opspilot-incident-42-1767323045000",
+      "resolve opspilot-incident-42-1767323045000",
+      "trigger opspilot-incident-42-1767323045000",
+      "resolve opspilot-incident-42-1767323045000",
+      "trigger opspilot-storm-7-1767323045000",
+      "resolve opspilot-storm-7-1767323045000",
     ]);
     expect(api.calls[0]?.body).toMatchObject({
       client: "OpsPilot",
@@ -109,12 +109,22 @@ describe("pagerduty", () => {
       [new Response("", { status: 429, headers: { "retry-after": "7" } }), "later", 7_000],
       [json({ status: "invalid event", errors: [`'routing_key' ${KEY} is invalid`] }, 400), "never"],
       [new Response("<html>", { status: 502 }), "later"],
-      [new Response("", { status: 302, headers: { location: "http://127.0.0.1:1/" } }), "never"],
+      [new Response("", { status: 302, headers: { location: "http://127.0.0.1:1/" } }), "later", 60_000],
+      [new Response("404 page not found", { status: 404 }), "later", 60_000],
+      [new Response("<html>Sign in</html>"), "later"],
     ];
     await expectFailures(() => outlet.post(told(), signal), failures, KEY);
     await api.stop();
     expect(await outlet.post(told(), signal).catch((one) => one.reason)).toBe("later");
   });
+});
+
+test("what began at another time is another alert, whatever its number: numbers begin anew in another database", async () => {
+  api = startApi(({ body }) => json({ status: "success", dedup_key: body.dedup_key }, 202));
+  const outlet = opened(pagerduty, { segments: [KEY] });
+  await outlet.post(told(), signal);
+  await outlet.post(told({ createdAt: new Date("2026-03-04T05:06:07Z") }), signal);
+  expect(new Set(api.calls.map(({ body }) => body.dedup_key)).size).toBe(2);
 });
 
 describe("opsgenie", () => {
@@ -139,15 +149,15 @@ describe("opsgenie", () => {
     await outlet.post(NOTICE, signal);
     expect(api.calls.map(({ method, path }) => `${method} ${path}`)).toEqual([
       "POST /v2/alerts",
-      "PUT /v2/alerts/opspilot-42/description?identifierType=alias",
-      "PUT /v2/alerts/opspilot-42/priority?identifierType=alias",
-      "POST /v2/alerts/opspilot-42/acknowledge?identifierType=alias",
-      "POST /v2/alerts/opspilot-42/close?identifierType=alias",
+      "PUT /v2/alerts/opspilot-incident-42-1767323045000/description?identifierType=alias",
+      "PUT /v2/alerts/opspilot-incident-42-1767323045000/priority?identifierType=alias",
+      "POST /v2/alerts/opspilot-incident-42-1767323045000/acknowledge?identifierType=alias",
+      "POST /v2/alerts/opspilot-incident-42-1767323045000/close?identifierType=alias",
       "POST /v2/alerts",
-      "POST /v2/alerts/opspilot-storm-7/close?identifierType=alias",
+      "POST /v2/alerts/opspilot-storm-7-1767323045000/close?identifierType=alias",
     ]);
     expect(api.calls[0]?.body).toMatchObject({
-      alias: "opspilot-42",
+      alias: "opspilot-incident-42-1767323045000",
       priority: "P3",
       entity: "web-1",
       responders: [
@@ -169,7 +179,7 @@ describe("pushover", () => {
   const usual = ({ path, body }: ApiRequest) => {
     const isMessage =
       path === "/1/messages.json" && body.token === KEY && body.user === USER && body.message?.length <= 1024;
-    const isCancel = path === "/1/receipts/cancel_by_tag/opspilot-42.json" && body.token === KEY;
+    const isCancel = path === "/1/receipts/cancel_by_tag/opspilot-incident-42-1767323045000.json" && body.token === KEY;
     if (body.priority === 2 && !(body.retry >= 30 && body.expire <= 10_800))
       return json({ status: 0, errors: ["retry"] }, 400);
     if (!isMessage && !isCancel)
@@ -196,8 +206,8 @@ describe("pushover", () => {
     await ringing.post(told(), signal);
     await ringing.post(told({ status: "resolved" }), signal);
     expect(api.calls.slice(-3).map(({ path, body }) => [path, body.priority, body.tags])).toEqual([
-      ["/1/messages.json", 2, "opspilot-42"],
-      ["/1/receipts/cancel_by_tag/opspilot-42.json", undefined, undefined],
+      ["/1/messages.json", 2, "opspilot-incident-42-1767323045000"],
+      ["/1/receipts/cancel_by_tag/opspilot-incident-42-1767323045000.json", undefined, undefined],
       ["/1/messages.json", 0, undefined],
     ]);
   });

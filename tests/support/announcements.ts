@@ -40,7 +40,13 @@ export interface TestOutlet extends Notifier {
 
 /** Makes an outlet that takes everything. */
 export function createTestOutlet(
-  options: { outlet?: string; edits?: boolean; intervalMs?: number; messages?: Map<string, View> } = {},
+  options: {
+    outlet?: string;
+    edits?: boolean;
+    canRepeat?: boolean;
+    intervalMs?: number;
+    messages?: Map<string, View>;
+  } = {},
 ): TestOutlet {
   const calls: OutletCall[] = [];
   const { messages = new Map<string, View>() } = options;
@@ -67,6 +73,7 @@ export function createTestOutlet(
     outlet: options.outlet ?? "test",
     intervalMs: options.intervalMs ?? 1,
     edits,
+    ...(options.canRepeat === undefined ? {} : { canRepeat: options.canRepeat }),
     calls,
     messages,
     behave(next, { land = false } = {}) {

@@ -32,7 +32,6 @@ const FEATURES = [
   "slack",
   "webhook",
   "outlets",
-  "presses",
 ];
 
 /** From the ground up: a part may import what lies on lower floors, and itself; parts of one floor do not know each other. */

@@ -1,5 +1,6 @@
 /** Discord by a channel's webhook (https://discord.com/developers/docs/resources/webhook): messages are edited as the incident changes. */
 import type { View } from "../../announcements/model.ts";
+import { reach } from "../../lib/bounded-fetch.ts";
 import { DeliveryError } from "../../lib/errors.ts";
 import { HOSTED_PARAMS, hostedBase, neededPart } from "../api-host.ts";
 import { callApi, type WaitOf } from "../http.ts";
@@ -31,6 +32,8 @@ export const discord: OutletKind = {
       outlet: url.name,
       intervalMs: INTERVAL_MS,
       edits: true,
+      canRepeat: false,
+      reach: (signal) => reach("Discord", hook, deps.proxyOf, signal),
       async post(view, signal) {
         const call = { who: "Discord", url: `${hook}?wait=true`, body: messageOf(view, deps), secrets };
         const answer = await callApi({ ...call, isRepeatable: false }, how(signal));

@@ -1,4 +1,5 @@
 /** Gotify (https://gotify.net/docs/pushmsg). An end is a message of its own. */
+import { reach } from "../../lib/bounded-fetch.ts";
 import { neededPart, OWN_PARAMS, ownBase } from "../api-host.ts";
 import { callApi } from "../http.ts";
 import type { OutletKind } from "../model.ts";
@@ -26,7 +27,12 @@ export const gotify: OutletKind = {
       secrets: [token],
       isRepeatable: false,
     };
-    return postsOnly(url.name, INTERVAL_MS, async (view, signal) => {
+    const place = {
+      outlet: url.name,
+      intervalMs: INTERVAL_MS,
+      reach: (signal: AbortSignal) => reach("Gotify", call.url, proxyOf, signal),
+    };
+    return postsOnly(place, async (view, signal) => {
       const words = wordsOf(view, redact);
       const click = words.url === null ? {} : { extras: { "client::notification": { click: { url: words.url } } } };
       const message = plainText(words, MESSAGE_CHARS_MAX) || "(no more is known)";

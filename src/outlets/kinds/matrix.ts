@@ -9,6 +9,7 @@ import { hashUuid } from "../../lib/hash.ts";
 import { flagOf, neededPart, schemeOf } from "../api-host.ts";
 import { callApi, type WaitOf } from "../http.ts";
 import { type OutletDeps, type OutletKind, OutletUrlError } from "../model.ts";
+import { identityOf } from "../posting.ts";
 import { cut, escapeHtml, html, plainText, shownText, wordsOf } from "../words.ts";
 
 const INTERVAL_MS = 1_000;
@@ -149,12 +150,10 @@ function placeOf(externalId: string | null): { roomId?: string; eventId: string 
     : { roomId: externalId.slice(0, slash), eventId: externalId.slice(slash + 1) };
 }
 
-/** By which a message is the same one. Ids of incidents begin anew in another database: when it opened is part of it. */
+/** By which a message is the same one: an end is one of its own. */
 function nameOf(view: View): string {
-  if (view.kind === "notice") return `notice ${view.notice.id} ${view.notice.title}`;
-  if (view.kind === "storm") return `storm ${view.storm.id} ${view.storm.startedAt.toISOString()}`;
-  const { id, createdAt } = view.incident;
-  return `incident ${id} ${createdAt.toISOString()}${view.endOf === undefined ? "" : " end"}`;
+  const isEnd = view.kind === "incident" && view.endOf !== undefined;
+  return `${identityOf(view)}${isEnd ? " end" : ""}`;
 }
 
 interface Content {

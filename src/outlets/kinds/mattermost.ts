@@ -1,4 +1,5 @@
 /** Mattermost by an incoming webhook (https://developers.mattermost.com/integrate/webhooks/incoming/). An end is a message of its own. */
+import { reach } from "../../lib/bounded-fetch.ts";
 import { neededPart, OWN_PARAMS, ownBase } from "../api-host.ts";
 import { callApi } from "../http.ts";
 import { escapeMarkdown, markdown } from "../markdown.ts";
@@ -21,7 +22,12 @@ export const mattermost: OutletKind = {
     const [, channel] = url.segments;
     const where = channel === undefined ? {} : { channel: neededPart(channel, "the channel", CHANNEL) };
     const call = { who: "Mattermost", url: `${ownBase(url)}/hooks/${token}`, secrets: [token], isRepeatable: false };
-    return postsOnly(url.name, INTERVAL_MS, async (view, signal) => {
+    const place = {
+      outlet: url.name,
+      intervalMs: INTERVAL_MS,
+      reach: (signal: AbortSignal) => reach("Mattermost", call.url, proxyOf, signal),
+    };
+    return postsOnly(place, async (view, signal) => {
       const words = wordsOf(view, redact);
       const attachment = {
         fallback: escapeMarkdown(words.title),

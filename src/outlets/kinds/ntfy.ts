@@ -1,6 +1,7 @@
 /** ntfy (https://docs.ntfy.sh/publish/#publish-as-json): hosted at ntfy.sh, or a server of one's own. An end is a message of its own. */
 import type { View } from "../../announcements/model.ts";
 import type { OutletUrl } from "../../config/notify.ts";
+import { reach } from "../../lib/bounded-fetch.ts";
 import { HOSTED_PARAMS, hostedBase, neededPart, ownBase } from "../api-host.ts";
 import { callApi } from "../http.ts";
 import type { OutletDeps, OutletKind } from "../model.ts";
@@ -31,7 +32,12 @@ export const ntfy: OutletKind = {
     const base = isHosted ? hostedBase(url, HOST) : ownBase(url);
     const headers = authorizationOf(url);
     const secrets = [url.user, url.password, topic];
-    return postsOnly(url.name, INTERVAL_MS, async (view, signal) => {
+    const place = {
+      outlet: url.name,
+      intervalMs: INTERVAL_MS,
+      reach: (signal: AbortSignal) => reach("ntfy", base, deps.proxyOf, signal),
+    };
+    return postsOnly(place, async (view, signal) => {
       const body = { topic, ...messageOf(view, deps) };
       const call = { who: "ntfy", url: base, headers, body, secrets, isRepeatable: false };
       const { id } = await callApi(call, { proxyOf: deps.proxyOf, signal });

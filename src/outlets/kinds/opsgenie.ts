@@ -6,6 +6,7 @@ import type { IncidentView, Notifier, View } from "../../announcements/model.ts"
 import { apiAddressOf, neededPart } from "../api-host.ts";
 import { type ApiCall, callApi } from "../http.ts";
 import { type OutletDeps, type OutletKind, OutletUrlError } from "../model.ts";
+import { identityOf } from "../posting.ts";
 import { cut, hostOf, isOver, plainText, wordsOf } from "../words.ts";
 
 const HOSTS = { us: "api.opsgenie.com", eu: "api.eu.opsgenie.com" };
@@ -101,10 +102,7 @@ function notifier(outlet: string, { redact }: OutletDeps, responders: readonly u
   };
 }
 
-function aliasOf(view: View): string {
-  if (view.kind === "incident") return `opspilot-${view.incident.id}`;
-  return view.kind === "storm" ? `opspilot-storm-${view.storm.id}` : `opspilot-notice-${view.notice.id}`;
-}
+const aliasOf = (view: View) => `opspilot-${identityOf(view)}`;
 
 /** Who ignores an incident has seen it. A storm is over with its last incident. */
 function stateOf(view: View): "open" | "seen" | "over" {

@@ -6,6 +6,7 @@ import type { IncidentView, Notifier, StormView, View } from "../../announcement
 import { apiAddressOf, neededPart } from "../api-host.ts";
 import { callApi } from "../http.ts";
 import type { OutletDeps, OutletKind } from "../model.ts";
+import { identityOf } from "../posting.ts";
 import { cut, hostOf, plainText, wordsOf } from "../words.ts";
 
 const HOSTS = { us: "events.pagerduty.com", eu: "events.eu.pagerduty.com" };
@@ -63,10 +64,7 @@ function notifier(outlet: string, send: (action: Action, view: View, signal: Abo
   };
 }
 
-function dedupKeyOf(view: View): string {
-  if (view.kind === "incident") return `opspilot-${view.incident.id}`;
-  return view.kind === "storm" ? `opspilot-storm-${view.storm.id}` : `opspilot-notice-${view.notice.id}`;
-}
+const dedupKeyOf = (view: View) => `opspilot-${identityOf(view)}`;
 
 /** What the alert there is to become. Who ignores an incident has seen it. */
 function actionOf(view: View): Action {

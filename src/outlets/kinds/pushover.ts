@@ -1,9 +1,11 @@
 /** Pushover: notifications on people's devices. It can neither edit nor look; an end is a notification of its own. */
 import type { Notifier, View } from "../../announcements/model.ts";
+import { reach } from "../../lib/bounded-fetch.ts";
 import { DeliveryError } from "../../lib/errors.ts";
-import { flagOf, neededPart, schemeOf } from "../api-host.ts";
+import { flagOf, hostedBase, neededPart } from "../api-host.ts";
 import { callApi, type WaitOf } from "../http.ts";
 import type { OutletDeps, OutletKind } from "../model.ts";
+import { identityOf } from "../posting.ts";
 import { cut, isOver, plainText, wordsOf } from "../words.ts";
 
 const HOST = "api.pushover.net";
@@ -26,9 +28,8 @@ export const pushover: OutletKind = {
     const user = neededPart(url.host, "the user key", KEY);
     const named = url.segments.length > 0 ? url.segments : (url.params.get("devices") ?? "").split(",");
     const devices = named.filter((one) => one !== "").map((one) => neededPart(one, "the device", DEVICE));
-    const apiHost = url.params.get("api") ?? HOST;
     const options: Options = {
-      base: `${schemeOf(url)}://${neededPart(apiHost, "api", /^[A-Za-z0-9.:-]+$/)}`,
+      base: hostedBase(url, HOST),
       keys: { token, user, ...(devices.length > 0 ? { device: devices.join(",") } : {}) },
       hasEmergencies: flagOf(url, "emergency"),
     };
@@ -59,6 +60,7 @@ function notifier(outlet: string, { base, keys, hasEmergencies }: Options, deps:
     outlet,
     intervalMs: INTERVAL_MS,
     edits: false,
+    reach: (signal) => reach("Pushover", base, deps.proxyOf, signal),
     async post(view, signal) {
       const rings = isEmergency(view);
       if (rings && isOver(view)) {
@@ -74,7 +76,7 @@ function notifier(outlet: string, { base, keys, hasEmergencies }: Options, deps:
   };
 }
 
-const tagOf = (view: View) => (view.kind === "incident" ? `opspilot-${view.incident.id}` : "opspilot");
+const tagOf = (view: View) => `opspilot-${identityOf(view)}`;
 
 /** A month's messages are used up: it says when the next month begins, in Unix seconds. */
 function waitUntilReset({ clock }: OutletDeps): WaitOf {

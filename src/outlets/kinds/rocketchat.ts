@@ -1,4 +1,5 @@
 /** Rocket.Chat by an incoming webhook (https://docs.rocket.chat/docs/integrations). An end is a message of its own. */
+import { reach } from "../../lib/bounded-fetch.ts";
 import { neededPart, OWN_PARAMS, ownBase } from "../api-host.ts";
 import { callApi } from "../http.ts";
 import { escapeMarkdown, markdown } from "../markdown.ts";
@@ -26,7 +27,12 @@ export const rocketchat: OutletKind = {
       secrets: tokens,
       isRepeatable: false,
     };
-    return postsOnly(url.name, INTERVAL_MS, async (view, signal) => {
+    const place = {
+      outlet: url.name,
+      intervalMs: INTERVAL_MS,
+      reach: (signal: AbortSignal) => reach("Rocket.Chat", call.url, proxyOf, signal),
+    };
+    return postsOnly(place, async (view, signal) => {
       const words = wordsOf(view, redact);
       const attachment = {
         title: escapeMarkdown(words.title),

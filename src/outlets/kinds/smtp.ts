@@ -7,8 +7,9 @@ import type { Notifier, Reply, View } from "../../announcements/model.ts";
 import type { OutletUrl } from "../../config/notify.ts";
 import { sha256Hex } from "../../lib/hash.ts";
 import { neededPart } from "../api-host.ts";
-import { type Mail, type MailServer, sendMail } from "../mail.ts";
+import { type Mail, type MailServer, reachServer, sendMail } from "../mail.ts";
 import { type OutletDeps, type OutletKind, OutletUrlError } from "../model.ts";
+import { identityOf } from "../posting.ts";
 import { cut, escapeHtml, html, isOver, plainText, shownText, wordsOf } from "../words.ts";
 
 const INTERVAL_MS = 1_000;
@@ -75,7 +76,7 @@ function notifier(outlet: string, { server, from, to }: Post, deps: OutletDeps):
   function remember(view: View): void {
     const [oldest] = told.keys();
     if (told.size >= TOLD_MAX && oldest !== undefined) told.delete(oldest);
-    told.set(nameOf(view), stateOf(view));
+    told.set(identityOf(view), stateOf(view));
   }
 
   /** Resolves with the mail's Message-ID, as it was delivered. */
@@ -89,10 +90,12 @@ function notifier(outlet: string, { server, from, to }: Post, deps: OutletDeps):
     outlet,
     intervalMs: INTERVAL_MS,
     edits: true,
+    canRepeat: false,
     repeats: false,
+    reach: (signal) => reachServer(server, redact, signal),
     async post(view, signal) {
-      const first = idOf("first", nameOf(view));
-      const messageId = view.kind === "incident" && view.endOf ? idOf("end", nameOf(view)) : first;
+      const first = idOf("first", identityOf(view));
+      const messageId = view.kind === "incident" && view.endOf ? idOf("end", identityOf(view)) : first;
       const thread = messageId === first ? null : (view.kind === "incident" && view.endOf) || null;
       const externalId = await mail({ ...mailOf(view, redact), messageId, thread }, signal);
       remember(view);
@@ -100,8 +103,8 @@ function notifier(outlet: string, { server, from, to }: Post, deps: OutletDeps):
     },
     async edit(externalId, view, signal) {
       if (view.kind === "storm" && !isOver(view)) return;
-      if (told.get(nameOf(view)) === stateOf(view)) return;
-      const messageId = idOf("state", nameOf(view), stateOf(view));
+      if (told.get(identityOf(view)) === stateOf(view)) return;
+      const messageId = idOf("state", identityOf(view), stateOf(view));
       await mail({ ...mailOf(view, redact), messageId, thread: externalId }, signal);
       remember(view);
     },
@@ -111,13 +114,6 @@ function notifier(outlet: string, { server, from, to }: Post, deps: OutletDeps):
       return mail({ ...replyMail(reply, redact), messageId, thread: externalId }, signal);
     },
   };
-}
-
-/** By which a mail's subject is the same one. Ids of incidents begin anew in another database: when it opened is part of it. */
-function nameOf(view: View): string {
-  if (view.kind === "notice") return `notice ${view.notice.id} ${view.notice.title}`;
-  if (view.kind === "storm") return `storm ${view.storm.id} ${view.storm.startedAt.toISOString()}`;
-  return `incident ${view.incident.id} ${view.incident.createdAt.toISOString()}`;
 }
 
 /** What of a view is worth a mail when it changes. */

@@ -3,6 +3,7 @@
  * (https://adaptivecards.io). An end is a card of its own.
  */
 import type { View } from "../../announcements/model.ts";
+import { reach } from "../../lib/bounded-fetch.ts";
 import { neededPart, ownBase } from "../api-host.ts";
 import { callApi } from "../http.ts";
 import { escapeMarkdown } from "../markdown.ts";
@@ -39,7 +40,12 @@ export const teams: OutletKind = {
       secrets: [secret],
       isRepeatable: false,
     };
-    return postsOnly(url.name, INTERVAL_MS, async (view, signal) => {
+    const place = {
+      outlet: url.name,
+      intervalMs: INTERVAL_MS,
+      reach: (signal: AbortSignal) => reach("Teams", call.url, deps.proxyOf, signal),
+    };
+    return postsOnly(place, async (view, signal) => {
       await callApi({ ...call, body: messageOf(view, deps) }, { proxyOf: deps.proxyOf, signal });
       return null;
     });

@@ -1,6 +1,7 @@
 /** Telegram by a bot (https://core.telegram.org/bots/api): messages are edited as the incident changes, and answered in their thread. */
 import type { View } from "../../announcements/model.ts";
 import type { OutletUrl } from "../../config/notify.ts";
+import { reach } from "../../lib/bounded-fetch.ts";
 import { DeliveryError } from "../../lib/errors.ts";
 import { HOSTED_PARAMS, hostedBase, neededPart } from "../api-host.ts";
 import { type ApiAnswer, callApi, type WaitOf } from "../http.ts";
@@ -41,6 +42,8 @@ export const telegram: OutletKind = {
       outlet: url.name,
       intervalMs: INTERVAL_MS,
       edits: true,
+      canRepeat: false,
+      reach: (signal) => reach("Telegram", api, deps.proxyOf, signal),
       async post(view, signal) {
         const answer = await call("sendMessage", messageOf(view, deps), false, signal);
         return { externalId: idOf(answer) };
