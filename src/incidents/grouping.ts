@@ -18,6 +18,7 @@
  * or stood earlier in the batch) has no effect.
  */
 import type { Severity } from "../protocol/frames.ts";
+import { isKeyed } from "./keyed.ts";
 import type { IncidentOrigin } from "./model.ts";
 
 /** An accepted alert with everything that decides where it belongs. */
@@ -275,7 +276,8 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
 
   function resolve(alert: IncomingAlert): void {
     const subject = subjectOf(alert);
-    const isMeant = (live: Live) => (alert.isKeyed ? live.fingerprint === alert.fingerprint : live.subject === subject);
+    const isMeant = (live: Live) =>
+      alert.isKeyed ? live.fingerprint === alert.fingerprint : live.subject === subject && !hasOwnName(alert, live);
     const closing = [...open.values()].filter(
       (live) => isMeant(live) && !(isByTime(alert) && live.row.lastSeenAt > alert.occurredAt),
     );
@@ -312,6 +314,11 @@ function createBatch(facts: GroupingFacts, windowMs: number) {
 /** Whether the times say what came first; else the order does in which it is said. */
 function isByTime({ origin, isKeyed }: IncomingAlert): boolean {
   return origin !== "server" && !isKeyed;
+}
+
+/** Whether the sender of the incident has a name for it, as the alert's has none. */
+function hasOwnName({ origin }: IncomingAlert, { fingerprint }: Live): boolean {
+  return origin === "integration" && isKeyed(fingerprint);
 }
 
 function attach(resolution: Resolution, fingerprint: string, incident: IncidentRef): void {

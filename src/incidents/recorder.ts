@@ -5,6 +5,7 @@ import { hashUuid } from "../lib/hash.ts";
 import { joinRawError } from "../protocol/raw-error.ts";
 import { readFacts, writePlan } from "./alert-store.ts";
 import { type IncomingAlert, planGrouping } from "./grouping.ts";
+import { keyedFingerprint, plainFingerprint } from "./keyed.ts";
 import type { IncidentOrigin } from "./model.ts";
 
 /**
@@ -47,11 +48,6 @@ function toIncoming({ frame, receivedAt }: TimedFrame<AcceptedAlert>): IncomingA
   };
 }
 
-/** What makes alerts the same problem that have their sender's own name for it, on whatever host it is. */
-export function keyedFingerprint(senderId: string, key: string): string {
-  return hashUuid(`integration\0${senderId}\0key\0${key}`);
-}
-
 /** How much of a message tells two problems apart: what follows is detail. */
 const MESSAGE_CHARS = 512;
 
@@ -68,7 +64,8 @@ export function fingerprintOf(
   { type, source, message }: { type: string; source: string; message: string },
 ): string {
   const whose = origin === "agent" ? agentId : `${origin}\0${agentId}`;
-  return hashUuid(`${whose}\0${type}\0${source}\0${normalise(message)}`);
+  const hash = hashUuid(`${whose}\0${type}\0${source}\0${normalise(message)}`);
+  return origin === "integration" ? plainFingerprint(hash) : hash;
 }
 
 /**

@@ -152,6 +152,47 @@ describe("POST /v1/alerts", () => {
     expect(server.log.join("\n")).not.toContain(rotated.token);
   });
 
+  test("has its say about its own problems alone: what a sender has a name for, it ends itself, and what fires again is news", async () => {
+    const agentId = (await admin("/v1/agents", "POST", { hostname: "pump-1" })).body.id;
+    await until(async () => {
+      await send(json(alert("warm-up", { hostname: "pump-1" })));
+      return (await rowsOf("warm-up")).some((row) => row.agent_id === agentId);
+    });
+    const named = (await create("alertmanager", "named")).body.token;
+    const startsAt = new Date(Date.now() - 60_000).toISOString();
+    const message = (status: "firing" | "resolved", endsAt = "0001-01-01T00:00:00Z") =>
+      json({
+        version: "4",
+        alerts: [
+          {
+            status,
+            labels: { alertname: "Down", name: "pump.service", host: "pump-1" },
+            annotations: { summary: "it is down" },
+            startsAt,
+            endsAt,
+            fingerprint: "f1e2d3c4b5a69788",
+          },
+        ],
+      });
+    const say = (...given: Parameters<typeof message>) =>
+      send(message(...given), { authorization: `Bearer ${named}` }, "/v1/integrations/alertmanager");
+    const standing = async () => (await rowsOf("pump.service")).map(({ status }) => status === "resolved");
+
+    for (let turn = 0; turn < 2; turn++) expect((await say("firing")).status).toBe(202);
+    expect(await rowsOf("pump.service")).toMatchObject([{ occurrences: 1, agent_id: agentId }]);
+    const foreign = { type: "systemd", source: "pump.service", message: "x", state: "resolved", hostname: "pump-1" };
+    expect((await send(json(foreign))).status).toBe(202);
+    expect(await standing()).toEqual([false]);
+
+    const ends = ["01", "02"].map((second) => startsAt.replace(/\d\d\.\d{3}Z$/, `${second}Z`));
+    expect((await say("resolved", ends[0])).status).toBe(202);
+    expect(await standing()).toEqual([true]);
+    for (let turn = 0; turn < 2; turn++) expect((await say("firing")).status).toBe(202);
+    expect(await standing()).toEqual([true, false]);
+    expect((await rowsOf("pump.service"))[1]).toMatchObject({ occurrences: 1 });
+    expect((await say("resolved", ends[1])).status).toBe(202);
+  });
+
   test("says 503 while nothing can be stored; the same again afterwards counts once", async () => {
     const key = { "idempotency-key": "away" };
     const body = json(alert("away"));
