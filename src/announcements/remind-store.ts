@@ -10,7 +10,7 @@ import type { OutletStore } from "./outlet-store.ts";
 import type { NoticeContent } from "./rows.ts";
 
 const SUBJECT = "remind-";
-/** Looked at together; more are reminded of the next time. */
+/** Looked at together. */
 const DUE_MAX = 200;
 
 /** Whether what is said beneath a message, or about it, only asks that somebody acknowledges it. */
@@ -30,6 +30,8 @@ interface ReminderDeps extends RemindOptions {
 
 interface DueReminder {
   id: number;
+  /** Of its message. */
+  rowId: number;
   /** Since people were told, seconds. */
   forS: number;
   /** The how manieth it is. */
@@ -70,22 +72,28 @@ export function createReminders({ sql, store, notifier, everyMs, muters }: Remin
   }
 
   return {
-    /** Says again what is due. */
+    /** Says again what is due. What is muted stays due, and holds up nothing behind it. */
     async sayDue(): Promise<void> {
       if (notifier.reminds === false) return;
-      const due = await sql<DueReminder[]>`
-        select a.incident_id as id, extract(epoch from now() - a.sent_at)::float8 as "forS", r.nth + 1 as nth
+      for (let due = await findDue(0); due.length > 0; due = await findDue(due.at(-1)?.rowId ?? 0)) {
+        await sql.begin((tx) => remind(tx, due));
+        if (due.length < DUE_MAX) return;
+      }
+    },
+  };
+
+  function findDue(afterId: number): Promise<DueReminder[]> {
+    return sql<DueReminder[]>`
+        select a.id::float8 as "rowId", a.incident_id as id, extract(epoch from now() - a.sent_at)::float8 as "forS", r.nth + 1 as nth
         from announcements a join incidents i on i.id = a.incident_id
         cross join lateral (
           select coalesce(max(substr(r.subject, ${SUBJECT.length + 1})::int), 0) as nth, max(r.created_at) as last from announcements r
           where r.incident_id = a.incident_id and r.outlet = a.outlet and r.kind = ${kind} and r.subject like ${`${SUBJECT}%`}) r
-        where a.outlet = ${outlet} and a.kind = 'incident' and a.subject = '' and a.state = 'sent' and a.closed_at is null
+        where a.outlet = ${outlet} and a.id > ${afterId} and a.kind = 'incident' and a.subject = '' and a.state = 'sent' and a.closed_at is null
           and i.severity = 'critical' and i.status in ('new', 'analyzed')
           and greatest(a.sent_at, r.last) <= now() - ${everyMs} * interval '1 ms' and ${store.isLead()}
         order by a.id limit ${DUE_MAX}`;
-      if (due.length > 0) await sql.begin((tx) => remind(tx, due));
-    },
-  };
+  }
 }
 
 function replyOf(forS: number): Reply {

@@ -327,6 +327,16 @@ describe("what nobody acknowledges is said again", () => {
     expect((await rows()).map(({ subject }) => subject)).toEqual(["remind-1", "remind-2"]);
   });
 
+  test("of the last, too, behind hundreds that are silenced", async () => {
+    const muted = new Set<number>();
+    for (let n = 0; n < 201; n++) muted.add(await toldBefore());
+    const last = await toldBefore();
+    const outlets = outletsOf(routes);
+    start(routes, { remindMs: HOURS_4, silenced: (one) => (muted.has(one) ? "silenced by ana" : undefined) }, outlets);
+    await until(() => outlets[0]?.calls.some(({ what }) => what === "reply") === true);
+    expect(outlets[0]?.calls.map(({ externalId }) => externalId)).toEqual([`m${last}`]);
+  });
+
   test("as a notice where there are no threads; not what is acknowledged, silenced, no longer critical, or was not told", async () => {
     const id = await toldBefore();
     const silenced = await toldBefore();
