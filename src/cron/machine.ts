@@ -57,7 +57,8 @@ export function afterPing(
   nowMs: number,
 ): { state: JobState; outcome: Outcome } {
   if (ping === "start") return { state: afterStart(spec, state, nowMs), outcome: null };
-  const ended = { dueMs: dueAfter(spec.schedule, nowMs), startedMs: null, isAlarmed: false };
+  const dueMs = dueAfter(spec.schedule, nowMs, state.startedMs !== null);
+  const ended = { dueMs, startedMs: null, isAlarmed: false };
   if (ping === "fail") return { state: { ...ended, trouble: "failed" }, outcome: "failed" };
   return { state: { ...ended, trouble: null }, outcome: state.trouble === null ? null : "recovered" };
 }

@@ -17,11 +17,12 @@ const EARLY_PART = 1 / 4;
 /** No clock is set back by more: a station in Antarctica does by two hours. */
 const SET_BACK_MS_MAX = 3 * 3_600_000;
 
-/** When a job is due next of which something has just been heard. */
-export function dueAfter(schedule: Schedule, nowMs: number): number {
+/** When a job is due next of which something has just been heard: that it came, or, where it told its beginning, how that run ended. */
+export function dueAfter(schedule: Schedule, nowMs: number, isEndOfRun = false): number {
   if ("everyMs" in schedule) return nowMs + schedule.everyMs;
   const next = nextIn(schedule.cron, schedule.zone);
   const first = next(nowMs);
+  if (isEndOfRun) return first;
   const second = next(first);
   const earlyMs = Math.min(EARLY_MS_MAX, (second - first) * EARLY_PART);
   return first - nowMs <= earlyMs ? second : first;

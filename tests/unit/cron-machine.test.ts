@@ -45,6 +45,12 @@ describe("a job", () => {
     ],
     ["that never came is late", NIGHTLY, [], ["2 03:30 late"]],
     [
+      "whose run ended just before the next is due has that one still to come",
+      NIGHTLY,
+      ["2 03:00 start", "3 02:59 success"],
+      ["3 03:30 late"],
+    ],
+    [
       "that is late comes after all",
       NIGHTLY,
       ["2 04:00 success", "3 03:00 success", "4 03:00 success"],
