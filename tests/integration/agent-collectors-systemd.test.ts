@@ -64,7 +64,7 @@ describe("the collector of systemd's units", () => {
 
   test("does not believe a recovery that does not last", async () => {
     // Long enough for two looks and for this test to notice them, on a busy machine too.
-    await start({ recoveryMs: 1_500 });
+    await start({ recoveryMs: 3_000 });
     failWeb();
     await bench.alert(0);
     const asked = () => systemd.calls("systemctl").length;

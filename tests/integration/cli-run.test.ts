@@ -128,7 +128,8 @@ describe("a job that is run", () => {
   test("is slowed down by whoever reads it, ended by whoever stops reading, and loses nothing", async () => {
     const child = start(sh("seq 200000"));
     const reader = child.stdout.getReader();
-    await until(() => pings.some(({ path }) => path === "/0") || Bun.sleep(300).then(() => true));
+    await until(() => pings.some(({ path }) => path === "/start"));
+    expect(pings.some(({ path }) => path === "/0")).toBe(false);
     let text = "";
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) text += Buffer.from(chunk.value);
     expect(text).toBe(`${Array.from({ length: 200_000 }, (_, at) => at + 1).join("\n")}\n`);

@@ -71,9 +71,11 @@ describe("a loop", () => {
     const quick = createLoops({ ...clock, sleep }, quiet);
     const under = new Set<string>();
     const beside: string[][] = [];
+    let beforeLong = Number.POSITIVE_INFINITY;
     const held = Promise.withResolvers<void>();
     const turnOf = (name: "a" | "b") => async () => {
       if (turns[name]++ > 0) beside.push([...under]);
+      if (name === "a" && turns.a === 10) beforeLong = beside.length;
       under.add(name);
       await (name === "a" && turns.a === 10 ? held.promise : Bun.sleep(5));
       under.delete(name);
@@ -83,7 +85,6 @@ describe("a loop", () => {
       quick.start({ name, turn: turnOf(name), everyMs: HOUR_MS, failed: "a turn failed" }),
     );
     await until(() => turns.a === 10, { what: "turns of both" });
-    const beforeLong = beside.length;
     await until(() => beside.length > beforeLong + 1, { what: "turns beside the long one" });
     held.resolve();
     for (const loop of started) await loop.stop();
