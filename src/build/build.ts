@@ -68,8 +68,9 @@ async function compile(target: Platform, isForHere: boolean, assets: string[], o
 }
 
 /**
- * What libraries bring for what the server never does, each some 0.7 MB of the executable: the Model Context Protocol's has Ajv for
- * questions that a server asks people by way of a client; pg-boss has calendars' rules for schedules, which are off.
+ * What libraries bring for what the server never does, each up to 0.7 MB of the executable: the Model Context Protocol's has Ajv for
+ * questions that a server asks people by way of a client; pg-boss has calendars' rules for schedules, which are off; Elysia looks into
+ * files that somebody uploads, which no route takes: one that did would fail.
  */
 const LEFT_OUT: readonly { filter: RegExp; contents: string }[] = [
   {
@@ -77,6 +78,10 @@ const LEFT_OUT: readonly { filter: RegExp; contents: string }[] = [
     contents: "export class AjvJsonSchemaValidator {}",
   },
   { filter: /\/rrule-temporal\/dist\/[^/]+\.js$/, contents: "export class RRuleTemporal {}" },
+  {
+    filter: /\/file-type\/source\/index\.js$/,
+    contents: 'export const fileTypeFromBlob = () => { throw new Error("what files are is not known here"); };',
+  },
 ];
 
 const LEAN: BunPlugin = {
